@@ -1,0 +1,129 @@
+package control
+
+import (
+	"strconv"
+	"strings"
+)
+
+// Dir is the directory that holds the control files.
+type Dir string
+
+// Line returns the first line of a file, or def if there is no such file.
+func (d Dir) Line(name, def string) (string, error) {
+	line, present, err := d.line(name)
+	if err != nil {
+		return "", err
+	}
+	if !present {
+		return def, nil
+	}
+	return line, nil
+}
+
+// LineOrMe returns the first line of a file; if there is no such file, that of
+// control/me; if there is neither, fallback (spec 0.1, "me-default").
+func (d Dir) LineOrMe(name, fallback string) (string, error) {
+	line, present, err := d.line(name)
+	if err != nil {
+		return "", err
+	}
+	if present {
+		return line, nil
+	}
+	return d.Line("me", fallback)
+}
+
+// Int returns the decimal number that the first line of a file begins with. It
+// returns def if there is no such file or its first byte is no digit.
+func (d Dir) Int(name string, def int) (int, error) {
+	line, present, err := d.line(name)
+	if err != nil || !present {
+		return def, err
+	}
+	digits := 0
+	for digits < len(line) && '0' <= line[digits] && line[digits] <= '9' {
+		digits++
+	}
+	if digits == 0 {
+		return def, nil
+	}
+	n, err := strconv.Atoi(line[:digits])
+	if err != nil {
+		return 0, d.fault(name, 1, "number too large")
+	}
+	return n, nil
+}
+
+// List returns the lines of a file without those that are empty or begin with
+// '#'. present tells a file without such lines from a missing one.
+func (d Dir) List(name string) (lines []string, present bool, err error) {
+	text, present, err := d.read(name, maxFile)
+	if err != nil || !present {
+		return nil, false, err
+	}
+	for number := 1; text != ""; number++ {
+		var line string
+		line, text, _ = strings.Cut(text, "\n")
+		line = trimRight(line)
+		if line == "" || line[0] == '#' {
+			continue
+		}
+		if err := d.check(name, number, line); err != nil {
+			return nil, false, err
+		}
+		lines = append(lines, line)
+	}
+	return lines, true, nil
+}
+
+// Map returns the lines of a list split at their first colon. Keys are in
+// lower case (ASCII); of equal keys the last counts; lines without a colon do
+// not count (spec 0.1).
+func (d Dir) Map(name string) (m map[string]string, present bool, err error) {
+	lines, present, err := d.List(name)
+	if err != nil || !present {
+		return nil, false, err
+	}
+	m = make(map[string]string, len(lines))
+	for _, line := range lines {
+		if key, value, found := strings.Cut(line, ":"); found {
+			m[lower(key)] = value
+		}
+	}
+	return m, true, nil
+}
+
+// line returns the first line of a file.
+func (d Dir) line(name string) (line string, present bool, err error) {
+	text, present, err := d.read(name, maxFile)
+	if err != nil || !present {
+		return "", false, err
+	}
+	line, _, _ = strings.Cut(text, "\n")
+	line = trimRight(line)
+	return line, true, d.check(name, 1, line)
+}
+
+// check refuses what no value can be.
+func (d Dir) check(name string, number int, line string) error {
+	if len(line) > maxLine {
+		return d.fault(name, number, "longer than "+strconv.Itoa(maxLine)+" bytes")
+	}
+	if strings.IndexByte(line, 0) >= 0 {
+		return d.fault(name, number, "holds a NUL byte")
+	}
+	return nil
+}
+
+func trimRight(line string) string { return strings.TrimRight(line, " \t\n") }
+
+// lower changes ASCII letters only: other bytes are opaque (spec 0.1).
+func lower(s string) string {
+	b := []byte(s)
+	for i, c := range b {
+		if 'A' <= c && c <= 'Z' {
+			b[i] = c + 'a' - 'A'
+		}
+	}
+	return string(b)
+}

@@ -1,0 +1,250 @@
+package control
+
+import (
+	"errors"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// dir makes a control directory with the given files.
+func dir(t testing.TB, files map[string]string) Dir {
+	t.Helper()
+	d := t.TempDir()
+	for name, text := range files {
+		if err := os.WriteFile(filepath.Join(d, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return Dir(d)
+}
+
+func TestLine(t *testing.T) {
+	for _, c := range []struct{ name, text, want string }{
+		{"one line", "mail.example\n", "mail.example"},
+		{"no LF at the end", "mail.example", "mail.example"},
+		{"trailing blanks and tabs go", "mail.example \t \n", "mail.example"},
+		{"leading blanks stay", "  mail.example\n", "  mail.example"},
+		{"CR stays", "mail.example\r\n", "mail.example\r"},
+		{"only the first line counts", "one\ntwo\n", "one"},
+		{"a first line that is empty", "\ntwo\n", ""},
+		{"there are no comments", "# one\n", "# one"},
+		{"empty is not missing", "", ""},
+		{"a NUL in a later line does not matter", "one\na\x00b\n", "one"},
+		{"the longest line", strings.Repeat("x", maxLine), strings.Repeat("x", maxLine)},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got, err := dir(t, map[string]string{"f": c.text}).Line("f", "default")
+			if err != nil || got != c.want {
+				t.Errorf("Line = %q, %v; want %q", got, err, c.want)
+			}
+		})
+	}
+	if got, err := dir(t, nil).Line("f", "default"); err != nil || got != "default" {
+		t.Errorf("missing file: Line = %q, %v", got, err)
+	}
+}
+
+func TestLineOrMe(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		files map[string]string
+		want  string
+	}{
+		{"own file", map[string]string{"bouncehost": "a\n", "me": "b\n"}, "a"},
+		{"own file, empty", map[string]string{"bouncehost": "", "me": "b\n"}, ""},
+		{"me", map[string]string{"me": "b\n"}, "b"},
+		{"neither", nil, "bouncehost"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got, err := dir(t, c.files).LineOrMe("bouncehost", "bouncehost")
+			if err != nil || got != c.want {
+				t.Errorf("LineOrMe = %q, %v; want %q", got, err, c.want)
+			}
+		})
+	}
+}
+
+func TestInt(t *testing.T) {
+	for _, c := range []struct {
+		text string
+		want int
+	}{
+		{"20\n", 20},
+		{"0\n", 0},
+		{"20 minutes\n", 20},
+		{"20k\n", 20},
+		{"0x10\n", 0},
+		{"\n20\n", 7},
+		{"", 7},
+		{"-1\n", 7},
+		{"+1\n", 7},
+		{" 20\n", 7},
+		{"ten\n", 7},
+	} {
+		t.Run(c.text, func(t *testing.T) {
+			got, err := dir(t, map[string]string{"f": c.text}).Int("f", 7)
+			if err != nil || got != c.want {
+				t.Errorf("Int of %q = %d, %v; want %d", c.text, got, err, c.want)
+			}
+		})
+	}
+	if got, err := dir(t, nil).Int("f", 7); err != nil || got != 7 {
+		t.Errorf("missing file: Int = %d, %v", got, err)
+	}
+	if _, err := dir(t, map[string]string{"f": "99999999999999999999\n"}).Int("f", 7); err == nil {
+		t.Error("a number that does not fit was accepted")
+	}
+}
+
+func TestList(t *testing.T) {
+	for _, c := range []struct {
+		name, text string
+		want       []string
+	}{
+		{"comments and empty lines go", "# c\na\n\n \t\nb \t\n", []string{"a", "b"}},
+		{"# later in a line is text", "a#b\n #c\n", []string{"a#b", " #c"}},
+		{"leading blanks stay", " a\n", []string{" a"}},
+		{"last line without LF", "a\nb", []string{"a", "b"}},
+		{"CR stays", "a\r\n", []string{"a\r"}},
+		{"a NUL in a comment does not matter", "#\x00\na\n", []string{"a"}},
+		{"empty file", "", nil},
+		{"nothing but comments", "#a\n#b\n", nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got, present, err := dir(t, map[string]string{"f": c.text}).List("f")
+			if err != nil || !present || !slices.Equal(got, c.want) {
+				t.Errorf("List = %q, %v, %v; want %q", got, present, err, c.want)
+			}
+		})
+	}
+	if got, present, err := dir(t, nil).List("f"); err != nil || present || got != nil {
+		t.Errorf("missing file: List = %q, %v, %v", got, present, err)
+	}
+}
+
+func TestMap(t *testing.T) {
+	text := "Example.ORG:alice\nexample.net: bob:x \n:everything\nno colon\nexample.org:carol\n#example.net:dave\nÄ:1\n"
+	want := map[string]string{"example.org": "carol", "example.net": " bob:x", "": "everything", "Ä": "1"}
+	got, present, err := dir(t, map[string]string{"f": text}).Map("f")
+	if err != nil || !present || !maps.Equal(got, want) {
+		t.Errorf("Map = %q, %v, %v; want %q", got, present, err, want)
+	}
+	if got, present, err := dir(t, nil).Map("f"); err != nil || present || got != nil {
+		t.Errorf("missing file: Map = %q, %v, %v", got, present, err)
+	}
+}
+
+// Invariants 1, 2, 5 and 6: what is there and unusable is an error that names the file.
+func TestFailsClosed(t *testing.T) {
+	d := dir(t, map[string]string{
+		"nul":     "a\x00b\n",
+		"long":    strings.Repeat("x", maxLine+1) + "\n",
+		"secret":  "x\n",
+		"nullist": "a\nb\nc\x00\n",
+	})
+	for _, err := range []error{
+		os.Mkdir(string(d)+"/directory", 0o755),
+		os.Symlink("nowhere", string(d)+"/dangling"),
+		os.Symlink("loop", string(d)+"/loop"),
+		syscall.Mkfifo(string(d)+"/fifo", 0o644),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"nul", "long", "directory", "dangling", "loop", "fifo", "me\x00"} {
+		kinds := map[string]func() error{
+			"Line":     func() error { _, err := d.Line(name, ""); return err },
+			"LineOrMe": func() error { _, err := d.LineOrMe(name, ""); return err },
+			"Int":      func() error { _, err := d.Int(name, 1); return err },
+			"List":     func() error { _, _, err := d.List(name); return err },
+			"Map":      func() error { _, _, err := d.Map(name); return err },
+		}
+		for kind, read := range kinds {
+			if err := read(); err == nil {
+				t.Errorf("%s(%q): no error", kind, name)
+			} else if !strings.Contains(err.Error(), string(d)+"/"+name) {
+				t.Errorf("%s(%q): error does not name the file: %v", kind, name, err)
+			}
+		}
+	}
+	if _, _, err := d.List("nullist"); err == nil || !strings.Contains(err.Error(), "line 3") {
+		t.Errorf("error does not name the line: %v", err)
+	}
+	if _, present, err := Dir(t.TempDir() + "/missing").List("rcpthosts"); err == nil {
+		t.Errorf("a missing control directory reads as a missing file (present = %v)", present)
+	} else if !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("error of a missing directory is %v", err)
+	}
+}
+
+func TestUnreadableIsNotMissing(t *testing.T) {
+	if os.Geteuid() == 0 {
+		t.Skip("root reads everything")
+	}
+	d := dir(t, map[string]string{"f": "x\n"})
+	if err := os.Chmod(string(d)+"/f", 0); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := d.List("f"); !errors.Is(err, os.ErrPermission) {
+		t.Errorf("List of an unreadable file: %v", err)
+	}
+}
+
+func TestDevNullIsAnEmptyFile(t *testing.T) {
+	d := dir(t, nil)
+	if err := os.Symlink("/dev/null", string(d)+"/locals"); err != nil {
+		t.Fatal(err)
+	}
+	if lines, present, err := d.List("locals"); err != nil || !present || lines != nil {
+		t.Errorf("List = %q, %v, %v", lines, present, err)
+	}
+}
+
+func TestTooLongFile(t *testing.T) {
+	d := dir(t, map[string]string{"f": "first\n"})
+	if err := os.Truncate(string(d)+"/f", maxFile+1); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := d.List("f"); err == nil {
+		t.Error("a file over the limit was accepted")
+	}
+}
+
+func FuzzControl(f *testing.F) {
+	for _, seed := range []string{"", "\n", "a:b\nA:c\n", "# x\n a \t\n\n12", "20\r\n", "a\x00b", ":::\n:", "9999999999999999999999"} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		d := dir(t, map[string]string{"f": string(text)})
+		lines, present, err := d.List("f")
+		if err == nil && !present {
+			t.Fatal("a file that is there is not present")
+		}
+		for _, line := range lines {
+			if line == "" || line[0] == '#' || strings.ContainsAny(line, "\n\x00") || line != strings.TrimRight(line, " \t\n") {
+				t.Fatalf("List gave %q", line)
+			}
+		}
+		m, _, mapErr := d.Map("f")
+		if (mapErr == nil) != (err == nil) {
+			t.Fatalf("Map says %v, List says %v", mapErr, err)
+		}
+		for key := range m {
+			if key != lower(key) {
+				t.Fatalf("key %q is not in lower case", key)
+			}
+		}
+		if line, err := d.Line("f", "missing"); err == nil && strings.ContainsAny(line, "\n\x00") {
+			t.Fatalf("Line gave %q", line)
+		}
+		if n, err := d.Int("f", 0); err == nil && n < 0 {
+			t.Fatalf("Int gave %d", n)
+		}
+	})
+}
