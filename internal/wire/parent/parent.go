@@ -1,0 +1,203 @@
+// Package parent is the protocol of the control channel between qmail-start
+// and each daemon: the only specification, both ends.
+//
+// Imported by qmail-start and the daemons' rooms. A daemon trusts what
+// arrives here: its parent made it. qmail-start never reads from a channel.
+//
+// # Protocol
+//
+// The channel is a SOCK_SEQPACKET socket, descriptor 3 of the daemon. Only
+// the parent sends. A packet is one byte of kind, then:
+//
+//	L name       a link to another process; one descriptor, a connected
+//	             SOCK_SEQPACKET socket. A link of the same name replaces the
+//	             one before: the peer was restarted.
+//	S name       a listening socket; one descriptor. Several may share a name.
+//	E block      the environment qmail-start was called with, as data:
+//	             NAME=value strings, each ended by NUL. For programs of users.
+//	I text       qmail-start's first argument, the default delivery
+//	             instructions.
+//	N number     how many remote workers there are, in decimal digits.
+//	G            all that belongs to the start was sent.
+//
+// End of file tells the daemon to finish what it has in hand and exit.
+package parent
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+
+	"postrider/internal/fdpass"
+)
+
+// FD is the descriptor of the control channel in a daemon.
+const FD = 3
+
+// Names of links and listeners. A link has one name at each end.
+const (
+	// Public is qmail-spool's listening socket for everybody.
+	Public = "public"
+	// SubmitSMTPD and SubmitSend are qmail-spool's ends of the submit
+	// channels of qmail-smtpd and qmail-send: the name is the identity.
+	SubmitSMTPD = "submit.smtpd"
+	SubmitSend  = "submit.send"
+	// Submit is the submitter's end of its submit channel.
+	Submit = "submit"
+	// Entries joins qmail-spool and qmail-send; the same name at both ends.
+	Entries = "entries"
+	// Spawn is the end of qmail-lspawn and of a qmail-remote worker.
+	Spawn = "spawn"
+	// SpawnLocal is qmail-send's end of the link to qmail-lspawn.
+	SpawnLocal = "spawn.local"
+	// ListenSMTP is a listening TCP socket of qmail-smtpd.
+	ListenSMTP = "listen.smtp"
+)
+
+// SpawnRemote is qmail-send's end of the link to remote worker i, from 0.
+func SpawnRemote(i int) string { return "spawn.remote." + strconv.Itoa(i) }
+
+// Kind is the kind of a frame.
+type Kind byte
+
+// The kinds of frames; the package comment says what each carries.
+const (
+	Link            Kind = 'L'
+	Listener        Kind = 'S'
+	Environment     Kind = 'E'
+	DefaultDelivery Kind = 'I'
+	RemoteWorkers   Kind = 'N'
+	Go              Kind = 'G'
+)
+
+// MaxData is the most bytes that a frame carries after its kind.
+const MaxData = fdpass.MaxPacket - 1
+
+// Frame is one message of the parent.
+type Frame struct {
+	Kind Kind
+	Name string   // Link, Listener
+	Data []byte   // Environment, DefaultDelivery, RemoteWorkers
+	File *os.File // Link, Listener: the receiver owns it
+}
+
+// ErrTooLarge is returned for an environment or instructions over MaxData.
+var ErrTooLarge = errors.New("more than 65535 bytes for the control channel")
+
+// Channel is one end of a control channel.
+type Channel struct {
+	packets *fdpass.Packets
+	buf     []byte
+}
+
+// NewChannel returns a channel on f, which it owns from now on.
+func NewChannel(f *os.File) (*Channel, error) {
+	packets, err := fdpass.NewPackets(f)
+	if err != nil {
+		return nil, err
+	}
+	return &Channel{packets: packets}, nil
+}
+
+// Inherited returns the channel that qmail-start gave to this daemon. The
+// error says that the program was started by something else.
+func Inherited() (*Channel, error) {
+	if !fdpass.IsPacketSocket(FD) {
+		return nil, errors.New("descriptor 3 is not a control channel: this program is started by qmail-start")
+	}
+	f, err := fdpass.Inherit(FD, "control channel")
+	if err != nil {
+		return nil, err
+	}
+	return NewChannel(f)
+}
+
+// Send sends a frame; its file stays the caller's. It does not wait for a
+// daemon that has stopped reading: sent is then false.
+func (c *Channel) Send(f Frame) (sent bool, err error) {
+	data := append([]byte{byte(f.Kind)}, f.Name...)
+	data = append(data, f.Data...)
+	if len(data) > 1+MaxData {
+		return false, ErrTooLarge
+	}
+	if f.File == nil {
+		return c.packets.TrySend(data)
+	}
+	return c.packets.TrySend(data, f.File)
+}
+
+// Next waits for the next frame. io.EOF means: finish and exit.
+func (c *Channel) Next() (Frame, error) {
+	if c.buf == nil {
+		c.buf = make([]byte, fdpass.MaxPacket)
+	}
+	n, files, err := c.packets.Receive(c.buf, 1)
+	if err != nil {
+		return Frame{}, err
+	}
+	f := Frame{Kind: Kind(c.buf[0])}
+	rest := c.buf[1:n]
+	wantFile := false
+	switch f.Kind {
+	case Link, Listener:
+		f.Name, wantFile = string(rest), true
+	case Environment, DefaultDelivery, RemoteWorkers:
+		f.Data = append([]byte(nil), rest...)
+	case Go:
+	default:
+		fdpass.CloseAll(files)
+		return Frame{}, fmt.Errorf("control channel: unknown frame %q", byte(f.Kind))
+	}
+	if (len(files) == 1) != wantFile {
+		fdpass.CloseAll(files)
+		return Frame{}, fmt.Errorf("control channel: frame %q %s with %d descriptors", byte(f.Kind), f.Name, len(files))
+	}
+	if wantFile {
+		f.File = files[0]
+	}
+	return f, nil
+}
+
+// Close closes this end: the parent's way to say "finish and exit".
+func (c *Channel) Close() error { return c.packets.Close() }
+
+// Run calls handle for every frame until the channel ends or handle fails.
+// It returns nil at the end of file.
+func (c *Channel) Run(handle func(Frame) error) error {
+	for {
+		f, err := c.Next()
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if err := handle(f); err != nil {
+			return err
+		}
+	}
+}
+
+// EncodeEnvironment returns the data of an Environment frame.
+func EncodeEnvironment(environ []string) []byte {
+	var b []byte
+	for _, entry := range environ {
+		b = append(append(b, entry...), 0)
+	}
+	return b
+}
+
+// DecodeEnvironment returns the entries of an Environment frame.
+func DecodeEnvironment(data []byte) []string {
+	var environ []string
+	start := 0
+	for i, c := range data {
+		if c == 0 {
+			environ = append(environ, string(data[start:i]))
+			start = i + 1
+		}
+	}
+	return environ
+}
