@@ -1,0 +1,60 @@
+package address
+
+import "strings"
+
+// Quote puts the local part of s in quotation marks if RFC 5321 needs them
+// there (spec section 0.3). Without "@" all of s is the local part; the empty
+// string stays empty.
+func Quote(s string) string {
+	if s == "" {
+		return ""
+	}
+	local, domain := s, ""
+	if at := strings.LastIndexByte(s, '@'); at >= 0 {
+		local, domain = s[:at], s[at:]
+	}
+	if !needsQuotes(local) {
+		return s
+	}
+
+	var b strings.Builder
+	b.Grow(len(s) + 2)
+	b.WriteByte('"')
+	for i := 0; i < len(local); i++ {
+		switch local[i] {
+		case '\r', '\n', '"', '\\':
+			b.WriteByte('\\')
+		}
+		b.WriteByte(local[i])
+	}
+	b.WriteByte('"')
+	b.WriteString(domain)
+	return b.String()
+}
+
+// needsQuotes reports whether local is anything else than a dot-string of
+// RFC 5321 section 4.1.2.
+func needsQuotes(local string) bool {
+	if local == "" || local[0] == '.' || local[len(local)-1] == '.' {
+		return true
+	}
+	for i := 0; i < len(local); i++ {
+		c := local[i]
+		if c == '.' && local[i+1] == '.' { // the last byte is no dot
+			return true
+		}
+		if !plainByte(c) {
+			return true
+		}
+	}
+	return false
+}
+
+// plainByte reports whether c may stand in a local part without quotes.
+func plainByte(c byte) bool {
+	switch {
+	case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
+		return true
+	}
+	return strings.IndexByte("!#$%&'*+-./=?^_`{|}~", c) >= 0
+}
