@@ -1,0 +1,143 @@
+package cdb
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+)
+
+// MaxData is the largest record that Get returns.
+const MaxData = 1 << 20
+
+// ErrFormat says that the file is not a sound constant database.
+var ErrFormat = errors.New("not a sound constant database")
+
+// Reader looks up keys in one database. It keeps no state between lookups and
+// may be used by several goroutines.
+type Reader struct {
+	r    io.ReaderAt
+	size int64
+	file *os.File // nil if the Reader owns none
+}
+
+// Open opens the database at path. A missing file is fs.ErrNotExist.
+func Open(path string) (*Reader, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	c, err := NewReader(f, info.Size())
+	if err != nil {
+		f.Close()
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	c.file = f
+	return c, nil
+}
+
+// NewReader reads a database of the given size from r.
+func NewReader(r io.ReaderAt, size int64) (*Reader, error) {
+	if size < headerSize || size > maxFile {
+		return nil, ErrFormat
+	}
+	return &Reader{r: r, size: size}, nil
+}
+
+// Close closes the file that Open opened.
+func (c *Reader) Close() error {
+	if c.file == nil {
+		return nil
+	}
+	return c.file.Close()
+}
+
+// Get returns the data of the first record added with key.
+func (c *Reader) Get(key []byte) (data []byte, found bool, err error) {
+	h := hash(key)
+	table, slots, err := c.pair(int64(h%tables) * pairSize)
+	if err != nil || slots == 0 {
+		return nil, false, err
+	}
+	if table < headerSize || table+slots*pairSize > c.size {
+		return nil, false, ErrFormat
+	}
+	slot := int64(h/tables) % slots
+	for range slots {
+		slotHash, record, err := c.pair(table + slot*pairSize)
+		if err != nil || record == 0 {
+			return nil, false, err
+		}
+		if slotHash == int64(h) {
+			if data, found, err = c.record(record, key); found || err != nil {
+				return data, found, err
+			}
+		}
+		if slot++; slot == slots {
+			slot = 0
+		}
+	}
+	return nil, false, nil
+}
+
+// record returns the data of the record at pos if its key is key.
+func (c *Reader) record(pos int64, key []byte) (data []byte, found bool, err error) {
+	if pos < headerSize {
+		return nil, false, ErrFormat
+	}
+	keyLen, dataLen, err := c.pair(pos)
+	if err != nil {
+		return nil, false, err
+	}
+	if pos+pairSize+keyLen+dataLen > c.size {
+		return nil, false, ErrFormat
+	}
+	if keyLen != int64(len(key)) {
+		return nil, false, nil
+	}
+	have := make([]byte, keyLen)
+	if err := c.readAt(have, pos+pairSize); err != nil {
+		return nil, false, err
+	}
+	if string(have) != string(key) {
+		return nil, false, nil
+	}
+	if dataLen > MaxData {
+		return nil, false, fmt.Errorf("record of %d bytes: %w", dataLen, ErrFormat)
+	}
+	data = make([]byte, dataLen)
+	if err := c.readAt(data, pos+pairSize+keyLen); err != nil {
+		return nil, false, err
+	}
+	return data, true, nil
+}
+
+func (c *Reader) pair(pos int64) (a, b int64, err error) {
+	var buf [pairSize]byte
+	if err := c.readAt(buf[:], pos); err != nil {
+		return 0, 0, err
+	}
+	return int64(binary.LittleEndian.Uint32(buf[:4])), int64(binary.LittleEndian.Uint32(buf[4:])), nil
+}
+
+// readAt fills buf; the end of the file is damage, since every position was
+// promised by the file itself.
+func (c *Reader) readAt(buf []byte, pos int64) error {
+	if pos+int64(len(buf)) > c.size {
+		return ErrFormat
+	}
+	n, err := c.r.ReadAt(buf, pos)
+	if n == len(buf) {
+		return nil
+	}
+	if err == io.EOF {
+		return ErrFormat
+	}
+	return err
+}
