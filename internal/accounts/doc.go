@@ -1,0 +1,26 @@
+// Package accounts answers who a name or a local part of an address is:
+// /etc/passwd and /etc/group, users/cdb, and qmail-getpw's rules (spec
+// sections 3.4 and 3.5).
+//
+// Any package may import it. The files are the administrator's, so their
+// content is trusted to mean what it says but not to be well formed; the
+// local part is hostile and is only compared.
+//
+// Invariants:
+//
+//  1. Nobody is found because a file could not be read: trouble is an error,
+//     never "no such user".
+//  2. uid 0 is never the result of qmail-getpw's rules.
+//  3. A table is read again when the file's device, inode, size or time
+//     changed; memory is bounded by MaxTable.
+//
+// Everything but ErrUnknown, which says that the file was read and has no
+// such name, is temporary.
+//
+//	passwd.go    Passwd: account by name; Lookup
+//	group.go     LookupGroup
+//	table.go     the cached file and its index
+//	usersdb.go   local part by users/cdb
+//	getpw.go     local part by passwd
+//	resolve.go   Resolver: both in qmail's order
+package accounts

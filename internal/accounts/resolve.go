@@ -1,0 +1,37 @@
+package accounts
+
+import "errors"
+
+// What an installation has unless it was compiled otherwise (spec section 0.4).
+const (
+	AliasUser    = "alias"
+	DefaultBreak = '-'
+)
+
+// Recipient is who mail for a local part belongs to, and what of the local
+// part is left for his .qmail files.
+type Recipient struct {
+	User      string
+	UID, GID  uint32
+	Home      string
+	Dash, Ext string
+}
+
+// Resolver finds the recipient of a local part.
+type Resolver struct {
+	UsersDB    string // path of users/cdb
+	Passwd     *Passwd
+	Alias      string // the account of what nobody owns
+	Break      byte   // between user and extension
+	MinimumUID uint32 // accounts of passwd below it get no mail
+}
+
+// Resolve returns the recipient of local. uid 0 and ids below the minimum can
+// come out of users/cdb: the caller refuses them.
+func (r *Resolver) Resolve(local string) (Recipient, error) {
+	found, err := byUsersDB(r.UsersDB, local)
+	if !errors.Is(err, ErrUnknown) {
+		return found, err
+	}
+	return r.byPasswd(local)
+}
