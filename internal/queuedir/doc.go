@@ -1,0 +1,22 @@
+// Package queuedir is the queue on disk: names, places and file formats, and
+// nothing that decides. qmail-spool writes entries, qmail-send reads them and
+// keeps the progress files; the queue viewers read both.
+//
+// It imports formats and ground packages only. What it reads may be torn or
+// damaged, and is checked; the files of drop/ are hostile.
+//
+// Invariants:
+//
+//  1. An entry is whole if and only if its footer and checksums say so: every
+//     cut and every changed byte is found (ErrTorn, ErrDamaged).
+//  2. No descriptor of a file that holds an envelope is handed out: Entry.Body
+//     returns files that hold exactly the message.
+//  3. Memory is bounded whatever the number of recipients.
+//
+// Files:
+//
+//	id.go        message numbers
+//	layout.go    where things are
+//	envelope.go  the records of an envelope
+//	entry.go     an accepted message: footer, checksums, body
+package queuedir

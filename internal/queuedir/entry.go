@@ -1,0 +1,295 @@
+package queuedir
+
+import (
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"io/fs"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// MaxInlineBody is the largest body that is kept in the entry itself; a
+// larger one is the file ID.body.
+const MaxInlineBody = 64 << 10
+
+var (
+	// ErrTorn is returned for an entry whose end is missing or not a footer:
+	// a power cut left it before anybody was told that it is safe.
+	ErrTorn = errors.New("entry is torn")
+	// ErrDamaged is returned for an entry with a footer whose content does
+	// not fit to it.
+	ErrDamaged = errors.New("entry is damaged")
+)
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// Checksum returns the CRC-32C of the bytes that gave crc, followed by b.
+// Start with 0.
+func Checksum(crc uint32, b []byte) uint32 { return crc32.Update(crc, castagnoli, b) }
+
+// Footer ends an entry. It is one line of fixed length, numbers in
+// hexadecimal digits:
+//
+//	postrider entry 1 inline  body=16 envelope=16 bodycrc=8 crc=8
+//	postrider entry 1 outside body=16 envelope=16 bodycrc=8 crc=8
+//
+// where "outside" says that the body is the file ID.body, and crc is the
+// CRC-32C of the envelope and of the footer up to "crc=".
+type Footer struct {
+	Inline       bool   // the body is in the entry, before the envelope
+	BodySize     int64  // bytes
+	EnvelopeSize int64  // bytes
+	BodyCRC      uint32 // CRC-32C
+	CRC          uint32 // of envelope and footer, as found by ParseFooter
+}
+
+const (
+	footerInline  = "postrider entry 1 inline  body="
+	footerOutside = "postrider entry 1 outside body="
+	footerPrefix  = len(footerInline) + 16 + len(" envelope=") + 16 + len(" bodycrc=") + 8 + len(" crc=")
+	// FooterSize is the length of a footer in bytes.
+	FooterSize = footerPrefix + 8 + len("\n")
+)
+
+// AppendFooter appends f; envelopeCRC is the Checksum of the envelope.
+func AppendFooter(b []byte, f Footer, envelopeCRC uint32) []byte {
+	start := len(b)
+	kind := footerOutside
+	if f.Inline {
+		kind = footerInline
+	}
+	b = fmt.Appendf(b, "%s%016x envelope=%016x bodycrc=%08x crc=", kind, f.BodySize, f.EnvelopeSize, f.BodyCRC)
+	return fmt.Appendf(b, "%08x\n", Checksum(envelopeCRC, b[start:]))
+}
+
+// ParseFooter returns the footer that b is. It checks the form, not the CRC.
+func ParseFooter(b []byte) (Footer, error) {
+	if len(b) != FooterSize || b[FooterSize-1] != '\n' {
+		return Footer{}, ErrTorn
+	}
+	var f Footer
+	switch string(b[:len(footerInline)]) {
+	case footerInline:
+		f.Inline = true
+	case footerOutside:
+	default:
+		return Footer{}, ErrTorn
+	}
+	p := footerParser{rest: b[len(footerInline):]}
+	f.BodySize = int64(p.hex(16))
+	p.literal(" envelope=")
+	f.EnvelopeSize = int64(p.hex(16))
+	p.literal(" bodycrc=")
+	f.BodyCRC = uint32(p.hex(8))
+	p.literal(" crc=")
+	f.CRC = uint32(p.hex(8))
+	if p.bad || f.BodySize < 0 || f.EnvelopeSize < 0 || f.Inline && f.BodySize > MaxInlineBody {
+		return Footer{}, ErrTorn
+	}
+	return f, nil
+}
+
+type footerParser struct {
+	rest []byte
+	bad  bool
+}
+
+// hex takes lower-case digits only: one footer has one spelling.
+func (p *footerParser) hex(digits int) uint64 {
+	var v uint64
+	for _, c := range p.rest[:digits] {
+		switch {
+		case '0' <= c && c <= '9':
+			v = v<<4 | uint64(c-'0')
+		case 'a' <= c && c <= 'f':
+			v = v<<4 | uint64(c-'a'+10)
+		default:
+			p.bad = true
+		}
+	}
+	p.rest = p.rest[digits:]
+	return v
+}
+
+func (p *footerParser) literal(s string) {
+	if string(p.rest[:len(s)]) != s {
+		p.bad = true
+	}
+	p.rest = p.rest[len(s):]
+}
+
+// Entry is an accepted message, open for reading. Its footer and envelope
+// were checked; its body is checked when it is taken.
+type Entry struct {
+	ID     ID
+	Footer Footer
+	layout Layout
+	f      *os.File
+}
+
+// OpenEntry opens the entry of id and checks its envelope and footer. The
+// error is fs.ErrNotExist, ErrTorn, ErrDamaged, or one of the system.
+func OpenEntry(l Layout, id ID) (*Entry, error) {
+	f, err := os.OpenFile(l.Entry(id), os.O_RDONLY|unix.O_NOFOLLOW, 0)
+	if err != nil {
+		return nil, err
+	}
+	e := &Entry{ID: id, layout: l, f: f}
+	if err := e.check(); err != nil {
+		_ = f.Close() // only read from
+		return nil, fmt.Errorf("%s: %w", l.Entry(id), err)
+	}
+	return e, nil
+}
+
+func (e *Entry) check() error {
+	info, err := e.f.Stat()
+	if err != nil {
+		return err
+	}
+	if info.Size() < int64(FooterSize) {
+		return ErrTorn
+	}
+	var end [FooterSize]byte
+	if _, err := e.f.ReadAt(end[:], info.Size()-int64(FooterSize)); err != nil {
+		return readError(err)
+	}
+	e.Footer, err = ParseFooter(end[:])
+	if err != nil {
+		return err
+	}
+	if rest := info.Size() - int64(FooterSize) - e.inlineSize(); rest != e.Footer.EnvelopeSize {
+		return ErrTorn
+	}
+	crc, err := checksumOf(io.NewSectionReader(e.f, e.inlineSize(), e.Footer.EnvelopeSize))
+	if err != nil {
+		return readError(err)
+	}
+	if Checksum(crc, end[:footerPrefix]) != e.Footer.CRC {
+		return fmt.Errorf("%w: checksum of the envelope", ErrDamaged)
+	}
+	return nil
+}
+
+// readError turns the end of a file that became shorter into ErrTorn.
+func readError(err error) error {
+	if err == io.EOF || err == io.ErrUnexpectedEOF {
+		return ErrTorn
+	}
+	return err
+}
+
+func (e *Entry) inlineSize() int64 {
+	if e.Footer.Inline {
+		return e.Footer.BodySize
+	}
+	return 0
+}
+
+func checksumOf(r io.Reader) (uint32, error) {
+	var crc uint32
+	buf := make([]byte, 16<<10)
+	for {
+		n, err := r.Read(buf)
+		crc = Checksum(crc, buf[:n])
+		if err == io.EOF {
+			return crc, nil
+		}
+		if err != nil {
+			return 0, err
+		}
+	}
+}
+
+// Envelope returns a reader at the start of the envelope.
+func (e *Entry) Envelope() (*EnvelopeReader, error) {
+	return NewEnvelopeReader(io.NewSectionReader(e.f, e.inlineSize(), e.Footer.EnvelopeSize))
+}
+
+// Body returns the body as a file of its own at offset 0 that ends where the
+// message ends and holds nothing of the envelope: a sealed memfd for an
+// inline body, whose checksum was compared; else a read-only open of ID.body,
+// whose size was compared. The caller closes it.
+func (e *Entry) Body() (*os.File, error) {
+	if e.Footer.Inline {
+		return e.inlineBody()
+	}
+	f, err := os.OpenFile(e.layout.Body(e.ID), os.O_RDONLY|unix.O_NOFOLLOW, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w: %s is missing", ErrDamaged, e.layout.Body(e.ID))
+	}
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && info.Size() != e.Footer.BodySize {
+		err = fmt.Errorf("%w: %s has %d bytes, not %d", ErrDamaged, f.Name(), info.Size(), e.Footer.BodySize)
+	}
+	if err != nil {
+		_ = f.Close() // only read from
+		return nil, err
+	}
+	return f, nil
+}
+
+func (e *Entry) inlineBody() (*os.File, error) {
+	body := make([]byte, e.Footer.BodySize)
+	if _, err := e.f.ReadAt(body, 0); err != nil && len(body) > 0 {
+		return nil, readError(err)
+	}
+	if Checksum(0, body) != e.Footer.BodyCRC {
+		return nil, fmt.Errorf("%w: %s: checksum of the body", ErrDamaged, e.f.Name())
+	}
+	return Memfd(body)
+}
+
+// CheckBody compares the checksum of a body that is not inline; of an inline
+// one Body does it.
+func (e *Entry) CheckBody() error {
+	f, err := e.Body()
+	if err != nil {
+		return err
+	}
+	defer f.Close() // only read from
+	if e.Footer.Inline {
+		return nil
+	}
+	crc, err := checksumOf(f)
+	if err != nil {
+		return err
+	}
+	if crc != e.Footer.BodyCRC {
+		return fmt.Errorf("%w: %s: checksum of the body", ErrDamaged, f.Name())
+	}
+	return nil
+}
+
+// Close frees the entry's descriptor; the files that Body returned stay.
+func (e *Entry) Close() { _ = e.f.Close() } // only read from
+
+const sealed = unix.F_SEAL_SEAL | unix.F_SEAL_SHRINK | unix.F_SEAL_GROW | unix.F_SEAL_WRITE
+
+// Memfd returns a file in memory at offset 0 that holds body and that nobody
+// can change any more.
+func Memfd(body []byte) (*os.File, error) {
+	fd, err := unix.MemfdCreate("message", unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING|unix.MFD_NOEXEC_SEAL)
+	if err == unix.EINVAL { // before Linux 6.3
+		fd, err = unix.MemfdCreate("message", unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
+	}
+	if err != nil {
+		return nil, os.NewSyscallError("memfd_create", err)
+	}
+	f := os.NewFile(uintptr(fd), "message")
+	_, err = f.WriteAt(body, 0)
+	if err == nil {
+		_, err = unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, sealed)
+	}
+	if err != nil {
+		_ = f.Close() // given up
+		return nil, err
+	}
+	return f, nil
+}

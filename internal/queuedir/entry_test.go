@@ -1,0 +1,228 @@
+package queuedir
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"postrider/internal/address"
+)
+
+func mustAddress(t testing.TB, s string) address.Address {
+	t.Helper()
+	a, err := address.New(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+var testID = NewID(time.UnixMicro(1795000000123456), 42, 7)
+
+func testEnvelope(t testing.TB, recipients int) []byte {
+	b := AppendHead(nil, Head{
+		Sender:  mustAddress(t, "sender@example.org"),
+		UID:     1000,
+		Arrived: testID.Time(),
+		Nonce:   Nonce{1, 2, 3},
+	})
+	for i := range recipients {
+		b = AppendRecipient(b, mustAddress(t, fmt.Sprintf("r%d@example.com", i)))
+	}
+	return b
+}
+
+// entryBytes returns the bytes of a whole entry.
+func entryBytes(t testing.TB, body string, inline bool, recipients int) []byte {
+	envelope := testEnvelope(t, recipients)
+	var b []byte
+	if inline {
+		b = append(b, body...)
+	}
+	b = append(b, envelope...)
+	return AppendFooter(b, Footer{
+		Inline:       inline,
+		BodySize:     int64(len(body)),
+		EnvelopeSize: int64(len(envelope)),
+		BodyCRC:      Checksum(0, []byte(body)),
+	}, Checksum(0, envelope))
+}
+
+func writeEntry(t testing.TB, entry []byte, outside string) Layout {
+	t.Helper()
+	l := Layout{Root: t.TempDir()}
+	if err := os.MkdirAll(l.NewDir(testID.Bucket()), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(l.Entry(testID), entry, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if outside != "" {
+		if err := os.WriteFile(l.Body(testID), []byte(outside), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return l
+}
+
+func TestID(t *testing.T) {
+	t.Parallel()
+	if got := testID.String(); got != "17950000001234564207" {
+		t.Errorf("digits: got %s", got)
+	}
+	if testID.Bucket() != "07" || testID.BucketIndex() != 7 {
+		t.Errorf("bucket: got %s, %d", testID.Bucket(), testID.BucketIndex())
+	}
+	if got := testID.Time().UnixMicro(); got != 1795000000123456 {
+		t.Errorf("time: got %d", got)
+	}
+	if id, err := ParseID(testID.String()); err != nil || id != testID {
+		t.Errorf("parse: got %s, %v", id, err)
+	}
+	for _, s := range []string{"", "1", "1795000000123456420", "179500000012345642071", "1795000000123456420x", "../../../etc/passwd!"} {
+		if _, err := ParseID(s); err == nil {
+			t.Errorf("%q was taken", s)
+		}
+	}
+}
+
+func TestEntryRoundTrip(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("0123456789abcdef", MaxInlineBody/16) + "x"
+	for _, c := range []struct {
+		name, body string
+		recipients int
+	}{
+		{"small", "Subject: x\n\nhello\n", 2},
+		{"empty body", "", 1},
+		{"no recipients", "x\n", 0},
+		{"many recipients", "x\n", 20000},
+		{"outside", long, 1},
+	} {
+		inline := len(c.body) <= MaxInlineBody
+		outside := ""
+		if !inline {
+			outside = c.body
+		}
+		l := writeEntry(t, entryBytes(t, c.body, inline, c.recipients), outside)
+		e, err := OpenEntry(l, testID)
+		if err != nil {
+			t.Fatalf("%s: %v", c.name, err)
+		}
+		defer e.Close()
+		envelope, err := e.Envelope()
+		if err != nil {
+			t.Fatalf("%s: %v", c.name, err)
+		}
+		if h := envelope.Head; h.Sender.String() != "sender@example.org" || h.UID != 1000 || !h.Arrived.Equal(testID.Time()) || h.Nonce != (Nonce{1, 2, 3}) {
+			t.Errorf("%s: head %+v", c.name, h)
+		}
+		for i := range c.recipients {
+			a, err := envelope.Next()
+			if want := fmt.Sprintf("r%d@example.com", i); err != nil || a.String() != want {
+				t.Fatalf("%s: got %s, %v, want %s", c.name, a, err, want)
+			}
+		}
+		if _, err := envelope.Next(); err != io.EOF {
+			t.Errorf("%s: after the last recipient: %v", c.name, err)
+		}
+		f, err := e.Body()
+		if err != nil {
+			t.Fatalf("%s: %v", c.name, err)
+		}
+		got, err := io.ReadAll(f)
+		if err != nil || string(got) != c.body {
+			t.Errorf("%s: body differs (%d bytes), %v", c.name, len(got), err)
+		}
+		if _, err := f.WriteAt([]byte("x"), 0); err == nil {
+			t.Errorf("%s: the body can be changed", c.name)
+		}
+		f.Close()
+		if err := e.CheckBody(); err != nil {
+			t.Errorf("%s: %v", c.name, err)
+		}
+	}
+}
+
+// R16: every cut and every flipped byte is found.
+func TestEntryDamage(t *testing.T) {
+	t.Parallel()
+	whole := entryBytes(t, "Subject: x\n\nhello\n", true, 2)
+	read := func(b []byte) error {
+		e, err := OpenEntry(writeEntry(t, b, ""), testID)
+		if err != nil {
+			return err
+		}
+		defer e.Close()
+		f, err := e.Body()
+		if err != nil {
+			return err
+		}
+		return f.Close()
+	}
+	for n := range whole {
+		if err := read(whole[:n]); !errors.Is(err, ErrTorn) {
+			t.Errorf("cut at %d: got %v", n, err)
+		}
+		flipped := bytes.Clone(whole)
+		flipped[n] ^= 0x20
+		if err := read(flipped); !errors.Is(err, ErrTorn) && !errors.Is(err, ErrDamaged) {
+			t.Errorf("flip at %d: got %v", n, err)
+		}
+	}
+	if err := read(append(bytes.Clone(whole), whole[len(whole)-FooterSize:]...)); err == nil {
+		t.Error("a second footer was taken")
+	}
+}
+
+func TestOutsideBodyDamage(t *testing.T) {
+	t.Parallel()
+	body := strings.Repeat("y", MaxInlineBody+1)
+	for _, c := range []struct{ name, found string }{
+		{"missing", ""},
+		{"short", body[1:]},
+		{"changed", "z" + body[1:]},
+	} {
+		e, err := OpenEntry(writeEntry(t, entryBytes(t, body, false, 1), c.found), testID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := e.CheckBody(); !errors.Is(err, ErrDamaged) {
+			t.Errorf("%s: got %v", c.name, err)
+		}
+		e.Close()
+	}
+}
+
+func TestEnvelopeRefuses(t *testing.T) {
+	t.Parallel()
+	head := string(testEnvelope(t, 0))
+	for _, c := range []struct{ name, envelope string }{
+		{"empty", ""},
+		{"only a sender", "Fa@b\x00"},
+		{"recipient first", "Tx@y\x00" + head},
+		{"sender twice", head + "Fa@b\x00"},
+		{"unknown record", head + "Zx\x00"},
+		{"empty record", head + "\x00"},
+		{"no end", head + "Ta@b"},
+		{"too long", head + "T" + strings.Repeat("a", address.MaxLen+1) + "\x00"},
+		{"far too long", head + "T" + strings.Repeat("a", 100000) + "\x00"},
+		{"line end in an address", head + "Ta\nb@c\x00"},
+		{"empty domain", head + "Ta@\x00"},
+		{"uid is no number", strings.Replace(head, "u1000", "u-1", 1)},
+		{"bad nonce", strings.Replace(head, "n01", "nzz", 1)},
+	} {
+		e, err := NewEnvelopeReader(strings.NewReader(c.envelope))
+		for err == nil {
+			_, err = e.Next()
+		}
+		if !errors.Is(err, ErrDamaged) {
+			t.Errorf("%s: got %v", c.name, err)
+		}
+	}
+}
