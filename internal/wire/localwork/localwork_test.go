@@ -1,0 +1,50 @@
+package localwork
+
+import (
+	"bytes"
+	"reflect"
+	"testing"
+)
+
+var testJobs = []Job{
+	{Delivery: 1, User: "joe", Home: "/home/joe", Local: "joe-list", Dash: "-", Ext: "list", Domain: "example.org", Sender: "s@example.com"},
+	{Delivery: 1 << 50, User: "alias", Home: "/var/qmail/alias", Local: "x", Dash: "-", Ext: "x", Domain: "example.org"},
+}
+
+func TestRoundTrip(t *testing.T) {
+	t.Parallel()
+	packet := AppendJobs(nil, testJobs)
+	if want := jobsHeader + JobSize(testJobs[0]) + JobSize(testJobs[1]); len(packet) != want {
+		t.Errorf("JobSize: packet has %d bytes, want %d", len(packet), want)
+	}
+	jobs, err := DecodeJobs(packet)
+	if err != nil || !reflect.DeepEqual(jobs, testJobs) {
+		t.Errorf("got %+v, %v", jobs, err)
+	}
+	for n := range packet {
+		if _, err := DecodeJobs(packet[:n]); err == nil {
+			t.Errorf("cut at %d was taken", n)
+		}
+	}
+	s := Setup{DefaultDelivery: "./Maildir/\n", Environment: []byte("A=b\x00")}
+	if got, err := DecodeSetup(AppendSetup(nil, s)); err != nil || !reflect.DeepEqual(got, s) {
+		t.Errorf("setup: got %+v, %v", got, err)
+	}
+	slot := AppendSlot(nil, KindWanted, 77)
+	if got, err := DecodeSlot(slot, KindWanted); err != nil || got != 77 {
+		t.Errorf("slot: got %d, %v", got, err)
+	}
+	if _, err := DecodeSlot(slot, KindGranted); err == nil {
+		t.Error("another kind was taken")
+	}
+}
+
+func FuzzDecodeJobs(f *testing.F) {
+	f.Add(AppendJobs(nil, testJobs))
+	f.Fuzz(func(t *testing.T, packet []byte) {
+		jobs, err := DecodeJobs(packet)
+		if err == nil && !bytes.Equal(AppendJobs(nil, jobs), packet) {
+			t.Errorf("%q does not come back", packet)
+		}
+	})
+}
