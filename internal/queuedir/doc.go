@@ -19,4 +19,5 @@
 //	layout.go    where things are
 //	envelope.go  the records of an envelope
 //	entry.go     an accepted message: footer, checksums, body
+//	progress.go  what was done so far for a message that waits
 package queuedir

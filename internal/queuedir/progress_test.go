@@ -1,0 +1,199 @@
+package queuedir
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"reflect"
+	"strings"
+	"testing"
+	"testing/iotest"
+	"time"
+)
+
+var failedAt = time.Unix(1795307856, 0)
+
+const failedText = "<q@x.sub.example.org>:\nhard\n/err\\\x00\xff\n\n"
+
+func sampleProgress() ([]byte, []int) {
+	var b []byte
+	var ends []int
+	for _, add := range []func([]byte) []byte{
+		func(b []byte) []byte { return AppendDelivered(b, []int{0, 2}) },
+		func(b []byte) []byte { return AppendFailed(b, 1, failedAt, failedText) },
+		func(b []byte) []byte { return AppendBounced(b, NewID(failedAt, 7, 42)) },
+		func(b []byte) []byte { return AppendFailed(b, 4, failedAt, "late") },
+	} {
+		b = add(b)
+		ends = append(ends, len(b))
+	}
+	return b, ends
+}
+
+func TestProgressGolden(t *testing.T) {
+	b, ends := sampleProgress()
+	want := "615e5f2d d 0 2\n" +
+		`a4579a49 f 1 1795307856 <q@x.sub.example.org>:\nhard\n/err\\\x00\xff\n\n` + "\n" +
+		"13c250c2 b 17953078560000000742\n" +
+		"28da867f f 4 1795307856 late\n"
+	if string(b) != want {
+		t.Errorf("progress file is\n%swant\n%s", b, want)
+	}
+
+	p, err := ReadProgress(iotest.OneByteReader(bytes.NewReader(b)), 5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.Delivered != 2 || p.Failed != 2 || p.Unbounced != 1 || p.Bounced != int64(ends[2]) || p.Size != int64(len(b)) {
+		t.Errorf("progress is %+v", p)
+	}
+	for i, want := range []bool{true, true, true, false, true} {
+		if p.Finished.Has(i) != want {
+			t.Errorf("recipient %d finished: %v", i, !want)
+		}
+	}
+	var texts []string
+	if _, err := ReadRecords(bytes.NewReader(b), func(r Record, _ int64) error {
+		if r.Kind == Failed {
+			texts = append(texts, r.Text)
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{failedText, "late"}; !reflect.DeepEqual(texts, want) {
+		t.Errorf("texts are %q, want %q", texts, want)
+	}
+}
+
+// Truncated anywhere, a progress file says what its whole lines say (R16).
+func TestProgressTornAtEveryByte(t *testing.T) {
+	b, ends := sampleProgress()
+	for n := range len(b) + 1 {
+		p, err := ReadProgress(bytes.NewReader(b[:n]), 5)
+		if err != nil {
+			t.Fatalf("cut at %d: %v", n, err)
+		}
+		good := 0
+		for _, end := range ends {
+			if end <= n {
+				good = end
+			}
+		}
+		if p.Size != int64(good) {
+			t.Errorf("cut at %d: %d bytes are good, want %d", n, p.Size, good)
+		}
+	}
+}
+
+// A flip of any bit is damage, or in the last line something ignored (R16).
+func TestProgressFlippedAtEveryByte(t *testing.T) {
+	b, ends := sampleProgress()
+	last := ends[len(ends)-2]
+	for i := range b {
+		for bit := range 8 {
+			flipped := bytes.Clone(b)
+			flipped[i] ^= 1 << bit
+			p, err := ReadProgress(bytes.NewReader(flipped), 5)
+			switch {
+			case i < last-1 && !errors.Is(err, ErrDamaged):
+				t.Errorf("bit %d of byte %d: %+v, %v; want ErrDamaged", bit, i, p, err)
+			case i == last-1 && (err != nil || p.Size != int64(ends[1])):
+				// The LF between the last two lines: both became one bad line.
+				t.Errorf("bit %d of byte %d: %+v, %v; want the two lines before", bit, i, p, err)
+			case i >= last && (err != nil || p.Size != int64(last)):
+				t.Errorf("bit %d of byte %d: %+v, %v; want all but the last line", bit, i, p, err)
+			}
+		}
+	}
+}
+
+func TestProgressRefuses(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		data []byte
+	}{
+		{"index beyond the envelope", AppendDelivered(nil, []int{5})},
+		{"failed index beyond the envelope", AppendFailed(nil, 7, failedAt, "x")},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			if _, err := ReadProgress(bytes.NewReader(tc.data), 5); !errors.Is(err, ErrDamaged) {
+				t.Errorf("error is %v, want ErrDamaged", err)
+			}
+		})
+	}
+	broken := errors.New("EIO")
+	if _, err := ReadProgress(iotest.ErrReader(broken), 5); !errors.Is(err, broken) {
+		t.Errorf("error is %v, want that of the reader", err)
+	}
+}
+
+func TestProgressManyRecipients(t *testing.T) {
+	const n = 50_000
+	indexes := make([]int, n)
+	for i := range indexes {
+		indexes[i] = i
+	}
+	b := AppendDelivered(nil, indexes)
+	p, err := ReadProgress(bytes.NewReader(b), n)
+	if err != nil || p.Delivered != n {
+		t.Errorf("%d delivered, %v", p.Delivered, err)
+	}
+	long := AppendFailed(nil, 0, failedAt, strings.Repeat("\x00", 10*MaxFailureText))
+	if len(long) > maxProgressLine {
+		t.Errorf("a failure has %d bytes", len(long))
+	}
+	if _, err := ReadProgress(bytes.NewReader(long), 1); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestProgressLongGarbageIsTorn(t *testing.T) {
+	b := AppendDelivered(nil, []int{1})
+	tail := bytes.Repeat([]byte{0}, 3*maxProgressLine)
+	p, err := ReadProgress(io.MultiReader(bytes.NewReader(b), bytes.NewReader(tail)), 5)
+	if err != nil || p.Size != int64(len(b)) {
+		t.Errorf("progress %+v, %v", p, err)
+	}
+}
+
+func FuzzProgress(f *testing.F) {
+	b, _ := sampleProgress()
+	f.Add(b)
+	f.Add([]byte(""))
+	f.Add([]byte("00000000 d 1\n"))
+	f.Add(AppendBounced(nil, Discarded))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		// What is good and read again gives the same, and encoding what was
+		// read gives something that reads the same.
+		var again []byte
+		var records []Record
+		good, err := ReadRecords(bytes.NewReader(data), func(r Record, _ int64) error {
+			records = append(records, r)
+			switch r.Kind {
+			case Delivered:
+				again = AppendDelivered(again, r.Indexes)
+			case Failed:
+				again = AppendFailed(again, r.Indexes[0], r.Time, r.Text)
+			case Bounced:
+				again = AppendBounced(again, r.Bounce)
+			}
+			return nil
+		})
+		if good > int64(len(data)) || err != nil && !errors.Is(err, ErrDamaged) {
+			t.Fatalf("%d good bytes of %d, %v", good, len(data), err)
+		}
+		n := 0
+		if _, err := ReadRecords(bytes.NewReader(again), func(r Record, _ int64) error {
+			if len(r.Indexes) <= deliveredPerLine && n < len(records) && len(records[n].Indexes) <= deliveredPerLine &&
+				len(records[n].Text) <= MaxFailureText && fmt.Sprint(r) != fmt.Sprint(records[n]) {
+				t.Fatalf("record %d: %v became %v", n, records[n], r)
+			}
+			n++
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
