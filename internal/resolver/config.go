@@ -1,0 +1,57 @@
+package resolver
+
+import (
+	"bytes"
+	"errors"
+	"io/fs"
+	"net/netip"
+	"os"
+	"time"
+
+	"github.com/miekg/dns"
+)
+
+// SystemConfig is where the system says which servers to ask.
+const SystemConfig = "/etc/resolv.conf"
+
+const (
+	dnsPort     = 53
+	maxServers  = 3 // as in resolv.conf(5)
+	maxTimeout  = 30 * time.Second
+	maxAttempts = 5
+)
+
+// Config says which servers to ask and how patiently.
+type Config struct {
+	Servers  []netip.AddrPort // tried in this order
+	Timeout  time.Duration    // for one try of one server
+	Attempts int              // how often each server is tried
+}
+
+// ReadConfig reads a file in the form of resolv.conf(5). As there, a file that
+// is missing or names no server means the server on this machine.
+func ReadConfig(path string) (Config, error) {
+	text, err := os.ReadFile(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return Config{}, err
+	}
+	parsed, err := dns.ClientConfigFromReader(bytes.NewReader(text))
+	if err != nil {
+		return Config{}, err
+	}
+	config := Config{
+		Timeout:  min(time.Duration(parsed.Timeout)*time.Second, maxTimeout),
+		Attempts: min(parsed.Attempts, maxAttempts),
+	}
+	for _, server := range parsed.Servers {
+		// A server that is no address is skipped, as the C library does.
+		if addr, err := netip.ParseAddr(server); err == nil && len(config.Servers) < maxServers {
+			config.Servers = append(config.Servers, netip.AddrPortFrom(addr, dnsPort))
+		}
+	}
+	if len(config.Servers) == 0 {
+		local := netip.AddrFrom4([4]byte{127, 0, 0, 1})
+		config.Servers = []netip.AddrPort{netip.AddrPortFrom(local, dnsPort)}
+	}
+	return config, nil
+}
