@@ -1,0 +1,124 @@
+package priv
+
+import (
+	"io/fs"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// Modes of programs. A daemon cannot be read by the user it runs as, so that
+// this user can neither trace it nor read its memory.
+const (
+	modeDaemon = 0o711
+	modeUser   = 0o755
+)
+
+// Role is one row of the table: what a daemon is given and allowed.
+type Role struct {
+	// Program is its name in Q/bin.
+	Program string
+	// User and Group name its identity. They are empty for a program that
+	// runs as the user whose mail it handles.
+	User, Group string
+	// Groups are the supplementary groups, exactly.
+	Groups []string
+	// Caps are the capabilities, exactly. Only the program itself has them:
+	// nothing that it starts inherits one.
+	Caps []uintptr
+	// NoNewPrivs says that neither it nor what it starts can gain rights by
+	// exec. Users' programs may be allowed setuid helpers, so that it is not
+	// set in what leads to them.
+	NoNewPrivs bool
+	Umask      int
+	// Dir is the working directory: absolute, or below Q.
+	Dir string
+	// Links are the names of the links and sockets that it may receive from
+	// qmail-start; "*" stands for a number.
+	Links []string
+	// Forward lists the signals that qmail-start passes on to it.
+	Forward []syscall.Signal
+	// Classic says that the program also has qmail's own form, started by
+	// somebody else without a control channel, with that caller's identity.
+	Classic bool
+	// May and MayNot are the right and the limit in words.
+	May, MayNot string
+}
+
+// Roles returns the table in the order in which qmail-start starts it.
+func Roles() []Role {
+	return []Role{
+		{
+			Program: "qmail-start", User: "root", Group: "root",
+			Umask: 0o077, Dir: "/",
+			May:    "open listening sockets and links; start, restart and stop the others with their uid and descriptors",
+			MayNot: "read a byte from the network, from users, from the queue or from the daemons",
+		},
+		{
+			Program: "qmail-spool", User: "qmailq", Group: "qmails", Groups: []string{"qmailq"},
+			NoNewPrivs: true, Umask: 0o027, Dir: "queue",
+			Links:  []string{"public", "submit.smtpd", "submit.send", "entries"},
+			May:    "write queue/tmp, queue/new, queue/bad and queue/drop; answer on the public socket",
+			MayNot: "use the network, read other files, execute",
+		},
+		{
+			Program: "qmail-send", User: "qmails", Group: "qmails",
+			NoNewPrivs: true, Umask: 0o077, Dir: "queue",
+			Links:   []string{"entries", "submit", "spawn.local", "spawn.remote.*"},
+			Forward: []syscall.Signal{syscall.SIGHUP, syscall.SIGALRM},
+			May:     "read queue/new and control; write queue/info",
+			MayNot:  "use the network, change queue/new, read users' files, execute",
+		},
+		{
+			Program: "qmail-lspawn", User: "qmailw", Group: "nofiles",
+			Caps:  []uintptr{unix.CAP_SETUID, unix.CAP_SETGID, unix.CAP_KILL},
+			Umask: 0o077, Dir: "/",
+			Links:  []string{"spawn"},
+			May:    "read users/cdb and passwd; start workers as a recipient's user and kill them",
+			MayNot: "start anything as uid 0 or below the minimum uid, open messages, use the network, believe a uid that it is told",
+		},
+		{
+			Program: "qmail-local", Umask: 0o077, Dir: "/", Classic: true,
+			May:    "what its user may",
+			MayNot: "touch anything of another user",
+		},
+		{
+			Program: "qmail-remote", User: "qmailr", Group: "nofiles",
+			NoNewPrivs: true, Umask: 0o077, Dir: "/", Classic: true,
+			Links:  []string{"spawn"},
+			May:    "read the message descriptors that it is handed; ask DNS; connect to mail hosts",
+			MayNot: "write files, see other messages, listen, execute",
+		},
+		{
+			Program: "qmail-smtpd", User: "qmaild", Group: "nofiles",
+			NoNewPrivs: true, Umask: 0o077, Dir: "/", Classic: true,
+			Links:  []string{"submit", "listen.smtp"},
+			May:    "accept connections; hand in messages",
+			MayNot: "read the queue, a private key or a password; connect out; execute",
+		},
+	}
+}
+
+// RoleOf returns the row of a program.
+func RoleOf(program string) (r Role, found bool) {
+	for _, r := range Roles() {
+		if r.Program == program {
+			return r, true
+		}
+	}
+	return Role{}, false
+}
+
+// Logger is the identity of the log program that qmail-start is given.
+func Logger() Role {
+	return Role{Program: "logger", User: "qmaill", Group: "nofiles", Umask: 0o077, Dir: "/",
+		May: "read the log, write where its own arguments say", MayNot: "everything else"}
+}
+
+// Mode returns the mode of a program's file in Q/bin.
+func Mode(program string) fs.FileMode {
+	if _, daemon := RoleOf(program); daemon {
+		return modeDaemon
+	}
+	return modeUser
+}

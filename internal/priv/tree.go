@@ -1,0 +1,91 @@
+package priv
+
+import (
+	"fmt"
+	"io/fs"
+)
+
+// User is an account of the suite.
+type User struct {
+	Name, Group string
+	// Home is the home directory below Q.
+	Home string
+}
+
+// Group is a group of the suite.
+type Group struct {
+	Name string
+	// Members have it as a supplementary group.
+	Members []string
+}
+
+// Users returns the accounts: qmail's own, so that an existing installation
+// keeps them, and qmailw, which qmail-lspawn runs as in place of root.
+func Users() []User {
+	return []User{
+		{Name: "alias", Group: "nofiles", Home: "alias"},
+		{Name: "qmaild", Group: "nofiles"},
+		{Name: "qmaill", Group: "nofiles"},
+		{Name: "qmailp", Group: "nofiles"},
+		{Name: "qmailq", Group: "qmail"},
+		{Name: "qmailr", Group: "qmail"},
+		{Name: "qmails", Group: "qmail"},
+		{Name: "qmailw", Group: "nofiles"},
+	}
+}
+
+// Groups returns the groups: qmail's own two, the group of queue/drop, which
+// nobody but qmailq may have, and the group of queue/new.
+func Groups() []Group {
+	return []Group{
+		{Name: "qmail"},
+		{Name: "nofiles"},
+		{Name: "qmailq", Members: []string{"qmailq"}},
+		{Name: "qmails", Members: []string{"qmailq", "qmails"}},
+	}
+}
+
+// Entry is a directory, or an empty file, of the installation.
+type Entry struct {
+	Path        string // below Q
+	User, Group string
+	Mode        fs.FileMode // permissions, setgid, sticky
+	File        bool
+	// Keep says that one which exists stays as it is.
+	Keep bool
+	// Shared is the mode where a classic qmail queue has the directory
+	// already: its group stays qmail, so that qmail's programs still work.
+	Shared fs.FileMode
+}
+
+// Tree returns what an installation needs below Q, parents first.
+func Tree() []Entry {
+	tree := []Entry{
+		{Path: ".", User: "root", Group: "qmail", Mode: 0o755, Keep: true},
+		{Path: "bin", User: "root", Group: "qmail", Mode: 0o755, Keep: true},
+		{Path: "control", User: "root", Group: "qmail", Mode: 0o755, Keep: true},
+		{Path: "users", User: "root", Group: "qmail", Mode: 0o755, Keep: true},
+		{Path: "alias", User: "alias", Group: "qmail", Mode: fs.ModeSetgid | 0o755, Keep: true},
+		{Path: "queue", User: "qmailq", Group: "qmails", Mode: 0o711},
+		{Path: "queue/tmp", User: "qmailq", Group: "qmails", Mode: 0o700},
+		{Path: "queue/new", User: "qmailq", Group: "qmails", Mode: 0o750},
+		{Path: "queue/info", User: "qmails", Group: "qmails", Mode: 0o700},
+		{Path: "queue/bad", User: "qmailq", Group: "qmails", Mode: 0o700},
+		{Path: "queue/bad/unacked", User: "qmailq", Group: "qmails", Mode: 0o700},
+		{Path: "queue/drop", User: "qmailq", Group: "qmailq", Mode: fs.ModeSetgid | fs.ModeSticky | 0o733},
+		{Path: "queue/lock", User: "qmailq", Group: "qmails", Mode: 0o750, Shared: 0o751},
+		{Path: "queue/lock/spool", User: "qmailq", Group: "qmails", Mode: 0o600, File: true},
+		{Path: "queue/lock/sendmutex", User: "qmails", Group: "qmails", Mode: 0o600, File: true},
+	}
+	for i := range buckets {
+		name := fmt.Sprintf("%02d", i)
+		tree = append(tree,
+			Entry{Path: "queue/new/" + name, User: "qmailq", Group: "qmails", Mode: 0o750},
+			Entry{Path: "queue/info/" + name, User: "qmails", Group: "qmails", Mode: 0o700})
+	}
+	return tree
+}
+
+// buckets is how many directories queue/new and queue/info are split into; a
+// test holds it to that of internal/queuedir, which stands on a higher floor.
+const buckets = 100
