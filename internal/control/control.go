@@ -76,6 +76,12 @@ func (d Dir) List(name string) (lines []string, present bool, err error) {
 	return lines, true, nil
 }
 
+// Text returns all of a file whose format is its reader's own, such as
+// tcprules' rules.
+func (d Dir) Text(name string) (text string, present bool, err error) {
+	return d.read(name, maxFile)
+}
+
 // Map returns the lines of a list split at their first colon. Keys are in
 // lower case (ASCII); of equal keys the last counts; lines without a colon do
 // not count (spec 0.1).
