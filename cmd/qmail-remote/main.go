@@ -1,0 +1,44 @@
+// qmail-remote takes mail to other hosts by SMTP.
+//
+// Runs as: qmailr, group nofiles; in the classic form, whoever calls it.
+//
+// Started by: qmail-start, as a worker; or "qmail-remote host sender
+// recipient..." by a wrapper or by hand.
+//
+// Reads: jobs and message descriptors from qmail-send (ours); control/me,
+// helohost, smtproutes, timeoutconnect, timeoutremote and /etc/resolv.conf
+// (ours); DNS answers and SMTP replies (hostile). In the classic form its
+// operands and the message on descriptor 0 (the caller's).
+//
+// Writes: SMTP and DNS to the network, results to qmail-send or reports to
+// descriptor 1, warnings to the log. No file.
+//
+// May: open connections to any address.
+//
+// Must not: execute anything, open a file for writing, see a message that was
+// not handed to it.
+//
+// Trusts: qmail-send for what goes where; the administrator's files; the
+// configured name servers.
+//
+// If captured: the attacker reads the mail this worker is given from then on,
+// can send mail out and report deliveries that never happened. He reaches no
+// file, no other process and no message that goes elsewhere.
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"postrider/internal/priv"
+	"postrider/internal/world"
+	qmailremote "postrider/qmail-remote"
+)
+
+func main() {
+	if err := priv.Enter("qmail-remote"); err != nil {
+		fmt.Fprintf(os.Stderr, "qmail-remote: fatal: %v\n", err)
+		os.Exit(111)
+	}
+	os.Exit(qmailremote.Main(world.Real()))
+}

@@ -1,0 +1,90 @@
+package qmailremote
+
+import (
+	"bytes"
+	"io"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// pieceSize is how much of a message is read at a time.
+const pieceSize = 16 << 10
+
+// body is a message to be sent.
+type body struct {
+	r io.ReadSeeker // nil if the message can be read only once
+	// once is the source of a message that can be read only once, a pipe on
+	// the command line; it is nil as soon as reading began.
+	once io.Reader
+
+	start    int64
+	wireSize int64 // with CRLF line ends, as RFC 1870 counts; -1: unknown
+	eightBit bool  // has bytes over 127, or may have
+}
+
+// openBody looks through the message on f from its present offset on.
+func openBody(f *os.File) (*body, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return &body{once: f, wireSize: -1, eightBit: true}, nil
+	}
+	b := &body{r: f}
+	if b.start, err = f.Seek(0, io.SeekCurrent); err != nil {
+		return nil, err
+	}
+	return b, b.survey()
+}
+
+// survey learns the size and whether there are bytes over 127.
+func (b *body) survey() error {
+	piece := make([]byte, pieceSize)
+	last := byte('\n')
+	for {
+		n, err := b.r.Read(piece)
+		if n > 0 {
+			last = piece[n-1]
+			b.wireSize += int64(n + bytes.Count(piece[:n], []byte{'\n'}))
+			b.eightBit = b.eightBit || hasEightBit(piece[:n])
+		}
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if last != '\n' {
+		b.wireSize += 2
+	}
+	return nil
+}
+
+// open returns the message from its beginning.
+func (b *body) open() (io.Reader, error) {
+	if b.r != nil {
+		_, err := b.r.Seek(b.start, io.SeekStart)
+		return b.r, err
+	}
+	r := b.once
+	if r == nil {
+		return nil, unix.ESPIPE
+	}
+	b.once = nil
+	return r, nil
+}
+
+// again reports whether the message can still be read from its beginning.
+func (b *body) again() bool { return b.r != nil || b.once != nil }
+
+func hasEightBit(p []byte) bool {
+	for _, c := range p {
+		if c >= 0x80 {
+			return true
+		}
+	}
+	return false
+}

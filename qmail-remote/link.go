@@ -1,0 +1,89 @@
+package qmailremote
+
+import (
+	"context"
+	"os"
+	"sync"
+
+	"postrider/internal/fdpass"
+	"postrider/internal/wire/spawn"
+)
+
+// link is the connection to one run of qmail-send. Its context ends with it:
+// deliveries that cannot be reported any more are called off, so that as few
+// as possible happen twice.
+type link struct {
+	packets *fdpass.Packets
+	ctx     context.Context
+	cancel  context.CancelFunc
+
+	mu      sync.Mutex
+	waiting []spawn.Result
+	sending bool // one goroutine at a time sends what waits
+	sent    *sync.Cond
+}
+
+func newLink(ctx context.Context, f *os.File) (*link, error) {
+	packets, err := fdpass.NewPackets(f)
+	if err != nil {
+		return nil, err
+	}
+	l := &link{packets: packets}
+	l.ctx, l.cancel = context.WithCancel(ctx)
+	l.sent = sync.NewCond(&l.mu)
+	return l, nil
+}
+
+// end closes the link. What waits is lost, which means temporary.
+func (l *link) end() {
+	l.cancel()
+	_ = l.packets.Close() // nothing was written that close could lose
+}
+
+// answer sends results. While one packet is on its way, the results of others
+// gather for the next.
+func (l *link) answer(results []spawn.Result) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.waiting = append(l.waiting, results...)
+	if l.sending {
+		return
+	}
+	l.sending = true
+	for len(l.waiting) > 0 {
+		packet := l.nextPacket()
+		l.mu.Unlock()
+		err := l.packets.Send(packet)
+		l.mu.Lock()
+		if err != nil {
+			l.waiting = nil // the reader of the link sees the end too
+			l.cancel()
+		}
+	}
+	l.sending = false
+	l.sent.Broadcast()
+}
+
+// nextPacket takes as many results as fit one packet; the lock is held.
+func (l *link) nextPacket() []byte {
+	count, size := 0, 0
+	for _, r := range l.waiting {
+		if !spawn.ResultsFit(count+1, size+spawn.ResultSize(r)) {
+			break
+		}
+		count++
+		size += spawn.ResultSize(r)
+	}
+	packet := spawn.AppendResults(nil, l.waiting[:count])
+	l.waiting = l.waiting[count:]
+	return packet
+}
+
+// flush waits until everything that was answered is sent.
+func (l *link) flush() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for l.sending {
+		l.sent.Wait()
+	}
+}

@@ -1,0 +1,314 @@
+package qmailremote
+
+import (
+	"context"
+	"errors"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"postrider/internal/address"
+	"postrider/internal/smtpwire"
+)
+
+// mail is a message with its envelope, for one destination.
+type mail struct {
+	sender     address.Address
+	recipients []address.Address
+	body       *body
+}
+
+// state is how far a transaction came.
+type state int
+
+const (
+	// settled: the outcome counts.
+	settled state = iota
+	// refused: the server did not take the sender.
+	refused
+	// gone: the connection ended before the server could have accepted
+	// anything, so that another one may be tried.
+	gone
+)
+
+// lateReply is how long a reply is waited for when the server has closed the
+// connection in the middle of a message.
+const lateReply = time.Second
+
+// envelope is what the server said before the message. A code of 0 means that
+// the command was not sent.
+type envelope struct {
+	mail smtpwire.Reply
+	rcpt []smtpwire.Reply
+	data smtpwire.Reply
+}
+
+// transact sends a message. While ctx lives; once the message is sent, the
+// server's answer is waited for in any case.
+func (s *session) transact(ctx context.Context, m mail) (outcome, state) {
+	release := s.guard(ctx)
+	defer release()
+	ip := s.ip()
+	if s.ext.maxSize > 0 && m.body.wireSize > s.ext.maxSize {
+		return whole(tooLarge(ip, m.body.wireSize, s.ext.maxSize)), settled
+	}
+
+	s.uses++
+	env, err := s.envelope(m)
+	if err != nil {
+		return s.loss(err), gone
+	}
+	if env.mail.Code >= 400 {
+		return whole(senderRejected(ip, env.mail)), refused
+	}
+	o := outcome{recipients: rcptReports(s, env.rcpt)}
+	switch {
+	case env.data.Code == 0:
+		o.message = *givingUp(ip)
+		return o, settled
+	case env.data.Code >= 400:
+		o.message = *dataFailed(ip, env.data)
+		return o, settled
+	case env.data.Code < 300:
+		// No server that is in step with us says so to DATA.
+		s.broken = true
+		return whole(died(ip, false, env.data.Text)), gone
+	}
+
+	message, st := s.message(m.body, release)
+	if st == gone {
+		return whole(&message), gone
+	}
+	o.message = message
+	return o, settled
+}
+
+// loss is the outcome of a connection that ended before the end of a message.
+func (s *session) loss(err error) outcome {
+	var l *lost
+	said := ""
+	if errors.As(err, &l) {
+		said = l.said
+	}
+	return whole(died(s.ip(), false, said))
+}
+
+// rcptReports is what the server said about each recipient.
+func rcptReports(s *session, replies []smtpwire.Reply) []report {
+	reports := make([]report, len(replies))
+	taken := false
+	for i, reply := range replies {
+		if reply.Code >= 400 {
+			reports[i] = recipientRejected(s.ip(), reply, taken)
+			continue
+		}
+		reports[i] = report{class: rcptTaken}
+		taken = true
+	}
+	return reports
+}
+
+// envelope sends MAIL, RCPT and, if a recipient was taken, DATA: in groups if
+// the server allows that (RFC 2920), else one by one.
+func (s *session) envelope(m mail) (envelope, error) {
+	env := envelope{rcpt: make([]smtpwire.Reply, 0, len(m.recipients))}
+	commands := s.commands(m)
+	dataAt := len(commands) - 1
+	mailAt := dataAt - len(m.recipients) - 1
+	taken := false
+	for next := 0; next < len(commands); {
+		end, group := s.group(commands, next)
+		if next == dataAt && !taken {
+			return env, nil
+		}
+		if err := s.send(group); err != nil {
+			return env, err
+		}
+		for ; next < end; next++ {
+			reply, err := s.reply()
+			if err != nil {
+				return env, err
+			}
+			switch {
+			case next < mailAt: // RSET: MAIL will tell if that went wrong
+				s.reset = false
+			case next == mailAt:
+				env.mail = reply
+				s.reset = s.reset || reply.Code < 400
+			case next < dataAt:
+				env.rcpt = append(env.rcpt, reply)
+				taken = taken || reply.Code < 400
+			default:
+				env.data = reply
+			}
+		}
+		if next > mailAt && env.mail.Code >= 400 {
+			break
+		}
+	}
+	return s.withoutData(env, taken), nil
+}
+
+// withoutData handles a DATA that had been sent together with recipients of
+// which none was taken. If the server nevertheless waits for a message, it
+// gets none, and with it ends the connection.
+func (s *session) withoutData(env envelope, taken bool) envelope {
+	if env.mail.Code < 400 && taken {
+		return env
+	}
+	if env.data.Code != 0 && env.data.Code < 400 {
+		s.broken = true
+	}
+	env.data = smtpwire.Reply{}
+	return env
+}
+
+// commands lists the commands of a transaction, DATA last.
+func (s *session) commands(m mail) []string {
+	commands := make([]string, 0, len(m.recipients)+3)
+	if s.reset {
+		commands = append(commands, "RSET\r\n")
+	}
+	commands = append(commands, "MAIL FROM:<"+wireAddress(m.sender)+">"+s.mailParameters(m.body)+"\r\n")
+	for _, r := range m.recipients {
+		commands = append(commands, "RCPT TO:<"+wireAddress(r)+">\r\n")
+	}
+	return append(commands, "DATA\r\n")
+}
+
+func (s *session) mailParameters(b *body) string {
+	var params string
+	if s.ext.size && b.wireSize >= 0 {
+		params += " SIZE=" + strconv.FormatInt(b.wireSize, 10)
+	}
+	if s.ext.eightBit && b.eightBit {
+		params += " BODY=8BITMIME"
+	}
+	return params
+}
+
+// group returns the commands from next on that are sent together, and the
+// index behind them.
+func (s *session) group(commands []string, next int) (end int, group []byte) {
+	for end = next; end < len(commands); end++ {
+		if end > next && (!s.ext.pipelining || len(group)+len(commands[end]) > maxGroup) {
+			break
+		}
+		group = append(group, commands[end]...)
+	}
+	return end, group
+}
+
+// message sends the message after the server's 354. release is called at the
+// last moment at which the delivery can be called off.
+func (s *session) message(b *body, release func() bool) (report, state) {
+	ip := s.ip()
+	if err := s.sendMessage(b, release); err != nil {
+		s.broken = true
+		if errors.Is(err, errUnreadable) {
+			return *unreadable(), settled
+		}
+		if late, ok := s.lateRefusal(err); ok {
+			return *messageFailed(ip, late), settled
+		}
+		if !b.again() {
+			return *died(ip, false, ""), settled
+		}
+		return *died(ip, false, ""), gone
+	}
+
+	// Everything is sent and nothing answered: from here on only the answer
+	// tells (RFC 1047), and no other host is tried.
+	reply, err := s.reply()
+	switch {
+	case reply.Code == codeClosing && errors.Is(err, errClosing):
+		return *messageFailed(ip, reply), settled
+	case err != nil:
+		return *died(ip, true, reply.Text), settled
+	case reply.Code >= 400:
+		s.reset = false
+		return *messageFailed(ip, reply), settled
+	case reply.Code >= 300:
+		s.broken = true
+		return *died(ip, true, reply.Text), settled
+	}
+	s.reset = false
+	return *messageAccepted(ip, reply), settled
+}
+
+var errUnreadable = errors.New("message cannot be read")
+
+// sendMessage sends the encoded message. The end mark goes out together with
+// the last piece in one write: when that fails, the end mark is not complete,
+// and the server cannot have accepted the message.
+func (s *session) sendMessage(b *body, release func() bool) error {
+	r, err := b.open()
+	if err != nil {
+		return errUnreadable
+	}
+	if s.replies.Buffered() > 0 {
+		return errUnasked
+	}
+	var encoder smtpwire.Encoder
+	piece := make([]byte, pieceSize)
+	out := make([]byte, 0, 2*pieceSize)
+	for {
+		n, err := r.Read(piece)
+		out = encoder.Append(out, piece[:n])
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return errUnreadable
+		}
+		if len(out) < pieceSize {
+			continue
+		}
+		if err := s.write(out); err != nil {
+			return err
+		}
+		out = out[:0]
+	}
+	if !release() {
+		return errCanceled
+	}
+	return s.write(encoder.AppendEnd(out))
+}
+
+func (s *session) write(p []byte) error {
+	if err := s.arm(); err != nil {
+		return err
+	}
+	_, err := s.conn.Write(p)
+	return err
+}
+
+// lateRefusal looks for the reply of a server that refused the message before
+// its end and closed the connection.
+func (s *session) lateRefusal(cause error) (smtpwire.Reply, bool) {
+	if errors.Is(cause, errCanceled) || s.conn.SetDeadline(time.Now().Add(lateReply)) != nil {
+		return smtpwire.Reply{}, false
+	}
+	reply, err := s.replies.Next()
+	return reply, err == nil && reply.Code >= 400 && reply.Code != codeClosing
+}
+
+// wireAddress is an address as a command shows it. One without a domain goes
+// as it is if the command allows that (spec 0.3).
+func wireAddress(a address.Address) string {
+	if !a.HasDomain() && !strings.ContainsFunc(a.String(), breaksCommand) {
+		return a.String()
+	}
+	return a.Quoted()
+}
+
+// sendable reports whether a command can carry the address. Quotes protect
+// the local part; a domain has none.
+func sendable(a address.Address) bool {
+	return !strings.ContainsFunc(a.Domain(), breaksCommand)
+}
+
+func breaksCommand(r rune) bool {
+	return r <= ' ' || r == 0x7f || r == '<' || r == '>' || r == '"' || r == '\\'
+}

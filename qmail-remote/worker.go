@@ -1,0 +1,208 @@
+package qmailremote
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"time"
+
+	"postrider/internal/address"
+	"postrider/internal/fdpass"
+	"postrider/internal/wire/parent"
+	"postrider/internal/wire/spawn"
+)
+
+// Exit statuses.
+const (
+	exitMisused = 100
+	exitTrouble = 111
+)
+
+const (
+	drainFor = 10 * time.Second // deliveries may finish after the parent's end of file
+	abortFor = 3 * time.Second  // and then break off
+)
+
+// worker serves the link to qmail-send.
+type worker struct {
+	client *client
+	log    *os.File
+	jobs   jobCount
+	link   *link // the current one; nil before the first
+}
+
+func newWorker(c *client, log *os.File) *worker {
+	return &worker{client: c, log: log}
+}
+
+// run serves until the control channel ends, then lets the deliveries in hand
+// finish. It returns the exit status.
+func (w *worker) run(ctx context.Context, channel *parent.Channel) int {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	status := 0
+	if err := channel.Run(func(f parent.Frame) error { return w.frame(ctx, f) }); err != nil {
+		warn(w.log, "%v", err)
+		status = exitTrouble
+	}
+	idle := w.jobs.close()
+	if !w.wait(idle, drainFor) {
+		cancel()
+		w.wait(idle, abortFor)
+	}
+	if w.link != nil {
+		w.link.flush()
+	}
+	return status
+}
+
+// wait waits for done and reports whether it came in time.
+func (w *worker) wait(done <-chan struct{}, limit time.Duration) bool {
+	clock := w.client.clock
+	for end := clock.Now().Add(limit); clock.Now().Before(end); {
+		wake, stop := clock.At(end)
+		select {
+		case <-done:
+			stop()
+			return true
+		case <-wake:
+		}
+	}
+	return false
+}
+
+// frame takes in what qmail-start sends: a link, which replaces the one before.
+func (w *worker) frame(ctx context.Context, f parent.Frame) error {
+	if f.Kind != parent.Link {
+		if f.File != nil {
+			return errors.Join(fmt.Errorf("unexpected descriptor %s", f.Name), f.File.Close())
+		}
+		return nil // what concerns other programs
+	}
+	if f.Name != parent.Spawn {
+		return errors.Join(fmt.Errorf("unexpected link %s", f.Name), f.File.Close())
+	}
+	if w.link != nil {
+		w.link.end()
+	}
+	l, err := newLink(ctx, f.File)
+	if err != nil {
+		return err
+	}
+	w.link = l
+	go w.serve(l)
+	return nil
+}
+
+// serve takes jobs from a link until it ends. A peer that breaks the protocol
+// is logged and dropped.
+func (w *worker) serve(l *link) {
+	defer l.end()
+	buf := make([]byte, spawn.MaxPacket)
+	for {
+		n, files, err := l.packets.Receive(buf, spawn.MaxJobs)
+		if err == nil {
+			err = w.packet(l, buf[:n], files)
+		}
+		if err != nil {
+			if !errors.Is(err, io.EOF) && l.ctx.Err() == nil {
+				warn(w.log, "link to qmail-send: %v", err)
+			}
+			return
+		}
+	}
+}
+
+// packet starts the deliveries of one packet; each owns its descriptor.
+func (w *worker) packet(l *link, packet []byte, files []*os.File) error {
+	_, jobs, err := spawn.DecodeJobs(packet)
+	if err == nil && len(jobs) != len(files) {
+		err = fmt.Errorf("%d jobs with %d descriptors", len(jobs), len(files))
+	}
+	if err != nil {
+		fdpass.CloseAll(files)
+		return err
+	}
+	for i, job := range jobs {
+		if !w.jobs.begin() {
+			fdpass.CloseAll(files[i:]) // the end of the link tells qmail-send
+			return nil
+		}
+		go func() {
+			defer w.jobs.end()
+			defer files[i].Close() // only read from
+			l.answer(w.do(l.ctx, job, files[i]))
+		}()
+	}
+	return nil
+}
+
+// do runs one job.
+func (w *worker) do(ctx context.Context, job spawn.Job, message *os.File) []spawn.Result {
+	b, err := openBody(message)
+	if err != nil {
+		warn(w.log, "message %s: %v", job.ID, err)
+		return results(job, whole(unreadable()))
+	}
+	m := mail{sender: job.Sender, body: b, recipients: make([]address.Address, len(job.Recipients))}
+	for i, r := range job.Recipients {
+		m.recipients[i] = r.Address
+	}
+	o, err := w.client.deliver(ctx, job.Host, m)
+	if err != nil {
+		warn(w.log, "message %s: %v", job.ID, err)
+	}
+	return results(job, o)
+}
+
+// results is an outcome as qmail-send wants it: one for each delivery.
+func results(job spawn.Job, o outcome) []spawn.Result {
+	all := make([]spawn.Result, len(job.Recipients))
+	for i, r := range job.Recipients {
+		got := o.forRecipient(i)
+		all[i] = spawn.Result{Delivery: r.Delivery, Class: spawn.Class(got.class), Text: got.text}
+	}
+	return all
+}
+
+// jobCount counts deliveries in hand.
+type jobCount struct {
+	mu     sync.Mutex
+	n      int
+	closed bool
+	idle   chan struct{}
+}
+
+// begin counts a delivery, unless the worker is about to end.
+func (j *jobCount) begin() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.closed {
+		return false
+	}
+	j.n++
+	return true
+}
+
+func (j *jobCount) end() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.n--; j.n == 0 && j.closed {
+		close(j.idle)
+	}
+}
+
+// close lets no further delivery begin and tells when the last has ended.
+func (j *jobCount) close() (idle <-chan struct{}) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.closed = true
+	j.idle = make(chan struct{})
+	if j.n == 0 {
+		close(j.idle)
+	}
+	return j.idle
+}

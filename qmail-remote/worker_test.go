@@ -1,0 +1,153 @@
+package qmailremote
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"postrider/internal/fdpass"
+	"postrider/internal/queuedir"
+	"postrider/internal/wire/parent"
+	"postrider/internal/wire/spawn"
+)
+
+// bench is a worker with the ends that qmail-start and qmail-send hold.
+type workbench struct {
+	*host
+	control *parent.Channel
+	status  chan int
+}
+
+func newWorkbench(t *testing.T, zone ...string) *workbench {
+	t.Helper()
+	b := &workbench{host: newHost(t, zone...), status: make(chan int, 1)}
+	ours, theirs := pair(t)
+	var err error
+	if b.control, err = parent.NewChannel(ours); err != nil {
+		t.Fatal(err)
+	}
+	inherited, err := parent.NewChannel(theirs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { b.status <- newWorker(b.client, os.Stderr).run(context.Background(), inherited) }()
+	t.Cleanup(func() { b.control.Close() })
+	return b
+}
+
+func pair(t *testing.T) (a, b *os.File) {
+	t.Helper()
+	a, b, err := fdpass.Pair(unix.SOCK_SEQPACKET)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { a.Close(); b.Close() })
+	return a, b
+}
+
+// link gives the worker a link and returns qmail-send's end.
+func (b *workbench) link() *fdpass.Packets {
+	b.t.Helper()
+	ours, theirs := pair(b.t)
+	if sent, err := b.control.Send(parent.Frame{Kind: parent.Link, Name: parent.Spawn, File: theirs}); err != nil || !sent {
+		b.t.Fatalf("send link: %v %v", sent, err)
+	}
+	theirs.Close()
+	p, err := fdpass.NewPackets(ours)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return p
+}
+
+// give sends jobs, each with a descriptor of its message.
+func (b *workbench) give(p *fdpass.Packets, text string, jobs ...spawn.Job) {
+	b.t.Helper()
+	var files []*os.File
+	for range jobs {
+		files = append(files, message(b.t, text).r.(*os.File))
+		files[len(files)-1].Seek(0, 0)
+	}
+	if err := p.Send(spawn.AppendJobs(nil, 0, jobs), files...); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+func (b *workbench) job(first uint64, domain string, recipients ...string) spawn.Job {
+	b.t.Helper()
+	id, err := queuedir.ParseID("17637828000000000142")
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	j := spawn.Job{ID: id, Sender: addr(b.t, "s@x.example"), Host: domain}
+	for i, r := range recipients {
+		j.Recipients = append(j.Recipients, spawn.Recipient{Delivery: first + uint64(i), Address: addr(b.t, r)})
+	}
+	return j
+}
+
+// results reads count results and shows them in the order of deliveries.
+func (b *workbench) results(p *fdpass.Packets, count int) string {
+	b.t.Helper()
+	var all []spawn.Result
+	buf := make([]byte, spawn.MaxPacket)
+	for len(all) < count {
+		n, files, err := p.Receive(buf, 0)
+		if err != nil || len(files) > 0 {
+			b.t.Fatalf("receive: %v", err)
+		}
+		results, err := spawn.DecodeResults(buf[:n])
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		all = append(all, results...)
+	}
+	slices.SortFunc(all, func(x, y spawn.Result) int { return int(x.Delivery) - int(y.Delivery) })
+	var lines []string
+	for _, r := range all {
+		lines = append(lines, fmt.Sprintf("%d%c%s", r.Delivery, r.Class, strings.ReplaceAll(r.Text, "\n", "/")))
+	}
+	return strings.Join(lines, "\n")
+}
+
+// stop ends the control channel and returns the worker's status.
+func (b *workbench) stop() int {
+	b.control.Close()
+	return <-b.status
+}
+
+var oneMX = []string{"d.example. 60 IN MX 10 mx.d.example.", "mx.d.example. 60 IN A 192.0.2.1"}
+
+func TestWorkerJob(t *testing.T) {
+	t.Parallel()
+	b := newWorkbench(t, oneMX...)
+	b.peer("192.0.2.1", hello+`C MAIL FROM:<s@x.example>
+		S 250 ok
+		C RCPT TO:<a@d.example>
+		S 250 ok
+		C RCPT TO:<b@d.example>
+		S 550 no such user
+		C RCPT TO:<c@d.example>
+		S 451 later
+		C DATA
+		S 354 go
+		D Subject: x||hi
+		S 250 queued`+bye)
+	p := b.link()
+	b.give(p, simpleMessage, b.job(7, "d.example", "a@d.example", "b@d.example", "c@d.example"))
+	want := "7K192.0.2.1 accepted message./Remote host said: 250 queued/\n" +
+		"8D192.0.2.1 does not like recipient./Remote host said: 550 no such user/\n" +
+		"9Z192.0.2.1 does not like recipient./Remote host said: 451 later/"
+	if got := b.results(p, 3); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	if status := b.stop(); status != 0 {
+		t.Errorf("status %d", status)
+	}
+	b.end()
+}
