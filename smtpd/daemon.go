@@ -1,0 +1,279 @@
+package smtpd
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+	"sync"
+	"time"
+
+	"postrider/internal/tcprules"
+	"postrider/internal/wire/parent"
+)
+
+const (
+	// drainTime is how long open sessions may go on after qmail-start has told
+	// the daemon to stop.
+	drainTime = 10 * time.Second
+	// cutTime is how long sessions that are cut off then have to say so.
+	cutTime = time.Second
+)
+
+// daemon serves the listening sockets that qmail-start hands over.
+type daemon struct {
+	*service
+	controls *controls
+	spool    *spool
+	limits   *limits
+
+	mu        sync.Mutex
+	listeners []net.Listener
+	sessions  map[*session]net.Conn
+	last      uint64 // number of the last session
+	running   sync.WaitGroup
+}
+
+func newDaemon(home string, s *service) *daemon {
+	s.filterMissing = true
+	return &daemon{
+		service:  s,
+		controls: &controls{home: home},
+		spool:    newSpool(),
+		limits:   newLimits(),
+		sessions: make(map[*session]net.Conn),
+	}
+}
+
+// run serves until the control channel ends, and then drains.
+func (d *daemon) run(channel *parent.Channel) error {
+	err := channel.Run(d.frame)
+	d.stop()
+	return err
+}
+
+// frame does what qmail-start says.
+func (d *daemon) frame(f parent.Frame) error {
+	switch {
+	case f.Kind == parent.Link && f.Name == parent.Submit:
+		return d.spool.relink(f.File)
+	case f.Kind == parent.Listener && f.Name == parent.ListenSMTP:
+		l, err := net.FileListener(f.File)
+		_ = f.File.Close() // the listener has a descriptor of its own
+		if err != nil {
+			return fmt.Errorf("listening socket: %w", err)
+		}
+		d.listen(l)
+	case f.File != nil:
+		_ = f.File.Close() // not for us
+		d.log.Line(logPrefix + "warning: control channel hands over " + f.Name + ", which is not for qmail-smtpd")
+	}
+	return nil
+}
+
+// listen accepts connections on l from now on.
+func (d *daemon) listen(l net.Listener) {
+	d.mu.Lock()
+	d.listeners = append(d.listeners, l)
+	d.mu.Unlock()
+	d.running.Go(func() { d.accept(l) })
+}
+
+// accept takes connections until the listener is closed.
+func (d *daemon) accept(l net.Listener) {
+	pause := acceptPause
+	for {
+		c, err := l.Accept()
+		if d.stopping.Load() {
+			if err == nil {
+				_ = c.Close() // nothing was said yet
+			}
+			return
+		}
+		if err != nil {
+			// Descriptors or memory are short: they come back.
+			d.log.Line(logPrefix + "warning: accept: " + err.Error())
+			wake, stop := d.clock.At(d.clock.Now().Add(pause))
+			<-wake
+			stop()
+			pause = min(2*pause, maxAcceptPause)
+			continue
+		}
+		pause = acceptPause
+		tcp, ok := c.(*net.TCPConn)
+		if !ok {
+			_ = c.Close() // nothing was said yet
+			continue
+		}
+		d.open(tcp)
+	}
+}
+
+const (
+	acceptPause    = 10 * time.Millisecond
+	maxAcceptPause = time.Second
+)
+
+// open begins a session on a new connection, or turns it away.
+func (d *daemon) open(c *net.TCPConn) {
+	now := d.clock.Now()
+	remote, local := addrPort(c.RemoteAddr()), addrPort(c.LocalAddr())
+	settings, fresh, err := d.controls.get(now)
+	if fresh && err != nil {
+		d.log.Line(logPrefix + "alert: unable to read controls, no mail is taken: " + err.Error())
+	}
+	if fresh && err == nil && settings.rules.UsesNames() {
+		d.log.Line(logPrefix + "warning: control/tcp.smtp: rules with host names never apply, names are not looked up")
+	}
+	if err != nil {
+		d.turnAway(c, replyNoControls)
+		return
+	}
+	rule := settings.rules.Match(tcprules.Client{IP: remote.Addr()})
+	if rule.Deny {
+		d.log.Status(logPrefix + "denied ip=" + remote.Addr().String())
+		d.turnAway(c, replyDenied)
+		return
+	}
+	if refused := d.limits.enter(remote.Addr(), settings); refused.code != 0 {
+		d.log.Status(fmt.Sprintf("%sturned away ip=%s code=%d", logPrefix, remote.Addr(), refused.code))
+		d.turnAway(c, refused)
+		return
+	}
+	s := &session{service: d.service, conn: tcpConn{c}, settings: settings, queue: d.spool}
+	s.in = newInput(s.conn, d.lent)
+	s.peer = newPeer(variables(rule, remote, local, settings))
+	d.enroll(s, c)
+	d.running.Go(func() {
+		d.serve(s, c)
+		d.limits.leave(remote.Addr())
+	})
+}
+
+// turnAway sends one reply and closes. The socket is new: nothing waits.
+func (d *daemon) turnAway(c net.Conn, r reply) {
+	_ = c.SetWriteDeadline(time.Now().Add(time.Second)) // it is only politeness
+	_, _ = c.Write(r.append(nil))
+	_ = c.Close()
+}
+
+// variables are those of tcpserver: the rule's, else what the socket tells.
+func variables(rule tcprules.Decision, remote, local netip.AddrPort, s *settings) func(string) (string, bool) {
+	return func(name string) (string, bool) {
+		if value, set := rule.Lookup(name); set || rule.Unsets(name) {
+			return value, set
+		}
+		switch name {
+		case "TCPREMOTEIP":
+			return remote.Addr().String(), true
+		case "TCPREMOTEPORT":
+			return fmt.Sprint(remote.Port()), true
+		case "TCPLOCALIP":
+			return local.Addr().String(), true
+		case "TCPLOCALHOST":
+			if s.me != "" {
+				return s.me, true
+			}
+			name, _, _ := strings.Cut(s.greeting, " ")
+			return name, true
+		}
+		return "", false
+	}
+}
+
+// addrPort returns the address of a TCP socket, an IPv4 one as such.
+func addrPort(a net.Addr) netip.AddrPort {
+	t, ok := a.(*net.TCPAddr)
+	if !ok {
+		return netip.AddrPort{}
+	}
+	ap := t.AddrPort()
+	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+}
+
+func (d *daemon) enroll(s *session, c net.Conn) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.last++
+	s.number = d.last
+	d.sessions[s] = c
+}
+
+// serve runs a session to its end.
+func (d *daemon) serve(s *session, c *net.TCPConn) {
+	s.logConnect()
+	err := s.run()
+	s.logEnd(err)
+	if s.expelled {
+		linger(c)
+	}
+	d.mu.Lock()
+	delete(d.sessions, s)
+	d.mu.Unlock()
+	_ = c.Close() // all that mattered was written before
+}
+
+const (
+	lingerTime  = 2 * time.Second
+	lingerReads = 64
+)
+
+// linger lets a client that is cut off while it talks read why: closing a
+// socket with unread input would reset the connection and lose the reply.
+func linger(c *net.TCPConn) {
+	if c.CloseWrite() != nil || c.SetReadDeadline(time.Now().Add(lingerTime)) != nil {
+		return
+	}
+	buf := make([]byte, idleBuffer)
+	for range lingerReads {
+		if _, err := c.Read(buf); err != nil {
+			return
+		}
+	}
+}
+
+// stop closes the listeners, lets sessions with mail in hand finish, and cuts
+// off what is left.
+func (d *daemon) stop() {
+	d.stopping.Store(true)
+	d.mu.Lock()
+	for _, l := range d.listeners {
+		_ = l.Close() // nothing is lost with it
+	}
+	d.mu.Unlock()
+	d.cut(func(s *session) bool { return s.atBoundary.Load() })
+	if d.wait(drainTime) {
+		return
+	}
+	d.cutOff.Store(true)
+	d.cut(func(*session) bool { return true })
+	d.wait(cutTime)
+}
+
+// cut ends what the given sessions wait for.
+func (d *daemon) cut(which func(*session) bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for s, c := range d.sessions {
+		if which(s) {
+			_ = c.SetReadDeadline(time.Unix(1, 0)) // fails only for a closed one
+		}
+	}
+}
+
+// wait waits until all sessions have ended, or for the given time.
+func (d *daemon) wait(limit time.Duration) bool {
+	ended := make(chan struct{})
+	go func() {
+		d.running.Wait()
+		close(ended)
+	}()
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case <-ended:
+		return true
+	case <-timer.C:
+		return false
+	}
+}

@@ -1,0 +1,156 @@
+package smtpd
+
+import (
+	"net"
+	"net/netip"
+	"strings"
+
+	"postrider/internal/address"
+)
+
+// maxEnvelopeStep bounds how much an envelope grows at once.
+const maxEnvelopeStep = 64 << 10
+
+// mail begins a transaction; qmail allows that inside another one, too.
+func (s *session) mail(argument string) reply {
+	sender, rest, err := parsePath(argument, "FROM")
+	if err != nil {
+		return syntaxError(err.Error())
+	}
+	parameters, refused := parseMailParameters(rest)
+	if refused != nil {
+		return *refused
+	}
+	if limit := s.sizeLimit(); limit > 0 && parameters.size > limit {
+		return replyTooBig
+	}
+	sender, err = s.localLiteral(sender)
+	if err != nil {
+		return syntaxError(err.Error())
+	}
+	s.reset()
+	if !s.addRecord('F', sender.String()) {
+		return replyNoRoomForRcpt
+	}
+	s.sender = sender.String()
+	s.senderBad = s.settings.isBadSender(sender)
+	s.state = mail
+	return replySenderOK
+}
+
+// isBadSender looks a sender up in badmailfrom: whole, and as @domain.
+func (s *settings) isBadSender(sender address.Address) bool {
+	if len(s.badMailFrom) == 0 {
+		return false
+	}
+	whole := lower(sender.String())
+	if _, bad := s.badMailFrom[whole]; bad {
+		return true
+	}
+	at := strings.LastIndexByte(whole, '@')
+	if at < 0 {
+		return false
+	}
+	_, bad := s.badMailFrom[whole[at:]]
+	return bad
+}
+
+// rcpt adds a recipient if mail for it is taken.
+func (s *session) rcpt(argument string) reply {
+	recipient, rest, err := parsePath(argument, "TO")
+	if err != nil {
+		return syntaxError(err.Error())
+	}
+	if rest != "" {
+		return *refuse(555, "unrecognised parameter")
+	}
+	if recipient, err = s.localLiteral(recipient); err != nil {
+		return syntaxError(err.Error())
+	}
+	if s.senderBad {
+		return replyBadMailFrom
+	}
+	if s.peer.refusal != "" {
+		return refusedReply(s.peer.refusal)
+	}
+	if refused := s.mayRelay(&recipient); refused.code != 0 {
+		return refused
+	}
+	if s.recipients >= s.settings.maxRcpt {
+		return replyTooManyRcpts
+	}
+	if !s.addRecord('T', recipient.String()) {
+		return replyNoRoomForRcpt
+	}
+	s.recipients++
+	s.state = rcpt
+	return replyRcptOK
+}
+
+// mayRelay applies RELAYCLIENT, else rcpthosts. The zero reply is consent.
+func (s *session) mayRelay(recipient *address.Address) reply {
+	if s.peer.relay {
+		relayed, err := address.New(recipient.String() + s.peer.relaySuffix)
+		if err != nil {
+			return syntaxError("")
+		}
+		*recipient = relayed
+		return reply{}
+	}
+	takes, err := s.settings.hosts.takes(*recipient)
+	switch {
+	case err != nil:
+		s.logProblem("rcpthosts", err)
+		return replyHostsUnsure
+	case !takes:
+		return replyNotRcptHost
+	}
+	return reply{}
+}
+
+// localLiteral gives box@[own address] the name in localiphost (spec 6.1).
+func (s *session) localLiteral(path address.Address) (address.Address, error) {
+	addr, isLiteral := literal(path.Domain())
+	if !isLiteral || !s.settings.hasIPHost || !s.isOwn(addr) {
+		return path, nil
+	}
+	return address.New(path.Local() + "@" + s.settings.localIPHost)
+}
+
+// isOwn reports whether addr is an address of this host.
+func (s *session) isOwn(addr netip.Addr) bool {
+	if addr.IsUnspecified() || addr == s.peer.localIP {
+		return true
+	}
+	// What cannot be listed is not ours: the address is then no rcpthost.
+	own, err := net.InterfaceAddrs()
+	if err != nil {
+		s.logProblem("own addresses", err)
+		return false
+	}
+	for _, a := range own {
+		if prefix, err := netip.ParsePrefix(a.String()); err == nil && prefix.Addr().Unmap() == addr {
+			return true
+		}
+	}
+	return false
+}
+
+// addRecord appends a record to the envelope, which is kept in the form the
+// queue takes: one byte array, whatever the number of recipients (R42).
+func (s *session) addRecord(letter byte, value string) bool {
+	need := len(s.envelope) + len(value) + 2
+	if need > cap(s.envelope) {
+		grown := max(need, 256, min(2*cap(s.envelope), cap(s.envelope)+maxEnvelopeStep))
+		if !s.lent.take(grown - cap(s.envelope)) {
+			return false
+		}
+		wider := make([]byte, len(s.envelope), grown)
+		copy(wider, s.envelope)
+		s.envelope = wider
+	}
+	s.envelope = append(s.envelope, letter)
+	s.envelope = append(s.envelope, value...)
+	s.envelope = append(s.envelope, 0)
+	return true
+}

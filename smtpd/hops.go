@@ -1,0 +1,67 @@
+package smtpd
+
+import "bytes"
+
+// maxHops is how many Received and Delivered-To lines make a loop.
+const maxHops = 100
+
+// hopWords are what a header line that counts begins with, in any case and
+// without regard to what follows (spec section 6.4).
+var hopWords = [...]string{"received", "delivered"}
+
+// hopCounter counts the hops of a message that passes through it in pieces.
+// The zero value is at the start of the header.
+type hopCounter struct {
+	hops   int
+	column int  // octets of the current line seen so far
+	differ bool // the line begins with none of hopWords
+	word   int  // index of the word that it may begin with
+	body   bool // the empty line was seen
+}
+
+// add takes the next piece of the message.
+func (h *hopCounter) add(piece []byte) {
+	for len(piece) > 0 && !h.body {
+		if h.differ {
+			lf := bytes.IndexByte(piece, '\n')
+			if lf < 0 {
+				return
+			}
+			piece = piece[lf+1:]
+			h.column, h.differ = 0, false
+			continue
+		}
+		h.octet(piece[0])
+		piece = piece[1:]
+	}
+}
+
+// octet takes one octet of a line that may still count.
+func (h *hopCounter) octet(c byte) {
+	switch {
+	case c == '\n' && h.column == 0:
+		h.body = true
+		return
+	case c == '\n':
+		h.column = 0
+		return
+	}
+	if 'A' <= c && c <= 'Z' {
+		c += 'a' - 'A'
+	}
+	if h.column == 0 {
+		h.word = 0
+		if c == hopWords[1][0] {
+			h.word = 1
+		}
+	}
+	word := hopWords[h.word]
+	if c != word[h.column] {
+		h.differ = true
+		return
+	}
+	if h.column++; h.column == len(word) {
+		h.hops++
+		h.differ = true // counted: the rest of the line does not matter
+	}
+}

@@ -1,0 +1,7 @@
+package smtpd
+
+import "postrider/internal/world"
+
+type programs struct{ world world.World }
+
+func (p programs) begin() (submission, error) { return nil, errNoSpool }

@@ -1,0 +1,21 @@
+package smtpd
+
+// queue is where messages go.
+type queue interface {
+	// begin starts a message. An error is temporary: no message now.
+	begin() (submission, error)
+}
+
+// submission is one message on its way into the queue. After commit or abort
+// it is over; one of them is always called.
+type submission interface {
+	// write hands on a piece of the message. After an error only abort may
+	// follow. The piece is the caller's again when write returns.
+	write(piece []byte) error
+	// commit hands on the last piece and the envelope, records F sender NUL,
+	// T recipient NUL ..., and waits until the message is durable. An error is
+	// a *fate.Error, or temporary.
+	commit(last, envelope []byte) (id string, err error)
+	// abort drops the message: nothing of it is queued.
+	abort()
+}

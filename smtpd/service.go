@@ -1,0 +1,131 @@
+package smtpd
+
+import (
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"postrider/internal/clock"
+	"postrider/internal/logline"
+)
+
+// service is what all sessions of the process share.
+type service struct {
+	clock clock.Clock
+	log   log
+	lent  *budget
+	// filterMissing says that a client whose rule names a QMAILQUEUE program
+	// gets no mail in: the daemon executes nothing, and passing the mail by the
+	// filter would be worse than delaying it.
+	filterMissing bool
+
+	stopping atomic.Bool // sessions end as soon as no message is on its way
+	cutOff   atomic.Bool // sessions end now
+}
+
+// log is where lines go: *logline.Writer.
+type log interface {
+	Line(s string)
+	Status(s string) // may be lost
+}
+
+const (
+	logPrefix = "qmail-smtpd: "
+	// maxLogged bounds what a line shows of a client's command.
+	maxLogged = 300
+)
+
+// logEvent begins a line: what happened, in which session, from where.
+func (s *session) logEvent(event string) *strings.Builder {
+	b := &strings.Builder{}
+	b.WriteString(logPrefix + event)
+	logField(b, "session", strconv.FormatUint(s.number, 10))
+	logField(b, "ip", s.peer.ip)
+	return b
+}
+
+// logField appends one fact as name=value; the value is one word.
+func logField(b *strings.Builder, name, value string) {
+	b.WriteByte(' ')
+	b.WriteString(name)
+	b.WriteByte('=')
+	if len(value) > maxLogged {
+		value = value[:maxLogged]
+	}
+	b.WriteString(logline.Safe(value))
+}
+
+func (s *session) logConnect() {
+	b := s.logEvent("connect")
+	logField(b, "port", s.peer.port)
+	logField(b, "to", s.peer.local)
+	s.log.Status(b.String())
+}
+
+// logRefused logs a command that was refused.
+func (s *session) logRefused(line []byte, r reply) {
+	b := s.logEvent("refused")
+	logField(b, "helo", s.heloName)
+	logField(b, "from", s.sender)
+	logField(b, "code", strconv.Itoa(r.code))
+	logField(b, "text", r.text)
+	logField(b, "command", string(line[:min(len(line), maxLogged)]))
+	s.log.Line(b.String())
+}
+
+// logMessage logs a message that was read to its end.
+func (s *session) logMessage(size int64, id string, r reply) {
+	event := "accepted"
+	if !r.ok() {
+		event = "refused"
+	}
+	b := s.logEvent(event)
+	logField(b, "helo", s.heloName)
+	logField(b, "from", s.sender)
+	logField(b, "rcpts", strconv.Itoa(s.recipients))
+	logField(b, "bytes", strconv.FormatInt(size, 10))
+	if s.peer.relay {
+		logField(b, "relay", "yes")
+	}
+	if r.ok() {
+		logField(b, "id", id)
+	} else {
+		logField(b, "code", strconv.Itoa(r.code))
+		logField(b, "text", r.text)
+	}
+	s.log.Line(b.String())
+}
+
+// logInterrupted logs a message whose end never came.
+func (s *session) logInterrupted(size int64, err error) {
+	b := s.logEvent("interrupted")
+	logField(b, "helo", s.heloName)
+	logField(b, "from", s.sender)
+	logField(b, "rcpts", strconv.Itoa(s.recipients))
+	logField(b, "bytes", strconv.FormatInt(size, 10))
+	logField(b, "why", err.Error())
+	s.log.Line(b.String())
+}
+
+// logProblem logs trouble of our own, not of the client.
+func (s *session) logProblem(what string, err error) {
+	b := s.logEvent("problem")
+	logField(b, "what", what)
+	logField(b, "why", err.Error())
+	s.log.Line(b.String())
+}
+
+// logEnd logs what became of a session.
+func (s *session) logEnd(err error) {
+	b := s.logEvent("end")
+	logField(b, "messages", strconv.Itoa(s.queued))
+	logField(b, "refused", strconv.Itoa(s.refused))
+	logField(b, "ms", strconv.FormatInt(time.Since(s.began).Milliseconds(), 10))
+	why := "quit"
+	if err != nil {
+		why = err.Error()
+	}
+	logField(b, "why", why)
+	s.log.Status(b.String())
+}

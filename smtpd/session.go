@@ -1,0 +1,312 @@
+package smtpd
+
+import (
+	"errors"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// maxIdleCommands is how many commands a client may send without getting
+	// nearer to a message: all but accepted RCPTs count, a queued message
+	// starts again.
+	maxIdleCommands = 100
+	// maxUnknown is how many lines that are no command a session may hold.
+	maxUnknown = 10
+	// flushAt bounds the replies that wait for a read.
+	flushAt = 1 << 10
+	// goodbyeTime is how long the last reply of a session may take to send.
+	goodbyeTime = 5 * time.Second
+	// flawedIdle is how long a client may be silent inside a message that is
+	// refused already: it may never send the real end mark.
+	flawedIdle = 30 * time.Second
+)
+
+// Why a session ends before QUIT; the words of its log line.
+var (
+	errHungUp   = errors.New("hung up")
+	errTimeout  = errors.New("timeout")
+	errTooLong  = errors.New("session time over")
+	errShutdown = errors.New("shutdown")
+	errExpelled = errors.New("hung up on")
+)
+
+// session is one connection. Its goroutine owns it but for the two atomics.
+type session struct {
+	*service
+	number   uint64
+	conn     conn
+	in       input
+	out      []byte // replies not yet sent
+	peer     peer
+	settings *settings
+	queue    queue
+	began    time.Time
+	lenient  bool // input is no connection: nobody can wait for a reply
+
+	state    state
+	expelled bool // the last reply was a refusal
+	greeted  bool // HELO or EHLO was said
+	heloName string
+
+	sender     string
+	senderBad  bool // in badmailfrom
+	envelope   []byte
+	recipients int
+	submission submission // while state is message
+	text       []byte     // borrowed, while state is message
+
+	idleCommands int
+	unknown      int
+	queued       int // messages
+	refused      int // commands and messages
+
+	// atBoundary: waiting for a command outside a transaction.
+	atBoundary atomic.Bool
+}
+
+// run greets, serves and says goodbye. It returns nil after QUIT.
+func (s *session) run() error {
+	defer s.in.free()
+	defer s.reset()
+	s.began = time.Now()
+	err := s.talk()
+	s.goodbye(err)
+	return err
+}
+
+func (s *session) talk() error {
+	s.say(greetingReply(s.settings.greeting))
+	for s.state != over {
+		if len(s.out) > flushAt {
+			if err := s.flush(s.settings.timeout); err != nil {
+				return err
+			}
+		}
+		var r reply
+		var err error
+		if s.state == message {
+			r, err = s.receive()
+		} else {
+			r, err = s.command()
+		}
+		if err != nil {
+			return err
+		}
+		s.say(r)
+	}
+	err := s.flush(goodbyeTime)
+	if err == nil && s.expelled {
+		err = errExpelled
+	}
+	return err
+}
+
+// goodbye sends what a client that is cut off may still be told.
+func (s *session) goodbye(err error) {
+	switch {
+	case errors.Is(err, errTimeout):
+		s.say(replyTimeout)
+	case errors.Is(err, errTooLong):
+		s.say(replySessionOver)
+	case errors.Is(err, errShutdown):
+		s.say(replyShutdown)
+	case errors.Is(err, errNoMemory):
+		s.say(replyBusy)
+	default:
+		return
+	}
+	_ = s.flush(goodbyeTime) // late or lost, there is nobody left to tell
+}
+
+// say queues a reply; it is sent before the next read.
+func (s *session) say(r reply) {
+	s.out = r.append(s.out)
+	if !r.ok() {
+		s.refused++
+	}
+	if r.hangUp {
+		s.state = over
+		s.expelled = !r.ok()
+	}
+}
+
+// flush sends the replies that wait. A client that does not take them within
+// the time has hung up.
+func (s *session) flush(wait time.Duration) error {
+	if len(s.out) == 0 {
+		return nil
+	}
+	if s.conn.SetWriteDeadline(time.Now().Add(wait)) != nil {
+		return errHungUp
+	}
+	_, err := s.conn.Write(s.out)
+	s.out = s.out[:0]
+	if err != nil {
+		return errHungUp
+	}
+	return nil
+}
+
+// command reads a command and answers it.
+func (s *session) command() (reply, error) {
+	line, err := s.readLine()
+	switch {
+	case err == errLineTooLong:
+		return s.count(nil, replyLineTooLong), nil
+	case err != nil:
+		return reply{}, err
+	}
+	if isTLS(line) {
+		return replyNotSMTP, nil
+	}
+	for _, c := range line {
+		if c < ' ' && c != '\t' || c == 0x7f {
+			return s.count(line, replyBadByte), nil
+		}
+	}
+	return s.count(line, s.dispatch(string(line))), nil
+}
+
+// isTLS reports whether line begins like a TLS handshake: another protocol's
+// client may have been made to connect here (R55).
+func isTLS(line []byte) bool { return len(line) >= 2 && line[0] == 0x16 && line[1] == 0x03 }
+
+// count keeps the limits on commands.
+func (s *session) count(line []byte, r reply) reply {
+	if !r.ok() {
+		s.logRefused(line, r)
+	}
+	if r == replyRcptOK {
+		return r
+	}
+	s.idleCommands++
+	if r == replyUnimplemented || r == replyBadByte || r == replyLineTooLong {
+		s.unknown++
+	}
+	if s.idleCommands > maxIdleCommands || s.unknown > maxUnknown {
+		return replyTooManyCmds
+	}
+	return r
+}
+
+// readLine waits for the next command line. The deadline is one for the whole
+// line, however slowly it comes (R60).
+func (s *session) readLine() ([]byte, error) {
+	for first := true; ; first = false {
+		line, found, err := s.in.line()
+		if found {
+			return line, err
+		}
+		if first {
+			if err := s.awaitCommand(); err != nil {
+				return nil, err
+			}
+		}
+		err = s.in.fill()
+		if err != nil {
+			s.atBoundary.Store(false)
+			return nil, s.readError(err)
+		}
+		if first {
+			s.atBoundary.Store(false)
+		}
+	}
+}
+
+// awaitCommand prepares to wait for a command: replies are sent, borrowed
+// memory is given back, the deadline is set.
+func (s *session) awaitCommand() error {
+	if err := s.flush(s.settings.timeout); err != nil {
+		return err
+	}
+	s.in.narrow()
+	s.atBoundary.Store(s.state == ready)
+	if err := s.setDeadline(s.settings.timeout); err != nil {
+		return err
+	}
+	// Whoever stops the service stores first and then cuts the deadline of
+	// sessions at a boundary, so one of the two sees the other.
+	if s.stopping.Load() && s.state == ready {
+		return errShutdown
+	}
+	return nil
+}
+
+// setDeadline gives the client wait from now, but never more than is left of
+// the session.
+func (s *session) setDeadline(wait time.Duration) error {
+	now := time.Now()
+	left := s.settings.sessionLimit - now.Sub(s.began)
+	if left <= 0 {
+		return errTooLong
+	}
+	if s.conn.SetReadDeadline(now.Add(min(wait, left))) != nil {
+		return errHungUp
+	}
+	if s.cutOff.Load() {
+		return errShutdown
+	}
+	return nil
+}
+
+// readError says what the end of a read means.
+func (s *session) readError(err error) error {
+	switch {
+	case err == errNoMemory:
+		return err
+	case !isTimeout(err):
+		return errHungUp
+	case s.cutOff.Load(), s.stopping.Load() && s.state == ready:
+		return errShutdown
+	case time.Since(s.began) >= s.settings.sessionLimit:
+		return errTooLong
+	}
+	return errTimeout
+}
+
+// talksEarly reports whether the client went on without waiting for a reply
+// that it has to wait for.
+func (s *session) talksEarly() bool { return !s.lenient && s.in.waiting() }
+
+// reset ends the transaction.
+func (s *session) reset() {
+	if s.submission != nil {
+		s.submission.abort()
+		s.submission = nil
+	}
+	s.lent.back(s.text)
+	s.lent.give(cap(s.envelope))
+	s.text, s.envelope = nil, nil
+	s.sender, s.senderBad, s.recipients = "", false, 0
+	if s.state != over {
+		s.state = ready
+	}
+}
+
+// helo answers HELO: the name is for the Received line only.
+func (s *session) helo(name string) reply {
+	if len(name) > maxPath {
+		return replyHeloSyntax
+	}
+	s.reset()
+	s.greeted, s.heloName = true, strings.Clone(name)
+	return heloReply(s.settings.greeting)
+}
+
+// ehlo answers EHLO.
+func (s *session) ehlo(name string) reply {
+	if r := s.helo(name); !r.ok() {
+		return r
+	}
+	return ehloReply(s.settings.greeting, s.sizeLimit())
+}
+
+// sizeLimit is the most octets of a message; 0 is no limit.
+func (s *session) sizeLimit() int64 {
+	if s.peer.limited {
+		return s.peer.databytes
+	}
+	return s.settings.databytes
+}

@@ -1,0 +1,143 @@
+package smtpd
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"postrider/internal/control"
+	"postrider/internal/tcprules"
+)
+
+// Defaults of the numbers (docs/control.md).
+const (
+	defaultTimeout        = 1200  // timeoutsmtpd: seconds for a command, or for the next piece of a message
+	defaultSessionTimeout = 14400 // timeoutsmtpdsession: seconds for a whole connection
+	defaultConcurrency    = 1000  // concurrencysmtp: connections
+	defaultConcurrencyIP  = 50    // concurrencysmtpip: connections from one address
+	defaultMaxRcpt        = 50000 // maxrcpt: recipients of one message
+)
+
+// controlFiles are all files that loadSettings reads.
+var controlFiles = [...]string{
+	"me", "smtpgreeting", "localiphost", "timeoutsmtpd", "timeoutsmtpdsession", "databytes", "maxrcpt",
+	"rcpthosts", "locals", "percenthack", "envnoathost", "badmailfrom",
+	"concurrencysmtp", "concurrencysmtpip", "tcp.smtp",
+}
+
+// settings is what the control files say. It never changes: a session keeps
+// the one that it began with.
+type settings struct {
+	greeting      string
+	me            string // empty if there is no control/me
+	localIPHost   string
+	hasIPHost     bool
+	timeout       time.Duration
+	sessionLimit  time.Duration
+	databytes     int64 // 0 is no limit
+	maxRcpt       int
+	concurrency   int
+	concurrencyIP int
+
+	hosts       relayRules
+	badMailFrom map[string]struct{}
+	rules       *tcprules.Rules
+}
+
+// loadSettings reads the control files. Any error means that no mail may be
+// taken: a policy that cannot be read is not an empty one.
+func loadSettings(home string) (*settings, error) {
+	dir := control.Dir(home + "/control")
+	s := &settings{}
+	r := settingsReader{dir: dir}
+	s.me = r.line("me", "")
+	s.greeting = r.lineOrMe("smtpgreeting")
+	s.localIPHost = r.lineOrMe("localiphost")
+	s.hasIPHost = s.localIPHost != ""
+	s.timeout = time.Duration(max(1, r.number("timeoutsmtpd", defaultTimeout))) * time.Second
+	s.sessionLimit = time.Duration(max(1, r.number("timeoutsmtpdsession", defaultSessionTimeout))) * time.Second
+	s.databytes = int64(r.number("databytes", 0))
+	s.maxRcpt = max(1, r.number("maxrcpt", defaultMaxRcpt))
+	s.concurrency = r.number("concurrencysmtp", defaultConcurrency)
+	s.concurrencyIP = r.number("concurrencysmtpip", defaultConcurrencyIP)
+	s.badMailFrom, _ = r.set("badmailfrom")
+	s.hosts = r.relayRules(home, s.me)
+	s.rules = r.rules(home)
+	if r.err != nil {
+		return nil, r.err
+	}
+	if s.greeting == "" || s.greeting != printable(s.greeting) {
+		return nil, errors.New("control/smtpgreeting and control/me are missing, or the greeting is empty or not printable")
+	}
+	return s, nil
+}
+
+// settingsReader reads control files until one fails.
+type settingsReader struct {
+	dir control.Dir
+	err error
+}
+
+func (r *settingsReader) line(name, def string) string {
+	value, err := r.dir.Line(name, def)
+	r.note(err)
+	return value
+}
+
+func (r *settingsReader) lineOrMe(name string) string {
+	value, err := r.dir.LineOrMe(name, "")
+	r.note(err)
+	return value
+}
+
+func (r *settingsReader) number(name string, def int) int {
+	value, err := r.dir.Int(name, def)
+	r.note(err)
+	return min(value, 1<<31-1) // more seconds than time.Duration holds is no limit either
+}
+
+// set returns the lines of a file in lower case.
+func (r *settingsReader) set(name string) (set map[string]struct{}, present bool) {
+	lines, present, err := r.dir.List(name)
+	r.note(err)
+	set = make(map[string]struct{}, len(lines))
+	for _, line := range lines {
+		set[lower(line)] = struct{}{}
+	}
+	return set, present
+}
+
+// relayRules reads which domains mail is taken for. Without rcpthosts these
+// are the local ones only, never all (R49, R79).
+func (r *settingsReader) relayRules(home, me string) relayRules {
+	rules := relayRules{noAtHost: r.lineOrMe("envnoathost")}
+	rules.percentHack, _ = r.set("percenthack")
+	hosts, present := r.set("rcpthosts")
+	if present {
+		rules.hosts, rules.database = hosts, home+"/control/morercpthosts.cdb"
+		return rules
+	}
+	locals, present := r.set("locals")
+	if !present && me != "" {
+		locals[lower(me)] = struct{}{}
+	}
+	rules.hosts = locals
+	return rules
+}
+
+// rules reads control/tcp.smtp, the text from which tcp.smtp.cdb is made.
+func (r *settingsReader) rules(home string) *tcprules.Rules {
+	text, _, err := r.dir.Text("tcp.smtp")
+	r.note(err)
+	rules, err := tcprules.Parse(text)
+	if err != nil {
+		r.note(fmt.Errorf("%s/control/tcp.smtp, %w", home, err))
+	}
+	return rules
+}
+
+func (r *settingsReader) note(err error) {
+	if r.err == nil {
+		r.err = err
+	}
+}

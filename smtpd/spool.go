@@ -1,0 +1,319 @@
+package smtpd
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"postrider/internal/fate"
+	"postrider/internal/fdpass"
+	"postrider/internal/wire/submit"
+)
+
+const (
+	// maxCommits is how many short messages wait for their commit at a time;
+	// more wait for their turn.
+	maxCommits = 64
+	// maxStreams is how many long messages have a connection to the spool of
+	// their own while they arrive; more are told to come again.
+	maxStreams = 64
+	// maxSpare is how many idle connections are kept.
+	maxSpare = maxCommits
+	// commitTime bounds the wait for the spool.
+	commitTime = 5 * time.Minute
+)
+
+var (
+	errNoSpool     = fate.Temp("3.0", "qq trouble: mail queue is not available (#4.3.0)", "connect to qmail-spool", errors.New("no link"))
+	errManyStreams = fate.Temp("3.2", "qq trouble: too many large messages at once (#4.3.2)", "stream to qmail-spool", errors.New("too many streams"))
+)
+
+// spool is the queue of the daemon: a pool of connections to qmail-spool,
+// made over the submit link.
+type spool struct {
+	commits chan struct{}
+	streams chan struct{}
+
+	mu    sync.Mutex
+	link  *fdpass.Packets // nil: there is none
+	spare []*os.File      // idle connections over link, the last used last
+}
+
+func newSpool() *spool {
+	return &spool{commits: make(chan struct{}, maxCommits), streams: make(chan struct{}, maxStreams)}
+}
+
+// relink takes a new submit link: qmail-spool was restarted, or starts. Idle
+// connections to the old one are useless; busy ones find out themselves.
+func (p *spool) relink(f *os.File) error {
+	link, err := fdpass.NewPackets(f)
+	if err != nil {
+		_ = f.Close() // was only received
+		return err
+	}
+	p.mu.Lock()
+	old, spare := p.link, p.spare
+	p.link, p.spare = link, nil
+	p.mu.Unlock()
+	closeConnections(spare)
+	if old != nil {
+		_ = old.Close() // its peer is gone
+	}
+	return nil
+}
+
+func closeConnections(connections []*os.File) {
+	for _, f := range connections {
+		_ = f.Close() // nothing unanswered is on it
+	}
+}
+
+// begin only looks whether there is a spool: a short message needs a
+// connection at its end, so that slow clients hold none.
+func (p *spool) begin() (submission, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.link == nil {
+		return nil, errNoSpool
+	}
+	return &spoolSubmission{pool: p}, nil
+}
+
+// connection is one connection to qmail-spool; link is what it was made over.
+type connection struct {
+	file *os.File
+	link *fdpass.Packets
+}
+
+// connect returns an idle connection that is alive, or a new one.
+func (p *spool) connect() (connection, error) {
+	for {
+		c, fresh, err := p.take()
+		if err != nil {
+			return connection{}, err
+		}
+		if fresh {
+			return c, c.greeting()
+		}
+		if c.alive() {
+			return c, nil
+		}
+		_ = c.file.Close() // the spool left it
+	}
+}
+
+// take takes the idle connection that was used last, or makes one.
+func (p *spool) take() (c connection, fresh bool, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.link == nil {
+		return connection{}, false, errNoSpool
+	}
+	if n := len(p.spare); n > 0 {
+		f := p.spare[n-1]
+		p.spare = p.spare[:n-1]
+		return connection{f, p.link}, false, nil
+	}
+	f, err := submit.Connect(p.link) // does not wait
+	if err != nil {
+		return connection{}, false, unavailable("connect to qmail-spool", err)
+	}
+	return connection{f, p.link}, true, nil
+}
+
+// greeting waits until the spool is ready for the connection's first message.
+func (c connection) greeting() error {
+	err := c.file.SetDeadline(time.Now().Add(commitTime))
+	if err == nil {
+		err = submit.ReadGreeting(c.file)
+	}
+	if err != nil {
+		_ = c.file.Close() // nothing was written
+		return unavailable("greeting of qmail-spool", err)
+	}
+	return nil
+}
+
+// alive reports whether an idle connection is silent, as it must be, and not
+// at its end.
+func (c connection) alive() bool {
+	raw, err := c.file.SyscallConn()
+	if err != nil {
+		return false
+	}
+	silent := false
+	err = raw.Control(func(fd uintptr) {
+		var b [1]byte
+		_, _, peekErr := unix.Recvfrom(int(fd), b[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
+		silent = peekErr == unix.EAGAIN
+	})
+	return err == nil && silent
+}
+
+// keep takes back a connection that is between two messages.
+func (p *spool) keep(c connection) {
+	p.mu.Lock()
+	keep := p.link == c.link && len(p.spare) < maxSpare
+	if keep {
+		p.spare = append(p.spare, c.file)
+	}
+	p.mu.Unlock()
+	if !keep {
+		_ = c.file.Close() // nothing unanswered is on it
+	}
+}
+
+func unavailable(op string, err error) error {
+	return fate.Temp("3.0", "qq trouble: mail queue is not available (#4.3.0)", op, err)
+}
+
+// spoolSubmission is one message for qmail-spool.
+type spoolSubmission struct {
+	pool   *spool
+	stream connection // no file until write was called
+}
+
+// write opens a connection for a message that does not fit into one piece.
+func (s *spoolSubmission) write(piece []byte) error {
+	if s.stream.file == nil {
+		select {
+		case s.pool.streams <- struct{}{}:
+		default:
+			return errManyStreams
+		}
+		c, err := s.pool.connect()
+		if err != nil {
+			<-s.pool.streams
+			return err
+		}
+		s.stream = c
+	}
+	header := submit.AppendHeader(nil, submit.Message, len(piece))
+	if err := s.stream.send([][]byte{header, piece}); err != nil {
+		return unavailable("write to qmail-spool", err)
+	}
+	return nil
+}
+
+func (s *spoolSubmission) commit(last, envelope []byte) (string, error) {
+	c := s.stream
+	s.stream = connection{}
+	if c.file != nil {
+		defer func() { <-s.pool.streams }()
+	} else {
+		s.pool.commits <- struct{}{}
+		defer func() { <-s.pool.commits }()
+		var err error
+		if c, err = s.pool.connect(); err != nil {
+			return "", err
+		}
+	}
+	answer, err := c.exchange(commitFrames(last, envelope))
+	if err != nil {
+		_ = c.file.Close() // drops what was not committed
+		return "", err
+	}
+	s.pool.keep(c)
+	if answer.Kind != submit.Accepted {
+		return "", refusal(answer)
+	}
+	return answer.ID, nil
+}
+
+func (s *spoolSubmission) abort() {
+	if s.stream.file == nil {
+		return
+	}
+	_ = s.stream.file.Close() // drops the unfinished message
+	s.stream = connection{}
+	<-s.pool.streams
+}
+
+// exchange sends the rest of a message and waits for the answer.
+func (c connection) exchange(frames [][]byte) (submit.Answer, error) {
+	if err := c.send(frames); err != nil {
+		return submit.Answer{}, unavailable("write to qmail-spool", err)
+	}
+	if err := c.file.SetReadDeadline(time.Now().Add(commitTime)); err != nil {
+		return submit.Answer{}, unavailable("wait for qmail-spool", err)
+	}
+	answer, err := submit.ReadAnswer(c.file)
+	if err != nil {
+		return submit.Answer{}, unavailable("answer of qmail-spool", err)
+	}
+	return answer, nil
+}
+
+// commitFrames returns the last frames of a message.
+func commitFrames(last, envelope []byte) [][]byte {
+	var nonce [16]byte
+	_, _ = rand.Read(nonce[:]) // never fails
+	var frames [][]byte
+	if len(last) > 0 {
+		frames = append(frames, submit.AppendHeader(nil, submit.Message, len(last)), last)
+	}
+	for len(envelope) >= submit.MaxFrame {
+		frames = append(frames, submit.AppendHeader(nil, submit.Envelope, submit.MaxFrame), envelope[:submit.MaxFrame])
+		envelope = envelope[submit.MaxFrame:]
+	}
+	// The NUL behind the last record ends the envelope.
+	end := submit.AppendHeader(make([]byte, 0, 1+submit.HeaderSize+len(nonce)), submit.Commit, len(nonce))
+	frames = append(frames, submit.AppendHeader(nil, submit.Envelope, len(envelope)+1), envelope, append([]byte{0}, append(end, nonce[:]...)...))
+	return frames
+}
+
+// send writes frames in as few system calls as the socket takes them.
+func (c connection) send(frames [][]byte) error {
+	if err := c.file.SetWriteDeadline(time.Now().Add(commitTime)); err != nil {
+		return err
+	}
+	raw, err := c.file.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var writeErr error
+	err = raw.Write(func(fd uintptr) bool {
+		for len(frames) > 0 {
+			n, err := unix.Writev(int(fd), frames)
+			if err == unix.EINTR {
+				continue
+			}
+			if err != nil {
+				writeErr = err
+				return err != unix.EAGAIN
+			}
+			frames = advance(frames, n)
+		}
+		writeErr = nil
+		return true
+	})
+	if err == nil && writeErr != nil {
+		err = os.NewSyscallError("writev", writeErr)
+	}
+	return err
+}
+
+// advance drops the first n bytes of frames.
+func advance(frames [][]byte, n int) [][]byte {
+	for len(frames) > 0 && n >= len(frames[0]) {
+		n -= len(frames[0])
+		frames = frames[1:]
+	}
+	if len(frames) > 0 {
+		frames[0] = frames[0][n:]
+	}
+	return frames
+}
+
+// refusal is the error for what the spool does not accept.
+func refusal(a submit.Answer) error {
+	if a.Kind == submit.Permanent {
+		return fate.Perm("3.0", a.Text, "commit", fmt.Errorf("exit code %d", a.ExitCode))
+	}
+	return fate.Temp("3.0", a.Text, "commit", fmt.Errorf("exit code %d", a.ExitCode))
+}
