@@ -56,6 +56,7 @@ type Dir interface {
 // Info is what stat says.
 type Info struct {
 	Size       int64
+	Stored     int64 // bytes on disk: less than Size for a file with holes
 	ModTime    time.Time
 	ChangeTime time.Time // of the inode: also a rename counts
 	UID        uint32

@@ -20,7 +20,7 @@ func OpenTree(path string) (Tree, error) {
 		return unix.Open(path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	})
 	if err != nil {
-		return nil, &os.PathError{Op: "open", Path: path, Err: err}
+		return nil, pathError("open", path, err)
 	}
 	return systemTree{fd}, nil
 }
@@ -29,14 +29,24 @@ func (t systemTree) Create(name string, mode uint32) (File, error) {
 	return t.open(name, unix.O_RDWR|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW, mode)
 }
 
+// Open follows no link in any part of the name: it may be a stranger's.
 func (t systemTree) Open(name string) (File, error) {
-	return t.open(name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
+	const flags = unix.O_RDONLY | unix.O_NOFOLLOW | unix.O_NONBLOCK | unix.O_NOCTTY | unix.O_CLOEXEC
+	how := unix.OpenHow{Flags: flags, Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS}
+	fd, err := retryFD(func() (int, error) { return unix.Openat2(t.fd, name, &how) })
+	if err == unix.ENOSYS { // a filter that does not know it
+		return t.open(name, flags, 0)
+	}
+	if err != nil {
+		return nil, pathError("open", name, err)
+	}
+	return &systemFile{fd: fd, name: name}, nil
 }
 
 func (t systemTree) open(name string, flags int, mode uint32) (File, error) {
 	fd, err := retryFD(func() (int, error) { return unix.Openat(t.fd, name, flags|unix.O_CLOEXEC, mode) })
 	if err != nil {
-		return nil, &os.PathError{Op: "open", Path: name, Err: err}
+		return nil, pathError("open", name, err)
 	}
 	return &systemFile{fd: fd, name: name}, nil
 }
@@ -74,6 +84,7 @@ func (t systemTree) Stat(name string) (Info, error) {
 func infoOf(st *unix.Stat_t) Info {
 	return Info{
 		Size:       st.Size,
+		Stored:     st.Blocks * 512,
 		ModTime:    time.Unix(st.Mtim.Unix()),
 		ChangeTime: time.Unix(st.Ctim.Unix()),
 		UID:        st.Uid,

@@ -233,7 +233,7 @@ func (d *Disk) Stat(name string) (durable.Info, error) {
 }
 
 func (ino *inode) info() durable.Info {
-	return durable.Info{Size: int64(len(ino.data)), ModTime: ino.modTime, ChangeTime: ino.modTime, Links: ino.links, Regular: true}
+	return durable.Info{Size: int64(len(ino.data)), Stored: int64(len(ino.data)), ModTime: ino.modTime, ChangeTime: ino.modTime, Links: ino.links, Regular: true}
 }
 
 // Dir implements durable.Tree.

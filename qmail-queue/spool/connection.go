@@ -1,0 +1,229 @@
+package spool
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"postrider/internal/queuedir"
+	"postrider/internal/wire/submit"
+)
+
+const (
+	firstFrameWait = 10 * time.Second // of a stranger's connection
+	connectionLife = 24 * time.Hour   // and of one message; below the sweep's age
+	answerWait     = time.Minute      // for a client that does not read
+	readBuffer     = 16 << 10
+)
+
+var readers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, readBuffer) }}
+
+// connection is one submitter. It reads message after message; between them it
+// holds no buffer.
+type connection struct {
+	server *server
+	f      *os.File
+	from   origin
+	public bool
+	opened time.Time
+
+	in      *bufio.Reader
+	draft   *draft
+	failure error // why the message that is being read is refused
+	begun   bool  // a frame of the message was seen
+	sealed  bool  // its envelope was begun: no more of the message may come
+}
+
+// serve talks to the submitter until one of us leaves.
+func (c *connection) serve() error {
+	defer c.reset()
+	defer c.dropBuffer()
+	if err := c.send(submit.AppendFrame(nil, submit.Ready, []byte(submit.Version))); err != nil {
+		return err
+	}
+	for {
+		if err := c.await(); err != nil {
+			return c.clean(err)
+		}
+		kind, n, err := submit.ReadHeader(c.in)
+		if err != nil {
+			return c.clean(err)
+		}
+		if err := c.frame(kind, n); err != nil {
+			return err
+		}
+		if !c.begun && c.server.isDraining() {
+			return nil
+		}
+	}
+}
+
+// clean makes nothing of a submitter that leaves between frames, nor of our
+// own leaving.
+func (c *connection) clean(err error) error {
+	if err == io.EOF || errors.Is(err, unix.ECONNRESET) || c.server.isDraining() {
+		return nil
+	}
+	return err
+}
+
+// await waits for the next frame, at rest without a buffer.
+func (c *connection) await() error {
+	if c.in != nil && (c.begun || c.in.Buffered() > 0) {
+		return nil
+	}
+	c.dropBuffer()
+	c.server.rest(c, true)
+	defer c.server.rest(c, false)
+	if err := c.f.SetReadDeadline(c.deadline()); err != nil {
+		return err
+	}
+	if err := awaitReadable(c.f); err != nil {
+		return err
+	}
+	c.in = readers.Get().(*bufio.Reader)
+	c.in.Reset(c.f)
+	return c.f.SetReadDeadline(c.messageDeadline())
+}
+
+// deadline is until when the next message may begin.
+func (c *connection) deadline() time.Time {
+	if !c.public {
+		return time.Time{}
+	}
+	return time.Now().Add(firstFrameWait)
+}
+
+// messageDeadline is until when the message that begins must be complete.
+func (c *connection) messageDeadline() time.Time {
+	if c.public {
+		return c.opened.Add(connectionLife)
+	}
+	return time.Now().Add(connectionLife)
+}
+
+// awaitReadable returns when there is something to read, or the end.
+func awaitReadable(f *os.File) error {
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var peek [1]byte
+	var recvErr error
+	err = raw.Read(func(fd uintptr) bool {
+		_, _, recvErr = unix.Recvfrom(int(fd), peek[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
+		return recvErr != unix.EAGAIN && recvErr != unix.EINTR
+	})
+	if err == nil {
+		err = recvErr
+	}
+	return err
+}
+
+func (c *connection) dropBuffer() {
+	if c.in != nil {
+		c.in.Reset(nil)
+		readers.Put(c.in)
+		c.in = nil
+	}
+}
+
+func (c *connection) frame(kind byte, n int) error {
+	switch {
+	case kind == submit.Message && !c.sealed:
+		return c.payload(n, func(p []byte) error { return c.draft.writeBody(p) })
+	case kind == submit.Envelope:
+		c.sealed = true
+		return c.payload(n, func(p []byte) error { return c.draft.writeEnvelope(p) })
+	case kind == submit.Commit && n == len(queuedir.Nonce{}):
+		var nonce queuedir.Nonce
+		if _, err := io.ReadFull(c.in, nonce[:]); err != nil {
+			return err
+		}
+		return c.commit(nonce)
+	}
+	return fmt.Errorf("submit protocol: frame %q of %d bytes out of place", kind, n)
+}
+
+// payload gives n bytes to take piece by piece, or drops them once the message
+// is refused.
+func (c *connection) payload(n int, take func([]byte) error) error {
+	c.begin()
+	for n > 0 {
+		if _, err := c.in.Peek(1); err != nil {
+			return err
+		}
+		p, err := c.in.Peek(min(n, c.in.Buffered()))
+		if err != nil {
+			return err
+		}
+		if c.failure == nil {
+			if err := take(p); err != nil {
+				c.refuse(err)
+			}
+		}
+		if _, err := c.in.Discard(len(p)); err != nil {
+			return err
+		}
+		n -= len(p)
+	}
+	return nil
+}
+
+// begin starts a message with its first frame.
+func (c *connection) begin() {
+	if c.begun {
+		return
+	}
+	c.begun = true
+	d, err := c.server.store.begin(c.from)
+	if err != nil {
+		c.failure = err
+		return
+	}
+	c.draft = d
+}
+
+// refuse gives up the message; the rest of it is read and dropped.
+func (c *connection) refuse(err error) {
+	c.failure = err
+	c.draft.abort()
+	c.draft = nil
+}
+
+// reset ends a message, whatever became of it.
+func (c *connection) reset() {
+	if c.draft != nil {
+		c.draft.abort()
+	}
+	c.draft, c.failure, c.begun, c.sealed = nil, nil, false, false
+}
+
+func (c *connection) commit(nonce queuedir.Nonce) error {
+	c.begin()
+	d, failure := c.draft, c.failure
+	c.draft = nil
+	if failure == nil {
+		answer, announce := c.server.commit(d, nonce)
+		c.reset()
+		err := c.send(submit.AppendAnswer(nil, answer))
+		announce()
+		return err
+	}
+	c.reset()
+	return c.send(submit.AppendAnswer(nil, c.server.refused(failure)))
+}
+
+func (c *connection) send(frame []byte) error {
+	if err := c.f.SetWriteDeadline(time.Now().Add(answerWait)); err != nil {
+		return err
+	}
+	_, err := c.f.Write(frame)
+	return err
+}

@@ -1,0 +1,350 @@
+package spool
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"syscall"
+	"time"
+
+	"postrider/internal/durable"
+	"postrider/internal/queuedir"
+	"postrider/internal/wire/entries"
+)
+
+// Limits of drop/, where anybody may leave anything.
+const (
+	dropInterval   = time.Minute
+	dropPause      = time.Second // between passes while there is more
+	dropMinPause   = 100 * time.Millisecond
+	dropFilesByUID = 50 // in one pass
+	dropBytesByUID = 64 << 20
+	// sparseFrom is the size from which a file must have as many bytes on
+	// disk as it claims: a gigabyte of nothing costs its maker nothing.
+	sparseFrom = 1 << 20
+	// maxPendingNonces bounds what one search of new/ looks for.
+	maxPendingNonces = 20000
+	// maxTold bounds the names about which the log was told.
+	maxTold = 1000
+)
+
+// dropbox takes in what programs of users left in drop/. Everything there is
+// hostile: a file is copied through the ordinary commit, never moved into the
+// queue.
+type dropbox struct {
+	store  *Store
+	server *server
+	log    func(string)
+	wake   <-chan struct{} // something was put there
+	begun  time.Time
+
+	held    map[string]entries.Message // committed, but the file resists
+	checked map[queuedir.Nonce]bool    // looked for in new/
+	found   map[nonceKey]bool          // and found there
+	told    map[string]bool
+}
+
+func newDropbox(s *server, wake <-chan struct{}) *dropbox {
+	return &dropbox{
+		store: s.store, server: s, log: s.log, wake: wake, begun: s.store.clock.Now(),
+		held:    make(map[string]entries.Message),
+		checked: make(map[queuedir.Nonce]bool),
+		told:    make(map[string]bool),
+	}
+}
+
+// run takes in what is there, at start, when something comes, and every minute.
+func (b *dropbox) run(stop <-chan struct{}) {
+	for {
+		pause := dropInterval
+		if b.pass() {
+			pause = dropPause
+		}
+		// A stranger who makes events all the time does not keep us busy.
+		if !sleep(stop, dropMinPause, nil) || !sleep(stop, pause, b.wake) {
+			return
+		}
+	}
+}
+
+// sleep returns after d or when woken; false means stop.
+func sleep(stop <-chan struct{}, d time.Duration, wake <-chan struct{}) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-stop:
+		return false
+	case <-wake:
+	case <-timer.C:
+	}
+	return true
+}
+
+// pass is one look at all of drop/.
+type pass struct {
+	*dropbox
+	files, bytes map[uint32]int64
+	more         bool // some were left for the next pass
+	pending      map[queuedir.Nonce]bool
+	oldest       time.Time // of the files whose nonces are pending
+}
+
+var errLater = errors.New("left for the next pass")
+
+// pass takes in what is there, and tells whether there is more.
+func (b *dropbox) pass() bool {
+	p := &pass{
+		dropbox: b, files: make(map[uint32]int64), bytes: make(map[uint32]int64),
+		pending: make(map[queuedir.Nonce]bool), oldest: b.store.clock.Now(),
+	}
+	for name, m := range b.held {
+		if err := b.finish(name, m); err != nil {
+			b.log("warning: drop: " + err.Error())
+		}
+	}
+	err := b.store.each(layout.Drop(), p.visit)
+	if err != nil {
+		b.log("warning: drop: " + firstLine(err))
+	}
+	if len(p.pending) == 0 || p.more {
+		return p.more
+	}
+	if err := b.search(p.pending, p.oldest.Add(-connectionLife-time.Hour)); err != nil {
+		b.log("warning: drop: " + firstLine(err))
+		return false
+	}
+	return true
+}
+
+// visit deals with one name. Errors are ours and temporary.
+func (p *pass) visit(name string) error {
+	base := name[len(layout.Drop())+1:]
+	if _, held := p.held[base]; held {
+		return nil
+	}
+	if !queuedir.IsDropName(base) {
+		return p.expireOther(name)
+	}
+	f, err := p.store.tree.Open(name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case isTransient(err):
+		return err
+	case err != nil:
+		return p.discard(name, "cannot be opened: "+err.Error())
+	}
+	defer f.Close() // only read from
+	info, err := f.Info()
+	if err != nil {
+		return err
+	}
+	if !info.Regular || info.Links != 1 {
+		return p.discard(name, "is not a file with one name")
+	}
+	if err := p.take(base, f, info); err != errLater {
+		return err
+	}
+	return nil
+}
+
+// expireOther removes what is no complete drop and too old to become one.
+func (p *pass) expireOther(name string) error {
+	info, err := p.store.tree.Stat(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if p.store.clock.Now().Sub(info.ChangeTime) < staleAge {
+		return nil
+	}
+	return p.discard(name, "is left behind")
+}
+
+// isTransient tells our own shortage from a file that cannot be opened.
+func isTransient(err error) bool {
+	for _, e := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.EIO, syscall.EINTR, syscall.EAGAIN} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
+
+// overLimit counts a file against its owner's share of this pass. The first is
+// always taken.
+func (p *pass) overLimit(info durable.Info) bool {
+	if p.files[info.UID] >= dropFilesByUID || p.files[info.UID] > 0 && p.bytes[info.UID]+info.Size > dropBytesByUID {
+		return true
+	}
+	p.files[info.UID]++
+	p.bytes[info.UID] += info.Size
+	return false
+}
+
+// discard removes what no program of ours made. What resists is told once.
+func (b *dropbox) discard(name, why string) error {
+	err := b.store.unlink(name)
+	if err != nil && b.told[name] {
+		return nil
+	}
+	if len(b.told) < maxTold {
+		b.told[name] = true
+	}
+	b.log("warning: " + name + " " + why + ": removed")
+	return err
+}
+
+// setAside keeps what might have been somebody's message. What no program of
+// ours can have acknowledged expires.
+func (b *dropbox) setAside(base, why string, expires bool) error {
+	dir := layout.Bad()
+	if expires {
+		dir = layout.BadUnacked()
+	}
+	from := layout.Drop() + "/" + base
+	err := b.store.move(from, dir+"/drop."+base)
+	if errors.Is(err, fs.ErrExist) {
+		return b.discard(from, why+", like one before of the same name")
+	}
+	if err == nil {
+		b.log("warning: " + from + " " + why + ", moved into " + dir)
+	}
+	return err
+}
+
+// take copies one file into the queue.
+func (p *pass) take(base string, f durable.File, info durable.Info) error {
+	footer, raw, err := readDropFooter(f, info)
+	if err != nil {
+		if errors.Is(err, queuedir.ErrDropFooter) {
+			return p.setAside(base, err.Error(), true)
+		}
+		return err
+	}
+	if p.mustSearch(footer, info) {
+		return errLater
+	}
+	if p.overLimit(info) {
+		p.more = true
+		return errLater
+	}
+	key := nonceKey{footer.Nonce, info.UID}
+	if p.found[key] {
+		return p.store.unlink(layout.Drop() + "/" + base)
+	}
+	switch state, _ := p.store.recent.claim(key); state {
+	case nonceBusy:
+		return errLater
+	case nonceCommitted:
+		return p.store.unlink(layout.Drop() + "/" + base)
+	}
+	m, err := p.copy(f, info, footer, raw)
+	if err != nil {
+		p.store.recent.abandon(key)
+		return p.judge(base, err)
+	}
+	p.store.recent.fulfil(key, m.ID)
+	p.held[base] = m
+	return p.finish(base, m)
+}
+
+// judge tells a message that can never be accepted from trouble of ours.
+func (p *pass) judge(base string, err error) error {
+	var r *refusal
+	switch {
+	case errors.Is(err, queuedir.ErrDamaged):
+		return p.setAside(base, err.Error(), false)
+	case errors.As(err, &r) && r.err == nil:
+		return p.setAside(base, "is refused: "+err.Error(), true)
+	}
+	return err
+}
+
+func readDropFooter(f durable.File, info durable.Info) (queuedir.DropFooter, []byte, error) {
+	raw := make([]byte, queuedir.DropFooterSize)
+	if info.Size < int64(len(raw)) || info.Size > queuedir.MaxDrop ||
+		info.Size >= sparseFrom && info.Stored < info.Size {
+		return queuedir.DropFooter{}, nil, queuedir.ErrDropFooter
+	}
+	if _, err := f.ReadAt(raw, info.Size-int64(len(raw))); err != nil && err != io.EOF {
+		return queuedir.DropFooter{}, nil, err
+	}
+	footer, err := queuedir.ParseDropFooter(raw)
+	if err == nil && !footer.Fits(info.Size) {
+		err = queuedir.ErrDropFooter
+	}
+	return footer, raw, err
+}
+
+// copy commits the message in f. The file must not change meanwhile.
+func (p *pass) copy(f durable.File, info durable.Info, footer queuedir.DropFooter, raw []byte) (entries.Message, error) {
+	d, err := p.store.begin(origin{info.UID, p.server.who(info.UID)})
+	if err != nil {
+		return entries.Message{}, err
+	}
+	in := io.NewSectionReader(f, 0, footer.BodySize+footer.EnvelopeSize)
+	crc, err := transfer(in, footer.BodySize, 0, d.writeBody)
+	if err == nil {
+		crc, err = transfer(in, footer.EnvelopeSize, crc, d.writeEnvelope)
+	}
+	if err == nil && !footer.Checks(crc, raw) {
+		err = fmt.Errorf("%w: checksum", queuedir.ErrDamaged)
+	}
+	if err == nil {
+		err = unchanged(f, info)
+	}
+	if err != nil {
+		d.abort()
+		return entries.Message{}, err
+	}
+	return d.commit(footer.Nonce)
+}
+
+// transfer gives n bytes to take and adds them to the checksum.
+func transfer(in io.Reader, n int64, crc uint32, take func([]byte) error) (uint32, error) {
+	buf := make([]byte, 32<<10)
+	for n > 0 {
+		got, err := io.ReadFull(in, buf[:min(n, int64(len(buf)))])
+		if err == io.EOF || err == io.ErrUnexpectedEOF {
+			return 0, errLater // it became shorter
+		}
+		if err != nil {
+			return 0, err
+		}
+		crc = queuedir.Checksum(crc, buf[:got])
+		if err := take(buf[:got]); err != nil {
+			return 0, err
+		}
+		n -= int64(got)
+	}
+	return crc, nil
+}
+
+func unchanged(f durable.File, before durable.Info) error {
+	after, err := f.Info()
+	if err == nil && (after.Size != before.Size || after.Links != 1 || !after.ModTime.Equal(before.ModTime)) {
+		err = errLater
+	}
+	return err
+}
+
+// finish removes the file of a committed message, and announces the message
+// once that is durable: a crash must not bring the file back when the entry
+// with its nonce is already delivered.
+func (b *dropbox) finish(base string, m entries.Message) error {
+	ticket := b.store.group.Begin()
+	if err := b.store.unlink(layout.Drop() + "/" + base); err != nil {
+		return err
+	}
+	if err := b.store.group.Wait(ticket, dirOf{b.store.tree, layout.Drop()}); err != nil {
+		return err
+	}
+	delete(b.held, base)
+	b.store.settled(m.ID)
+	b.server.announce(m)
+	return nil
+}

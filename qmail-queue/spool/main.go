@@ -1,0 +1,249 @@
+package spool
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"postrider/internal/accounts"
+	"postrider/internal/durable"
+	"postrider/internal/fdpass"
+	"postrider/internal/logline"
+	"postrider/internal/queuedir"
+	"postrider/internal/wire/parent"
+	"postrider/internal/world"
+)
+
+// Exit codes.
+const (
+	exitDone      = 0
+	exitNotOurs   = 100 // not started by qmail-start
+	exitTemporary = 111 // cannot work now; qmail-start tries again
+)
+
+const (
+	lockPatience  = 30 * time.Second // for a former process that drains
+	drainPatience = 10 * time.Second
+	housekeeping  = time.Minute
+	sweepInterval = time.Hour
+)
+
+// Main is qmail-spool.
+func Main(w world.World) int {
+	log := logline.NewWriter(w.Stderr)
+	defer log.Close()
+	say := func(line string) { log.Line("qmail-spool: " + line) }
+
+	channel, err := parent.Inherited()
+	if err != nil {
+		say("fatal: " + err.Error())
+		return exitNotOurs
+	}
+	limitMemory()
+	d, err := open(w, say)
+	if err != nil {
+		say("fatal: " + err.Error())
+		return exitTemporary
+	}
+	if err := d.run(channel); err != nil {
+		say("fatal: " + err.Error())
+		return exitTemporary
+	}
+	return exitDone
+}
+
+// daemon is a running qmail-spool.
+type daemon struct {
+	store    *Store
+	server   *server
+	drop     *dropbox
+	log      func(string)
+	listener *os.File
+	links    latest
+}
+
+// open takes the queue: the lock, what a former process left, and everything
+// it may not have made durable.
+func open(w world.World, log func(string)) (*daemon, error) {
+	queue := queuedir.At(w.Home)
+	if err := lock(queue.SpoolLock()); err != nil {
+		return nil, err
+	}
+	who, err := callers(w.Home)
+	if err != nil {
+		return nil, err
+	}
+	tree, err := durable.OpenTree(queue.Root)
+	if err != nil {
+		return nil, err
+	}
+	group, err := durable.OpenGroup(queue.Root)
+	if err != nil {
+		return nil, err
+	}
+	if err := makeBuckets(queue); err != nil {
+		return nil, err
+	}
+	d := &daemon{store: NewStore(tree, group, w.Clock, log), log: log}
+	if err := d.store.recover(); err != nil {
+		return nil, err
+	}
+	d.server = newServer(d.store, d.links.announce, log, connectionLimit(), who)
+	d.drop, err = openDropbox(queue.Drop(), d.server)
+	return d, err
+}
+
+// lock makes sure that no other qmail-spool works on this queue. The lock goes
+// with the process.
+func lock(path string) error {
+	fd, err := unix.Open(path, unix.O_RDWR|unix.O_CREAT|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return &os.PathError{Op: "open", Path: path, Err: err}
+	}
+	for deadline := time.Now().Add(lockPatience); ; time.Sleep(lockPatience / 100) {
+		err = unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB)
+		if err == nil {
+			return nil
+		}
+		if err != unix.EWOULDBLOCK && err != unix.EINTR || time.Now().After(deadline) {
+			return fmt.Errorf("lock %s: %w: another qmail-spool works on this queue", path, err)
+		}
+	}
+}
+
+// callers returns the words of the Received line for a uid of the public
+// socket (spec section 1.4). Where one user is every role the number is told.
+func callers(home string) (func(uint32) string, error) {
+	named := make(map[uint32]string)
+	var st unix.Stat_t
+	if err := unix.Stat(home, &st); err != nil {
+		return nil, &os.PathError{Op: "stat", Path: home, Err: err}
+	}
+	if st.Uid == 0 {
+		for user, text := range map[string]string{"qmaild": "from network", "alias": "by alias"} {
+			account, err := accounts.Lookup(user)
+			if err != nil {
+				return nil, fmt.Errorf("unable to find user %s: %w", user, err)
+			}
+			named[account.UID] = text
+		}
+	}
+	return func(uid uint32) string {
+		if text, found := named[uid]; found {
+			return text
+		}
+		return "by uid " + strconv.FormatUint(uint64(uid), 10)
+	}, nil
+}
+
+// makeBuckets makes the directories of accepted messages that are missing.
+// Those that are new are durable with the sync of recover.
+func makeBuckets(queue queuedir.Layout) error {
+	for i := range queuedir.Buckets {
+		err := os.Mkdir(queue.NewDir(queuedir.BucketName(i)), 0o750)
+		if err != nil && !errors.Is(err, os.ErrExist) {
+			return err
+		}
+	}
+	return nil
+}
+
+// recover brings the queue of a former process, which may have been killed,
+// into the state that the store promises.
+func (s *Store) recover() error {
+	ticket := s.group.Begin()
+	if err := s.clearTmp(); err != nil {
+		return fmt.Errorf("clear tmp: %w", err)
+	}
+	// An entry may be visible that was never synced: nobody may deliver it
+	// while a power cut could still take it back.
+	return s.group.All(ticket)
+}
+
+// run serves until the control channel ends.
+func (d *daemon) run(channel *parent.Channel) error {
+	stop := make(chan struct{})
+	go d.housekeep(stop)
+	go d.drop.run(stop)
+	err := channel.Run(d.frame)
+	close(stop)
+	d.leave()
+	return err
+}
+
+// frame takes what qmail-start gives us.
+func (d *daemon) frame(f parent.Frame) error {
+	switch {
+	case f.Kind == parent.Listener && f.Name == parent.Public:
+		if d.listener != nil {
+			_ = d.listener.Close() // nothing is written to a listener
+		}
+		d.listener = f.File
+		go d.server.acceptPublic(f.File)
+		return nil
+	case f.Kind != parent.Link:
+		return nil
+	}
+	packets, err := fdpass.NewPackets(f.File)
+	if err != nil {
+		return err
+	}
+	switch f.Name {
+	case parent.SubmitSMTPD:
+		go d.submitter(packets, "from network")
+	case parent.SubmitSend:
+		go d.submitter(packets, "for bounce")
+	case parent.Entries:
+		l := newLink(d.store, packets, d.log)
+		d.links.replace(l)
+		go l.run()
+	default:
+		d.log("warning: unknown link " + f.Name)
+		return packets.Close()
+	}
+	return nil
+}
+
+// submitter takes connections from one of our daemons until it leaves.
+func (d *daemon) submitter(packets *fdpass.Packets, text string) {
+	err := d.server.acceptHanded(packets, text)
+	if err != io.EOF && !d.server.isDraining() {
+		d.log("warning: submit channel: " + err.Error())
+	}
+	_ = packets.Close() // nothing is written to it
+}
+
+// leave finishes what is in hand. The scheduler's link is kept until then, so
+// that it learns of the last messages.
+func (d *daemon) leave() {
+	d.server.refuse()
+	if d.listener != nil {
+		_ = d.listener.Close() // who comes now waits for our successor
+	}
+	d.server.wait(drainPatience)
+}
+
+// housekeep does what nobody waits for.
+func (d *daemon) housekeep(stop <-chan struct{}) {
+	d.store.sweep()
+	tick := time.NewTicker(housekeeping)
+	defer tick.Stop()
+	swept := time.Now()
+	for {
+		select {
+		case <-stop:
+			return
+		case <-tick.C:
+		}
+		d.store.retryDoomed()
+		if time.Since(swept) >= sweepInterval {
+			d.store.sweep()
+			swept = time.Now()
+		}
+	}
+}

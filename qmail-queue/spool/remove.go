@@ -1,0 +1,78 @@
+package spool
+
+import (
+	"errors"
+	"io/fs"
+	"time"
+
+	"postrider/internal/durable"
+	"postrider/internal/queuedir"
+)
+
+// retryPause is how long a removal waits after an error.
+const retryPause = 5 * time.Second
+
+// remove takes an entry out of the queue for good and calls done once that is
+// durable; it tries until it is. The entry goes first: a body without entry is
+// swept, an entry without body would be damaged.
+func (s *Store) remove(id queuedir.ID, done func()) {
+	s.whenDone(id, done, func() error {
+		if err := s.unlink(layout.Entry(id)); err != nil {
+			return err
+		}
+		return s.unlink(layout.Body(id))
+	}, s.newDir(id))
+}
+
+// whenDone does change, makes it durable with the next sync that comes along,
+// and calls done; after an error it does all of it again.
+func (s *Store) whenDone(id queuedir.ID, done func(), change func() error, what ...durable.Syncer) {
+	ticket := s.group.Begin()
+	finish := func(err error) {
+		if err == nil {
+			done()
+			return
+		}
+		s.log("warning: cannot take " + id.String() + " out of the queue, will try again: " + err.Error())
+		time.AfterFunc(retryPause, func() { s.whenDone(id, done, change, what...) })
+	}
+	if s.isInflight(id) {
+		// Never announced and never "committed": the peer guesses.
+		finish(errors.New("it was not committed yet"))
+		return
+	}
+	if err := change(); err != nil {
+		finish(err)
+		return
+	}
+	s.group.Ride(ticket, removalDelay, finish, what...)
+}
+
+// quarantine moves an entry that cannot be read out of the way. A torn one was
+// never acknowledged, unless this process wrote it; such expire, all others
+// stay for the administrator.
+func (s *Store) quarantine(id queuedir.ID, torn bool, done func()) {
+	to := layout.Bad()
+	if torn && id.Time().Before(s.begun) {
+		to = layout.BadUnacked()
+	}
+	s.log("alert: " + id.String() + " cannot be read, moved into " + to)
+	to += "/" + id.String()
+	s.whenDone(id, done, func() error {
+		s.moving.Lock()
+		defer s.moving.Unlock()
+		if err := s.move(layout.Entry(id), to); err != nil {
+			return err
+		}
+		return s.move(layout.Body(id), to+queuedir.BodySuffix)
+	}, dirOf{s.tree, layout.Bad()}, dirOf{s.tree, layout.BadUnacked()}, s.newDir(id))
+}
+
+// move renames; what is gone needs no move.
+func (s *Store) move(from, to string) error {
+	err := s.tree.Rename(from, to)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,232 @@
+package spool
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"postrider/internal/fdpass"
+	"postrider/internal/queuedir"
+	"postrider/internal/wire/entries"
+	"postrider/internal/wire/submit"
+)
+
+// Limits of submitters. Everybody may connect to the public socket.
+const (
+	connectionsPerUID = 20
+	maxConnections    = 400 // of strangers, and of the daemons, whatever RLIMIT_NOFILE says
+	acceptPause       = 100 * time.Millisecond
+)
+
+// server is the submit protocol's server on all its sockets.
+type server struct {
+	store    *Store
+	announce func(entries.Message)
+	log      func(string)
+	limit    int                 // connections of strangers; and again as many of the daemons
+	who      func(uint32) string // the words of the Received line for a uid
+	done     sync.WaitGroup
+
+	mu       sync.Mutex
+	resting  map[*connection]bool // all connections; true: between messages
+	byUID    map[uint32]int       // of strangers
+	public   int
+	handed   int
+	draining bool
+}
+
+func newServer(store *Store, announce func(entries.Message), log func(string), limit int, who func(uint32) string) *server {
+	return &server{
+		store: store, announce: announce, log: log, limit: limit, who: who,
+		resting: make(map[*connection]bool), byUID: make(map[uint32]int),
+	}
+}
+
+// connectionLimit is how many connections of strangers there may be, and as
+// many of the daemons: each may hold three descriptors, and together they must
+// leave some to the queue's own work (DESIGN section 4).
+func connectionLimit() int {
+	var r unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &r); err != nil {
+		return 1
+	}
+	return max(1, min(maxConnections, int(min(r.Cur, 1<<20))/8))
+}
+
+// acceptPublic serves the public socket until it is closed.
+func (s *server) acceptPublic(l *os.File) {
+	for {
+		f, err := fdpass.Accept(l)
+		if s.isDraining() {
+			if err == nil {
+				_ = f.Close() // it finds our successor
+			}
+			return
+		}
+		if err != nil {
+			// Out of descriptors or memory: those who wait can wait longer.
+			s.log("warning: cannot accept: " + err.Error())
+			time.Sleep(acceptPause)
+			continue
+		}
+		uid, err := fdpass.PeerUID(f)
+		if err != nil {
+			s.log("warning: who connects? " + err.Error())
+			_ = f.Close() // nothing was said
+			continue
+		}
+		s.start(&connection{server: s, f: f, from: origin{uid, s.who(uid)}, public: true, opened: time.Now()})
+	}
+}
+
+// acceptHanded serves the connections that a daemon hands over. text is what
+// the Received line says of them.
+func (s *server) acceptHanded(channel *fdpass.Packets, text string) error {
+	for {
+		f, err := submit.ReceiveConnection(channel)
+		if err != nil {
+			return err
+		}
+		// The pair's uid is that of the daemon that made it.
+		uid, err := fdpass.PeerUID(f)
+		if err != nil {
+			_ = f.Close() // nothing was said
+			return err
+		}
+		s.start(&connection{server: s, f: f, from: origin{uid, text}, opened: time.Now()})
+	}
+}
+
+// start serves c, or says at once that there are too many.
+func (s *server) start(c *connection) {
+	if !s.admit(c) {
+		// Not waiting: a fresh socket takes these few bytes.
+		_ = c.f.SetWriteDeadline(time.Now().Add(time.Millisecond))
+		_, _ = c.f.Write(submit.AppendFrame(nil, submit.Busy, nil))
+		_ = c.f.Close()
+		return
+	}
+	s.done.Go(func() {
+		defer s.dismiss(c)
+		if err := c.serve(); err != nil {
+			s.log(fmt.Sprintf("warning: submitter %s: %s", c.from.text, err))
+		}
+	})
+}
+
+func (s *server) admit(c *connection) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.draining:
+		return false
+	case c.public && (s.public >= s.limit || s.byUID[c.from.uid] >= connectionsPerUID):
+		return false
+	case !c.public && s.handed >= s.limit:
+		return false
+	case c.public:
+		s.public++
+		s.byUID[c.from.uid]++
+	default:
+		s.handed++
+	}
+	s.resting[c] = false
+	return true
+}
+
+func (s *server) dismiss(c *connection) {
+	_ = c.f.Close() // every answer was written, or the submitter is gone
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.resting, c)
+	if !c.public {
+		s.handed--
+		return
+	}
+	s.public--
+	if s.byUID[c.from.uid]--; s.byUID[c.from.uid] == 0 {
+		delete(s.byUID, c.from.uid)
+	}
+}
+
+// rest marks c as between messages; if we are leaving, that is its end.
+func (s *server) rest(c *connection, resting bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.resting[c] = resting
+	if resting && s.draining {
+		_ = c.f.Close() // nothing was begun
+	}
+}
+
+func (s *server) isDraining() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.draining
+}
+
+// refuse takes no new message from now on.
+func (s *server) refuse() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.draining = true
+	for c, resting := range s.resting {
+		if resting {
+			_ = c.f.Close() // nothing was begun
+		}
+	}
+}
+
+// wait waits for the messages that are being received, at most for the given
+// time. What is cut off then was not acknowledged.
+func (s *server) wait(patience time.Duration) {
+	finished := make(chan struct{})
+	go func() {
+		s.done.Wait()
+		close(finished)
+	}()
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case <-finished:
+	case <-timer.C:
+	}
+}
+
+// commit makes d an entry. announce is called after the answer was sent.
+func (s *server) commit(d *draft, nonce queuedir.Nonce) (answer submit.Answer, announce func()) {
+	nothing := func() {}
+	key := nonceKey{nonce, d.from.uid}
+	switch state, id := s.store.recent.claim(key); state {
+	case nonceCommitted:
+		d.abort()
+		return submit.Answer{Kind: submit.Accepted, ID: id.String()}, nothing
+	case nonceBusy:
+		d.abort()
+		return s.refused(&refusal{code: exitWrite, err: errors.New("the same message is being committed already")}), nothing
+	}
+	m, err := d.commit(nonce)
+	if err != nil {
+		s.store.recent.abandon(key)
+		return s.refused(err), nothing
+	}
+	s.store.recent.fulfil(key, m.ID)
+	s.store.settled(m.ID)
+	return submit.Answer{Kind: submit.Accepted, ID: m.ID.String()}, func() { s.announce(m) }
+}
+
+// refused returns the answer for err and logs what is our own trouble.
+func (s *server) refused(err error) submit.Answer {
+	var r *refusal
+	if !errors.As(err, &r) {
+		r = &refusal{code: exitWrite, err: err}
+	}
+	if r.err != nil {
+		s.log("warning: message not accepted: " + r.err.Error())
+	}
+	return r.answer()
+}

@@ -1,0 +1,117 @@
+package spool
+
+import (
+	"errors"
+	"io/fs"
+	"strings"
+	"time"
+
+	"postrider/internal/durable"
+	"postrider/internal/queuedir"
+)
+
+const (
+	// staleAge is when a file that nobody finished is removed. It is above
+	// what a submitter has, connectionLife (reliability R14).
+	staleAge = 36 * time.Hour
+	// unackedAge is how long torn entries stay in bad/unacked.
+	unackedAge = 7 * 24 * time.Hour
+)
+
+// clearTmp removes what a former process was receiving. The lock on the queue
+// proves that nobody is writing.
+func (s *Store) clearTmp() error {
+	return s.each(layout.Tmp(), func(name string) error { return s.unlink(name) })
+}
+
+// each calls visit for each file of a directory. Names are collected first in
+// portions, since a directory that changes while it is read may skip some.
+func (s *Store) each(dir string, visit func(name string) error) error {
+	d, err := s.tree.Dir(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close() // only read from
+	var visitErr error
+	err = d.Names(func(name string) bool {
+		if err := visit(dir + "/" + name); err != nil {
+			visitErr = errors.Join(visitErr, err)
+		}
+		return true
+	})
+	return errors.Join(err, visitErr)
+}
+
+// sweep removes what nobody will finish: stale files in tmp/, bodies without
+// entry, and expired torn entries.
+func (s *Store) sweep() {
+	s.retryDoomed()
+	trouble := s.each(layout.Tmp(), func(name string) error {
+		if id, ok := idOf(name); ok && s.isInflight(id) {
+			return nil
+		}
+		return s.expire(name, staleAge, modified)
+	})
+	trouble = errors.Join(trouble, s.each(layout.BadUnacked(), func(name string) error {
+		return s.expire(name, unackedAge, changed)
+	}))
+	for i := range queuedir.Buckets {
+		trouble = errors.Join(trouble, s.each(layout.NewDir(queuedir.BucketName(i)), s.sweepBody))
+	}
+	if trouble != nil {
+		s.log("warning: sweep of the queue: " + firstLine(trouble))
+	}
+}
+
+// firstLine keeps one of many errors.
+func firstLine(err error) string {
+	line, _, _ := strings.Cut(err.Error(), "\n")
+	return line
+}
+
+func modified(i durable.Info) time.Time { return i.ModTime }
+func changed(i durable.Info) time.Time  { return i.ChangeTime }
+
+func (s *Store) expire(name string, age time.Duration, since func(durable.Info) time.Time) error {
+	info, err := s.tree.Stat(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if !info.Regular || s.clock.Now().Sub(since(info)) < age {
+		return nil
+	}
+	s.log("removing " + name + ", left behind")
+	return s.unlink(name)
+}
+
+// idOf returns the message number that a file's name begins with.
+func idOf(name string) (queuedir.ID, bool) {
+	base := name[strings.LastIndexByte(name, '/')+1:]
+	id, err := queuedir.ParseID(strings.TrimSuffix(base, queuedir.BodySuffix))
+	return id, err == nil
+}
+
+// sweepBody removes a body whose entry does not exist: a crash came between
+// its rename and that of the entry, or between the unlinks of a removal.
+func (s *Store) sweepBody(name string) error {
+	if !strings.HasSuffix(name, queuedir.BodySuffix) {
+		return nil
+	}
+	id, ok := idOf(name)
+	if !ok || s.isInflight(id) {
+		return nil
+	}
+	s.moving.Lock()
+	defer s.moving.Unlock()
+	_, err := s.tree.Stat(layout.Entry(id))
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if s.isInflight(id) {
+		return nil // began and may have ended in between: next time
+	}
+	return s.unlink(name)
+}
