@@ -25,7 +25,7 @@ import (
 // A script is what a peer does on one connection, a step a line:
 //
 //	S text   send the line
-//	S- text  send the text without a line end
+//	S- text  send the text without a line end, "\r\n" in it as CR LF
 //	C line   expect exactly this line
 //	D lines  expect a message, its lines joined by "|", and the end mark
 //	M n      expect the message up to n bytes, leave the rest unread
@@ -33,6 +33,7 @@ import (
 //	. close  close the connection; also what happens at the end
 //	! reset  reset it
 //	~ hang   do nothing until the test ends
+//	@ event  call the test
 type script string
 
 // testNet is the network of one test: peers by the address and port that the
@@ -44,6 +45,7 @@ type testNet struct {
 	dials []string
 	fails map[netip.AddrPort]error
 	own   []netip.Addr
+	event func()
 	done  chan struct{}
 }
 
@@ -148,7 +150,7 @@ func (p *peer) follow(conn net.Conn, s script) error {
 		case "S":
 			_, err = io.WriteString(conn, arg+"\r\n")
 		case "S-":
-			_, err = io.WriteString(conn, arg)
+			_, err = io.WriteString(conn, strings.ReplaceAll(arg, `\r\n`, "\r\n"))
 		case "C":
 			err = expectLine(r, arg)
 		case "D":
@@ -166,6 +168,8 @@ func (p *peer) follow(conn net.Conn, s script) error {
 		case "!":
 			conn.(*net.TCPConn).SetLinger(0)
 			return nil
+		case "@":
+			p.net.event()
 		case "~":
 			<-p.net.done
 			return nil

@@ -1,0 +1,77 @@
+package qmailremote
+
+import (
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"postrider/internal/address"
+)
+
+// manualClock moves when the test says so.
+type manualClock struct {
+	mu    sync.Mutex
+	now   time.Time
+	waits []wait
+}
+
+type wait struct {
+	until time.Time
+	c     chan time.Time
+}
+
+func (m *manualClock) Now() time.Time {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.now
+}
+
+func (m *manualClock) At(t time.Time) (<-chan time.Time, func()) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	c := make(chan time.Time, 1)
+	if !m.now.Before(t) {
+		c <- m.now
+	} else {
+		m.waits = append(m.waits, wait{t, c})
+	}
+	return c, func() {}
+}
+
+func (m *manualClock) add(d time.Duration) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.now = m.now.Add(d)
+	for _, w := range m.waits {
+		if !m.now.Before(w.until) {
+			select {
+			case w.c <- m.now:
+			default:
+			}
+		}
+	}
+}
+
+// cancelAtEnd is a message whose reader calls the delivery off when it comes
+// to the end.
+type cancelAtEnd struct {
+	*os.File
+	cancel func()
+}
+
+func (c cancelAtEnd) Read(p []byte) (int, error) {
+	n, err := c.File.Read(p)
+	if err != nil {
+		c.cancel()
+	}
+	return n, err
+}
+
+func recipients(t testing.TB, list ...string) (all []address.Address) {
+	t.Helper()
+	for _, s := range list {
+		all = append(all, addr(t, s))
+	}
+	return all
+}
