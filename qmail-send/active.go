@@ -1,0 +1,121 @@
+package qmailsend
+
+import (
+	"postrider/internal/address"
+	"time"
+
+	"postrider/internal/queuedir"
+)
+
+// active is a message in hand: read, and being delivered or settled.
+type active struct {
+	m           *message
+	entry       *queuedir.Entry
+	sender      string          // unexpanded
+	entrySender address.Address // the same
+	reading     *reading
+	finished    queuedir.Bitmap // recipients that need no further attempt
+	left        int             // recipients not in finished
+	passes      [channels]*pass
+	progress    unwritten
+	writing     bool   // a recorder has results of it
+	bouncing    bool   // a bounce is being submitted
+	damaged     error  // found while reading on: to be set aside
+	stuck       bool   // results could not be written; nothing new starts
+	flushAt     moment // when results are written at the latest; never: none
+	owed        int    // failures on disk without a bounce
+	bounced     int64  // where they begin in the progress file
+	size        int64  // of the progress file
+	rewrite     bool   // the progress file may hold an unfinished append
+	noted       bool   // the progress file shows the next attempt
+}
+
+// unwritten is the results of a message that are not in its progress file.
+type unwritten struct {
+	delivered []int  // recipients
+	lines     []byte // encoded: failures, bounces, and what could not be written before
+	covered   int    // the part of lines up to the last bounce record
+	failures  int    // behind that
+	count     int    // results
+}
+
+// encode makes lines of everything.
+func (u *unwritten) encode() {
+	if len(u.delivered) == 0 {
+		return
+	}
+	before := queuedir.AppendDelivered(nil, u.delivered)
+	if u.covered > 0 {
+		u.covered += len(before)
+	}
+	u.lines, u.delivered = append(before, u.lines...), nil
+}
+
+// bounced adds the record that bounce covers all failures so far.
+func (u *unwritten) bounced(bounce queuedir.ID) {
+	u.lines = queuedir.AppendBounced(u.lines, bounce)
+	u.covered, u.failures = len(u.lines), 0
+	u.count++
+}
+
+// add puts later results behind u's.
+func (u *unwritten) add(later unwritten) {
+	u.encode()
+	later.encode()
+	if later.covered > 0 {
+		u.covered, u.failures = len(u.lines)+later.covered, 0
+	}
+	u.lines = append(u.lines, later.lines...)
+	u.failures += later.failures
+	u.count += later.count
+}
+
+const (
+	// flushDelay and flushCount are when results are written of a message that
+	// goes on being delivered.
+	flushDelay = time.Second
+	flushCount = 100
+	// maxStuck is how many messages may keep results in memory that could not
+	// be written before nothing new is started.
+	maxStuck = 200
+	// maxSettling is how many messages are settled at a time.
+	maxSettling = 8
+)
+
+// pass is one reading of the recipients of a message for one channel.
+type pass struct {
+	a       *active
+	way     *way
+	class   class
+	dying   bool   // the message has been in the queue too long
+	retryAt moment // when the next pass is due if any is deferred
+
+	window      window
+	cursor      *cursor // made when the first window was not all
+	filling     bool    // a reader prepares the next window
+	outstanding int     // deliveries
+	given       int     // recipients
+	bulk        bool    // counted in way.bulk
+	deferred    bool
+	lost        bool // a delivery agent went away
+}
+
+// drained reports whether p has given out all its recipients.
+func (p *pass) drained() bool { return len(p.window.specs) == 0 && !p.window.more && !p.filling }
+
+func (a *active) inHand() bool {
+	for _, p := range a.passes {
+		if p != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// finish notes that a recipient needs no further attempt.
+func (a *active) finish(index int) {
+	if !a.finished.Has(index) {
+		a.finished.Set(index)
+		a.left--
+	}
+}

@@ -1,0 +1,239 @@
+package qmailsend
+
+import (
+	"postrider/internal/address"
+	"postrider/internal/logline"
+	"postrider/internal/wire/spawn"
+)
+
+// delivery is one recipient that a delivery agent has.
+type delivery struct {
+	pass  *pass
+	index int    // of the recipient
+	to    string // as rewritten
+	agent *agent
+}
+
+const (
+	// maxJobBytes bounds the recipients of a job so that it fits a packet.
+	maxJobBytes = spawn.MaxPacket - 8<<10
+	// tooOld is appended to the report of the last attempt (spec 2.4).
+	tooOld = "I'm not going to try again; this message has been in the queue too long.\n"
+	// lostText and unreadText are the reports of deliveries that no agent
+	// could report about.
+	lostText   = "Sorry, the delivery program went away before it was done. (#4.3.0)\n"
+	unreadText = "Sorry, the message could not be read from the queue. (#4.3.0)\n"
+)
+
+// giveOut fills the free slots of a channel. Passes take turns, a job each.
+func (s *scheduler) giveOut(w *way) {
+	for !s.exiting && s.serving(w) {
+		k, n := w.choose()
+		if n == 0 {
+			return
+		}
+		p := w.ready[k].pop()
+		if p.a.stuck || p.a.damaged != nil {
+			s.cutShort(p)
+			s.settle(p.a)
+			continue
+		}
+		s.startJob(p, n)
+		if p.given >= bulkPass && !p.bulk {
+			p.bulk = true
+			w.bulk[k]++
+		}
+		s.ready(p)
+		if p.drained() {
+			s.leave(p)
+			s.settle(p.a)
+		}
+	}
+}
+
+// leave notes that p has nothing more to give out.
+func (s *scheduler) leave(p *pass) {
+	if p.bulk {
+		p.bulk = false
+		p.way.bulk[p.class]--
+	}
+}
+
+// cutShort ends the giving out of p, which is in no ring; what it has not
+// given out is due again with what was deferred.
+func (s *scheduler) cutShort(p *pass) {
+	if len(p.window.specs) > 0 || p.window.more {
+		p.deferred = true
+		again := s.now()
+		if !s.exiting {
+			again = again.add(queueTrouble)
+		}
+		p.retryAt = min(p.retryAt, again)
+	}
+	p.window = window{}
+	s.leave(p)
+}
+
+// startJob gives out the next job of p, of at most n recipients.
+func (s *scheduler) startJob(p *pass, n int) {
+	sp := &p.window.specs[0]
+	if sp.items[0].refused != "" {
+		s.refuse(p, sp.items[0])
+		sp.items = sp.items[1:]
+	} else {
+		s.agents.choose(p.way.id, sp.host).put(s.takeJob(p, sp, n))
+	}
+	if len(sp.items) == 0 {
+		p.window.specs[0] = spec{}
+		p.window.specs = p.window.specs[1:]
+	}
+}
+
+// takeJob makes a job of the first recipients of sp.
+func (s *scheduler) takeJob(p *pass, sp *spec, n int) job {
+	n = min(n, len(sp.items), spawn.MaxRecipients)
+	j := job{entry: p.a.entry, Job: spawn.Job{ID: p.a.m.id, Host: sp.host, Sender: p.sender(sp.items[0])}}
+	ag := s.agents.choose(p.way.id, sp.host)
+	for size := 0; n > 0 && size < maxJobBytes; n-- {
+		it := sp.items[0]
+		sp.items = sp.items[1:]
+		size += 12 + len(it.shown)
+		number := s.startDelivery(p, it, ag)
+		j.Recipients = append(j.Recipients, spawn.Recipient{Delivery: number, Address: it.address})
+	}
+	return j
+}
+
+// sender returns the sender that the agent is given for it. The expansion was
+// checked when it was read.
+func (p *pass) sender(it item) address.Address {
+	if !p.a.reading.verp {
+		return p.a.entrySender
+	}
+	sender, err := address.New(expandSender(p.a.sender, it.shown))
+	if err != nil {
+		return p.a.entrySender
+	}
+	return sender
+}
+
+func (s *scheduler) startDelivery(p *pass, it item, ag *agent) uint64 {
+	s.lastDelivery++
+	s.deliveries[s.lastDelivery] = &delivery{pass: p, index: it.index, to: it.shown, agent: ag}
+	p.outstanding++
+	p.given++
+	p.way.inFlight++
+	p.way.busy[p.class]++
+	s.logf("starting delivery %d: msg %s to %s %s", s.lastDelivery, p.a.m.id, p.way.name, logline.Safe(it.shown))
+	s.status()
+	return s.lastDelivery
+}
+
+// refuse fails a recipient that no agent can be given.
+func (s *scheduler) refuse(p *pass, it item) {
+	number := s.startDelivery(p, it, nil)
+	s.finishDelivery(spawn.Result{Delivery: number, Class: spawn.Failure, Text: it.refused})
+}
+
+// results takes the results that an agent reported. A delivery that it was not
+// given breaks the protocol: the agent is dropped.
+func (s *scheduler) results(ag *agent, results []spawn.Result) {
+	for _, r := range results {
+		d := s.deliveries[r.Delivery]
+		if d == nil || d.agent != ag {
+			s.log.Line("warning: internal error: delivery report out of range")
+			s.agentLost(ag)
+			return
+		}
+		a := d.pass.a
+		if r.Class == spawn.Deferral && d.pass.dying {
+			r.Class = spawn.Failure
+			r.Text += tooOld
+		}
+		s.finishDelivery(r)
+		s.settle(a)
+	}
+}
+
+// finishDelivery takes the result of a delivery that is known (spec 2.4).
+func (s *scheduler) finishDelivery(r spawn.Result) {
+	d := s.deliveries[r.Delivery]
+	delete(s.deliveries, r.Delivery)
+	p := d.pass
+	p.outstanding--
+	p.way.inFlight--
+	p.way.busy[p.class]--
+	switch r.Class {
+	case spawn.Success:
+		s.logf("delivery %d: success: %s", r.Delivery, logline.Safe(r.Text))
+		p.a.finish(d.index)
+		p.a.noteDelivered(d.index)
+	case spawn.Failure:
+		s.logf("delivery %d: failure: %s", r.Delivery, logline.Safe(r.Text))
+		p.a.finish(d.index)
+		p.a.noteFailed(d.index, s.clock.Now(), paragraph(s.settings.routes.strip(d.to), r.Text))
+	default:
+		s.logf("delivery %d: deferral: %s", r.Delivery, logline.Safe(r.Text))
+		p.deferred = true
+	}
+	s.status()
+}
+
+// deferDelivery ends a delivery that nobody tried to the end: temporary even
+// if the message is too old.
+func (s *scheduler) deferDelivery(number uint64, text string, retryAt moment) *active {
+	p := s.deliveries[number].pass
+	p.retryAt = min(p.retryAt, retryAt)
+	s.finishDelivery(spawn.Result{Delivery: number, Class: spawn.Deferral, Text: text})
+	return p.a
+}
+
+// lostAt returns when a delivery is tried again whose agent went away: soon,
+// unless that happened at the last attempt too.
+func (s *scheduler) lostAt(m *message) moment {
+	if m.is(lostOnce) {
+		return never
+	}
+	return s.now().add(lostRetry)
+}
+
+// agentLost defers everything that ag had.
+func (s *scheduler) agentLost(ag *agent) {
+	if !s.agents.remove(ag) {
+		return
+	}
+	ag.close()
+	if !s.exiting {
+		s.logf("warning: lost %s connection; its deliveries are deferred", ag.name)
+	}
+	touched := make(map[*active]bool)
+	for number, d := range s.deliveries {
+		if d.agent == ag {
+			d.pass.lost = true
+			touched[s.deferDelivery(number, lostText, s.lostAt(d.pass.a.m))] = true
+		}
+	}
+	for a := range touched {
+		s.settle(a)
+	}
+}
+
+// jobFailed defers a job whose message could not be opened, and sets the
+// message aside if it is damaged.
+func (s *scheduler) jobFailed(ag *agent, j spawn.Job, err error, damaged bool) {
+	var a *active
+	for _, r := range j.Recipients {
+		if d := s.deliveries[r.Delivery]; d != nil && d.agent == ag {
+			a = s.deferDelivery(r.Delivery, unreadText, s.now().add(queueTrouble))
+		}
+	}
+	if a == nil {
+		return
+	}
+	if damaged {
+		a.damaged = err
+	} else {
+		s.logf("warning: unable to open %s; will try again later", s.entryName(a.m.id))
+	}
+	s.settle(a)
+}

@@ -1,0 +1,54 @@
+// Package qmailsend is qmail-send, the scheduler: it decides where each
+// recipient goes, gives out deliveries, and records, retries, bounces or
+// removes what comes of them (spec section 2).
+//
+// Only cmd/qmail-send imports it.
+//
+// Input: queue entries and progress files (ours, but torn or damaged by crash
+// and disk: checked), control files (the administrator's), what qmail-spool,
+// qmail-lspawn and the qmail-remote workers say (processes of other users:
+// checked against what they were asked; one that breaks its protocol is
+// dropped). Whatever fails here is temporary for the mail; only a delivery
+// agent's D, or its Z after queuelifetime, is permanent.
+//
+// Invariants:
+//
+//  1. One goroutine, scheduler.run, owns all state. It never waits for disk,
+//     socket or log: others do, and post events.
+//  2. A recipient is finished only by a K, or by a D whose text is durable
+//     before the bounce that carries it is submitted, and whose bounce's
+//     number is durable before the message is removed (R18, R19).
+//  3. A message is in hand at most once, and in at most one pass a channel.
+//  4. A message that is not in hand costs under 300 bytes. In hand, at most
+//     windowCount recipients a pass are in memory, whatever their number.
+//  5. First attempts never wait for retries to end: retries never hold all
+//     slots, and are chosen after them.
+//  6. Nothing is given out of an entry that a scan found before the spool has
+//     said that it is committed.
+//  7. Setting the wall clock neither bounces a message as too old nor keeps it
+//     waiting (R15).
+//
+// Files, in the order of a message's way:
+//
+//	main.go       start, signals, links from qmail-start
+//	settings.go   control files
+//	scheduler.go  state, the loop, next and do
+//	message.go    what is kept of a queued message; the queues it waits in
+//	spool.go      qmail-spool: new messages, removals
+//	scan.go       finding what is in the queue, in the background
+//	route.go      local or remote, rewriting
+//	retry.go      when the next attempt is; time
+//	way.go        a channel: slots, and whose turn it is
+//	open.go       taking a message in hand, starting passes
+//	active.go     what is known of a message in hand
+//	read.go       reading entries, progress and recipients
+//	deliver.go    giving out deliveries, their results
+//	verp.go       the sender a delivery is given
+//	agent.go      qmail-lspawn and the qmail-remote workers
+//	settle.go     what is next when something has happened to a message
+//	record.go     writing progress files
+//	bounce.go     the text of bounces
+//	inject.go     submitting bounces
+//	exit.go       TERM, ALRM, HUP; what is kept at the end
+//	mailbox.go    handing work to goroutines that may wait
+package qmailsend

@@ -1,0 +1,106 @@
+package qmailsend
+
+import (
+	"time"
+
+	"postrider/internal/queuedir"
+)
+
+const (
+	// exitLimit is how long running deliveries are waited for after the parent
+	// went away.
+	exitLimit = 10 * time.Second
+	// removeLimit is how long removals are waited for when all else is done.
+	removeLimit = 2 * time.Second
+)
+
+// terminate is TERM: nothing new starts, running deliveries are waited for, at
+// most for limit unless that is 0 (spec 2.7).
+func (s *scheduler) terminate(limit time.Duration) {
+	if limit > 0 {
+		s.exitBy = min(s.exitBy, s.now().add(limit))
+	}
+	if s.exiting {
+		return
+	}
+	s.exiting = true
+	for a := range s.actives {
+		s.settle(a)
+	}
+}
+
+// flush is ALRM: everything that waits is due now.
+func (s *scheduler) flush() {
+	now := s.now()
+	for c := range channels {
+		s.waiting[c].allDue(now)
+	}
+}
+
+// reread is HUP: locals and virtualdomains as they are now, both or neither.
+func (s *scheduler) reread() {
+	routes, failed := s.settings.routes.reread(s.control)
+	if failed != "" {
+		s.log.Line("alert: unable to reread control/" + failed)
+		return
+	}
+	s.settings.routes = routes
+}
+
+// tryExit ends the scheduler once everything is in order, or time is up.
+func (s *scheduler) tryExit(now moment) {
+	if now < s.exitBy {
+		if len(s.deliveries) > 0 || len(s.actives) > 0 || s.atWork > 0 {
+			return
+		}
+		if s.removals > 0 && s.spool != nil {
+			s.exitBy = min(s.exitBy, now.add(removeLimit))
+			return
+		}
+	}
+	s.keepState()
+	s.exitDone = true
+}
+
+// keepState writes what only memory knows: due times that are not on disk,
+// and that messages are done whose removal was not confirmed.
+func (s *scheduler) keepState() {
+	for a := range s.actives {
+		if a.progress.count > 0 && !a.writing {
+			a.progress.encode()
+			r := record{id: a.m.id, lines: a.progress.lines, size: a.size, rewrite: a.rewrite, due: s.clock.Now()}
+			if _, err := s.recorder.write(r); err != nil {
+				s.logf("warning: trouble marking %s; message will be delivered twice!", s.infoName(a.m.id))
+			}
+		}
+	}
+	now := s.clock.Now()
+	for _, m := range s.messages {
+		switch {
+		case m.is(removing):
+			s.keepDone(m)
+		case m.is(stale) && m.is(hasInfo) && m.nextDue() != never:
+			if err := s.recorder.touch(m.id, s.line.toWall(m.nextDue(), now)); err != nil {
+				s.logf("warning: unable to utime %s; message will be retried too soon", s.infoName(m.id))
+			}
+		}
+	}
+}
+
+// keepDone records that every recipient of m is finished.
+func (s *scheduler) keepDone(m *message) {
+	progress, err := readProgress(s.layout, m.id, int(m.recipients))
+	if err == nil {
+		var rest []int
+		for i := range int(m.recipients) {
+			if !progress.Finished.Has(i) {
+				rest = append(rest, i)
+			}
+		}
+		r := record{id: m.id, lines: queuedir.AppendDelivered(nil, rest), size: progress.Size, due: s.clock.Now()}
+		_, err = s.recorder.write(r)
+	}
+	if err != nil {
+		s.logf("warning: trouble marking %s; message will be delivered twice!", s.infoName(m.id))
+	}
+}

@@ -1,0 +1,278 @@
+package qmailsend
+
+import (
+	"errors"
+	"io/fs"
+
+	"postrider/internal/queuedir"
+	"postrider/internal/wire/entries"
+)
+
+// loadTicket says for which queue a message is read, and as what.
+type loadTicket struct {
+	queue queueID
+	class class
+}
+
+// topUp has messages read until enough are ready for the channel's slots.
+func (s *scheduler) topUp(w *way, now moment) {
+	if !s.mayStart() || !s.serving(w) {
+		return
+	}
+	q := &s.waiting[w.id]
+	for w.hasRoom(firsts) {
+		m := q.nextFirst()
+		if m == nil {
+			break
+		}
+		s.activate(m, loadTicket{queueID(w.id), firsts}, now)
+	}
+	for w.hasRoom(retries) {
+		m := q.nextDue(now)
+		if m == nil {
+			break
+		}
+		s.activate(m, loadTicket{queueID(w.id), retries}, now)
+	}
+}
+
+// settleDue reads messages that wait for nothing but a bounce or removal.
+func (s *scheduler) settleDue(now moment) {
+	for s.mayStart() && s.loads < maxSettling {
+		m := s.waiting[settling].nextDue(now)
+		if m == nil {
+			return
+		}
+		s.activate(m, loadTicket{settling, retries}, now)
+	}
+}
+
+// activate takes m, which left its queue, in hand.
+func (s *scheduler) activate(m *message, t loadTicket, now moment) {
+	switch {
+	case m.is(forgotten | removing | quarantined):
+	case m.is(loading):
+		// It is being read for another queue and will be found due for this.
+	case m.active != nil:
+		s.openFurther(m.active, t, now)
+	case m.is(uncertain):
+		m.flags |= loading
+		s.count(t, +1)
+		s.asked[m.id] = t
+		s.spool.send(entries.Message{Kind: entries.Query, ID: m.id})
+	default:
+		m.flags |= loading
+		s.count(t, +1)
+		s.load(m, t)
+	}
+}
+
+func (s *scheduler) count(t loadTicket, n int) {
+	if t.queue == settling {
+		s.loads += n
+	} else {
+		s.ways[t.queue].loading[t.class] += n
+	}
+}
+
+func (s *scheduler) load(m *message, t loadTicket) {
+	id, hasInfo, routes := m.id, m.is(hasInfo), s.settings.routes
+	s.readers.put(func() {
+		got, err := load(s.layout, id, hasInfo, routes)
+		s.post(func() { s.loaded(m, t, got, err) })
+	})
+}
+
+// loaded takes what a reader found of m.
+func (s *scheduler) loaded(m *message, t loadTicket, got *loaded, err error) {
+	s.count(t, -1)
+	m.flags &^= loading
+	now := s.now()
+	if err != nil {
+		s.loadFailed(m, t, now, err)
+		return
+	}
+	if m.is(forgotten) {
+		got.entry.Close()
+		return
+	}
+	if !m.is(logged) {
+		s.logNew(m, got.entry.Footer.BodySize, got.head.Sender.String(), got.head.UID)
+	}
+	a := &active{
+		m: m, entry: got.entry, sender: got.head.Sender.String(), entrySender: got.head.Sender, reading: got.reading,
+		finished: got.progress.Finished,
+		left:     got.recipients - got.progress.Delivered - got.progress.Failed,
+		owed:     got.progress.Unbounced, bounced: got.progress.Bounced, size: got.progress.Size,
+		flushAt: never, noted: m.is(hasInfo),
+	}
+	m.active = a
+	m.recipients = int32(got.recipients)
+	s.actives[a] = struct{}{}
+	s.waiting[settling].drop(m)
+	m.due[settling] = never
+	s.openPasses(a, t, got, now)
+	s.settle(a)
+}
+
+// openPasses starts the passes that are due.
+func (s *scheduler) openPasses(a *active, t loadTicket, got *loaded, now moment) {
+	m := a.m
+	if m.is(restored) && got.windows[local].undone && got.windows[remote].undone {
+		// One mtime stands for both: it is the earlier one, that of local.
+		m.due[remote] = dueFrom(m.birth, m.due[local], remote)
+	}
+	m.flags &^= restored
+	fresh := !m.is(attempted)
+	for c := range channels {
+		q := &s.waiting[c]
+		first := fresh || m.place[c] == inLine || t.queue == queueID(c) && t.class == firsts
+		if !got.windows[c].undone {
+			q.drop(m)
+			m.due[c] = never
+			continue
+		}
+		if m.due[c] == never { // routed otherwise than before (HUP)
+			m.due[c] = now
+		}
+		if m.due[c] > now || !s.serving(s.ways[c]) || s.exiting {
+			s.wait(m, c, first)
+			continue
+		}
+		q.drop(m)
+		k := retries
+		if first {
+			k = firsts
+		}
+		s.startPass(a, s.ways[c], k, got.windows[c], now)
+	}
+}
+
+// wait puts m back into a channel's queue.
+func (s *scheduler) wait(m *message, c channelID, first bool) {
+	if first {
+		s.waiting[c].enqueue(m)
+	} else {
+		s.waiting[c].put(m)
+	}
+}
+
+// startPass begins a pass; its first window was read, or is empty with more.
+func (s *scheduler) startPass(a *active, w *way, k class, first window, now moment) {
+	p := &pass{
+		a: a, way: w, class: k, window: first,
+		dying:   now > a.m.birth.add(s.settings.lifetime),
+		retryAt: nextAttempt(a.m.birth, now, w.id),
+	}
+	if first.more {
+		r := *a.reading
+		r.skip = append(queuedir.Bitmap(nil), a.finished...)
+		p.cursor = &cursor{entry: a.entry, reading: &r, channel: w.id}
+	}
+	a.m.due[w.id] = never
+	a.m.flags |= attempted
+	a.noted = false
+	a.passes[w.id] = p
+	s.ready(p)
+}
+
+// openFurther starts a pass of a message that is in hand for the other channel.
+func (s *scheduler) openFurther(a *active, t loadTicket, now moment) {
+	if t.queue == settling {
+		return // it is settled in any case
+	}
+	w := s.ways[t.queue]
+	if a.stuck || a.bouncing || a.damaged != nil || a.passes[w.id] != nil {
+		a.m.due[w.id] = now.add(queueTrouble)
+		s.waiting[w.id].put(a.m)
+		return
+	}
+	s.startPass(a, w, t.class, window{more: true}, now)
+}
+
+// ready puts p where its next recipients come from.
+func (s *scheduler) ready(p *pass) {
+	switch {
+	case len(p.window.specs) > 0:
+		p.way.ready[p.class].push(p)
+	case p.window.more && !s.exiting:
+		s.fill(p)
+	}
+}
+
+// fill has the next window of p read.
+func (s *scheduler) fill(p *pass) {
+	p.filling = true
+	p.way.filling[p.class]++
+	cursor, from := p.cursor, p.window.next
+	s.readers.put(func() {
+		w, err := cursor.window(from)
+		s.post(func() { s.filled(p, w, err) })
+	})
+}
+
+func (s *scheduler) filled(p *pass, w window, err error) {
+	p.filling = false
+	p.way.filling[p.class]--
+	p.window = w
+	switch {
+	case errors.Is(err, queuedir.ErrDamaged), errors.Is(err, queuedir.ErrTorn):
+		p.a.damaged = err
+		p.window = window{}
+	case err != nil:
+		s.logf("warning: trouble reading %s; will try again later", s.entryName(p.a.m.id))
+		p.window = window{}
+		p.deferred = true
+		p.retryAt = min(p.retryAt, s.now().add(queueTrouble))
+	}
+	s.ready(p)
+	s.settle(p.a)
+}
+
+// loadFailed decides what becomes of a message that cannot be read.
+func (s *scheduler) loadFailed(m *message, t loadTicket, now moment, err error) {
+	if m.is(forgotten) {
+		return
+	}
+	switch {
+	case errors.Is(err, errProgress) && errors.Is(err, queuedir.ErrDamaged):
+		s.keepDamagedProgress(m.id)
+		s.quarantine(m, err)
+	case errors.Is(err, errProgress):
+		s.logf("warning: trouble reading %s; will try again later", s.infoName(m.id))
+		s.later(m, t, now)
+	case errors.Is(err, queuedir.ErrDamaged), errors.Is(err, queuedir.ErrTorn):
+		s.quarantine(m, err)
+	case errors.Is(err, fs.ErrNotExist):
+		if m.is(logged) {
+			s.logf("warning: unable to open %s: it is gone", s.entryName(m.id))
+		}
+		s.forget(m)
+	default:
+		s.logf("warning: unable to open %s; will try again later", s.entryName(m.id))
+		s.later(m, t, now)
+	}
+}
+
+// later lets m wait after trouble with the queue itself.
+func (s *scheduler) later(m *message, t loadTicket, now moment) {
+	m.due[t.queue] = now.add(queueTrouble)
+	s.waiting[t.queue].put(m)
+}
+
+// quarantine asks the spool to set m aside. Other messages go on (R17).
+func (s *scheduler) quarantine(m *message, err error) {
+	s.logf("alert: message %s is damaged and is set aside: %v", m.id, err)
+	for q := range s.waiting {
+		s.waiting[q].drop(m)
+		m.due[q] = never
+	}
+	m.flags |= quarantined
+	if errors.Is(err, queuedir.ErrTorn) {
+		m.flags |= torn
+	}
+	s.askQuarantine(m)
+}
+
+func (s *scheduler) entryName(id queuedir.ID) string { return "new/" + id.Bucket() + "/" + id.String() }
+func (s *scheduler) infoName(id queuedir.ID) string  { return "info/" + id.Bucket() + "/" + id.String() }

@@ -1,0 +1,250 @@
+package qmailsend
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"postrider/internal/address"
+	"postrider/internal/queuedir"
+)
+
+const (
+	// windowCount and windowBytes bound the recipients of one pass that are in
+	// memory at a time.
+	windowCount = 256
+	windowBytes = 64 << 10
+)
+
+// item is a recipient that is to be delivered to.
+type item struct {
+	index   int
+	address address.Address // as rewritten
+	refused string          // why there is no such address; address is then null
+	shown   string          // what the log shows of it if refused
+}
+
+// spec is a job in the making: recipients that are reached together.
+type spec struct {
+	host  string // remote only
+	items []item
+}
+
+// window is the next recipients of a pass.
+type window struct {
+	specs  []spec
+	undone bool // some recipient of the channel is not finished
+	more   bool // there are further recipients, at or after index next
+	next   int
+
+	bytes, count int
+	groups       map[string]int // specs by domain
+}
+
+// reading is what a reader needs to know of a message; it is not changed.
+type reading struct {
+	routes *router
+	verp   bool
+	skip   queuedir.Bitmap // finished recipients
+}
+
+// add puts recipient index into the window unless that is full.
+func (w *window) add(r *reading, c channelID, index int, rewritten string) {
+	w.undone = true
+	if w.more {
+		return
+	}
+	if w.count >= windowCount || w.bytes+len(rewritten) > windowBytes && w.count > 0 {
+		w.more, w.next = true, index
+		return
+	}
+	w.count++
+	w.bytes += len(rewritten)
+	it := newItem(index, rewritten)
+	host := ""
+	if c == remote {
+		host = domainOf(rewritten)
+	}
+	if c == local || r.verp || it.refused != "" {
+		w.specs = append(w.specs, spec{host: host, items: []item{it}})
+		return
+	}
+	if i, found := w.groups[host]; found {
+		w.specs[i].items = append(w.specs[i].items, it)
+		return
+	}
+	if w.groups == nil {
+		w.groups = make(map[string]int)
+	}
+	w.groups[host] = len(w.specs)
+	w.specs = append(w.specs, spec{host: host, items: []item{it}})
+}
+
+// newItem checks an address again: rewriting can make it too long or take its
+// domain away.
+func newItem(index int, rewritten string) item {
+	a, err := address.New(rewritten)
+	switch {
+	case errors.Is(err, address.ErrTooLong):
+		return item{index: index, shown: rewritten, refused: "Sorry, that address is too long. (#5.1.3)\n"}
+	case err != nil || domainOf(rewritten) == "":
+		return item{index: index, shown: rewritten, refused: "Sorry, address must include host name. (#5.1.3)\n"}
+	}
+	return item{index: index, address: a, shown: rewritten}
+}
+
+// loaded is what a reader found of a message.
+type loaded struct {
+	entry      *queuedir.Entry
+	head       queuedir.Head
+	recipients int
+	progress   queuedir.Progress
+	reading    *reading
+	windows    [channels]window
+}
+
+// load opens an entry, checks all of it, and reads its progress and the first
+// recipients of each channel.
+func load(l queuedir.Layout, id queuedir.ID, hasInfo bool, routes *router) (*loaded, error) {
+	entry, err := queuedir.OpenEntry(l, id)
+	if err != nil {
+		return nil, err
+	}
+	got := &loaded{entry: entry, reading: &reading{routes: routes}}
+	if err := got.read(l, hasInfo); err != nil {
+		entry.Close()
+		return nil, err
+	}
+	return got, nil
+}
+
+func (got *loaded) read(l queuedir.Layout, hasInfo bool) error {
+	if !got.entry.Footer.Inline { // an inline body is checked when it is handed out
+		if err := got.entry.CheckBody(); err != nil {
+			return err
+		}
+	}
+	if hasInfo {
+		// The number of recipients is needed to judge the progress.
+		n, err := countRecipients(got.entry)
+		if err != nil {
+			return err
+		}
+		if got.progress, err = readProgress(l, got.entry.ID, n); err != nil {
+			return err
+		}
+	}
+	return got.readEnvelope()
+}
+
+func (got *loaded) readEnvelope() error {
+	envelope, err := got.entry.Envelope()
+	if err != nil {
+		return err
+	}
+	got.head = envelope.Head
+	got.reading.verp = isVERP(got.head.Sender.String())
+	for ; ; got.recipients++ {
+		recipient, err := envelope.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return err
+		}
+		if got.progress.Finished != nil && got.progress.Finished.Has(got.recipients) {
+			continue
+		}
+		c, rewritten := got.reading.routes.route(recipient.String())
+		got.windows[c].add(got.reading, c, got.recipients, rewritten)
+	}
+	if got.progress.Finished == nil {
+		got.progress.Finished = queuedir.NewBitmap(got.recipients)
+	}
+	return nil
+}
+
+func countRecipients(e *queuedir.Entry) (int, error) {
+	envelope, err := e.Envelope()
+	if err != nil {
+		return 0, err
+	}
+	for n := 0; ; n++ {
+		if _, err := envelope.Next(); err == io.EOF {
+			return n, nil
+		} else if err != nil {
+			return 0, err
+		}
+	}
+}
+
+// errProgress marks a damaged progress file.
+var errProgress = errors.New("progress file")
+
+func readProgress(l queuedir.Layout, id queuedir.ID, recipients int) (queuedir.Progress, error) {
+	f, err := os.OpenFile(l.Info(id), os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return queuedir.Progress{Finished: queuedir.NewBitmap(recipients)}, nil
+	}
+	if err != nil {
+		return queuedir.Progress{}, fmt.Errorf("%w: %w", errProgress, err)
+	}
+	defer f.Close() // only read from
+	p, err := queuedir.ReadProgress(f, recipients)
+	if err != nil {
+		return p, fmt.Errorf("%w: %s: %w", errProgress, l.Info(id), err)
+	}
+	return p, nil
+}
+
+// cursor reads a pass's further windows. One reader uses it at a time.
+type cursor struct {
+	entry    *queuedir.Entry
+	reading  *reading
+	channel  channelID
+	envelope *queuedir.EnvelopeReader
+	index    int    // of the next recipient of envelope
+	held     string // rewritten recipient index-1, which did not fit; or ""
+}
+
+// window returns the next recipients; from is where the first call begins.
+func (c *cursor) window(from int) (window, error) {
+	if c.envelope == nil {
+		envelope, err := c.entry.Envelope()
+		if err != nil {
+			return window{}, err
+		}
+		c.envelope = envelope
+	}
+	var w window
+	if c.held != "" {
+		w.add(c.reading, c.channel, c.index-1, c.held)
+		c.held = ""
+	}
+	for {
+		recipient, err := c.envelope.Next()
+		if err == io.EOF {
+			return w, nil
+		}
+		if err != nil {
+			return window{}, err
+		}
+		index := c.index
+		c.index++
+		if index < from || c.reading.skip.Has(index) {
+			continue
+		}
+		to, rewritten := c.reading.routes.route(recipient.String())
+		if to != c.channel {
+			continue
+		}
+		if w.add(c.reading, to, index, rewritten); w.more {
+			c.held = rewritten
+			return w, nil
+		}
+	}
+}

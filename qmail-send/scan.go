@@ -1,0 +1,224 @@
+package qmailsend
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+	"time"
+
+	"postrider/internal/queuedir"
+)
+
+// scanStep is how many names of a directory are looked at in one piece; new
+// mail is served between the pieces.
+const scanStep = 512
+
+// scanState is what the scheduler knows of the scan that runs in the
+// background. A scan hands ids only: whether an entry is committed, and still
+// there, is found out before it is used.
+type scanState struct {
+	running bool
+	again   bool // asked for while one runs
+	bucket  int  // being read
+	// over holds the messages of this bucket that were finished since its
+	// reading began: names read before must not bring them back.
+	over map[queuedir.ID]bool
+}
+
+// finished notes that a message left the table.
+func (st *scanState) finished(id queuedir.ID) {
+	if st.running && id.BucketIndex() == st.bucket {
+		st.over[id] = true
+	}
+}
+
+// found is a name in the queue.
+type found struct {
+	id      queuedir.ID
+	hasInfo bool
+	due     time.Time // of a message that has a progress file
+}
+
+// startScan has the whole queue looked through.
+func (s *scheduler) startScan() {
+	if s.scan.running {
+		s.scan.again = true
+		return
+	}
+	s.scan = scanState{running: true, bucket: -1}
+	sc := &scanner{layout: s.layout, s: s}
+	go sc.run()
+}
+
+// beginBucket is called before the names of a bucket are read.
+func (s *scheduler) beginBucket(bucket int) {
+	s.scan.bucket = bucket
+	s.scan.over = make(map[queuedir.ID]bool)
+}
+
+func (s *scheduler) endScan() {
+	again := s.scan.again
+	s.scan = scanState{}
+	if again && !s.exiting {
+		s.startScan()
+	}
+}
+
+// scanned takes messages that are not known yet.
+func (s *scheduler) scanned(names []found) {
+	for _, f := range names {
+		if s.messages[f.id] == nil && !s.scan.over[f.id] && !s.exiting {
+			s.takeFound(f)
+		}
+	}
+}
+
+func (s *scheduler) takeFound(f found) {
+	m := newMessage(f.id, s.birth(f.id), uncertain)
+	s.messages[f.id] = m
+	if !f.hasInfo {
+		for c := range channels {
+			m.due[c] = m.birth
+			s.waiting[c].enqueue(m)
+		}
+		return
+	}
+	m.flags |= hasInfo | logged | attempted | restored
+	now := s.clock.Now()
+	at := s.line.at(now)
+	for c := range channels {
+		// Not later than if an attempt were made now: a clock that was wrong
+		// when the time was written keeps nothing waiting (R15).
+		m.due[c] = min(s.line.fromWall(f.due, now), nextAttempt(m.birth, at, c))
+		s.waiting[c].put(m)
+	}
+}
+
+// orphans removes progress files whose message is gone.
+func (s *scheduler) orphans(ids []queuedir.ID) {
+	for _, id := range ids {
+		if s.messages[id] == nil && !s.exiting {
+			s.unlinkInfo(id)
+		}
+	}
+}
+
+// scanner reads the directories of the queue. It waits for the scheduler after
+// each piece.
+type scanner struct {
+	layout queuedir.Layout
+	s      *scheduler
+}
+
+func (sc *scanner) run() {
+	for bucket := range queuedir.Buckets {
+		if !sc.sync(func() { sc.s.beginBucket(bucket) }) {
+			return
+		}
+		if err := sc.bucket(queuedir.BucketName(bucket)); err != nil {
+			if !sc.sync(func() {
+				sc.s.logf("alert: unable to scan the queue: %v", err)
+			}) {
+				return
+			}
+		}
+	}
+	sc.s.post(sc.s.endScan)
+}
+
+// sync runs event in the scheduler and waits until it is done; false says that
+// the scheduler has ended.
+func (sc *scanner) sync(event func()) bool {
+	done := make(chan struct{})
+	sc.s.post(func() { event(); close(done) })
+	select {
+	case <-done:
+		return true
+	case <-sc.s.stopped:
+		return false
+	}
+}
+
+// bucket reads one bucket. Progress files are listed first: an entry is there
+// before its progress file and goes before it, so that a progress file without
+// an entry afterwards is an orphan.
+func (sc *scanner) bucket(name string) error {
+	infos := make(map[queuedir.ID]bool)
+	err := eachName(sc.layout.InfoDir(name), func(names []string) bool {
+		for _, n := range names {
+			if id, err := queuedir.ParseID(strings.TrimPrefix(n, sparePrefix)); err == nil && id.Bucket() == name {
+				infos[id] = infos[id] || n == id.String()
+			}
+		}
+		return true
+	})
+	if err != nil {
+		return err
+	}
+	err = eachName(sc.layout.NewDir(name), func(names []string) bool {
+		batch := sc.look(name, names, infos)
+		return sc.sync(func() { sc.s.scanned(batch) })
+	})
+	if err != nil {
+		return err
+	}
+	var orphans []queuedir.ID
+	for id := range infos {
+		orphans = append(orphans, id)
+	}
+	sc.sync(func() { sc.s.orphans(orphans) })
+	return nil
+}
+
+// look makes of names what the scheduler takes, and strikes out their infos.
+func (sc *scanner) look(bucket string, names []string, infos map[queuedir.ID]bool) []found {
+	var batch []found
+	for _, n := range names {
+		id, err := queuedir.ParseID(n)
+		if err != nil || id.Bucket() != bucket {
+			continue // a large body, or nothing of ours
+		}
+		f := found{id: id}
+		if infos[id] {
+			if info, err := os.Lstat(sc.layout.Info(id)); err == nil {
+				f.hasInfo, f.due = true, info.ModTime()
+			}
+		}
+		delete(infos, id)
+		batch = append(batch, f)
+	}
+	return batch
+}
+
+// eachName calls visit with the names in a directory, a piece at a time, until
+// it returns false.
+func eachName(dir string, visit func([]string) bool) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close() // only read from
+	for {
+		names, err := d.Readdirnames(scanStep)
+		if len(names) > 0 && !visit(names) {
+			return nil
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// keepDamagedProgress moves a damaged progress file out of the way; it is
+// evidence of who has the message.
+func (s *scheduler) keepDamagedProgress(id queuedir.ID) {
+	name := s.layout.Info(id)
+	if err := os.Rename(name, name+damagedSuffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		s.logf("warning: unable to rename %s", s.infoName(id))
+	}
+}

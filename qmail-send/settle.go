@@ -1,0 +1,157 @@
+package qmailsend
+
+import (
+	"time"
+
+	"postrider/internal/queuedir"
+	"postrider/internal/wire/entries"
+)
+
+func (a *active) noteDelivered(index int) {
+	a.progress.delivered = append(a.progress.delivered, index)
+	a.progress.count++
+}
+
+func (a *active) noteFailed(index int, at time.Time, text string) {
+	a.progress.lines = queuedir.AppendFailed(a.progress.lines, index, at, text)
+	a.progress.failures++
+	a.progress.count++
+}
+
+// settle does what is next for a message in hand, after anything has happened
+// to it: end passes, write results, bounce, remove, or let it wait.
+func (s *scheduler) settle(a *active) {
+	if a.writing || a.bouncing || a.m.active != a {
+		return
+	}
+	for _, p := range a.passes {
+		if p != nil {
+			s.endPass(p)
+		}
+	}
+	if a.stuck {
+		if s.exiting && !a.inHand() { // the last try
+			a.stuck = false
+			s.write(a)
+		}
+		return
+	}
+	if a.inHand() {
+		s.keepUp(a)
+		return
+	}
+	if a.damaged != nil {
+		s.release(a)
+		s.quarantine(a.m, a.damaged)
+		return
+	}
+	s.settleRest(a)
+}
+
+// settleRest decides about a message of which nothing is outstanding.
+func (s *scheduler) settleRest(a *active) {
+	failures := a.owed + a.progress.failures
+	switch {
+	case a.left == 0 && failures == 0:
+		s.remove(a)
+	case failures > 0 && s.discards(a):
+		s.log.Line(s.discardLine(a))
+		if a.left == 0 {
+			s.remove(a)
+			return
+		}
+		a.progress.bounced(queuedir.Discarded)
+		s.write(a)
+	case a.progress.count > 0:
+		s.write(a) // also what a bounce will be made of
+	case a.owed > 0 && a.m.due[settling] == never:
+		s.bounce(a)
+	case !a.noted && a.owed == 0, !a.noted && a.m.due[settling] != never:
+		s.write(a) // the time of the next attempt
+	default:
+		s.release(a)
+	}
+}
+
+// endPass ends p if it has nothing left to do.
+func (s *scheduler) endPass(p *pass) {
+	if p.outstanding > 0 || p.filling {
+		return
+	}
+	if s.exiting || p.a.stuck || p.a.damaged != nil {
+		p.way.ready[p.class].remove(p)
+		s.cutShort(p)
+	}
+	if !p.drained() {
+		return
+	}
+	m, c := p.a.m, p.way.id
+	p.a.passes[c] = nil
+	if p.lost {
+		m.flags |= lostOnce
+	} else {
+		m.flags &^= lostOnce
+	}
+	if p.deferred {
+		m.due[c] = p.retryAt
+		s.waiting[c].put(m)
+	}
+}
+
+// keepUp sees to it that results do not wait too long, nor become too many,
+// while deliveries of the message go on.
+func (s *scheduler) keepUp(a *active) {
+	switch {
+	case a.progress.count >= flushCount:
+		s.write(a)
+	case a.progress.count > 0 && a.flushAt == never:
+		a.flushAt = s.now().add(flushDelay)
+		s.flushes = append(s.flushes, a)
+	}
+}
+
+// flushDue writes results that have waited long enough, and tries again to
+// write those that could not be.
+func (s *scheduler) flushDue(now moment) {
+	for len(s.flushes) > 0 && s.flushes[0].flushAt <= now {
+		a := s.flushes[0]
+		s.flushes = s.flushes[1:]
+		a.flushAt = never
+		if a.m.active == a && !a.writing && !a.stuck && a.progress.count > 0 {
+			s.write(a)
+		}
+	}
+	for len(s.stuck) > 0 && s.stuck[0].flushAt <= now {
+		a := s.stuck[0]
+		s.stuck = s.stuck[1:]
+		if a.m.active == a && a.stuck {
+			a.flushAt, a.stuck = never, false
+			s.write(a)
+		}
+	}
+}
+
+// nextDue returns when the message is due in any queue.
+func (m *message) nextDue() moment {
+	return min(m.due[local], m.due[remote], m.due[settling])
+}
+
+// remove asks the spool to remove a message of which nothing is left to do.
+func (s *scheduler) remove(a *active) {
+	s.logf("end msg %s", a.m.id)
+	s.release(a)
+	a.m.flags |= removing
+	s.removals++
+	for q := range s.waiting {
+		s.waiting[q].drop(a.m)
+		a.m.due[q] = never
+	}
+	s.ask(entries.Message{Kind: entries.Remove, ID: a.m.id})
+}
+
+// release lets go of a message in hand.
+func (s *scheduler) release(a *active) {
+	a.entry.Close()
+	a.m.active = nil
+	delete(s.actives, a)
+}

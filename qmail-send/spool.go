@@ -1,0 +1,279 @@
+package qmailsend
+
+import (
+	"bytes"
+	"os"
+
+	"postrider/internal/fdpass"
+	"postrider/internal/logline"
+	"postrider/internal/queuedir"
+	"postrider/internal/wire/entries"
+)
+
+// spoolLink is the link to qmail-spool about entries.
+type spoolLink struct {
+	packets *fdpass.Packets
+	out     *mailbox[entries.Message]
+}
+
+// attachSpool begins to use f. Nothing is outstanding on a fresh link: what
+// was asked is asked again, and the queue is scanned.
+func (s *scheduler) attachSpool(f *os.File) error {
+	packets, err := fdpass.NewPackets(f)
+	if err != nil {
+		return err
+	}
+	l := &spoolLink{packets: packets, out: newMailbox[entries.Message]()}
+	s.post(func() {
+		if s.spool != nil {
+			s.spoolLost(s.spool)
+		}
+		s.spool = l
+		go s.sendRequests(l)
+		go s.receiveAnswers(l)
+		for _, m := range s.messages {
+			switch {
+			case m.is(removing):
+				s.ask(entries.Message{Kind: entries.Remove, ID: m.id})
+			case m.is(quarantined):
+				s.askQuarantine(m)
+			}
+		}
+		s.startScan()
+	})
+	return nil
+}
+
+func (l *spoolLink) send(m entries.Message) { l.out.put(m) }
+
+func (l *spoolLink) close() {
+	l.out.discard()
+	_ = l.packets.Close() // what was asked is asked again on the next link
+}
+
+// ask sends a request, or leaves it to attachSpool if the spool is away.
+func (s *scheduler) ask(m entries.Message) {
+	if s.spool != nil {
+		s.spool.send(m)
+	}
+}
+
+func (s *scheduler) askQuarantine(m *message) {
+	s.ask(entries.Message{Kind: entries.Quarantine, ID: m.id, Torn: m.is(torn)})
+}
+
+// spoolLost takes back what the spool was asked.
+func (s *scheduler) spoolLost(l *spoolLink) {
+	if s.spool != l {
+		return
+	}
+	l.close()
+	s.spool = nil
+	if !s.exiting {
+		s.log.Line("warning: lost qmail-spool connection; nothing new starts until it is back")
+	}
+	now := s.now()
+	for id, t := range s.asked {
+		delete(s.asked, id)
+		m := s.messages[id]
+		if m == nil {
+			continue
+		}
+		s.count(t, -1)
+		m.flags &^= loading
+		if t.queue != settling {
+			m.due[t.queue] = min(m.due[t.queue], now)
+			s.wait(m, channelID(t.queue), t.class == firsts)
+		}
+	}
+}
+
+// sendRequests sends what is asked, many a packet.
+func (s *scheduler) sendRequests(l *spoolLink) {
+	var packet []byte
+	for {
+		requests := l.out.takeAll()
+		if requests == nil {
+			return
+		}
+		for i, m := range requests {
+			packet = entries.Append(packet, m)
+			if i+1 < len(requests) && len(packet)+64 <= fdpass.MaxPacket {
+				continue
+			}
+			if err := l.packets.Send(packet); err != nil {
+				s.post(func() { s.spoolLost(l) })
+				return
+			}
+			packet = packet[:0]
+		}
+	}
+}
+
+// receiveAnswers posts what the spool says until it ends or breaks the
+// protocol.
+func (s *scheduler) receiveAnswers(l *spoolLink) {
+	buf := make([]byte, fdpass.MaxPacket)
+	for {
+		n, _, err := l.packets.Receive(buf, 0)
+		var batch []entries.Message
+		if err == nil {
+			packet := bytes.Clone(buf[:n]) // envelopes stay part of it
+			err = entries.Decode(packet, func(m entries.Message) error {
+				batch = append(batch, m)
+				return nil
+			})
+		}
+		if err != nil {
+			s.post(func() { s.spoolLost(l) })
+			return
+		}
+		s.post(func() { s.answers(l, batch) })
+	}
+}
+
+func (s *scheduler) answers(l *spoolLink, batch []entries.Message) {
+	if s.spool != l {
+		return
+	}
+	for _, m := range batch {
+		switch m.Kind {
+		case entries.Announced:
+			s.announced(m)
+		case entries.Scan:
+			s.startScan()
+		case entries.Committed:
+			s.committed(m.ID)
+		case entries.NotCommitted:
+			s.notCommitted(m.ID)
+		case entries.Removed:
+			s.removed(m.ID)
+		case entries.Quarantined:
+			if known := s.messages[m.ID]; known != nil && known.is(quarantined) {
+				s.forget(known)
+			}
+		}
+	}
+}
+
+// announced takes a new message, which goes before all that waits.
+func (s *scheduler) announced(a entries.Message) {
+	m := s.messages[a.ID]
+	if m == nil {
+		m = newMessage(a.ID, s.birth(a.ID), 0)
+		s.messages[a.ID] = m
+		for c := range channels {
+			m.due[c] = m.birth
+		}
+		s.firstLook(m, a)
+		for c := range channels {
+			if m.due[c] != never {
+				s.waiting[c].enqueue(m)
+			}
+		}
+		return
+	}
+	if !m.is(uncertain) {
+		return
+	}
+	m.flags &^= uncertain
+	if t, asking := s.asked[a.ID]; asking {
+		delete(s.asked, a.ID)
+		s.load(m, t)
+	}
+}
+
+// firstLook uses the envelope of an announcement: for the log, and to know
+// which channels the message waits for. Without one it waits for both.
+func (s *scheduler) firstLook(m *message, a entries.Message) {
+	if len(a.Envelope) == 0 {
+		return
+	}
+	envelope, err := queuedir.NewEnvelopeReader(bytes.NewReader(a.Envelope))
+	if err != nil {
+		return // reading the entry will tell
+	}
+	s.logNew(m, a.Size, envelope.Head.Sender.String(), a.UID)
+	var wanted [channels]bool
+	n := 0
+	for ; !wanted[local] || !wanted[remote]; n++ {
+		recipient, err := envelope.Next()
+		if err != nil {
+			break
+		}
+		c, _ := s.settings.routes.route(recipient.String())
+		wanted[c] = true
+	}
+	if n == 0 {
+		return // no recipient: it is read to be removed
+	}
+	for c := range channels {
+		if !wanted[c] {
+			m.due[c] = never
+		}
+	}
+}
+
+func (s *scheduler) logNew(m *message, size int64, sender string, uid uint32) {
+	m.flags |= logged
+	s.logf("new msg %s", m.id)
+	s.logf("info msg %s: bytes %d from <%s> qp %s uid %d", m.id, size, logline.Safe(sender), m.id, uid)
+}
+
+// birth is when a message arrived, on our time; a clock that was set back
+// since does not make it unborn.
+func (s *scheduler) birth(id queuedir.ID) moment {
+	now := s.clock.Now()
+	return min(s.line.fromWall(id.Time(), now), s.line.at(now))
+}
+
+func (s *scheduler) committed(id queuedir.ID) {
+	t, asking := s.asked[id]
+	m := s.messages[id]
+	if !asking || m == nil {
+		return
+	}
+	delete(s.asked, id)
+	m.flags &^= uncertain
+	s.load(m, t)
+}
+
+// notCommitted drops a message that a scan found too early or too late; if it
+// is committed later it is announced.
+func (s *scheduler) notCommitted(id queuedir.ID) {
+	t, asking := s.asked[id]
+	m := s.messages[id]
+	if !asking || m == nil {
+		return
+	}
+	delete(s.asked, id)
+	s.count(t, -1)
+	m.flags &^= loading
+	s.forget(m)
+}
+
+// removed ends the life of a message: its progress file goes last.
+func (s *scheduler) removed(id queuedir.ID) {
+	m := s.messages[id]
+	if m == nil || !m.is(removing) {
+		return
+	}
+	s.removals--
+	s.forget(m)
+	if m.is(hasInfo) {
+		s.unlinkInfo(id)
+	}
+}
+
+func (s *scheduler) unlinkInfo(id queuedir.ID) {
+	s.atWork++
+	s.recorders.put(func() {
+		err := s.recorder.unlink(id)
+		s.post(func() {
+			s.atWork--
+			if err != nil {
+				s.logf("warning: unable to unlink %s", s.infoName(id))
+			}
+		})
+	})
+}
