@@ -32,9 +32,9 @@ var (
 //
 // It takes the forms that qmail takes (spec section 6.3): blanks around the
 // colon, no colon before "<", no brackets at all, a source route, a missing
-// ">", "MAIL" alone for the empty sender. It does not take what could be read
-// in two ways: another keyword, an unfinished quote or route, blanks inside
-// an address without its bracket.
+// ">" at the end of the line, "MAIL" alone for the empty sender. It does not
+// take what could be read in two ways: another keyword, an unfinished quote or
+// route, blanks in an address that does not end.
 func parsePath(argument, keyword string) (path address.Address, parameters string, err error) {
 	if argument == "" && keyword == "FROM" {
 		return address.Address{}, "", nil
@@ -78,7 +78,10 @@ func cutKeyword(argument, keyword string) (text string, end byte, err error) {
 	if !found || !strings.EqualFold(strings.TrimRight(before, " "), keyword) {
 		return "", 0, errKeyword
 	}
-	return strings.TrimLeft(text, " "), ' ', nil
+	if text = strings.TrimLeft(text, " "); text == "" && keyword != "FROM" {
+		return "", 0, errNoAddress
+	}
+	return text, ' ', nil
 }
 
 // cutRoute removes a source route, which is ignored (RFC 5321 appendix C).
@@ -114,7 +117,7 @@ func unquote(text string, end byte) (plain, rest string, err error) {
 			b.WriteByte(c)
 		}
 	}
-	if quoted || blank {
+	if quoted || blank || end == '>' && b.Len() == 0 {
 		return "", "", errUnended
 	}
 	return b.String(), "", nil

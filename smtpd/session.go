@@ -30,6 +30,7 @@ var (
 	errTooLong  = errors.New("session time over")
 	errShutdown = errors.New("shutdown")
 	errExpelled = errors.New("hung up on")
+	errForeign  = errors.New("another protocol")
 )
 
 // session is one connection. Its goroutine owns it but for the two atomics.
@@ -155,11 +156,11 @@ func (s *session) command() (reply, error) {
 	switch {
 	case err == errLineTooLong:
 		return s.count(nil, replyLineTooLong), nil
+	case err == errForeign:
+		s.logRefused(nil, replyNotSMTP)
+		return replyNotSMTP, nil
 	case err != nil:
 		return reply{}, err
-	}
-	if isTLS(line) {
-		return replyNotSMTP, nil
 	}
 	for _, c := range line {
 		if c < ' ' && c != '\t' || c == 0x7f {
@@ -169,9 +170,9 @@ func (s *session) command() (reply, error) {
 	return s.count(line, s.dispatch(string(line))), nil
 }
 
-// isTLS reports whether line begins like a TLS handshake: another protocol's
+// isTLS reports whether input begins like a TLS handshake: another protocol's
 // client may have been made to connect here (R55).
-func isTLS(line []byte) bool { return len(line) >= 2 && line[0] == 0x16 && line[1] == 0x03 }
+func isTLS(input []byte) bool { return len(input) >= 2 && input[0] == 0x16 && input[1] == 0x03 }
 
 // count keeps the limits on commands.
 func (s *session) count(line []byte, r reply) reply {
@@ -195,6 +196,9 @@ func (s *session) count(line []byte, r reply) reply {
 // line, however slowly it comes (R60).
 func (s *session) readLine() ([]byte, error) {
 	for first := true; ; first = false {
+		if isTLS(s.in.unused()) {
+			return nil, errForeign
+		}
 		line, found, err := s.in.line()
 		if found {
 			return line, err

@@ -1,0 +1,109 @@
+package smtpd
+
+import (
+	"math"
+	"strings"
+	"testing"
+)
+
+func TestMailParameters(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		text string
+		size int64
+		code int // 0: accepted
+	}{
+		{"", 0, 0},
+		{"SIZE=0", 0, 0},
+		{"SIZE=1000", 1000, 0},
+		{"size=1000 body=8bitmime", 1000, 0},
+		{"BODY=7BIT   SIZE=5", 5, 0},
+		{"SIZE=2147483648", 1 << 31, 0},
+		{"SIZE=4294967296", 1 << 32, 0},
+		{"SIZE=9223372036854775807", math.MaxInt64, 0},
+		{"SIZE=9223372036854775808", math.MaxInt64, 0},
+		{"SIZE=18446744073709551615", math.MaxInt64, 0},
+		{"SIZE=18446744073709551616", math.MaxInt64, 0},
+		{"SIZE=18446744073709551617", math.MaxInt64, 0},
+		{"SIZE=" + strings.Repeat("9", 20), math.MaxInt64, 0},
+		{"SIZE=" + strings.Repeat("9", 21), 0, 501},
+		{"SIZE=" + strings.Repeat("0", 200), 0, 501},
+		{"SIZE", 0, 501},
+		{"SIZE=", 0, 501},
+		{"SIZE=-1", 0, 501},
+		{"SIZE=+1", 0, 501},
+		{"SIZE=1k", 0, 501},
+		{"SIZE=0x10", 0, 501},
+		{"SIZE=1 SIZE=2", 0, 501},
+		{"SIZE=1=2", 0, 501},
+		{"BODY=BINARYMIME", 0, 555},
+		{"BODY", 0, 555},
+		{"BODY=7BIT BODY=7BIT", 0, 501},
+		{"RET=FULL", 0, 555},
+		{"AUTH=<>", 0, 555},
+		{"SMTPUTF8", 0, 555},
+		{"=5", 0, 501},
+		{"-X=5", 0, 501},
+		{"X_Y=5", 0, 501},
+		{"<a@b>", 0, 501},
+	} {
+		t.Run(c.text, func(t *testing.T) {
+			p, refused := parseMailParameters(c.text)
+			code := 0
+			if refused != nil {
+				code = refused.code
+			}
+			if code != c.code || code == 0 && p.size != c.size {
+				t.Errorf("size %d, code %d; want %d, %d", p.size, code, c.size, c.code)
+			}
+		})
+	}
+}
+
+// R41: DATABYTES wraps for nothing.
+func TestLeadingNumber(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]int64{
+		"": 0, "x": 0, "5x": 5, "007": 7, "-5": 0, " 5": 0,
+		"2147483647": 1<<31 - 1, "2147483648": 1 << 31, "4294967295": 1<<32 - 1, "4294967297": 1<<32 + 1,
+		"9223372036854775806": math.MaxInt64 - 1, "9223372036854775807": math.MaxInt64, "9223372036854775808": math.MaxInt64,
+		"18446744073709551615": math.MaxInt64, "18446744073709551616": math.MaxInt64,
+		strings.Repeat("1", 200): math.MaxInt64,
+	} {
+		if got := leadingNumber(text); got != want {
+			t.Errorf("%q: %d, want %d", text, got, want)
+		}
+	}
+}
+
+func TestParameterReplies(t *testing.T) {
+	t.Parallel()
+	runDialogues(t, []dialogue{
+		{
+			name:  "SIZE over the limit",
+			files: map[string]string{"databytes": "1000\n"},
+			script: `
+				S: 220 *
+				C: EHLO x
+				S: 250-mx.example.org|250-PIPELINING|250-SIZE 1000|250-8BITMIME|250 ENHANCEDSTATUSCODES
+				C: MAIL FROM:<joe@example.net> SIZE=1001
+				S: 552 5.3.4 sorry, that message size exceeds my databytes limit (#5.3.4)
+				C: RCPT TO:<jim@example.com>
+				S: 503 5.5.1 *
+				C: MAIL FROM:<joe@example.net> SIZE=18446744073709551617
+				S: 552 5.3.4 *
+				C: MAIL FROM:<joe@example.net> SIZE=1000
+				S: 250 2.1.0 ok
+			` + bye,
+		},
+		{
+			name: "parameters of RCPT",
+			script: transaction + `
+				C: RCPT TO:<jim@example.com> NOTIFY=NEVER
+				S: 555 5.5.4 unrecognised parameter (#5.5.4)
+				C: RCPT TO:<jim@example.com>NOTIFY=NEVER
+				S: 555 5.5.4 syntax error: a blank is missing behind the address (#5.5.4)
+			` + bye,
+		},
+	})
+}
