@@ -252,7 +252,7 @@ func TestUnsendable(t *testing.T) {
 
 func TestDownHosts(t *testing.T) {
 	t.Parallel()
-	now := &manualClock{now: time.Unix(1e9, 0)}
+	now := newManualClock()
 	d := newDownHosts(now)
 	a, b := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")
 	steps := []struct {
@@ -287,7 +287,7 @@ func TestDownHosts(t *testing.T) {
 func TestTimeoutSkipsHost(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, oneMX...)
-	now := &manualClock{now: time.Unix(1e9, 0)}
+	now := newManualClock()
 	h.client.down = newDownHosts(now)
 	h.fails[at("192.0.2.1")] = os.NewSyscallError("connect", syscall.ETIMEDOUT)
 	for range 4 {

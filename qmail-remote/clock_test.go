@@ -14,6 +14,22 @@ type manualClock struct {
 	mu    sync.Mutex
 	now   time.Time
 	waits []wait
+	added *sync.Cond // a wait
+}
+
+func newManualClock() *manualClock {
+	m := &manualClock{now: time.Unix(1e9, 0)}
+	m.added = sync.NewCond(&m.mu)
+	return m
+}
+
+// awaitWait waits until somebody waits for the clock.
+func (m *manualClock) awaitWait() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for len(m.waits) == 0 {
+		m.added.Wait()
+	}
 }
 
 type wait struct {
@@ -35,6 +51,7 @@ func (m *manualClock) At(t time.Time) (<-chan time.Time, func()) {
 		c <- m.now
 	} else {
 		m.waits = append(m.waits, wait{t, c})
+		m.added.Broadcast()
 	}
 	return c, func() {}
 }

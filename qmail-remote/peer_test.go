@@ -93,6 +93,8 @@ type peer struct {
 	mu       sync.Mutex
 	scripts  []script
 	faults   []string
+	one      chan struct{} // closes when the first connection is closed
+	once     sync.Once
 }
 
 // peer starts a peer. At the end of the test all its scripts must have run.
@@ -102,7 +104,7 @@ func (n *testNet) peer(addr string, scripts ...script) *peer {
 	if err != nil {
 		n.t.Fatal(err)
 	}
-	p := &peer{net: n, name: addr, listener: l, scripts: scripts}
+	p := &peer{net: n, name: addr, listener: l, scripts: scripts, one: make(chan struct{})}
 	n.mu.Lock()
 	n.peers[at(addr)] = p
 	n.mu.Unlock()
@@ -130,6 +132,7 @@ func (p *peer) accept() {
 		p.mu.Unlock()
 		go func() {
 			defer p.finished.Done()
+			defer p.once.Do(func() { close(p.one) })
 			defer conn.Close()
 			if err := p.follow(conn, s); err != nil {
 				p.mu.Lock()
@@ -346,4 +349,11 @@ func sortedWords(s string) string {
 	words := strings.Fields(s)
 	slices.Sort(words)
 	return strings.Join(words, " ")
+}
+
+// shortDNS makes the host impatient with its name server.
+func (h *host) shortDNS() {
+	config := h.dns.Config()
+	config.Timeout = 50 * time.Millisecond
+	h.set.dns = resolver.New(config, clock.Real())
 }
