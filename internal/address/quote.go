@@ -43,18 +43,23 @@ func needsQuotes(local string) bool {
 		if c == '.' && local[i+1] == '.' { // the last byte is no dot
 			return true
 		}
-		if !plainByte(c) {
+		if !plain[c] {
 			return true
 		}
 	}
 	return false
 }
 
-// plainByte reports whether c may stand in a local part without quotes.
-func plainByte(c byte) bool {
-	switch {
-	case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
-		return true
+// plain has the bytes that may stand in a local part without quotes.
+var plain = func() (t [256]bool) {
+	for c := byte('a'); c <= 'z'; c++ {
+		t[c], t[c-'a'+'A'] = true, true
 	}
-	return strings.IndexByte("!#$%&'*+-./=?^_`{|}~", c) >= 0
-}
+	for c := byte('0'); c <= '9'; c++ {
+		t[c] = true
+	}
+	for _, c := range []byte("!#$%&'*+-./=?^_`{|}~") {
+		t[c] = true
+	}
+	return t
+}()
