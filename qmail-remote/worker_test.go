@@ -3,6 +3,7 @@ package qmailremote
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strings"
@@ -16,7 +17,7 @@ import (
 	"postrider/internal/wire/spawn"
 )
 
-// bench is a worker with the ends that qmail-start and qmail-send hold.
+// workbench is a worker with the ends that qmail-start and qmail-send hold.
 type workbench struct {
 	*host
 	control *parent.Channel
@@ -150,4 +151,157 @@ func TestWorkerJob(t *testing.T) {
 		t.Errorf("status %d", status)
 	}
 	b.end()
+}
+
+// TestWorkerManyJobs gives out full packets of jobs; each delivery is answered
+// exactly once.
+func TestWorkerManyJobs(t *testing.T) {
+	t.Parallel()
+	b := newWorkbench(t, "d.example. 60 IN MX 0 .")
+	p := b.link()
+	const packets = 5
+	go func() {
+		for i := range packets {
+			var jobs []spawn.Job
+			for j := range spawn.MaxJobs {
+				n := uint64(i*spawn.MaxJobs+j)*2 + 1
+				jobs = append(jobs, b.job(n, "d.example", "a@d.example", "b@d.example"))
+			}
+			b.give(p, "hi\n", jobs...)
+		}
+	}()
+	lines := strings.Split(b.results(p, 2*packets*spawn.MaxJobs), "\n")
+	for i, line := range lines {
+		if want := fmt.Sprintf("%dDSorry, I couldn't find a mail exchanger or IP address. (#5.4.4)/", i+1); line != want {
+			t.Fatalf("got %s, want %s", line, want)
+		}
+	}
+	b.stop()
+}
+
+// TestWorkerLinkReplaced: the jobs of a lost link are called off, the new link
+// is served.
+func TestWorkerLinkReplaced(t *testing.T) {
+	t.Parallel()
+	b := newWorkbench(t, oneMX...)
+	waiting := make(chan struct{})
+	b.event = func() { close(waiting) }
+	b.peer("192.0.2.1", hello+"C MAIL FROM:<s@x.example>\n@ event\n~ hang", success)
+	b.client.settings = func() (*settings, error) {
+		set := b.set
+		set.remoteTimeout = 1 << 40
+		return &set, nil
+	}
+	old := b.link()
+	b.give(old, simpleMessage, b.job(1, "d.example", "r@d.example"))
+	<-waiting
+	p := b.link()
+	b.give(p, simpleMessage, b.job(1, "d.example", "r@d.example"))
+	if got := b.results(p, 1); got != "1K192.0.2.1 accepted message./Remote host said: 250 queued/" {
+		t.Errorf("got %s", got)
+	}
+	if _, _, err := old.Receive(make([]byte, 100), 0); err != io.EOF {
+		t.Errorf("the old link: %v", err)
+	}
+	b.stop()
+}
+
+// TestWorkerDrains: after the parent's end of file a delivery in hand is
+// finished and told.
+func TestWorkerDrains(t *testing.T) {
+	t.Parallel()
+	b := newWorkbench(t, oneMX...)
+	b.event = func() { b.control.Close() }
+	b.peer("192.0.2.1", sent+"@ event\nS 250 queued"+bye)
+	p := b.link()
+	b.give(p, simpleMessage, b.job(1, "d.example", "r@d.example"))
+	if got := b.results(p, 1); got != "1K192.0.2.1 accepted message./Remote host said: 250 queued/" {
+		t.Errorf("got %s", got)
+	}
+	if status := <-b.status; status != 0 {
+		t.Errorf("status %d", status)
+	}
+	b.end()
+}
+
+// TestWorkerProtocol: a peer that breaks the protocol is dropped, and a new
+// link is served.
+func TestWorkerProtocol(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name string
+		send func(b *workbench, p *fdpass.Packets) error
+	}{
+		{"no packet of ours", func(b *workbench, p *fdpass.Packets) error { return p.Send([]byte("X")) }},
+		{"job without descriptor", func(b *workbench, p *fdpass.Packets) error {
+			return p.Send(spawn.AppendJobs(nil, 0, []spawn.Job{b.job(1, "d", "r@d")}))
+		}},
+		{"more descriptors than jobs", func(b *workbench, p *fdpass.Packets) error {
+			f := message(b.t, "").r.(*os.File)
+			return p.Send(spawn.AppendJobs(nil, 0, []spawn.Job{b.job(1, "d", "r@d")}), f, f)
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			b := newWorkbench(t, "d.example. 60 IN MX 0 .")
+			p := b.link()
+			if err := c.send(b, p); err != nil {
+				t.Fatal(err)
+			}
+			if _, _, err := p.Receive(make([]byte, 100), 0); err != io.EOF {
+				t.Errorf("the link: %v", err)
+			}
+			p = b.link()
+			b.give(p, "", b.job(1, "d.example", "r@d.example"))
+			if got := b.results(p, 1); !strings.HasPrefix(got, "1DSorry") {
+				t.Errorf("got %s", got)
+			}
+			b.stop()
+		})
+	}
+}
+
+// TestWorkerUnreadable: a message that cannot be read is temporary trouble.
+func TestWorkerUnreadable(t *testing.T) {
+	t.Parallel()
+	b := newWorkbench(t, oneMX...)
+	p := b.link()
+	f, err := os.OpenFile(t.TempDir()+"/message", os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := p.Send(spawn.AppendJobs(nil, 0, []spawn.Job{b.job(1, "d.example", "r@d.example")}), f); err != nil {
+		t.Fatal(err)
+	}
+	if got := b.results(p, 1); got != "1ZUnable to read message. (#4.3.0)/" {
+		t.Errorf("got %s", got)
+	}
+	b.stop()
+}
+
+// TestLinkPackets: results of the largest size arrive, in several packets.
+func TestLinkPackets(t *testing.T) {
+	t.Parallel()
+	ours, theirs := pair(t)
+	l, err := newLink(context.Background(), theirs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := fdpass.NewPackets(ours)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &workbench{host: &host{testNet: &testNet{t: t}}}
+	var all []spawn.Result
+	for i := range 50 {
+		all = append(all, spawn.Result{Delivery: uint64(i), Class: spawn.Deferral, Text: strings.Repeat("x", spawn.MaxText+5)})
+	}
+	go l.answer(all)
+	if n := strings.Count(b.results(p, len(all)), "\n"); n != len(all)-1 {
+		t.Errorf("%d lines", n)
+	}
+	l.end()
+	l.answer(all) // to nobody: must not block
+	l.flush()
 }
