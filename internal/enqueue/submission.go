@@ -1,0 +1,112 @@
+package enqueue
+
+import (
+	"errors"
+	"os"
+
+	"postrider/internal/address"
+	"postrider/internal/fate"
+)
+
+// Options says how a message gets into the queue.
+type Options struct {
+	Home         string   // the qmail home directory
+	QueueProgram string   // $QMAILQUEUE, or empty
+	Environ      []string // of the queue program; nil is our own
+}
+
+// carrier is one of the ways.
+type carrier interface {
+	message(p []byte) error
+	envelope(p []byte) error
+	commit() (qp string, err error)
+	abort()
+}
+
+// Submission is one message on its way into the queue: the message, then the
+// sender, then the recipients, then Commit or Abort. Its first error stays.
+type Submission struct {
+	way    carrier
+	record []byte
+	err    error
+	ended  bool
+}
+
+// Begin starts a submission.
+func Begin(o Options) (*Submission, error) {
+	if o.QueueProgram != "" {
+		if o.Environ == nil {
+			o.Environ = os.Environ()
+		}
+		p, err := startProgram(o)
+		if err != nil {
+			return nil, err
+		}
+		return &Submission{way: p}, nil
+	}
+	d, err := newDirect(o.Home)
+	if err != nil {
+		return nil, err
+	}
+	return &Submission{way: d}, nil
+}
+
+// Write takes the next piece of the message: lines that end in LF.
+func (s *Submission) Write(p []byte) (int, error) {
+	if s.err == nil {
+		s.err = s.way.message(p)
+	}
+	if s.err != nil {
+		return 0, s.err
+	}
+	return len(p), nil
+}
+
+// Sender takes the envelope sender, after the whole message.
+func (s *Submission) Sender(a string) error { return s.address('F', a) }
+
+// Recipient takes a recipient, after the sender.
+func (s *Submission) Recipient(a string) error { return s.address('T', a) }
+
+func (s *Submission) address(letter byte, a string) error {
+	if s.err == nil {
+		if _, err := address.New(a); err != nil {
+			s.err = badAddress(err)
+		}
+	}
+	if s.err == nil {
+		s.record = append(append(append(s.record[:0], letter), a...), 0)
+		s.err = s.way.envelope(s.record)
+	}
+	return s.err
+}
+
+func badAddress(err error) *fate.Error {
+	if errors.Is(err, address.ErrTooLong) {
+		return failure(ExitTooLong, "check envelope", err)
+	}
+	return explained(ExitRefused, true, "1.3", "envelope "+err.Error()+" (#5.1.3)", "check envelope")
+}
+
+// Commit ends the envelope and waits until the message is durable. It returns
+// the number that the queue gave it. The error is a *fate.Error whose Text is
+// what qmail's programs tell their caller; see ExitCode.
+func (s *Submission) Commit() (qp string, err error) {
+	if s.err == nil {
+		s.err = s.way.envelope([]byte{0})
+	}
+	if s.err != nil {
+		s.Abort()
+		return "", s.err
+	}
+	s.ended = true
+	return s.way.commit()
+}
+
+// Abort gives the message up, unless it was committed.
+func (s *Submission) Abort() {
+	if !s.ended {
+		s.ended = true
+		s.way.abort()
+	}
+}
