@@ -118,7 +118,7 @@ func (f *fakeSpool) serve(c *os.File) {
 	if f.greet != nil {
 		greeting = f.greet()
 	}
-	if _, err := c.Write(greeting); err != nil {
+	if _, err := c.Write(greeting); err != nil || len(greeting) == 0 {
 		return
 	}
 	in := bufio.NewReaderSize(c, 128<<10)
@@ -180,6 +180,13 @@ func (f *fakeSpool) receive(in *bufio.Reader) (queuedMessage, error) {
 			return queuedMessage{}, io.ErrUnexpectedEOF
 		}
 	}
+}
+
+// current returns the link that is used now.
+func (p *spool) current() *fdpass.Packets {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.link
 }
 
 // recordedLog keeps the lines.

@@ -3,13 +3,13 @@ package smtpd
 import (
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"os"
 	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"postrider/internal/enqueue"
 	"postrider/internal/fate"
 	"postrider/internal/fdpass"
 	"postrider/internal/wire/submit"
@@ -24,8 +24,9 @@ const (
 	maxStreams = 64
 	// maxSpare is how many idle connections are kept.
 	maxSpare = maxCommits
-	// commitTime bounds the wait for the spool.
-	commitTime = 5 * time.Minute
+	// greetingTime and commitTime bound the waits for the spool.
+	greetingTime = 30 * time.Second
+	commitTime   = 5 * time.Minute
 )
 
 var (
@@ -128,7 +129,7 @@ func (p *spool) take() (c connection, fresh bool, err error) {
 
 // greeting waits until the spool is ready for the connection's first message.
 func (c connection) greeting() error {
-	err := c.file.SetDeadline(time.Now().Add(commitTime))
+	err := c.file.SetDeadline(time.Now().Add(greetingTime))
 	if err == nil {
 		err = submit.ReadGreeting(c.file)
 	}
@@ -219,10 +220,7 @@ func (s *spoolSubmission) commit(last, envelope []byte) (string, error) {
 		return "", err
 	}
 	s.pool.keep(c)
-	if answer.Kind != submit.Accepted {
-		return "", refusal(answer)
-	}
-	return answer.ID, nil
+	return enqueue.Verdict(answer)
 }
 
 func (s *spoolSubmission) abort() {
@@ -308,12 +306,4 @@ func advance(frames [][]byte, n int) [][]byte {
 		frames[0] = frames[0][n:]
 	}
 	return frames
-}
-
-// refusal is the error for what the spool does not accept.
-func refusal(a submit.Answer) error {
-	if a.Kind == submit.Permanent {
-		return fate.Perm("3.0", a.Text, "commit", fmt.Errorf("exit code %d", a.ExitCode))
-	}
-	return fate.Temp("3.0", a.Text, "commit", fmt.Errorf("exit code %d", a.ExitCode))
 }
