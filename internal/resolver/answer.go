@@ -28,6 +28,7 @@ var (
 	errNoEDNS    = errors.New("server does not know EDNS")
 	errMalformed = errors.New("malformed answer")
 	errLame      = errors.New("server refers to others")
+	errAliases   = errors.New("too many aliases")
 	errTooMany   = errors.New("answer holds too many records")
 )
 
@@ -132,7 +133,10 @@ func section(msg []byte, off int, count uint16) (rrs []dns.RR, next int, err err
 func conclude(q question, rcode int, authoritative bool, answers, authority []dns.RR) (answer, error) {
 	a := answer{ttl: uint32(maxTTL.Seconds())}
 	name := q.name
-	for range maxHops {
+	for hop := 0; ; hop++ {
+		if hop > maxHops {
+			return answer{}, errAliases
+		}
 		a.collect(name, q.qtype, answers)
 		if len(a.found.mx)+len(a.found.addrs) > 0 {
 			a.trim()

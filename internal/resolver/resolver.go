@@ -116,7 +116,7 @@ func (r *Resolver) follow(ctx context.Context, name string, qtype uint16) (recor
 		}
 		return a.found, time.Duration(ttl) * time.Second, a.err
 	}
-	return records{}, 0, fmt.Errorf("%s: more than %d aliases", name, maxHops)
+	return records{}, 0, fmt.Errorf("%s: %w", name, errAliases)
 }
 
 // ask tries each server in turn until one answers.
