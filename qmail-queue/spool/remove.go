@@ -13,14 +13,29 @@ import (
 const retryPause = 5 * time.Second
 
 // remove takes an entry out of the queue for good and calls done once that is
-// durable; it tries until it is. The entry goes first: a body without entry is
-// swept, an entry without body would be damaged.
+// durable; it tries until it is. The body goes after that, and without a sync:
+// a body without entry is swept, an entry without body would be damaged.
 func (s *Store) remove(id queuedir.ID, done func()) {
-	s.whenDone(id, done, func() error {
-		if err := s.unlink(layout.Entry(id)); err != nil {
-			return err
+	hasBody := false
+	finish := func() {
+		if !hasBody {
+			done()
+			return
 		}
-		return s.unlink(layout.Body(id))
+		go func() { // freeing a large file takes its time
+			if err := s.unlink(layout.Body(id)); err != nil {
+				s.log("warning: cannot remove a body, the sweep will: " + err.Error())
+			}
+			done()
+		}()
+	}
+	s.whenDone(id, finish, func() error {
+		err := s.unlink(layout.Entry(id))
+		if err == nil {
+			_, bodyErr := s.tree.Stat(layout.Body(id))
+			hasBody = bodyErr == nil
+		}
+		return err
 	}, s.newDir(id))
 }
 

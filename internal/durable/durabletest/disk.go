@@ -50,7 +50,7 @@ func New(dirs ...string) *Disk {
 		last: make(map[string]int), failAt: -1, crashAt: -1, now: time.Now,
 	}
 	for _, dir := range dirs {
-		for ; dir != "."; dir = path.Dir(dir) {
+		for dir = path.Clean(dir); dir != "."; dir = path.Dir(dir) {
 			d.dirs[dir] = true
 		}
 	}
