@@ -1,0 +1,26 @@
+// Package maildir delivers messages into Maildirs so that a delivery that was
+// reported survives a power cut.
+//
+// Imported by qmail-local. The directory is its owner's, who may do with it
+// what he likes at any time; the process has his rights and no others. The
+// message is hostile and only copied.
+//
+// Invariants:
+//
+//  1. Deliver returns nil only after the file's content and its name in new
+//     are durable.
+//  2. A file appears in new whole, under a name that no other delivery uses,
+//     or not at all.
+//  3. After an error nothing of the delivery is left in new or tmp, as far as
+//     the file system still obeys.
+//  4. An error of rename or link is believed only after looking: over NFS the
+//     first try may have worked though the answer was lost (reliability R22).
+//  5. A Maildir is never created.
+//
+// Every error is temporary for the mail; ErrMessage says that it was the
+// message that could not be read.
+//
+//	deliver.go   Folder, Deliver: the steps of a delivery
+//	names.go     Names: unique names
+//	folder_linux.go  Open: a Maildir on disk and the sync group of its file system
+package maildir
