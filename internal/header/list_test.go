@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-func same(a Addr) (Addr, error) { return a, nil }
+func same(item Item) (Addr, error) { return item.Addr, nil }
 
 // reprint returns body as a Printer writes it, without the name, and the
 // addresses of it.

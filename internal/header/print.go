@@ -25,10 +25,10 @@ type Printer struct {
 // NewPrinter returns a Printer that writes to w.
 func NewPrinter(w io.Writer) *Printer { return &Printer{w: w} }
 
-// Field writes the field called name with the items of body, each address as
-// rewrite returns it. It returns the error of the Parser, of rewrite or of the
+// Field writes the field called name with the items of body, the address of each
+// Mailbox as rewrite returns it. It returns the error of the Parser, of rewrite or of the
 // writer.
-func (p *Printer) Field(name string, body string, rewrite func(Addr) (Addr, error)) error {
+func (p *Printer) Field(name string, body string, rewrite func(Item) (Addr, error)) error {
 	p.begin(name)
 	parser := NewParser(body)
 	before := GroupStart // nothing needs a comma before it
@@ -109,7 +109,7 @@ func (p *Printer) fail(err error) {
 }
 
 // item appends one item to the unit.
-func (p *Printer) item(text string, item Item, rewrite func(Addr) (Addr, error)) {
+func (p *Printer) item(text string, item Item, rewrite func(Item) (Addr, error)) {
 	switch item.Kind {
 	case GroupStart:
 		p.phrase(text, item)
@@ -123,8 +123,8 @@ func (p *Printer) item(text string, item Item, rewrite func(Addr) (Addr, error))
 	}
 }
 
-func (p *Printer) mailbox(text string, item Item, rewrite func(Addr) (Addr, error)) {
-	shown, err := rewrite(item.Addr)
+func (p *Printer) mailbox(text string, item Item, rewrite func(Item) (Addr, error)) {
+	shown, err := rewrite(item)
 	if err != nil {
 		p.fail(err)
 		return

@@ -131,7 +131,8 @@ type lineEnds struct {
 	w     io.Writer
 	crlf  bool
 	heldC bool // a CR that may be part of a line end
-	last  byte // the last byte written
+	// Bytes were written, and the last one was no LF.
+	open bool
 }
 
 func (l *lineEnds) Write(p []byte) (int, error) {
@@ -163,7 +164,7 @@ func (l *lineEnds) pass(p []byte) error {
 	if len(p) == 0 {
 		return nil
 	}
-	l.last = p[len(p)-1]
+	l.open = p[len(p)-1] != '\n'
 	_, err := l.w.Write(p)
 	return err
 }
@@ -175,7 +176,7 @@ func (l *lineEnds) close() error {
 			return err
 		}
 	}
-	if l.last == 0 || l.last == '\n' {
+	if !l.open {
 		return nil
 	}
 	return l.pass([]byte{'\n'})

@@ -1,0 +1,23 @@
+// Sendmail takes a message in the way that programs have called sendmail for
+// decades. By the name mailq it shows the queue, by the name newaliases it says
+// where aliases are; both names are links to it.
+//
+//	Runs as      whoever starts it; it is not setuid
+//	Started by   cron, web applications, mail readers, users
+//	Reads        as qmail-inject does
+//	Writes       as qmail-inject does
+//	May          what its caller may; starts $QMAILQUEUE, becomes qmail-qread
+//	             (-bp) or qmail-smtpd (-bs)
+//	Must not     need a privilege
+//	Trusts       the control files, the answer of qmail-spool
+//	If captured  the attacker is its caller still
+package main
+
+import (
+	"os"
+
+	"postrider/internal/world"
+	"postrider/qmail-queue/inject"
+)
+
+func main() { os.Exit(inject.Sendmail(world.Real())) }
