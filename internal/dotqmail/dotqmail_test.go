@@ -1,0 +1,115 @@
+package dotqmail
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestCandidates(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name, dash, ext string
+		want            []string // name, or name=DEFAULT
+	}{
+		{"user alone", "", "", []string{".qmail", ".qmaildefault="}},
+		{"no extension", "-", "", []string{".qmail-", ".qmail-default="}},
+		{"cascade", "-", "a-b-c", []string{".qmail-a-b-c", ".qmail-a-b-default=c", ".qmail-a-default=b-c", ".qmail-default=a-b-c"}},
+		{"dash at the end", "-", "a-", []string{".qmail-a-", ".qmail-a-default=", ".qmail-default=a-"}},
+		{"vector A.7", "-", "A-b.C-d", []string{".qmail-a-b:c-d", ".qmail-a-b:c-default=d", ".qmail-a-default=b.C-d", ".qmail-default=A-b.C-d"}},
+		{"exact file that ends in default", "-", "Foo-Default", []string{".qmail-foo-default=Default", ".qmail-foo-default=Default", ".qmail-default=Foo-Default"}},
+		{"no way up", "-", "../../x", []string{".qmail-::/::/x", ".qmail-default=../../x"}},
+	} {
+		var got []string
+		for candidate := range Candidates(c.dash, c.ext) {
+			name := candidate.Name
+			if candidate.Default != nil {
+				name += "=" + *candidate.Default
+			}
+			got = append(got, name)
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%s: got %q, want %q", c.name, got, c.want)
+		}
+	}
+}
+
+func TestOwnerNames(t *testing.T) {
+	t.Parallel()
+	owner, each := OwnerNames("-", "My.List")
+	if owner != ".qmail-my:list-owner" || each != ".qmail-my:list-owner-default" {
+		t.Errorf("got %q, %q", owner, each)
+	}
+}
+
+func TestInstructions(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name, text  string
+		forwardOnly bool
+		want        []Instruction
+	}{
+		{"empty", "", false, nil},
+		{"only comments", "# a\n#\n", false, nil},
+		{"all kinds", "./Maildir/\n/var/mail/joe\n.box\n|prog arg \t\n&joe@x\njim@y\n", false, []Instruction{
+			{Maildir, "./Maildir/"}, {Mbox, "/var/mail/joe"}, {Mbox, ".box"}, {Program, "prog arg"}, {Forward, "joe@x"}, {Forward, "jim@y"}}},
+		{"no line end at the end", "joe", false, []Instruction{{Forward, "joe"}}},
+		{"blanks after &", "& joe", false, []Instruction{{Forward, " joe"}}},
+		{"blank in front is an address", " ./Maildir/", false, []Instruction{{Forward, " ./Maildir/"}}},
+		{"empty lines later", "joe\n\n \njim\n", false, []Instruction{{Forward, "joe"}, {Forward, "jim"}}},
+		{"first line empty", "\njoe\n", false, []Instruction{{Refusal, blankFirst}}},
+		{"first line of blanks", " \t\njoe\n", false, []Instruction{{Refusal, blankFirst}}},
+		{"unknown + lines", "+foo\n+\n+list2\n|p\n", false, []Instruction{{Program, "p"}}},
+		{"+list", "|before\n+list\njoe\n|p\njim\n", false, []Instruction{{Program, "before"}, {Forward, "joe"}, {Refusal, noPrograms}}},
+		{"x bit", "joe\n./Maildir/\n", true, []Instruction{{Forward, "joe"}, {Refusal, noFiles}}},
+		{"carriage returns stay", "./Maildir/\r\n", false, []Instruction{{Mbox, "./Maildir/\r"}}},
+		{"zero byte", "joe\x00rest\njim\n", false, []Instruction{{Forward, "joe"}, {Forward, "jim"}}},
+		{"shell line is not looked at", "|`a`;$(b) && c", false, []Instruction{{Program, "`a`;$(b) && c"}}},
+	} {
+		got := slices.Collect(Instructions(c.text, c.forwardOnly))
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%s: got %q, want %q", c.name, got, c.want)
+		}
+	}
+}
+
+func FuzzInstructions(f *testing.F) {
+	f.Add("./Maildir/\n|prog\n&a\n+list\n#\n", false)
+	f.Add("\n", true)
+	f.Add("\x00\n/\n", false)
+	f.Fuzz(func(t *testing.T, text string, forwardOnly bool) {
+		done := false
+		for i := range Instructions(text, forwardOnly) {
+			if done {
+				t.Fatal("an instruction after a refusal")
+			}
+			done = i.Kind == Refusal
+			if strings.ContainsAny(i.Text, "\n\x00") {
+				t.Errorf("text %q", i.Text)
+			}
+			if forwardOnly && i.Kind < Forward {
+				t.Errorf("%v in a file that may only forward", i)
+			}
+		}
+	})
+}
+
+func FuzzCandidates(f *testing.F) {
+	f.Add("-", "a-B.c")
+	f.Fuzz(func(t *testing.T, dash, ext string) {
+		n := 0
+		for c := range Candidates(dash, ext) {
+			n++
+			rest := c.Name[len(prefix)+len(dash):]
+			if strings.ContainsAny(rest, ".ABCXYZ") {
+				t.Errorf("name %q", c.Name)
+			}
+			if c.Default != nil && !strings.HasSuffix(ext, *c.Default) {
+				t.Errorf("DEFAULT %q of %q", *c.Default, ext)
+			}
+		}
+		if n != 2+strings.Count(ext, "-") {
+			t.Errorf("%d names for %q", n, ext)
+		}
+	})
+}
