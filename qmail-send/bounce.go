@@ -13,7 +13,7 @@ import (
 const doubleBounceSender = "#@[]"
 
 // paragraph is what a bounce says of one failed recipient: no empty line
-// within, one behind (spec 2.6).
+// within, one behind (spec 2.6). An empty report adds no line.
 func paragraph(recipient, report string) string {
 	b := make([]byte, 0, len(recipient)+len(report)+8)
 	b = append(b, '<')
@@ -25,12 +25,12 @@ func paragraph(recipient, report string) string {
 		b = append(b, c)
 	}
 	b = append(b, ">:\n"...)
-	start := len(b)
 	b = append(b, report...)
-	if len(b) == start || b[len(b)-1] != '\n' {
+	if b[len(b)-1] != '\n' {
 		b = append(b, '\n')
 	}
-	for i := start + 1; i < len(b)-1; i++ {
+	// Backwards, so that of several in a row the first stays; not the last byte.
+	for i := len(b) - 2; i > 0; i-- {
 		if b[i] == '\n' && b[i-1] == '\n' {
 			b[i] = '/'
 		}

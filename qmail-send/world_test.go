@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -268,7 +269,11 @@ func (h host) queue(t testing.TB, m testMessage) {
 		Inline: inline, BodySize: int64(len(m.body)), EnvelopeSize: int64(len(envelope)),
 		BodyCRC: queuedir.Checksum(0, []byte(m.body)),
 	}, queuedir.Checksum(0, envelope))
-	if err := os.WriteFile(h.layout.Entry(m.id), b, 0o600); err != nil {
+	tmp := h.layout.Bad() + "/" + m.id.String() + ".tmp" // a scan must not see half of it
+	if err := os.WriteFile(tmp, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(tmp, h.layout.Entry(m.id)); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -295,6 +300,7 @@ type testSpool struct {
 	hold      bool // answers to Remove
 	denied    map[queuedir.ID]bool
 	submitted int
+	announced int
 }
 
 func newTestSpool(t *testing.T, h host) *testSpool {
@@ -381,6 +387,7 @@ func (p *testSpool) announce(m testMessage) {
 	}
 	p.mu.Lock()
 	packets := p.packets
+	p.announced++
 	p.mu.Unlock()
 	if err := packets.Send(entries.Append(nil, a)); err != nil {
 		p.t.Fatal(err)
@@ -669,20 +676,41 @@ func (r *rig) inside(f func()) {
 	<-done
 }
 
-// untilEmpty waits until no message is known any more.
+// untilEmpty waits until all that was announced is done and no message is
+// known any more.
 func (r *rig) untilEmpty(t *testing.T) {
 	t.Helper()
+	r.spool.until("the end of all messages", func() bool {
+		return len(r.spool.removed)+len(r.spool.bad) >= r.spool.announced
+	})
+	r.until(t, "an empty table", func() bool { return len(r.s.messages) == 0 })
+}
+
+// until waits until cond, which runs in the scheduler, holds.
+func (r *rig) until(t *testing.T, what string, cond func() bool) {
+	t.Helper()
 	deadline := time.Now().Add(patience)
-	for {
-		n := 0
-		r.inside(func() { n = len(r.s.messages) })
-		if n == 0 {
+	for ok := false; ; {
+		if r.inside(func() { ok = cond() }); ok {
 			return
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("%d messages are left", n)
+			t.Fatalf("waited in vain: %s; log:\n%s", what, strings.Join(r.log.all(), "\n"))
 		}
+		runtime.Gosched()
 	}
+}
+
+// untilIdle waits until nothing is in hand, nor would be at this time.
+func (r *rig) untilIdle(t *testing.T) {
+	t.Helper()
+	r.until(t, "nothing in hand", func() bool {
+		n := len(r.s.actives) + r.s.atWork + r.s.loads
+		for _, w := range r.s.ways {
+			n += w.loading[firsts] + w.loading[retries]
+		}
+		return n == 0 && r.s.next() > r.s.now()
+	})
 }
 
 func id(n int) queuedir.ID {
@@ -692,4 +720,17 @@ func id(n int) queuedir.ID {
 func gone(path string) bool {
 	_, err := os.Lstat(path)
 	return errors.Is(err, fs.ErrNotExist)
+}
+
+// status returns the status lines so far.
+func (l *logTail) status() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var lines []string
+	for _, line := range l.lines {
+		if strings.HasPrefix(line, "status: ") {
+			lines = append(lines, line)
+		}
+	}
+	return lines
 }

@@ -1,0 +1,120 @@
+package qmailsend
+
+import (
+	"math"
+	"testing"
+	"time"
+)
+
+const birthOfTests = moment(1795307856_654321000)
+
+func ageIn(m moment) int64 { return int64(m-birthOfTests) / int64(time.Second) }
+
+// With prompt passes, attempts are at 100 k² and 400 k² seconds (spec 2.5).
+func TestNextAttemptCurve(t *testing.T) {
+	t.Parallel()
+	for c, step := range [channels]int64{local: 100, remote: 400} {
+		at := birthOfTests.add(300 * time.Millisecond)
+		for k := int64(1); k < 200; k++ {
+			at = nextAttempt(birthOfTests, at, channelID(c))
+			if ageIn(at) != step*k*k || at.add(-time.Duration(step*k*k)*time.Second) != birthOfTests {
+				t.Fatalf("channel %d: attempt %d at age %d, want %d", c, k, ageIn(at), step*k*k)
+			}
+			at = at.add(500 * time.Microsecond) // the pass starts a little later
+		}
+	}
+}
+
+// The last remote attempt within a queuelifetime of 604800 s is k = 39.
+func TestLastAttempt(t *testing.T) {
+	t.Parallel()
+	lifetime := 604800 * time.Second
+	at, k := birthOfTests, int64(0)
+	for at <= birthOfTests.add(lifetime) {
+		at = nextAttempt(birthOfTests, at, remote)
+		k++
+	}
+	if k != 39 || ageIn(at) != 608400 {
+		t.Errorf("the dying attempt is k=%d at age %d, want 39 at 608400", k, ageIn(at))
+	}
+}
+
+func TestNextAttemptOddTimes(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name string
+		age  time.Duration
+		c    channelID
+		want int64
+	}{
+		{"at birth", 0, local, 100},
+		{"born in the future", -30 * 24 * time.Hour, remote, 400},
+		{"late pass", 250 * time.Second, local, 625},
+		{"late pass remote", 450 * time.Second, remote, 1681},
+		{"a year", 365 * 24 * time.Hour, remote, 5635 * 5635},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			if got := ageIn(nextAttempt(birthOfTests, birthOfTests.add(tc.age), tc.c)); got != tc.want {
+				t.Errorf("next attempt at age %d, want %d", got, tc.want)
+			}
+		})
+	}
+}
+
+func TestDueFrom(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct{ age, local, remote int64 }{
+		{0, 0, 0}, {1, 100, 400}, {100, 100, 400}, {101, 400, 400}, {400, 400, 400}, {900, 900, 1600}, {1600, 1600, 1600},
+	} {
+		at := birthOfTests.add(time.Duration(tc.age) * time.Second)
+		if got := ageIn(dueFrom(birthOfTests, at, local)); got != tc.local {
+			t.Errorf("local attempt from age %d on is at %d, want %d", tc.age, got, tc.local)
+		}
+		if got := ageIn(dueFrom(birthOfTests, at, remote)); got != tc.remote {
+			t.Errorf("remote attempt from age %d on is at %d, want %d", tc.age, got, tc.remote)
+		}
+	}
+}
+
+func TestIsqrt(t *testing.T) {
+	t.Parallel()
+	for n := int64(0); n < 1<<32; n += n/1000 + 1 {
+		r := isqrt(n)
+		if r*r > n || (r+1)*(r+1) <= n {
+			t.Fatalf("isqrt(%d) = %d", n, r)
+		}
+	}
+	if isqrt(1<<32) != 65535 || isqrt(math.MaxInt64) != 65535 {
+		t.Error("isqrt is not limited to 16 bits")
+	}
+}
+
+// A jump of the wall clock moves no moment; what is read from or written to
+// disk is converted (R15).
+func TestTimelineJumps(t *testing.T) {
+	t.Parallel()
+	start := time.Now() // with a monotonic reading
+	line := timeline{start: start}
+	later := start.Add(time.Hour)
+	if got := time.Duration(line.at(later) - line.at(start)); got != time.Hour {
+		t.Errorf("an hour is %v", got)
+	}
+	for _, jump := range []time.Duration{30 * 24 * time.Hour, -30 * 24 * time.Hour} {
+		// A clock reading after the jump: monotonic time of later, another wall
+		// time. It is made of a timeline that started with the wall clock set.
+		jumped := timeline{start: start.Round(0).Add(-jump)}
+		now := start.Round(0).Add(time.Hour)
+		due := jumped.at(now).add(400 * time.Second)
+		wall := jumped.toWall(due, now)
+		if got := wall.Sub(now); got != 400*time.Second {
+			t.Errorf("due in 400 s is written as due in %v", got)
+		}
+		if got := jumped.fromWall(wall, now); got != due {
+			t.Errorf("what was written is read as %v later", time.Duration(got-due))
+		}
+		if birth := jumped.fromWall(now, now); birth != jumped.at(now) {
+			t.Error("a message that arrives now is not born now")
+		}
+	}
+}
