@@ -54,8 +54,8 @@ func loadSettings(home string) (*settings, error) {
 	s.greeting = r.lineOrMe("smtpgreeting")
 	s.localIPHost = r.lineOrMe("localiphost")
 	s.hasIPHost = s.localIPHost != ""
-	s.timeout = time.Duration(max(1, r.number("timeoutsmtpd", defaultTimeout))) * time.Second
-	s.sessionLimit = time.Duration(max(1, r.number("timeoutsmtpdsession", defaultSessionTimeout))) * time.Second
+	s.timeout = r.seconds("timeoutsmtpd", defaultTimeout)
+	s.sessionLimit = r.seconds("timeoutsmtpdsession", defaultSessionTimeout)
 	s.databytes = int64(r.number("databytes", 0))
 	s.maxRcpt = max(1, r.number("maxrcpt", defaultMaxRcpt))
 	s.concurrency = r.number("concurrencysmtp", defaultConcurrency)
@@ -93,7 +93,14 @@ func (r *settingsReader) lineOrMe(name string) string {
 func (r *settingsReader) number(name string, def int) int {
 	value, err := r.dir.Int(name, def)
 	r.note(err)
-	return min(value, 1<<31-1) // more seconds than time.Duration holds is no limit either
+	return value
+}
+
+// seconds returns a time of at least a second, and at most a year: more is
+// no limit either, and would not fit into a Duration.
+func (r *settingsReader) seconds(name string, def int) time.Duration {
+	const year = 366 * 24 * 3600
+	return time.Duration(min(max(1, r.number(name, def)), year)) * time.Second
 }
 
 // set returns the lines of a file in lower case.
