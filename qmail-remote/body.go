@@ -23,7 +23,8 @@ type body struct {
 	eightBit bool  // has bytes over 127, or may have
 }
 
-// openBody looks through the message on f from its present offset on.
+// openBody looks through the message on f from its present offset on. A small
+// one is kept in memory, so that it is read once.
 func openBody(f *os.File) (*body, error) {
 	info, err := f.Stat()
 	if err != nil {
@@ -32,16 +33,24 @@ func openBody(f *os.File) (*body, error) {
 	if !info.Mode().IsRegular() {
 		return &body{once: f, wireSize: -1, eightBit: true}, nil
 	}
-	b := &body{r: f}
-	if b.start, err = f.Seek(0, io.SeekCurrent); err != nil {
+	start, err := f.Seek(0, io.SeekCurrent)
+	if err != nil {
 		return nil, err
+	}
+	b := &body{r: f, start: start}
+	if size := info.Size() - start; size <= pieceSize {
+		text := make([]byte, max(size, 0))
+		if _, err := io.ReadFull(f, text); err != nil {
+			return nil, err
+		}
+		b = &body{r: bytes.NewReader(text)}
 	}
 	return b, b.survey()
 }
 
 // survey learns the size and whether there are bytes over 127.
 func (b *body) survey() error {
-	piece := make([]byte, pieceSize)
+	piece := make([]byte, b.piece())
 	last := byte('\n')
 	for {
 		n, err := b.r.Read(piece)
@@ -61,6 +70,14 @@ func (b *body) survey() error {
 		b.wireSize += 2
 	}
 	return nil
+}
+
+// piece is how much of the message to read at a time.
+func (b *body) piece() int {
+	if small, ok := b.r.(*bytes.Reader); ok {
+		return max(int(small.Size()), 1)
+	}
+	return pieceSize
 }
 
 // open returns the message from its beginning.

@@ -22,8 +22,7 @@ func (h *host) run(w world.World) string {
 		w.Home = h.t.TempDir()
 	}
 	if w.Stdin == nil {
-		w.Stdin = message(h.t, simpleMessage).r.(*os.File)
-		w.Stdin.Seek(0, io.SeekStart)
+		w.Stdin = messageFile(h.t, simpleMessage)
 	}
 	if status := classic(w, h.client); status != 0 {
 		h.t.Errorf("status %d", status)
@@ -78,7 +77,7 @@ func TestClassic(t *testing.T) {
 func TestClassicUnreadable(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, oneMX...)
-	f := message(t, "x").r.(*os.File)
+	f := messageFile(t, "x")
 	f.Close()
 	got := h.run(world.World{Args: args("d.example s@x.example r@d.example"), Stdin: f})
 	if got != "ZUnable to read message. (#4.3.0)/|" {

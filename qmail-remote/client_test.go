@@ -188,7 +188,7 @@ func TestCalledOff(t *testing.T) {
 			h.event = cancel
 			b := message(t, simpleMessage)
 			if c.atEnd {
-				b.r = cancelAtEnd{b.r.(*os.File), cancel}
+				b.r = cancelAtEnd{b.r, cancel}
 			}
 			m := mail{sender: addr(t, "s@x.example"), body: b, recipients: recipients(t, "r@d.example")}
 			o, _ := h.client.deliver(ctx, "d.example", m)

@@ -1,7 +1,7 @@
 package qmailremote
 
 import (
-	"os"
+	"io"
 	"sync"
 	"testing"
 	"time"
@@ -73,12 +73,12 @@ func (m *manualClock) add(d time.Duration) {
 // cancelAtEnd is a message whose reader calls the delivery off when it comes
 // to the end.
 type cancelAtEnd struct {
-	*os.File
+	io.ReadSeeker
 	cancel func()
 }
 
 func (c cancelAtEnd) Read(p []byte) (int, error) {
-	n, err := c.File.Read(p)
+	n, err := c.ReadSeeker.Read(p)
 	if err != nil {
 		c.cancel()
 	}

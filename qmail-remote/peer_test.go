@@ -289,8 +289,8 @@ func newHost(t *testing.T, zone ...string) *host {
 	return h
 }
 
-// message makes a message file of text.
-func message(t testing.TB, text string) *body {
+// messageFile makes a message file of text, ready to be read.
+func messageFile(t testing.TB, text string) *os.File {
 	t.Helper()
 	f, err := os.CreateTemp(t.TempDir(), "message")
 	if err != nil {
@@ -303,7 +303,13 @@ func message(t testing.TB, text string) *body {
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
 		t.Fatal(err)
 	}
-	b, err := openBody(f)
+	return f
+}
+
+// message makes a message of text.
+func message(t testing.TB, text string) *body {
+	t.Helper()
+	b, err := openBody(messageFile(t, text))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -251,8 +251,8 @@ func (s *session) sendMessage(b *body, release func() bool) error {
 		return errUnasked
 	}
 	var encoder smtpwire.Encoder
-	piece := make([]byte, pieceSize)
-	out := make([]byte, 0, 2*pieceSize)
+	piece := make([]byte, b.piece())
+	out := make([]byte, 0, len(piece)+len(piece)/16+64)
 	for {
 		n, err := r.Read(piece)
 		out = encoder.Append(out, piece[:n])

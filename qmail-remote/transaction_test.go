@@ -179,7 +179,7 @@ func TestUnreadableMessage(t *testing.T) {
 	h := newHost(t, twoMX...)
 	h.peer("192.0.2.1", toData+"S 354 go")
 	b := message(t, simpleMessage)
-	b.r = brokenFile{b.r.(*os.File)}
+	b.r = brokenFile{b.r}
 	o, _ := h.client.deliver(context.Background(), "d.example",
 		mail{sender: addr(t, "s@x.example"), body: b, recipients: recipients(t, "r@d.example")})
 	if got := show(o); got != "r|ZUnable to read message. (#4.3.0)/|" {
@@ -188,7 +188,7 @@ func TestUnreadableMessage(t *testing.T) {
 	h.end()
 }
 
-type brokenFile struct{ *os.File }
+type brokenFile struct{ io.ReadSeeker }
 
 func (brokenFile) Read([]byte) (int, error) { return 0, errors.New("broken disk") }
 
@@ -226,7 +226,7 @@ func TestBody(t *testing.T) {
 // TestBodyOffset: the message begins where the descriptor stands.
 func TestBodyOffset(t *testing.T) {
 	t.Parallel()
-	f := message(t, "skipped\nmessage\n").r.(*os.File)
+	f := messageFile(t, "skipped\nmessage\n")
 	if _, err := f.Seek(8, io.SeekStart); err != nil {
 		t.Fatal(err)
 	}

@@ -21,6 +21,7 @@ import (
 type workbench struct {
 	*host
 	control *parent.Channel
+	log     *os.File
 	status  chan int
 }
 
@@ -36,7 +37,11 @@ func newWorkbench(t *testing.T, zone ...string) *workbench {
 	if err != nil {
 		t.Fatal(err)
 	}
-	go func() { b.status <- newWorker(b.client, os.Stderr).run(context.Background(), inherited) }()
+	if b.log, err = os.Create(t.TempDir() + "/log"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { b.log.Close() })
+	go func() { b.status <- newWorker(b.client, b.log).run(context.Background(), inherited) }()
 	t.Cleanup(func() { b.control.Close() })
 	return b
 }
@@ -71,8 +76,7 @@ func (b *workbench) give(p *fdpass.Packets, text string, jobs ...spawn.Job) {
 	b.t.Helper()
 	var files []*os.File
 	for range jobs {
-		files = append(files, message(b.t, text).r.(*os.File))
-		files[len(files)-1].Seek(0, 0)
+		files = append(files, messageFile(b.t, text))
 	}
 	if err := p.Send(spawn.AppendJobs(nil, 0, jobs), files...); err != nil {
 		b.t.Fatal(err)
@@ -237,7 +241,7 @@ func TestWorkerProtocol(t *testing.T) {
 			return p.Send(spawn.AppendJobs(nil, 0, []spawn.Job{b.job(1, "d", "r@d")}))
 		}},
 		{"more descriptors than jobs", func(b *workbench, p *fdpass.Packets) error {
-			f := message(b.t, "").r.(*os.File)
+			f := messageFile(b.t, "")
 			return p.Send(spawn.AppendJobs(nil, 0, []spawn.Job{b.job(1, "d", "r@d")}), f, f)
 		}},
 	} {
@@ -257,6 +261,10 @@ func TestWorkerProtocol(t *testing.T) {
 				t.Errorf("got %s", got)
 			}
 			b.stop()
+			log, err := os.ReadFile(b.log.Name())
+			if err != nil || !strings.HasPrefix(string(log), "qmail-remote: warning: link to qmail-send: ") || strings.Count(string(log), "\n") != 1 {
+				t.Errorf("log %q, %v", log, err)
+			}
 		})
 	}
 }
@@ -271,6 +279,12 @@ func TestWorkerUnreadable(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
+	if _, err := f.WriteString("for writing only\n"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		t.Fatal(err)
+	}
 	if err := p.Send(spawn.AppendJobs(nil, 0, []spawn.Job{b.job(1, "d.example", "r@d.example")}), f); err != nil {
 		t.Fatal(err)
 	}

@@ -396,6 +396,8 @@ func TestRandom(t *testing.T) {
 	for range 256 {
 		r.MX(context.Background(), "d")
 	}
+	mu.Lock()
+	defer mu.Unlock()
 	if len(ids) < 245 || len(ports) < 200 || len(steps) < 245 {
 		t.Errorf("256 queries: %d ids, %d steps between them, %d ports", len(ids), len(steps), len(ports))
 	}
