@@ -25,7 +25,7 @@ func newDisk() *durabletest.Disk {
 	return durabletest.New(dirs...)
 }
 
-func diskStore(d *durabletest.Disk, trusted bool) *Store {
+func diskStore(d syncTree, trusted bool) *Store {
 	return NewStore(d, durable.NewGroup(d.SyncAll, trusted), clock.Real(), func(string) {})
 }
 
@@ -299,4 +299,10 @@ func TestCrashDuringRemoval(t *testing.T) {
 			}
 		}
 	}
+}
+
+// syncTree is a disk or something around one.
+type syncTree interface {
+	durable.Tree
+	SyncAll() error
 }
