@@ -185,17 +185,19 @@ func (p *pass) overLimit(info durable.Info) bool {
 	return false
 }
 
-// discard removes what no program of ours made. What resists is told once.
+// discard removes what no program of ours made. What resists, such as a
+// directory, is told once.
 func (b *dropbox) discard(name, why string) error {
 	err := b.store.unlink(name)
-	if err != nil && b.told[name] {
+	if err == nil {
+		b.log("warning: " + name + " " + why + ": removed")
 		return nil
 	}
-	if len(b.told) < maxTold {
+	if !b.told[name] && len(b.told) < maxTold {
 		b.told[name] = true
+		b.log("warning: " + name + " " + why + ", and cannot be removed: " + err.Error())
 	}
-	b.log("warning: " + name + " " + why + ": removed")
-	return err
+	return nil
 }
 
 // setAside keeps what might have been somebody's message. What no program of
