@@ -1,0 +1,52 @@
+// Package smtpd is the room "in by network": the program qmail-smtpd, which
+// takes mail by SMTP and hands it to the queue.
+//
+// Only cmd/qmail-smtpd imports it. What clients send is hostile; control
+// files, rules and the environment of tcpserver are the administrator's, but
+// may be damaged; what qmail-spool answers is believed.
+//
+// Invariants:
+//
+//  1. 250 behind a message is said only after the queue has said that it is
+//     durable. Whatever goes wrong before is 451 or 5xx, and nothing is queued.
+//  2. Only CR LF . CR LF ends a message. One with a bare CR or LF is refused
+//     for good, behind its real end (R30).
+//  3. Octets that a client sends behind DATA before the 354 are neither run as
+//     commands nor queued (R35). The first words of HTTP or TLS end the session
+//     (R55).
+//  4. Nothing is queued for a domain outside rcpthosts from a client without
+//     RELAYCLIENT. Without rcpthosts only local domains are taken. A control
+//     file that cannot be read means that nothing is (R49, R79).
+//  5. No envelope holds CR, LF, NUL or other control characters; the Received
+//     line holds only harmless characters of the client's (R36, R37).
+//  6. Memory is bounded whatever arrives: an idle session holds little, what
+//     sessions borrow has a common bound, lines and envelopes have limits (R42).
+//  7. A session ends: each command has one deadline for all its octets, each
+//     silence inside a message has one, and the session has one (R60).
+//
+// Files:
+//
+//	main.go        which of the two forms runs
+//	daemon.go      the form under qmail-start: listeners, sessions, shutdown
+//	limits.go      how many sessions, in all and from one address
+//	classic.go     the form on descriptors 0 and 1, under tcpserver
+//	settings.go    what the control files say
+//	controls.go    reading them again when they change
+//	peer.go        what is known about the client; its variables
+//	session.go     one session: its loop, deadlines, end
+//	verbs.go       the table of commands, and the small ones
+//	envelope.go    MAIL and RCPT
+//	path.go        their addresses
+//	parameters.go  their parameters
+//	data.go        DATA and the message
+//	hops.go        counting hops
+//	received.go    the Received line
+//	replies.go     all replies
+//	input.go       buffered input of a session; command lines
+//	budget.go      memory that sessions borrow
+//	network.go     sockets
+//	queue.go       what a session asks of the queue
+//	spool.go       the queue of the daemon: connections to qmail-spool
+//	programs.go    the queue of the classic form
+//	service.go     what sessions share; log lines
+package smtpd
