@@ -4,10 +4,14 @@ import (
 	"context"
 	"os"
 	"sync"
+	"time"
 
 	"postrider/internal/fdpass"
 	"postrider/internal/wire/spawn"
 )
+
+// flushFor is how long the last results may take to be read.
+const flushFor = 2 * time.Second
 
 // link is the connection to one run of qmail-send. Its context ends with it:
 // deliveries that cannot be reported any more are called off, so that as few
@@ -79,8 +83,10 @@ func (l *link) nextPacket() []byte {
 	return packet
 }
 
-// flush waits until everything that was answered is sent.
+// flush waits until everything that was answered is sent, but not for ever for
+// a reader that has stopped.
 func (l *link) flush() {
+	_ = l.packets.SetDeadline(time.Now().Add(flushFor)) // fails only when closed
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for l.sending {

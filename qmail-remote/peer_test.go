@@ -289,20 +289,18 @@ func newHost(t *testing.T, zone ...string) *host {
 	return h
 }
 
-// messageFile makes a message file of text, ready to be read.
+// messageFile makes a message file of text and opens it for reading.
 func messageFile(t testing.TB, text string) *os.File {
 	t.Helper()
-	f, err := os.CreateTemp(t.TempDir(), "message")
+	path := t.TempDir() + "/message"
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { f.Close() })
-	if _, err := f.WriteString(text); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := f.Seek(0, io.SeekStart); err != nil {
-		t.Fatal(err)
-	}
 	return f
 }
 

@@ -44,8 +44,8 @@ type envelope struct {
 	data smtpwire.Reply
 }
 
-// transact sends a message. While ctx lives; once the message is sent, the
-// server's answer is waited for in any case.
+// transact sends a message, unless ctx ends before all of it is sent; after
+// that the server's answer is waited for in any case.
 func (s *session) transact(ctx context.Context, m mail) (outcome, state) {
 	release := s.guard(ctx)
 	defer release()
@@ -287,7 +287,7 @@ func (s *session) write(p []byte) error {
 // lateRefusal looks for the reply of a server that refused the message before
 // its end and closed the connection.
 func (s *session) lateRefusal(cause error) (smtpwire.Reply, bool) {
-	if errors.Is(cause, errCanceled) || s.conn.SetDeadline(time.Now().Add(lateReply)) != nil {
+	if errors.Is(cause, errCanceled) || errors.Is(cause, errUnasked) || s.conn.SetDeadline(time.Now().Add(lateReply)) != nil {
 		return smtpwire.Reply{}, false
 	}
 	reply, err := s.replies.Next()

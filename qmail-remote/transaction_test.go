@@ -99,6 +99,8 @@ func TestTransactions(t *testing.T) {
 			"", "a@d", "r|" + accepted1},
 		{"a reply nobody asked for", "S 220 peer\nC EHLO me.example.org\nS- 250 peer\\r\\n250 what\\r\\n",
 			"hi\n", "a@d", "ZConnected to 192.0.2.1 but connection died. (#4.4.2)/|"},
+		{"a refusal before the message is out of step", toData + `S- 354 go\r\n550 no\r\n` + "\n. close",
+			"hi\n", "r@d.example", "ZConnected to 192.0.2.1 but connection died. (#4.4.2)/|"},
 		{"endless reply", hello + "C MAIL FROM:<s@x.example>\nS- 250-" + strings.Repeat("x", 70<<10) + "\n~ hang",
 			"hi\n", "a@d", "ZConnected to 192.0.2.1 but connection died. (#4.4.2)/Remote host said: 250-" + strings.Repeat("x", 4996) + "/|"},
 	} {
@@ -106,6 +108,7 @@ func TestTransactions(t *testing.T) {
 			t.Parallel()
 			h := newHost(t, "d. 60 IN MX 10 mx.d.", "mx.d. 60 IN A 192.0.2.1")
 			h.peer("192.0.2.1", script(c.script))
+			h.dns.Add(t, "d.example. 60 MX 10 mx.d.")
 			if got := h.deliver(c.text, "d", strings.Fields(c.recipients)...); got != c.want {
 				t.Errorf("got  %s\nwant %s", got, c.want)
 			}
