@@ -1,0 +1,37 @@
+// Package start is qmail-start: the one parent of all daemons. It opens what
+// needs root, gives every daemon its identity and its descriptors, starts what
+// dies again, and stops all in order.
+//
+// Only cmd/qmail-start imports it. It reads its arguments, its environment
+// (as data), control/smtplisten and control/remoteworkers, all of them the
+// administrator's. It reads no byte from the network, from users, from the
+// queue or from a daemon; what a daemon can do to it is to exit.
+//
+// Invariants:
+//
+//  1. A daemon has exactly the descriptors 0 and 1 (/dev/null), 2 (log) and 3
+//     (control channel), an empty environment, a session of its own, and the
+//     identity of its row in internal/priv. All else comes on the channel.
+//  2. Whenever a process starts, each link between it and a running peer is
+//     made afresh and both ends are handed out; qmail-start keeps no end, so
+//     that end of file means that the peer is gone.
+//  3. What dies is started again: at once, then after 1, 2, 4 ... 30 seconds,
+//     and as after the first death once it has lived for a minute. One line
+//     says who died how and what happens.
+//  4. Nothing a daemon does makes qmail-start wait: frames are sent without
+//     waiting, and who does not read them is killed.
+//  5. TERM and INT stop in order: no new mail from the network, then the
+//     scheduler, the deliveries, the spool, the logger. Each is told by the
+//     end of its channel, after 10 s by TERM, 5 s later by KILL.
+//  6. Root touches nothing inside the queue by name: the public socket is
+//     made with the rights of the spool's user.
+//
+// A wrong installation or setting ends the program with 111 before any daemon
+// runs. A ladder of errors is not needed: no mail passes through here.
+//
+// Files: main.go (from arguments to running), settings.go (arguments and
+// control files), plan.go (who is there and linked to whom), process_linux.go
+// (one child), supervise.go (the loop), restart.go (deaths and back-off), links.go
+// (what a daemon is sent), stop.go (the end), public_linux.go (the public
+// socket and the lock), smtp_linux.go (listening sockets), logger.go.
+package start

@@ -1,0 +1,166 @@
+package start
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"postrider/internal/clock"
+	"postrider/internal/logline"
+	"postrider/internal/priv"
+	"postrider/internal/wire/parent"
+	"postrider/internal/world"
+)
+
+// Main is the program: qmail-start [defaultdelivery [logger args...]].
+func Main(w world.World) int {
+	stderr := logline.NewWriter(w.Stderr)
+	defer stderr.Close()
+	status, err := start(w, stderr)
+	if err != nil {
+		stderr.Line("qmail-start: fatal: " + err.Error())
+		return exitDeferred
+	}
+	return status
+}
+
+func start(w world.World, stderr *logline.Writer) (int, error) {
+	signals := make(chan os.Signal, 16)
+	signal.Notify(signals, syscall.SIGHUP, syscall.SIGALRM, syscall.SIGTERM, syscall.SIGINT)
+	defer signal.Stop(signals)
+
+	in, err := priv.Examine(w.Home)
+	if err != nil {
+		return 0, err
+	}
+	set, err := readSettings(w)
+	if err != nil {
+		return 0, err
+	}
+	identities, err := identify(in)
+	if err != nil {
+		return 0, err
+	}
+	lock, err := waitForLock(w, stderr, signals)
+	if err != nil || lock == nil {
+		return 0, err
+	}
+	defer lock.Close()
+	var spoolOwner *priv.Identity
+	if id, separated := identities["qmail-spool"]; separated {
+		spoolOwner = &id
+	}
+	public, err := listenPublic(w.Home, spoolOwner)
+	if err != nil {
+		return 0, err
+	}
+	defer public.Close()
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		return 0, err
+	}
+	defer null.Close()
+
+	h := &machine{home: w.Home, null: null, sendLog: w.Stdout, log: w.Stderr, identities: identities}
+	s := newSupervisor(set.plan(public), h, w.Clock, stderr.Line)
+	if set.logger != nil {
+		if err := s.attachLogger(h, w, set.logger, stderr); err != nil {
+			return 0, err
+		}
+	}
+	if in.Private {
+		s.log(fmt.Sprintf("qmail-start: warning: %s belongs to uid %d, so every program runs as that user: "+
+			"they are not separated from each other, and only that user gets mail", w.Home, in.UID))
+	}
+	if len(set.smtp) > 0 {
+		s.want(set.smtp)
+	}
+	status := s.run(signals)
+	s.closeLog()
+	return status, nil
+}
+
+// plan returns the plan with what each member is given at its start.
+func (set settings) plan(public *os.File) *plan {
+	p := newPlan(set.remotes, len(set.smtp) > 0)
+	spool, lspawn := p.member("qmail-spool"), p.member("qmail-lspawn")
+	spool.gifts = []parent.Frame{{Kind: parent.Listener, Name: parent.Public, File: public}}
+	lspawn.gifts = []parent.Frame{
+		{Kind: parent.Environment, Data: set.environ},
+		{Kind: parent.DefaultDelivery, Data: set.delivery},
+	}
+	return p
+}
+
+// identify looks up all users of the table; none in a private installation.
+func identify(in priv.Installation) (map[string]priv.Identity, error) {
+	if in.Private {
+		return nil, nil
+	}
+	if err := priv.CheckUsers(); err != nil {
+		return nil, err
+	}
+	identities := make(map[string]priv.Identity)
+	for _, role := range append(priv.Roles(), priv.Logger()) {
+		if role.User == "" || role.Program == "qmail-start" {
+			continue
+		}
+		id, err := role.Identity()
+		if err != nil {
+			return nil, err
+		}
+		identities[role.Program] = id
+	}
+	return identities, nil
+}
+
+// waitForLock takes the queue's lock, waiting for a predecessor that stops. It
+// returns nothing if a signal ends the wait.
+func waitForLock(w world.World, log *logline.Writer, signals <-chan os.Signal) (*os.File, error) {
+	giveUp := w.Clock.Now().Add(patience)
+	for tries := 0; ; tries++ {
+		lock, err := lockQueue(w.Home)
+		now := w.Clock.Now()
+		if !errors.Is(err, errLocked) || !now.Before(giveUp) {
+			return lock, err
+		}
+		if tries == 0 {
+			log.Line(fmt.Sprintf("qmail-start: warning: %v; trying again for %v", err, patience))
+		}
+		if stopped := pauseOrStop(w.Clock, signals); stopped {
+			return nil, nil
+		}
+	}
+}
+
+func pauseOrStop(c clock.Clock, signals <-chan os.Signal) (stopped bool) {
+	wake, free := c.At(c.Now().Add(tryInterval))
+	defer free()
+	select {
+	case <-wake:
+		return false
+	case sig := <-signals:
+		return sig == syscall.SIGTERM || sig == syscall.SIGINT
+	}
+}
+
+// attachLogger puts a log program in front of all others.
+func (s *supervisor) attachLogger(h *machine, w world.World, args []string, stderr *logline.Writer) error {
+	l, err := newLogger(w, args)
+	if err != nil {
+		return err
+	}
+	h.logger, h.sendLog, h.log = l, l.write, l.write
+	own := logline.NewWriter(l.write)
+	s.log = own.Line
+	s.closeLog = func() {
+		s.log = stderr.Line
+		own.Close()
+		l.close()
+	}
+	m := &member{name: "logger " + args[0], role: priv.Logger(), order: stopLogger}
+	s.plan.members = append([]*member{m}, s.plan.members...)
+	return nil
+}

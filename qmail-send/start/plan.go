@@ -1,0 +1,92 @@
+package start
+
+import (
+	"strconv"
+	"time"
+
+	"postrider/internal/priv"
+	"postrider/internal/wire/parent"
+)
+
+// member is a place in the plan: one process that is meant to run.
+type member struct {
+	name  string // in log lines
+	role  priv.Role
+	order int             // of stopping
+	gifts []parent.Frame  // sent at every start, before links
+	proc  process         // nil while it does not run
+	lines *parent.Channel // its control channel, nil for the logger
+
+	started time.Time
+	deaths  int       // one after another, since it last lived for long
+	due     time.Time // of its next start; zero if none is planned
+}
+
+// link is a socket pair between two members, with its name at each end.
+type link struct {
+	a     *member
+	aName string
+	b     *member
+	bName string
+}
+
+// plan is all members in the order in which they start, and their links.
+type plan struct {
+	members []*member
+	links   []link
+}
+
+// The order of stopping: who takes in mail, who gives out work, who does it,
+// who keeps it, who writes about it.
+const (
+	stopSMTPD = iota
+	stopSend
+	stopLocal
+	stopRemote
+	stopSpool
+	stopLogger
+	stopDone
+)
+
+// newPlan returns the plan with so many qmail-remote workers, and with
+// qmail-smtpd if there is something for it to listen on.
+func newPlan(remotes int, smtp bool) *plan {
+	p := &plan{}
+	spool := p.add("qmail-spool", "", stopSpool)
+	send := p.add("qmail-send", "", stopSend)
+	lspawn := p.add("qmail-lspawn", "", stopLocal)
+	p.join(spool, parent.Entries, send, parent.Entries)
+	p.join(send, parent.Submit, spool, parent.SubmitSend)
+	p.join(send, parent.SpawnLocal, lspawn, parent.Spawn)
+	for i := range remotes {
+		remote := p.add("qmail-remote", " "+strconv.Itoa(i), stopRemote)
+		p.join(send, parent.SpawnRemote(i), remote, parent.Spawn)
+	}
+	if smtp {
+		smtpd := p.add("qmail-smtpd", "", stopSMTPD)
+		p.join(smtpd, parent.Submit, spool, parent.SubmitSMTPD)
+	}
+	send.gifts = []parent.Frame{{Kind: parent.RemoteWorkers, Data: strconv.AppendInt(nil, int64(remotes), 10)}}
+	return p
+}
+
+func (p *plan) add(program, number string, order int) *member {
+	role, _ := priv.RoleOf(program)
+	m := &member{name: program + number, role: role, order: order}
+	p.members = append(p.members, m)
+	return m
+}
+
+func (p *plan) join(a *member, aName string, b *member, bName string) {
+	p.links = append(p.links, link{a, aName, b, bName})
+}
+
+// member returns the first member of a program, or nil.
+func (p *plan) member(program string) *member {
+	for _, m := range p.members {
+		if m.role.Program == program {
+			return m
+		}
+	}
+	return nil
+}

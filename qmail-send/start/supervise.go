@@ -1,0 +1,126 @@
+package start
+
+import (
+	"fmt"
+	"os"
+	"syscall"
+	"time"
+
+	"postrider/internal/clock"
+)
+
+// supervisor keeps the plan running. One goroutine owns it; others only wait
+// for children and post what they saw.
+type supervisor struct {
+	plan   *plan
+	launch launcher
+	clock  clock.Clock
+	log    func(line string)
+	doors  *doors
+	exits  chan exit
+	end    *ending // nil until it stops
+	// status is what run returns: 0 unless something forces the end.
+	status int
+	// closeLog takes the log away from the logger, so that it ends.
+	closeLog func()
+}
+
+// exit is the end of a member's process.
+type exit struct {
+	m      *member
+	status syscall.WaitStatus
+	err    error
+}
+
+func newSupervisor(p *plan, l launcher, c clock.Clock, log func(string)) *supervisor {
+	return &supervisor{plan: p, launch: l, clock: c, log: log, doors: &doors{},
+		exits: make(chan exit, len(p.members)+1), closeLog: func() {}}
+}
+
+// run starts all, and returns the exit status when all has ended.
+func (s *supervisor) run(signals <-chan os.Signal) int {
+	for _, m := range s.plan.members {
+		s.start(m)
+	}
+	for s.end == nil || s.end.order < stopDone {
+		s.do()
+		wake, free := s.alarm()
+		select {
+		case e := <-s.exits:
+			s.died(e)
+		case sig := <-signals:
+			s.signal(sig)
+		case <-wake:
+		}
+		free()
+	}
+	return s.status
+}
+
+// do does all that is due.
+func (s *supervisor) do() {
+	now := s.clock.Now()
+	if s.end != nil {
+		s.advance(now)
+		return
+	}
+	for _, m := range s.plan.members {
+		if !m.due.IsZero() && !m.due.After(now) {
+			s.start(m)
+		}
+	}
+	s.open(now)
+}
+
+// alarm returns a channel that delivers when something becomes due.
+func (s *supervisor) alarm() (<-chan time.Time, func()) {
+	var next time.Time
+	sooner := func(t time.Time) {
+		if !t.IsZero() && (next.IsZero() || t.Before(next)) {
+			next = t
+		}
+	}
+	switch {
+	case s.end != nil && s.end.order == stopDone:
+		return nil, func() {} // the loop ends
+	case s.end != nil:
+		sooner(s.end.deadline)
+	default:
+		sooner(s.doors.next)
+		for _, m := range s.plan.members {
+			sooner(m.due)
+		}
+	}
+	if next.IsZero() {
+		return nil, func() {}
+	}
+	// Not At(next): the wall clock may have jumped since next was planned.
+	now := s.clock.Now()
+	return s.clock.At(now.Add(next.Sub(now)))
+}
+
+// signal passes HUP and ALRM on, and stops at TERM and INT.
+func (s *supervisor) signal(sig os.Signal) {
+	number, ok := sig.(syscall.Signal)
+	if !ok {
+		return
+	}
+	if number == syscall.SIGTERM || number == syscall.SIGINT {
+		s.stop("on signal "+number.String(), 0)
+		return
+	}
+	for _, m := range s.plan.members {
+		for _, forwarded := range m.role.Forward {
+			if forwarded == number && m.proc != nil {
+				s.send(m, number)
+			}
+		}
+	}
+}
+
+// send signals a member that runs. One that has just ended is no trouble.
+func (s *supervisor) send(m *member, number syscall.Signal) {
+	if err := m.proc.signal(number); err != nil && err != os.ErrProcessDone {
+		s.log(fmt.Sprintf("qmail-start: warning: unable to signal %s (pid %d): %v", m.name, m.proc.pid(), err))
+	}
+}
