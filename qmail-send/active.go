@@ -22,6 +22,7 @@ type active struct {
 	bouncing    bool   // a bounce is being submitted
 	damaged     error  // found while reading on: to be set aside
 	stuck       bool   // results could not be written; nothing new starts
+	stuckUntil  moment // when that is tried again
 	flushAt     moment // when results are written at the latest; never: none
 	owed        int    // failures on disk without a bounce
 	bounced     int64  // where they begin in the progress file

@@ -242,7 +242,7 @@ func (s *scheduler) writeFailed(a *active, u unwritten) {
 	a.progress = u
 	a.rewrite = true
 	a.stuck = true
-	a.flushAt = s.now().add(queueTrouble)
+	a.stuckUntil = s.now().add(queueTrouble)
 	s.stuck = append(s.stuck, a)
 	s.settle(a)
 }

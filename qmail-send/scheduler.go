@@ -153,7 +153,7 @@ func (s *scheduler) next() moment {
 		at = min(at, s.flushes[0].flushAt)
 	}
 	if len(s.stuck) > 0 {
-		at = min(at, s.stuck[0].flushAt)
+		at = min(at, s.stuck[0].stuckUntil)
 	}
 	if s.mayStart() {
 		for _, w := range s.ways {

@@ -113,19 +113,23 @@ func (s *scheduler) keepUp(a *active) {
 // flushDue writes results that have waited long enough, and tries again to
 // write those that could not be.
 func (s *scheduler) flushDue(now moment) {
-	for len(s.flushes) > 0 && s.flushes[0].flushAt <= now {
+	for len(s.flushes) > 0 {
 		a := s.flushes[0]
+		wanted := a.m.active == a && !a.writing && !a.stuck && a.progress.count > 0
+		if wanted && a.flushAt > now {
+			break
+		}
 		s.flushes = s.flushes[1:]
 		a.flushAt = never
-		if a.m.active == a && !a.writing && !a.stuck && a.progress.count > 0 {
+		if wanted {
 			s.write(a)
 		}
 	}
-	for len(s.stuck) > 0 && s.stuck[0].flushAt <= now {
+	for len(s.stuck) > 0 && s.stuck[0].stuckUntil <= now {
 		a := s.stuck[0]
 		s.stuck = s.stuck[1:]
 		if a.m.active == a && a.stuck {
-			a.flushAt, a.stuck = never, false
+			a.stuck = false
 			s.write(a)
 		}
 	}

@@ -301,6 +301,7 @@ type testSpool struct {
 	denied    map[queuedir.ID]bool
 	submitted int
 	announced int
+	nonces    []string
 }
 
 func newTestSpool(t *testing.T, h host) *testSpool {
@@ -473,6 +474,7 @@ func (p *testSpool) takeBounce(message, envelope, nonce string) submit.Answer {
 	defer p.mu.Unlock()
 	defer p.changed.Broadcast()
 	p.submitted++
+	p.nonces = append(p.nonces, nonce)
 	if p.refuse {
 		return submit.Answer{Kind: submit.Temporary, ExitCode: 53, Text: "disk full"}
 	}
@@ -656,11 +658,14 @@ func newRig(t *testing.T, h host, clock *manualClock) *rig {
 	}
 	r := &rig{host: h, clock: clock, log: tail, s: s, spool: newTestSpool(t, h)}
 	go s.run()
-	t.Cleanup(func() {
-		s.post(func() { s.exitDone = true })
-		<-s.stopped
-	})
+	t.Cleanup(r.stop)
 	return r
+}
+
+// stop ends the scheduler as a crash would: nothing is written.
+func (r *rig) stop() {
+	r.s.post(func() { r.s.exitDone = true })
+	<-r.s.stopped
 }
 
 // connect attaches spool and submit channel.
