@@ -20,7 +20,7 @@ type Command struct {
 	Stdin string
 	Env   []string // added to PATH, HOME, USER, LOGNAME, LC_ALL, TMPDIR
 	Dir   string
-	Files []*os.File // descriptors 0, 1, ... of Start; nil means /dev/null and captured output
+	Files []*os.File // descriptors 0, 1, ... of Start; Run has its own
 }
 
 // Result is how a program ended.
@@ -50,8 +50,11 @@ type Process struct {
 }
 
 // Start starts a program with the descriptors c.Files, which stay the
-// caller's. Nothing is captured.
+// caller's and are made blocking, as programs expect them. Nothing is captured.
 func (h *Host) Start(c Command) (*Process, error) {
+	for _, f := range c.Files {
+		f.Fd() // makes it blocking
+	}
 	req := request{Start: &startRequest{Argv: c.Argv, Env: c.Env, Dir: c.Dir, User: c.User}}
 	replies, done, err := h.agent.ask(req, c.Files...)
 	if err != nil {
