@@ -1,0 +1,37 @@
+package qmaillocal
+
+import (
+	"os"
+	"time"
+
+	"postrider/internal/clock"
+	"postrider/internal/maildir"
+	"postrider/internal/world"
+)
+
+// agent is what all deliveries of one process share.
+type agent struct {
+	clock   clock.Clock
+	names   *maildir.Names
+	groups  *maildir.Groups
+	qmail   string   // the qmail home directory, for the queue
+	environ []string // what programs inherit
+
+	// programLimit is how long a program may run; 0 is for ever.
+	programLimit time.Duration
+	ownGroup     bool // programs get a process group of their own
+}
+
+func newAgent(w world.World, environ []string) (*agent, error) {
+	host, err := os.Hostname()
+	if err != nil {
+		return nil, err
+	}
+	return &agent{
+		clock:   w.Clock,
+		names:   maildir.NewNames(w.Clock, host),
+		groups:  maildir.NewGroups(),
+		qmail:   w.Home,
+		environ: environ,
+	}, nil
+}

@@ -1,0 +1,144 @@
+package qmaillocal
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"postrider/internal/dotqmail"
+	"postrider/internal/fate"
+)
+
+const (
+	// forbiddenMode are the bits that neither a home nor a .qmail file may
+	// have (conf-patrn, spec section 0.4).
+	forbiddenMode = 0o002
+	stickyMode    = unix.S_ISVTX
+	forwardMode   = 0o100
+	// maxInstructions is the largest instruction file that is followed.
+	maxInstructions = 4 << 20
+)
+
+// openHome opens the home directory. It needs only the right to pass through,
+// as a change of directory does.
+func (d *delivery) openHome() (closeHome func(), err error) {
+	fd, err := retryFD(func() (int, error) {
+		return unix.Open(d.home, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	})
+	if err != nil {
+		return nil, temporary("open "+d.home, err, "Unable to switch to %s: %s. (#4.3.0)", d.home, reason(err))
+	}
+	d.homeDir = fd
+	return func() { _ = unix.Close(fd) }, nil
+}
+
+// checkHome refuses a home that others can write, or whose user has said that
+// he is editing (spec section 4.6).
+func (d *delivery) checkHome() error {
+	var st unix.Stat_t
+	if err := unix.Fstatat(d.homeDir, "", &st, unix.AT_EMPTY_PATH); err != nil {
+		return temporary("stat "+d.home, err, "Unable to stat home directory: %s. (#4.3.0)", reason(err))
+	}
+	if st.Mode&forbiddenMode != 0 {
+		return temporary("check home", nil, "Uh-oh: home directory is writable. (#4.7.0)")
+	}
+	if st.Mode&stickyMode == 0 {
+		return nil
+	}
+	if d.dryRun {
+		_, err := io.WriteString(d.out, "Warning: home directory is sticky.\n")
+		return err
+	}
+	return temporary("check home", nil, "Home directory is sticky: user is editing his .qmail file. (#4.2.1)")
+}
+
+// instructionFile is what was found for the address.
+type instructionFile struct {
+	text        string
+	forwardOnly bool
+	defaultExt  *string // the variable DEFAULT, if it is set
+}
+
+// instructions finds the instructions for the address (spec section 4.2).
+func (d *delivery) instructions() (instructionFile, error) {
+	for candidate := range dotqmail.Candidates(d.dash, d.ext) {
+		text, mode, err := readInstructions(d.homeDir, candidate.Name)
+		if errors.Is(err, errNoFile) {
+			continue
+		}
+		if err != nil {
+			return instructionFile{}, temporary("open "+candidate.Name, err, "Unable to open %s: %s. (#4.3.0)", candidate.Name, reason(err))
+		}
+		if mode&forbiddenMode != 0 {
+			return instructionFile{}, temporary("check "+candidate.Name, nil, "Uh-oh: .qmail file is writable. (#4.7.0)")
+		}
+		file := instructionFile{text: text, forwardOnly: mode&forwardMode != 0, defaultExt: candidate.Default}
+		if text == "" {
+			file.text, file.forwardOnly = d.defaultDelivery, false
+		}
+		return file, nil
+	}
+	if d.dash != "" {
+		return instructionFile{}, fate.Perm("1.1", "Sorry, no mailbox here by that name. (#5.1.1)", "find instructions", nil)
+	}
+	return instructionFile{text: d.defaultDelivery}, nil
+}
+
+// errNoFile says that there is no such regular file.
+var errNoFile = errors.New("no such file")
+
+// readInstructions reads a file of the user. He may have put a FIFO or a
+// device there: it is opened without waiting and passed over.
+func readInstructions(dir int, name string) (text string, mode uint32, err error) {
+	fd, err := retryFD(func() (int, error) {
+		return unix.Openat(dir, name, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
+	})
+	if err != nil {
+		if fate.IsTemporaryErrno(err) || err == unix.EPERM || err == unix.EACCES {
+			return "", 0, err
+		}
+		return "", 0, errNoFile
+	}
+	defer unix.Close(fd)
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return "", 0, err
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFREG {
+		return "", 0, errNoFile
+	}
+	content, err := io.ReadAll(io.LimitReader(rawReader(fd), maxInstructions+1))
+	if err != nil {
+		return "", 0, err
+	}
+	if len(content) > maxInstructions {
+		return "", 0, fmt.Errorf("larger than %d bytes", maxInstructions)
+	}
+	return string(content), st.Mode, nil
+}
+
+// rawReader reads a descriptor without an os.File, which would cost more than
+// the file has bytes.
+type rawReader int
+
+func (fd rawReader) Read(p []byte) (int, error) {
+	n, err := retryFD(func() (int, error) { return unix.Read(int(fd), p) })
+	if err != nil {
+		return 0, os.NewSyscallError("read", err)
+	}
+	if n == 0 && len(p) > 0 {
+		return 0, io.EOF
+	}
+	return n, nil
+}
+
+func retryFD(call func() (int, error)) (int, error) {
+	for {
+		if n, err := call(); err != unix.EINTR {
+			return n, err
+		}
+	}
+}

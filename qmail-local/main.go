@@ -1,0 +1,23 @@
+package qmaillocal
+
+import (
+	"postrider/internal/fdpass"
+	"postrider/internal/wire/localwork"
+	"postrider/internal/world"
+)
+
+// Exit codes of the command line (spec section 4.1). A worker exits 0 at the
+// end of its link and exitTemporary if it cannot work.
+const (
+	exitDone      = 0
+	exitPermanent = 100
+	exitTemporary = 111
+)
+
+// Main runs qmail-local in the form it was started in.
+func Main(w world.World) int {
+	if fdpass.IsPacketSocket(localwork.FD) {
+		return inheritedWorker(w)
+	}
+	return commandLine(w)
+}

@@ -1,0 +1,53 @@
+package qmaillocal
+
+import (
+	"fmt"
+	"io"
+	"os"
+)
+
+// message is the message of one delivery, or of several: nobody moves the
+// offset of file but a program that got it for want of a better.
+type message struct {
+	file *os.File
+	size int64
+}
+
+func newMessage(f *os.File) (*message, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("message is no plain file")
+	}
+	return &message{f, info.Size()}, nil
+}
+
+// reader returns a reader from the beginning.
+func (m *message) reader() io.Reader { return io.NewSectionReader(m.file, 0, m.size) }
+
+// forProgram returns the message as a program's standard input: at offset 0,
+// seekable, and where that is allowed an open file of its own, so that
+// what one program and its children do to the offset disturbs no other.
+func (m *message) forProgram() (f *os.File, done func(), err error) {
+	raw, err := m.file.SyscallConn()
+	if err != nil {
+		return nil, nil, err
+	}
+	err = raw.Control(func(fd uintptr) { f, _ = os.Open(fmt.Sprintf("/proc/self/fd/%d", fd)) })
+	if err != nil {
+		return nil, nil, err
+	}
+	if f != nil {
+		return f, func() { _ = f.Close() }, nil
+	}
+	if _, err := m.file.Seek(0, io.SeekStart); err != nil {
+		return nil, nil, err
+	}
+	return m.file, func() {}, nil
+}
+
+func unreadable(err error) error {
+	return temporary("read message", err, "Unable to read message: %s. (#4.3.0)", reason(err))
+}
