@@ -57,27 +57,38 @@ func TestLinear(t *testing.T) {
 		{"white space", fill(" \n ") + "a@b"},
 	} {
 		text := in.text
-		start := cpu(t)
-		p := NewParser(text)
-		items := 0
-		for {
-			item, ok := p.Next()
-			if !ok {
-				break
-			}
-			items++
-			if item.Kind == Mailbox {
-				if _, err := AddrAt(text, item.At); err != nil {
-					t.Fatalf("%s: %v", in.name, err)
-				}
-			}
+		// Somebody else on the machine can make one run slow.
+		var items int
+		var err error
+		read, printed := time.Hour, time.Hour
+		for try := 0; try < 3 && max(read, printed) > time.Second; try++ {
+			start := cpu(t)
+			items = readAll(t, text)
+			read = cpu(t) - start
+			err = NewPrinter(io.Discard).Field("To", text, same)
+			printed = cpu(t) - start - read
 		}
-		read := cpu(t) - start
-		err := NewPrinter(io.Discard).Field("To", text, same)
-		printed := cpu(t) - start - read
-		if read > time.Second || printed > time.Second {
+		if max(read, printed) > time.Second {
 			t.Errorf("%s: took %v to read, %v to print", in.name, read, printed)
 		}
 		t.Logf("%-26s %8d items, %4d + %4d ms, %v", in.name, items, read.Milliseconds(), printed.Milliseconds(), err)
+	}
+}
+
+// readAll reads a list as a program does: once for the items, and each address
+// once more. It returns the number of items.
+func readAll(t *testing.T, text string) (items int) {
+	p := NewParser(text)
+	for {
+		item, ok := p.Next()
+		if !ok {
+			return items
+		}
+		items++
+		if item.Kind == Mailbox {
+			if _, err := AddrAt(text, item.At); err != nil {
+				t.Fatalf("%.40q: %v", text, err)
+			}
+		}
 	}
 }

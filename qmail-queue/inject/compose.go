@@ -22,7 +22,9 @@ type composer struct {
 
 	survey     survey
 	out        *bufio.Writer
-	count      int // of addresses, in all fields
+	printer    *header.Printer // to out
+	nowhere    *header.Printer // reads a field that is dropped
+	count      int             // of addresses, in all fields
 	arguments  []header.Addr
 	fields     []recipientField
 	returnPath *header.Addr // the first one
@@ -43,6 +45,13 @@ func (f failingWriter) Write(p []byte) (int, error) {
 		return n, writeError{err}
 	}
 	return n, nil
+}
+
+// writeTo says where the header goes.
+func (c *composer) writeTo(w *bufio.Writer) {
+	c.out = w
+	c.printer = header.NewPrinter(failingWriter{w})
+	c.nowhere = header.NewPrinter(io.Discard)
 }
 
 // look reads what must be known before the first byte is written.
@@ -109,11 +118,11 @@ func (c *composer) addressField(field string, rule fieldRule) error {
 	f := header.Split(field)
 	taken := recipientField{body: f.Body}
 	takes := c.takesRecipients(rule)
-	var out io.Writer = c.out
+	printer := c.printer
 	if rule.dropped {
-		out = io.Discard
+		printer = c.nowhere
 	}
-	err := header.NewPrinter(failingWriter{out}).Field(f.Name, f.Body, func(item header.Item) (header.Addr, error) {
+	err := printer.Field(f.Name, f.Body, func(item header.Item) (header.Addr, error) {
 		c.count++
 		if c.count > maxAddresses {
 			return header.Addr{}, errMany

@@ -96,7 +96,14 @@ func (s survey) rule(name string) fieldRule {
 	if len(name) > longestRule {
 		return fieldRule{}
 	}
-	return s.rules[strings.ToLower(name)]
+	var lower [longestRule]byte
+	for i := range len(name) {
+		lower[i] = name[i]
+		if 'A' <= name[i] && name[i] <= 'Z' {
+			lower[i] += 'a' - 'A'
+		}
+	}
+	return s.rules[string(lower[:len(name)])]
 }
 
 // prefix is what the names of this sending's fields begin with.

@@ -61,7 +61,7 @@ func (c *composer) followupTo(head string) error {
 	if !toList {
 		return nil
 	}
-	return header.NewPrinter(c.out).Addrs("Mail-Followup-To", func() (header.Addr, bool) {
+	return c.printer.Addrs("Mail-Followup-To", func() (header.Addr, bool) {
 		for len(all) > 0 && len(all[len(all)-1]) == 0 {
 			all = all[:len(all)-1]
 		}

@@ -38,7 +38,7 @@ func run(w world.World, req request) error {
 
 	out := newOutlet(w, req)
 	defer out.abort()
-	c.out = bufio.NewWriterSize(out, outBuffer)
+	c.writeTo(bufio.NewWriterSize(out, outBuffer))
 	if req.print {
 		if _, err := c.out.WriteString("Return-Path: <" + address.Quote(sender) + ">\n"); err != nil {
 			return err

@@ -94,13 +94,9 @@ func (m *message) restOfLine(head *bytes.Buffer, piece []byte, readErr error) er
 			return trouble("unable to read message", readErr)
 		}
 	}
-	text := head.Bytes()
-	switch {
-	case bytes.HasSuffix(text, []byte("\r\n")):
-		head.Truncate(len(text) - 2)
-	case bytes.HasSuffix(text, []byte("\n")):
-		return nil
-	}
+	// CR LF is a line end, however many CRs some program made of it.
+	text := bytes.TrimRight(bytes.TrimSuffix(head.Bytes(), []byte("\n")), "\r")
+	head.Truncate(len(text))
 	head.WriteByte('\n')
 	return nil
 }
@@ -171,12 +167,7 @@ func (l *lineEnds) pass(p []byte) error {
 
 // close ends the last line.
 func (l *lineEnds) close() error {
-	if l.heldC {
-		if err := l.pass([]byte{'\r'}); err != nil {
-			return err
-		}
-	}
-	if !l.open {
+	if !l.open { // a CR that is held is half of the last line end
 		return nil
 	}
 	return l.pass([]byte{'\n'})
