@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -17,6 +18,11 @@ import (
 const (
 	maxAddresses = 20 // tried for one message
 	maxSessions  = 5  // opened for one message
+
+	// A server that is slow without end is given up: a message may take this
+	// many times the timeout of one reply, and a second for so many bytes.
+	maxWaits   = 4
+	slowestSec = 1 << 10
 )
 
 // client delivers mail by SMTP. Any number of goroutines may use it.
@@ -96,6 +102,12 @@ func spread(o outcome, all []address.Address, refused []report) outcome {
 // walk tries one address after the other until one settles what becomes of
 // the message (RFC 5321 section 5.1).
 func (c *client) walk(ctx context.Context, set *settings, targets []target, m mail) outcome {
+	if m.body.wireSize >= 0 {
+		limit := maxWaits*set.remoteTimeout + time.Duration(m.body.wireSize/slowestSec)*time.Second
+		limited, cancel := context.WithTimeout(ctx, limit)
+		defer cancel()
+		ctx = limited
+	}
 	last := whole(noConnection())
 	sessions := 0
 	for i, t := range c.preferIdle(targets, set.helo) {

@@ -133,6 +133,28 @@ func TestSlow(t *testing.T) {
 	}
 }
 
+// TestSlowWithoutEnd has a peer that answers each command just in time: the
+// whole is bounded too.
+func TestSlowWithoutEnd(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, oneMX...)
+	h.set.remoteTimeout = 100 * time.Millisecond
+	steps := hello + "C MAIL FROM:<s@x.example>\nS 250 ok\n"
+	var list []string
+	for i := range 100 {
+		list = append(list, fmt.Sprintf("r%d@d.example", i))
+		steps += "C RCPT TO:<" + list[i] + ">\nW 60\nS 250 ok\n"
+	}
+	h.peer("192.0.2.1", script(steps))
+	start := time.Now()
+	if got := h.deliver(simpleMessage, "d.example", list...); got != "ZConnected to 192.0.2.1 but connection died. (#4.4.2)/|" {
+		t.Errorf("got %s", got)
+	}
+	if took := time.Since(start); took > 3*time.Second {
+		t.Errorf("took %v", took)
+	}
+}
+
 // TestMessageCut has a peer that is lost in the middle of a large message: the
 // end mark was not sent, so the next host may have the message.
 func TestMessageCut(t *testing.T) {

@@ -30,6 +30,7 @@ import (
 //	D lines  expect a message, its lines joined by "|", and the end mark
 //	M n      expect the message up to n bytes, leave the rest unread
 //	1 n      expect n lines that arrive in one piece
+//	W n      be slow: wait n milliseconds
 //	. close  close the connection; also what happens at the end
 //	! reset  reset it
 //	~ hang   do nothing until the test ends
@@ -162,6 +163,10 @@ func (p *peer) follow(conn net.Conn, s script) error {
 			var count int
 			fmt.Sscan(arg, &count)
 			_, err = io.CopyN(io.Discard, r, int64(count))
+		case "W":
+			var count int
+			fmt.Sscan(arg, &count)
+			time.Sleep(time.Duration(count) * time.Millisecond)
 		case "1":
 			var count int
 			fmt.Sscan(arg, &count)

@@ -33,7 +33,8 @@ func routeFor(routes map[string]string, host string) (r relay, found bool, err e
 			return relay{}, false, nil
 		}
 		if r, err = parseRelay(value); err != nil {
-			return relay{}, false, fmt.Errorf("route %q for %q: %w", value, host[i:], err)
+			// Not the value: it may hold a password meant for a patched qmail.
+			return relay{}, false, fmt.Errorf("route for %q: %w", host[i:], err)
 		}
 		return r, true, nil
 	}
@@ -45,6 +46,9 @@ func routeFor(routes map[string]string, host string) (r relay, found bool, err e
 func parseRelay(value string) (relay, error) {
 	if addr, err := netip.ParseAddr(value); err == nil {
 		return relay{addr: addr.Unmap(), port: smtpPort}, nil
+	}
+	if strings.Contains(value, "|") {
+		return relay{}, errors.New("user and password are not supported")
 	}
 	host, port, hasPort := strings.Cut(value, ":")
 	if inner, ok := strings.CutPrefix(value, "["); ok {
@@ -61,7 +65,7 @@ func parseRelay(value string) (relay, error) {
 	r := relay{name: host, port: smtpPort}
 	if addr, ok := parseLiteral("[" + host + "]"); ok {
 		r = relay{addr: addr, port: smtpPort}
-	} else if host == "" || strings.ContainsAny(host, " \t|[]/") {
+	} else if host == "" || strings.ContainsAny(host, " \t[]/") {
 		return relay{}, errors.New("not a host name")
 	}
 	if hasPort && port != "" {

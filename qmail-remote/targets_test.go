@@ -83,7 +83,8 @@ func TestTargets(t *testing.T) {
 		{name: "route of a literal", domain: "[192.0.2.5]", want: "192.0.2.8:25", routes: map[string]string{"[192.0.2.5]": "192.0.2.8"}},
 		{name: "route to nowhere", domain: "d", want: noHost("r"), routes: map[string]string{"d": "r"}},
 		{name: "route that nobody can look up", domain: "d", want: unknown, routes: map[string]string{"d": "r"}, fail: []string{"r A 2"}},
-		{name: "route that is wrong", domain: "d", want: `Z Unable to use control/smtproutes: route "r:x" for "d": not a port number. (#4.3.5)`, routes: map[string]string{"d": "r:x"}},
+		{name: "route that is wrong", domain: "d", want: `Z Unable to use control/smtproutes: route for "d": not a port number. (#4.3.5)`, routes: map[string]string{"d": "r:x"}},
+		{name: "route with a password", domain: "d", want: `Z Unable to use control/smtproutes: route for "d": user and password are not supported. (#4.3.5)`, routes: map[string]string{"d": "r:587|u|secret"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
