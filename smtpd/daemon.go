@@ -26,6 +26,7 @@ type daemon struct {
 	controls *controls
 	spool    *spool
 	limits   *limits
+	drain    time.Duration // drainTime
 
 	mu        sync.Mutex
 	listeners []net.Listener
@@ -41,6 +42,7 @@ func newDaemon(home string, s *service) *daemon {
 		controls: &controls{home: home},
 		spool:    newSpool(),
 		limits:   newLimits(),
+		drain:    drainTime,
 		sessions: make(map[*session]net.Conn),
 	}
 }
@@ -242,7 +244,7 @@ func (d *daemon) stop() {
 	}
 	d.mu.Unlock()
 	d.cut(func(s *session) bool { return s.atBoundary.Load() })
-	if d.wait(drainTime) {
+	if d.wait(d.drain) {
 		return
 	}
 	d.cutOff.Store(true)

@@ -300,14 +300,14 @@ func TestQueueTrouble(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			h := startHost(t, nil)
-			h.spool.answer = func(queuedMessage) submit.Answer { return c.answer }
+			h.spool.note(func() { h.spool.answer = func(queuedMessage) submit.Answer { return c.answer } })
 			h.dial().play(send(c.reply))
 		})
 	}
 	t.Run("busy", func(t *testing.T) {
 		t.Parallel()
 		h := startHost(t, nil)
-		h.spool.greet = func() []byte { return submit.AppendFrame(nil, submit.Busy, nil) }
+		h.spool.note(func() { h.spool.greet = func() []byte { return submit.AppendFrame(nil, submit.Busy, nil) } })
 		h.dial().play(send("451 4.3.0 qq trouble: mail queue is not available (#4.3.0)"))
 	})
 	t.Run("a restarted spool", func(t *testing.T) {
@@ -329,7 +329,7 @@ func TestQueueTrouble(t *testing.T) {
 	t.Run("a spool that vanished", func(t *testing.T) {
 		t.Parallel()
 		h := startHost(t, nil)
-		h.spool.greet = func() []byte { return nil } // closes without a word
+		h.spool.note(func() { h.spool.greet = func() []byte { return nil } }) // closes without a word
 		h.dial().play(send("451 4.3.0 *"))
 	})
 }

@@ -97,7 +97,7 @@ func (s *session) mayRelay(recipient *address.Address) reply {
 		*recipient = relayed
 		return reply{}
 	}
-	takes, err := s.settings.hosts.takes(*recipient)
+	takes, err := s.settings.hosts.Takes(*recipient)
 	switch {
 	case err != nil:
 		s.logProblem("rcpthosts", err)
@@ -153,4 +153,15 @@ func (s *session) addRecord(letter byte, value string) bool {
 	s.envelope = append(s.envelope, value...)
 	s.envelope = append(s.envelope, 0)
 	return true
+}
+
+// lower changes ASCII letters only: other bytes of an address are opaque.
+func lower(s string) string {
+	b := []byte(s)
+	for i, c := range b {
+		if 'A' <= c && c <= 'Z' {
+			b[i] = c + 'a' - 'A'
+		}
+	}
+	return string(b)
 }

@@ -115,9 +115,11 @@ func (f *fakeSpool) serve(c *os.File) {
 	defer c.Close()
 	f.note(func() { f.opened++ })
 	greeting := submit.AppendFrame(nil, submit.Ready, []byte(submit.Version))
-	if f.greet != nil {
-		greeting = f.greet()
-	}
+	f.note(func() {
+		if f.greet != nil {
+			greeting = f.greet()
+		}
+	})
 	if _, err := c.Write(greeting); err != nil || len(greeting) == 0 {
 		return
 	}
@@ -138,10 +140,10 @@ func (f *fakeSpool) serve(c *os.File) {
 
 func (f *fakeSpool) respond(c *os.File, m queuedMessage) error {
 	a := submit.Answer{Kind: submit.Accepted}
-	if f.answer != nil {
-		a = f.answer(m)
-	}
 	f.note(func() {
+		if f.answer != nil {
+			a = f.answer(m)
+		}
 		f.inside--
 		if a.Kind == submit.Accepted {
 			f.taken = append(f.taken, m)
@@ -193,12 +195,15 @@ func (p *spool) current() *fdpass.Packets {
 type recordedLog struct {
 	mu    sync.Mutex
 	lines []string
+	full  bool // no more lines are kept
 }
 
 func (l *recordedLog) Line(s string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.lines = append(l.lines, s)
+	if !l.full {
+		l.lines = append(l.lines, s)
+	}
 }
 
 func (l *recordedLog) Status(s string) { l.Line(s) }
@@ -257,8 +262,14 @@ type host struct {
 
 func startHost(t testing.TB, files map[string]string) *host {
 	t.Helper()
+	return startHostThatDrains(t, files, drainTime)
+}
+
+func startHostThatDrains(t testing.TB, files map[string]string, drain time.Duration) *host {
+	t.Helper()
 	h := &host{t: t, home: controlDir(t, files), spool: newFakeSpool(t), log: &recordedLog{}, ended: make(chan error, 1)}
 	h.d = newDaemon(h.home, &service{clock: clock.Real(), log: h.log, lent: &budget{}})
+	h.d.drain = drain
 	ours, theirs, err := fdpass.Pair(unix.SOCK_SEQPACKET)
 	if err != nil {
 		t.Fatal(err)

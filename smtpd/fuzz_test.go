@@ -56,7 +56,7 @@ func checkQueued(t *testing.T, s *session, m queuedMessage) {
 		if i == 0 {
 			continue
 		}
-		if takes, err := s.settings.hosts.takes(a); !takes || err != nil {
+		if takes, err := s.settings.hosts.Takes(a); !takes || err != nil {
 			t.Fatalf("recipient %q is not ours", a)
 		}
 	}

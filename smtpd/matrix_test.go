@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"postrider/internal/clock"
+	"postrider/internal/rcpthosts"
 	"postrider/internal/tcprules"
 )
 
@@ -61,7 +62,7 @@ func testSettings() *settings {
 	return &settings{
 		greeting: "mx.example.org", me: "mx.example.org", localIPHost: "mx.example.org", hasIPHost: true,
 		timeout: time.Minute, sessionLimit: time.Hour, maxRcpt: 1000, concurrency: 1000, concurrencyIP: 1000,
-		hosts: relayRules{hosts: map[string]struct{}{"example.com": {}, ".sub.example.com": {}}, noAtHost: "mx.example.org"},
+		hosts: rcpthosts.New([]string{"example.com", ".sub.example.com"}, "", nil, "mx.example.org"),
 		rules: &tcprules.Rules{},
 	}
 }

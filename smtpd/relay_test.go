@@ -1,13 +1,8 @@
 package smtpd
 
 import (
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
-
-	"postrider/internal/address"
-	"postrider/internal/cdb"
 )
 
 // tries sends one RCPT and expects the code.
@@ -111,47 +106,6 @@ func TestRules(t *testing.T) {
 			t.Errorf("queued %q", m)
 		}
 	})
-}
-
-func TestMoreRcptHosts(t *testing.T) {
-	t.Parallel()
-	home := controlDir(t, nil)
-	rules := relayRules{hosts: map[string]struct{}{"a.example": {}}, database: filepath.Join(home, "control", "morercpthosts.cdb")}
-	takes := func(mailbox string) (bool, error) {
-		a, err := address.New(mailbox)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return rules.takes(a)
-	}
-	if ok, err := takes("x@b.example"); ok || err != nil {
-		t.Errorf("no database: %v, %v", ok, err)
-	}
-	err := cdb.Replace(rules.database, rules.database+".tmp", 0o644, func(w *cdb.Writer) error {
-		for _, key := range []string{"b.example", ".c.example"} {
-			if err := w.Add([]byte(key), nil); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for mailbox, want := range map[string]bool{"x@a.example": true, "x@B.example": true, "x@y.c.example": true, "x@c.example": false, "x@z.b.example": false, "x": true} {
-		if ok, err := takes(mailbox); ok != want || err != nil {
-			t.Errorf("%s: %v, %v", mailbox, ok, err)
-		}
-	}
-	if err := os.WriteFile(rules.database, []byte("damaged"), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if ok, err := takes("x@b.example"); ok || err == nil {
-		t.Errorf("damaged database: %v, %v", ok, err)
-	}
-	if ok, err := takes("x@a.example"); !ok || err != nil {
-		t.Errorf("damaged database, domain in rcpthosts: %v, %v", ok, err)
-	}
 }
 
 func TestDamagedMoreRcptHosts(t *testing.T) {

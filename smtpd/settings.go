@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"postrider/internal/control"
+	"postrider/internal/rcpthosts"
 	"postrider/internal/tcprules"
 )
 
@@ -39,7 +40,7 @@ type settings struct {
 	concurrency   int
 	concurrencyIP int
 
-	hosts       relayRules
+	hosts       *rcpthosts.Hosts
 	badMailFrom map[string]struct{}
 	rules       *tcprules.Rules
 }
@@ -60,9 +61,11 @@ func loadSettings(home string) (*settings, error) {
 	s.maxRcpt = max(1, r.number("maxrcpt", defaultMaxRcpt))
 	s.concurrency = r.number("concurrencysmtp", defaultConcurrency)
 	s.concurrencyIP = r.number("concurrencysmtpip", defaultConcurrencyIP)
-	s.badMailFrom, _ = r.set("badmailfrom")
-	s.hosts = r.relayRules(home, s.me)
+	s.badMailFrom = r.set("badmailfrom")
 	s.rules = r.rules(home)
+	hosts, err := rcpthosts.Load(dir)
+	r.note(err)
+	s.hosts = hosts
 	if r.err != nil {
 		return nil, r.err
 	}
@@ -104,32 +107,14 @@ func (r *settingsReader) seconds(name string, def int) time.Duration {
 }
 
 // set returns the lines of a file in lower case.
-func (r *settingsReader) set(name string) (set map[string]struct{}, present bool) {
-	lines, present, err := r.dir.List(name)
+func (r *settingsReader) set(name string) map[string]struct{} {
+	lines, _, err := r.dir.List(name)
 	r.note(err)
-	set = make(map[string]struct{}, len(lines))
+	set := make(map[string]struct{}, len(lines))
 	for _, line := range lines {
 		set[lower(line)] = struct{}{}
 	}
-	return set, present
-}
-
-// relayRules reads which domains mail is taken for. Without rcpthosts these
-// are the local ones only, never all (R49, R79).
-func (r *settingsReader) relayRules(home, me string) relayRules {
-	rules := relayRules{noAtHost: r.lineOrMe("envnoathost")}
-	rules.percentHack, _ = r.set("percenthack")
-	hosts, present := r.set("rcpthosts")
-	if present {
-		rules.hosts, rules.database = hosts, home+"/control/morercpthosts.cdb"
-		return rules
-	}
-	locals, present := r.set("locals")
-	if !present && me != "" {
-		locals[lower(me)] = struct{}{}
-	}
-	rules.hosts = locals
-	return rules
+	return set
 }
 
 // rules reads control/tcp.smtp, the text from which tcp.smtp.cdb is made.

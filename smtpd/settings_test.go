@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"postrider/internal/address"
 )
 
 // R79: what cannot be read is never a policy.
@@ -68,7 +70,14 @@ func TestControlsChange(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, listed := s.hosts.hosts[domain]
+		a, err := address.New("x@" + domain)
+		if err != nil {
+			t.Fatal(err)
+		}
+		listed, err := s.hosts.Takes(a)
+		if err != nil {
+			t.Fatal(err)
+		}
 		return listed
 	}
 	if !lists("example.com") || lists("new.example") {

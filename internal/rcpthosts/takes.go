@@ -1,4 +1,4 @@
-package smtpd
+package rcpthosts
 
 import (
 	"errors"
@@ -7,33 +7,79 @@ import (
 
 	"postrider/internal/address"
 	"postrider/internal/cdb"
+	"postrider/internal/control"
 )
 
-// relayRules say for which recipients mail is taken from anybody.
-type relayRules struct {
-	hosts       map[string]struct{} // domains, and suffixes that begin with a dot, in lower case
+// Hosts is the list of domains; it never changes.
+type Hosts struct {
+	domains     map[string]struct{} // and suffixes that begin with a dot, in lower case
 	database    string              // morercpthosts.cdb; empty: not used
 	percentHack map[string]struct{}
 	noAtHost    string // what qmail-send appends to an address without "@"
 }
 
-// takes reports whether mail for recipient is taken from a client that may
+// New returns a list. database is the path of morercpthosts.cdb, or empty;
+// percentHack and noAtHost are the control files percenthack and envnoathost.
+func New(domains []string, database string, percentHack []string, noAtHost string) *Hosts {
+	return &Hosts{domains: set(domains), database: database, percentHack: set(percentHack), noAtHost: noAtHost}
+}
+
+func set(names []string) map[string]struct{} {
+	m := make(map[string]struct{}, len(names))
+	for _, name := range names {
+		m[lower(name)] = struct{}{}
+	}
+	return m
+}
+
+// Load reads the list from the control files. Without rcpthosts mail is taken
+// for locals, which is me if it is missing too.
+func Load(dir control.Dir) (*Hosts, error) {
+	hack, _, err := dir.List("percenthack")
+	if err != nil {
+		return nil, err
+	}
+	noAtHost, err := dir.LineOrMe("envnoathost", "envnoathost")
+	if err != nil {
+		return nil, err
+	}
+	domains, present, err := dir.List("rcpthosts")
+	if err != nil {
+		return nil, err
+	}
+	if present {
+		return New(domains, string(dir)+"/morercpthosts.cdb", hack, noAtHost), nil
+	}
+	if domains, present, err = dir.List("locals"); err != nil {
+		return nil, err
+	}
+	if !present {
+		me, err := dir.Line("me", "")
+		if err != nil {
+			return nil, err
+		}
+		domains = []string{me}
+	}
+	return New(domains, "", hack, noAtHost), nil
+}
+
+// Takes reports whether mail for recipient is taken from a client that may
 // not relay. It looks at the address that qmail-send will route: the percent
 // hack applied first (spec section 2.2), so that a listed domain cannot be
-// used to get at others (R49).
-func (r *relayRules) takes(recipient address.Address) (bool, error) {
+// used to get at others (R49). An error means that this is not known now.
+func (h *Hosts) Takes(recipient address.Address) (bool, error) {
 	path := recipient.String()
 	if !recipient.HasDomain() {
-		if len(r.percentHack) == 0 || !strings.Contains(path, "%") {
+		if len(h.percentHack) == 0 || !strings.Contains(path, "%") {
 			return true, nil
 		}
-		path += "@" + r.noAtHost
+		path += "@" + h.noAtHost
 	}
 	at := strings.LastIndexByte(path, '@')
 	local, domain := path[:at], lower(path[at+1:])
 	hacked := false
 	for {
-		if _, found := r.percentHack[domain]; !found {
+		if _, found := h.percentHack[domain]; !found {
 			break
 		}
 		percent := strings.LastIndexByte(local, '%')
@@ -45,21 +91,21 @@ func (r *relayRules) takes(recipient address.Address) (bool, error) {
 	if !recipient.HasDomain() && !hacked {
 		return true, nil
 	}
-	return r.lists(domain)
+	return h.lists(domain)
 }
 
 // lists looks for a domain in lower case: itself, then each suffix that
 // begins with a dot, first in rcpthosts, then in the database.
-func (r *relayRules) lists(domain string) (bool, error) {
+func (h *Hosts) lists(domain string) (bool, error) {
 	found, err := eachSuffix(domain, func(name string) (bool, error) {
-		_, found := r.hosts[name]
+		_, found := h.domains[name]
 		return found, nil
 	})
-	if found || err != nil || r.database == "" {
+	if found || err != nil || h.database == "" {
 		return found, err
 	}
 	// Opened for each use, so that a new database counts at once.
-	db, err := cdb.Open(r.database)
+	db, err := cdb.Open(h.database)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
