@@ -5,6 +5,7 @@ import (
 	"hash/fnv"
 	"io"
 	"os"
+	"slices"
 
 	"postrider/internal/fdpass"
 	"postrider/internal/queuedir"
@@ -89,6 +90,14 @@ func (g *agents) choose(c channelID, host string) *agent {
 	return nil
 }
 
+// any reports whether somebody delivers for c.
+func (g *agents) any(c channelID) bool {
+	if c == local {
+		return g.local != nil
+	}
+	return slices.ContainsFunc(g.remotes, func(ag *agent) bool { return ag != nil })
+}
+
 func (g *agents) closeAll() {
 	for _, ag := range append([]*agent{g.local}, g.remotes...) {
 		if ag != nil {
@@ -100,7 +109,7 @@ func (g *agents) closeAll() {
 // serving reports whether a channel can deliver: it is not held, and somebody
 // is there.
 func (s *scheduler) serving(w *way) bool {
-	return w.limit > 0 && s.agents.choose(w.id, "") != nil
+	return w.limit > 0 && s.agents.any(w.id)
 }
 
 // attachAgent begins to use the link f to qmail-lspawn or a remote worker.

@@ -194,6 +194,9 @@ func readProgress(l queuedir.Layout, id queuedir.ID, recipients int) (queuedir.P
 		return queuedir.Progress{}, fmt.Errorf("%w: %w", errProgress, err)
 	}
 	defer f.Close() // only read from
+	if info, err := f.Stat(); err == nil && info.Size() == 0 { // the usual: all were deferred
+		return queuedir.Progress{Finished: queuedir.NewBitmap(recipients)}, nil
+	}
 	p, err := queuedir.ReadProgress(f, recipients)
 	if err != nil {
 		return p, fmt.Errorf("%w: %s: %w", errProgress, l.Info(id), err)

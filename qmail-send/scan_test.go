@@ -1,0 +1,311 @@
+package qmailsend
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"postrider/internal/queuedir"
+	"postrider/internal/wire/entries"
+	"postrider/internal/wire/spawn"
+)
+
+// An old queue is read in the background: what is due is delivered, what is
+// not waits, and new mail is served at once.
+func TestRestartWithBigQueue(t *testing.T) {
+	t.Parallel()
+	const n = 20_000
+	h, clock := newHost(t, nil), newManualClock()
+	old := func(i int) testMessage {
+		return testMessage{
+			id:     queuedir.NewID(testStart.Add(-time.Hour+time.Duration(i)*time.Millisecond), 0, i),
+			sender: "a@x.org", body: "x\n", recipients: []string{fmt.Sprintf("old%d@rem.org", i)},
+		}
+	}
+	for i := range n {
+		m := old(i)
+		h.queue(t, m)
+		if i%2 == 0 {
+			continue // never attempted
+		}
+		if err := os.WriteFile(h.layout.Info(m.id), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		due := testStart.Add(-time.Minute)
+		if i%4 == 1 {
+			due = testStart.Add(10 * time.Minute)
+		}
+		if err := os.Chtimes(h.layout.Info(m.id), due, due); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r := newRig(t, h, clock)
+	var mu sync.Mutex
+	given := map[string]int{}
+	rank := 0
+	verdict := func(_ spawn.Job, rc spawn.Recipient) (spawn.Class, string) {
+		mu.Lock()
+		defer mu.Unlock()
+		given[rc.Address.String()]++
+		if strings.HasPrefix(rc.Address.String(), "new") {
+			rank = len(given)
+		}
+		return spawn.Success, "ok\n"
+	}
+	connectAgent(t, r.s, remote, 0, verdict)
+	connectAgent(t, r.s, local, 0, verdict)
+	begun := time.Now()
+	r.connect()
+	fresh := testMessage{id: id(1), sender: "a@x.org", body: "x\n", recipients: []string{"new@loc.example.org"}}
+	r.spool.accept(fresh)
+	r.spool.untilRemoved(fresh.id)
+	mu.Lock()
+	t.Logf("new mail was delivered as number %d after %v", rank, time.Since(begun))
+	if rank > n/10 {
+		t.Errorf("new mail was delivered as number %d", rank)
+	}
+	mu.Unlock()
+	r.until(t, "all that is due", func() bool { return !r.s.scan.running && len(r.s.messages) == n/4 })
+	t.Logf("%d old messages took %v", n*3/4, time.Since(begun))
+	for i := range n {
+		want := 1
+		if i%4 == 1 {
+			want = 0
+		}
+		if got := given[old(i).recipients[0]]; got != want {
+			t.Fatalf("message %d was given out %d times, want %d", i, got, want)
+		}
+	}
+	clock.advance(testStart.Add(10 * time.Minute))
+	r.until(t, "the rest", func() bool { return len(r.s.messages) == 0 })
+}
+
+// A scan takes only what the spool calls committed, nothing twice, and removes
+// progress files without a message.
+func TestScanIsCareful(t *testing.T) {
+	t.Parallel()
+	h, clock := newHost(t, nil), newManualClock()
+	r := newRig(t, h, clock)
+	loc := connectAgent(t, r.s, local, 0, always(0, ""))
+	known := testMessage{id: id(1), sender: "a@x.org", body: "x\n", recipients: []string{"known@loc.example.org"}}
+	uncommitted := testMessage{id: id(2), sender: "a@x.org", body: "x\n", recipients: []string{"uncommitted@loc.example.org"}}
+	orphan := id(3)
+	r.connect()
+	r.until(t, "the end of the first scan", func() bool { return !r.s.scan.running })
+	r.spool.accept(known)
+	loc.untilKept(1)
+	h.queue(t, uncommitted)
+	r.spool.mu.Lock()
+	r.spool.denied[uncommitted.id] = true
+	r.spool.mu.Unlock()
+	for _, name := range []string{h.layout.Info(orphan), h.layout.NewDir("01") + "/not an entry", h.layout.NewDir("05") + "/" + id(6).String()} {
+		if err := os.WriteFile(name, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := r.spool.packets.Send(entries.Append(nil, entries.Message{Kind: entries.Scan})); err != nil {
+		t.Fatal(err)
+	}
+	r.spool.until("a query", func() bool { return r.spool.queried > 0 })
+	r.until(t, "the end of the scan", func() bool { return !r.s.scan.running && len(r.s.asked) == 0 && gone(h.layout.Info(orphan)) })
+	r.until(t, "nothing but the known message", func() bool { return len(r.s.messages) == 1 })
+
+	// What was not committed is taken when it is announced.
+	r.spool.mu.Lock()
+	delete(r.spool.denied, uncommitted.id)
+	r.spool.mu.Unlock()
+	r.spool.announce(uncommitted)
+	loc.untilKept(2)
+	loc.answer(2, spawn.Success, "ok\n")
+	r.untilEmpty(t)
+	if got := fmt.Sprint(loc.recipients()); got != "[known@loc.example.org uncommitted@loc.example.org]" {
+		t.Errorf("deliveries are %s", got)
+	}
+}
+
+// An announcement that comes while the spool is being asked is the answer.
+func TestAnnouncedWhileAsked(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, nil)
+	m := testMessage{id: id(1), sender: "a@x.org", body: "x\n", recipients: []string{"a@loc.example.org"}}
+	h.queue(t, m)
+	r := newRig(t, h, newManualClock())
+	loc := connectAgent(t, r.s, local, 0, always(spawn.Success, "ok\n"))
+	r.spool.silent = true
+	r.connect()
+	r.until(t, "a query", func() bool { return len(r.s.asked) == 1 })
+	r.spool.announce(m)
+	r.spool.untilRemoved(m.id)
+	if n := len(loc.recipients()); n != 1 || r.log.count("new msg") > 1 {
+		t.Errorf("%d deliveries", n)
+	}
+}
+
+// A due time, or a birth, from a clock that was wrong does not keep a message
+// waiting for ever (R15).
+func TestTimesFromTheFuture(t *testing.T) {
+	t.Parallel()
+	h, clock := newHost(t, nil), newManualClock()
+	future := testStart.Add(30 * 24 * time.Hour)
+	m := testMessage{id: queuedir.NewID(future, 1, 1), sender: "a@x.org", body: "x\n", recipients: []string{"a@loc.example.org"}}
+	h.queue(t, m)
+	if err := os.WriteFile(h.layout.Info(m.id), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chtimes(h.layout.Info(m.id), future, future); err != nil {
+		t.Fatal(err)
+	}
+	r := newRig(t, h, clock)
+	r.connect()
+	connectAgent(t, r.s, local, 0, always(spawn.Success, "ok\n"))
+	due := testStart.Add(100 * time.Second)
+	clock.awaitWait(t, due)
+	clock.advance(due)
+	r.spool.untilRemoved(m.id)
+}
+
+// Whatever crashes, each recipient is delivered to or bounced, and only those
+// that were in flight or whose results were not yet on disk more than once.
+func TestLedger(t *testing.T) {
+	t.Parallel()
+	const n = 300
+	rng := rand.New(rand.NewPCG(1, 2))
+	h, clock := newHost(t, map[string]string{"concurrencyremote": "50\n", "queuelifetime": "99999999\n"}), newManualClock()
+	var mu sync.Mutex
+	delivered, failed := map[string]int{}, map[string]int{}
+	verdict := func(j spawn.Job, rc spawn.Recipient) (spawn.Class, string) {
+		mu.Lock()
+		defer mu.Unlock()
+		name := rc.Address.String()
+		switch rng.IntN(4) {
+		case 0:
+			return spawn.Deferral, "later\n"
+		case 1:
+			if strings.HasPrefix(name, "d") {
+				failed[name]++
+				return spawn.Failure, "no\n"
+			}
+		}
+		if strings.HasPrefix(name, "d") {
+			return spawn.Deferral, "later\n"
+		}
+		delivered[name]++
+		return spawn.Success, "ok\n"
+	}
+	var all []testMessage
+	for i := range n {
+		m := testMessage{id: id(i), sender: fmt.Sprintf("s%d@x.org", i), body: "x\n"}
+		for k := range 1 + rng.IntN(6) {
+			m.recipients = append(m.recipients, fmt.Sprintf("%c%d-%d@%s", "kkd"[rng.IntN(3)], i, k, []string{"loc.example.org", "a.org", "b.org"}[rng.IntN(3)]))
+		}
+		all = append(all, m)
+	}
+	bounces := map[string]bool{}
+	next := 0
+	for round := 0; next < n || !h.empty(t); round++ {
+		if round > 200 {
+			t.Fatal("the queue does not become empty")
+		}
+		r := newRig(t, h, clock)
+		r.connect()
+		loc := connectAgent(t, r.s, local, 0, verdict)
+		connectAgent(t, r.s, remote, 0, verdict)
+		connectAgent(t, r.s, remote, 1, verdict)
+		for range 60 {
+			if next < n {
+				r.spool.accept(all[next])
+				next++
+			}
+			if rng.IntN(20) == 0 {
+				loc.packets.Close()
+				loc = connectAgent(t, r.s, local, 0, verdict)
+			}
+			if rng.IntN(20) == 0 {
+				r.spool.connect(r.s)
+			}
+			clock.advance(clock.Now().Add(time.Duration(rng.IntN(200)) * time.Second))
+			r.inside(func() {})
+		}
+		if round > 5 {
+			r.until(t, "the end of the scan", func() bool { return !r.s.scan.running })
+			r.inside(r.s.flush)
+			r.untilIdle(t)
+		}
+		r.stop()
+		for _, b := range r.spool.bounces {
+			for line := range strings.SplitSeq(b.body, "\n") {
+				if name, found := strings.CutPrefix(line, "<"); found {
+					bounces[b.recipient+" "+strings.TrimSuffix(name, ">:")] = true
+				}
+			}
+		}
+	}
+	twice := 0
+	for _, m := range all {
+		for _, to := range m.recipients {
+			switch {
+			case to[0] == 'k' && delivered[to] == 0:
+				t.Errorf("%s was lost", to)
+			case to[0] == 'd' && !bounces[m.sender+" "+to]:
+				t.Errorf("%s failed %d times and was not bounced", to, failed[to])
+			case delivered[to]+failed[to] > 1:
+				twice++
+			}
+		}
+	}
+	t.Logf("%d recipients had more than one final result", twice)
+}
+
+func (h host) empty(t *testing.T) bool {
+	t.Helper()
+	for i := range queuedir.Buckets {
+		names, err := os.ReadDir(h.layout.NewDir(queuedir.BucketName(i)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(names) > 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// The memory of a queued message: at most 300 bytes.
+func TestMemoryPerMessage(t *testing.T) {
+	if got := measureMemory(200_000); got > 300 {
+		t.Errorf("%d bytes a queued message", got)
+	} else {
+		t.Logf("%d bytes a queued message", got)
+	}
+}
+
+func BenchmarkMemoryPerMessage(b *testing.B) {
+	for b.Loop() {
+		b.ReportMetric(float64(measureMemory(1_000_000)), "bytes/message")
+	}
+}
+
+// measureMemory fills the table as a scan does.
+func measureMemory(n int) int {
+	s := &scheduler{clock: newManualClock(), messages: make(map[queuedir.ID]*message), line: timeline{start: testStart}}
+	for q := range s.waiting {
+		s.waiting[q].id = queueID(q)
+	}
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	for i := range n {
+		s.takeFound(found{
+			id: queuedir.NewID(testStart.Add(-time.Duration(i)*time.Second), i, i), hasInfo: i%10 != 0, due: testStart.Add(time.Duration(i) * time.Second),
+		})
+	}
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	runtime.KeepAlive(s)
+	return int(after.HeapAlloc-before.HeapAlloc) / n
+}
