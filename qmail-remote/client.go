@@ -20,7 +20,8 @@ const (
 	maxSessions  = 5  // opened for one message
 
 	// A server that is slow without end is given up: a message may take this
-	// many times the timeout of one reply, and a second for so many bytes.
+	// many times the timeout of one reply, and a second for so many bytes,
+	// besides what the connections may take.
 	maxWaits   = 4
 	slowestSec = 1 << 10
 )
@@ -103,8 +104,7 @@ func spread(o outcome, all []address.Address, refused []report) outcome {
 // the message (RFC 5321 section 5.1).
 func (c *client) walk(ctx context.Context, set *settings, targets []target, m mail) outcome {
 	if m.body.wireSize >= 0 {
-		limit := maxWaits*set.remoteTimeout + time.Duration(m.body.wireSize/slowestSec)*time.Second
-		limited, cancel := context.WithTimeout(ctx, limit)
+		limited, cancel := context.WithTimeout(ctx, timeLimit(set, m.body.wireSize))
 		defer cancel()
 		ctx = limited
 	}
@@ -140,6 +140,11 @@ func (c *client) walk(ctx context.Context, set *settings, targets []target, m ma
 		last = o
 	}
 	return last
+}
+
+// timeLimit is how long a message of that size may take.
+func timeLimit(set *settings, size int64) time.Duration {
+	return maxAddresses*set.connectTimeout + maxWaits*set.remoteTimeout + time.Duration(size/slowestSec)*time.Second
 }
 
 // preferIdle moves those of the best addresses to which a connection is open
