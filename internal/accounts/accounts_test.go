@@ -230,8 +230,17 @@ func TestGetpwRules(t *testing.T) {
 	if got, err := r.Resolve("joe"); got != alias("joe") || err != nil {
 		t.Errorf("below the minimum: got %+v, %v", got, err)
 	}
+	r.MinimumUID = 0
+	r.Private = &Account{Name: "own", UID: uid + 1, GID: 5, Home: "/q/alias"}
+	for _, local := range []string{"joe", "nobody"} {
+		want := Recipient{"own", uid + 1, 5, "/q/alias", "-", local}
+		if got, err := r.Resolve(local); got != want || err != nil {
+			t.Errorf("private installation, %s: got %+v, %v", local, got, err)
+		}
+	}
+	r.Private = nil
 	r.Alias = "none"
-	if _, err := r.Resolve("joe"); !errors.Is(err, ErrNoAlias) {
+	if _, err := r.Resolve("nobody"); !errors.Is(err, ErrNoAlias) {
 		t.Errorf("no alias account: got %v", err)
 	}
 	r.Passwd = NewPasswd(dir + "/missing")

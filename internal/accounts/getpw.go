@@ -54,6 +54,9 @@ func (r *Resolver) owner(name string) (Account, error) {
 	if account.UID == 0 || account.UID < r.MinimumUID || !strings.HasPrefix(account.Home, "/") {
 		return Account{}, ErrUnknown
 	}
+	if r.Private != nil && account.UID != r.Private.UID {
+		return Account{}, ErrUnknown
+	}
 	var st unix.Stat_t
 	err = unix.Stat(account.Home, &st)
 	switch {
@@ -66,6 +69,9 @@ func (r *Resolver) owner(name string) (Account, error) {
 }
 
 func (r *Resolver) alias(local string) (Recipient, error) {
+	if p := r.Private; p != nil {
+		return Recipient{p.Name, p.UID, p.GID, p.Home, "-", local}, nil
+	}
 	account, err := r.Passwd.Lookup(r.Alias)
 	if errors.Is(err, ErrUnknown) {
 		return Recipient{}, ErrNoAlias

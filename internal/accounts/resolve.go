@@ -24,6 +24,9 @@ type Resolver struct {
 	Alias      string // the account of what nobody owns
 	Break      byte   // between user and extension
 	MinimumUID uint32 // accounts of passwd below it get no mail
+	// Private, if not nil, is the only account of this installation: others
+	// in passwd get no mail, and it stands in for the alias account.
+	Private *Account
 }
 
 // Resolve returns the recipient of local. uid 0 and ids below the minimum can
