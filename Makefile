@@ -1,0 +1,37 @@
+# Postrider. "make" needs Go and nothing else; see README.md.
+
+PREFIX  = /var/qmail
+DESTDIR =
+BUILD   = build
+GO      = go
+
+# Static programs; the home directory is the one path that is compiled in.
+BUILDFLAGS = -trimpath -ldflags '-s -w -X postrider/internal/qmailhome.Dir=$(PREFIX)'
+
+all:
+	mkdir -p '$(BUILD)'
+	CGO_ENABLED=0 $(GO) build $(BUILDFLAGS) -o '$(BUILD)/' ./cmd/...
+
+test:
+	CGO_ENABLED=0 $(GO) vet ./...
+	CGO_ENABLED=0 $(GO) test ./...
+
+bench: all
+	./bench/run
+
+# Put the programs in place. With DESTDIR, a package is made.
+install: all
+	'$(BUILD)/qmail-setup' -d '$(DESTDIR)' -i '$(BUILD)'
+
+# Make users, groups, directories and a first configuration; again does no harm.
+setup: all
+	'$(BUILD)/qmail-setup' -d '$(DESTDIR)'
+
+# A complete server below ./run, in the foreground, until Ctrl-C.
+run:
+	CGO_ENABLED=0 $(GO) run ./contrib/tryout
+
+clean:
+	rm -rf '$(BUILD)'
+
+.PHONY: all test bench install setup run clean
