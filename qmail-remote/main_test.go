@@ -35,7 +35,7 @@ func program(t *testing.T, p *peer, args ...string) *exec.Cmd {
 	}
 	dir := home(t, map[string]string{"me": "me.example.org\n", "smtproutes": ":" + p.listener.Addr().String() + "\n"})
 	cmd := exec.Command(self, args...)
-	cmd.Env = []string{homeVariable + "=" + dir}
+	cmd.Env = []string{homeVariable + "=" + dir, "GOCOVERDIR=" + t.TempDir()}
 	return cmd
 }
 

@@ -27,7 +27,12 @@ type workbench struct {
 
 func newWorkbench(t *testing.T, zone ...string) *workbench {
 	t.Helper()
-	b := &workbench{host: newHost(t, zone...), status: make(chan int, 1)}
+	return startWorkbench(t, newHost(t, zone...))
+}
+
+func startWorkbench(t *testing.T, h *host) *workbench {
+	t.Helper()
+	b := &workbench{host: h, status: make(chan int, 1)}
 	ours, theirs := pair(t)
 	var err error
 	if b.control, err = parent.NewChannel(ours); err != nil {
@@ -226,6 +231,51 @@ func TestWorkerDrains(t *testing.T) {
 		t.Errorf("status %d", status)
 	}
 	b.end()
+}
+
+// TestWorkerGivesUp: a delivery that hangs when the worker is to end is called
+// off, and told.
+func TestWorkerGivesUp(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, oneMX...)
+	now := newManualClock()
+	h.client.clock = now
+	waiting := make(chan struct{})
+	h.event = func() { close(waiting) }
+	h.peer("192.0.2.1", hello+"C MAIL FROM:<s@x.example>\n@ event\n~ hang")
+	b := startWorkbench(t, h)
+	p := b.link()
+	b.give(p, simpleMessage, b.job(1, "d.example", "r@d.example"))
+	<-waiting
+	b.control.Close()
+	now.awaitWait()
+	now.add(drainFor)
+	if got := b.results(p, 1); got != "1ZConnected to 192.0.2.1 but connection died. (#4.4.2)/" {
+		t.Errorf("got %s", got)
+	}
+	if status := <-b.status; status != 0 {
+		t.Errorf("status %d", status)
+	}
+}
+
+// TestWorkerOddFrames: a link or socket that is not the worker's is refused.
+func TestWorkerOddFrames(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []parent.Kind{parent.Link, parent.Listener} {
+		b := newWorkbench(t)
+		for _, f := range []parent.Frame{{Kind: parent.Environment, Data: []byte("A=b\x00")}, {Kind: parent.Go}} {
+			if sent, err := b.control.Send(f); err != nil || !sent {
+				t.Fatal(err)
+			}
+		}
+		f, _ := pair(t)
+		if sent, err := b.control.Send(parent.Frame{Kind: kind, Name: parent.ListenSMTP, File: f}); err != nil || !sent {
+			t.Fatal(err)
+		}
+		if status := <-b.status; status != exitTrouble {
+			t.Errorf("status %d", status)
+		}
+	}
 }
 
 // TestWorkerProtocol: a peer that breaks the protocol is dropped, and a new
