@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -176,6 +177,36 @@ func TestForeignFrames(t *testing.T) {
 	h.listen()
 	h.dial().play("S: 220 *" + bye)
 	if !strings.Contains(h.log.String(), "entries") {
+		t.Errorf("log:\n%s", h.log)
+	}
+}
+
+// shortListener has no descriptors at first.
+type shortListener struct {
+	net.Listener
+	fail int
+}
+
+func (l *shortListener) Accept() (net.Conn, error) {
+	if l.fail > 0 {
+		l.fail--
+		return nil, &net.OpError{Op: "accept", Err: os.NewSyscallError("accept4", unix.EMFILE)}
+	}
+	return l.Listener.Accept()
+}
+
+// R61: service returns by itself when descriptors do.
+func TestAcceptRecovers(t *testing.T) {
+	t.Parallel()
+	h := startHost(t, nil)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.d.listen(&shortListener{l, 3})
+	h.addr = l.Addr().String()
+	h.dial().play("S: 220 *" + bye)
+	if n := strings.Count(h.log.String(), "warning: accept: "); n != 3 {
 		t.Errorf("log:\n%s", h.log)
 	}
 }

@@ -1,19 +1,32 @@
 // qmail-smtpd takes mail from the network by SMTP.
 //
-//	Runs as     qmaild:nofiles; under tcpserver, whoever that runs it as.
-//	Started by  qmail-start, as a daemon that serves the listening sockets it
-//	            is handed; or by tcpserver, for one connection on fds 0 and 1.
-//	Reads       the connections (hostile), control/ (the administrator's),
-//	            the environment of tcpserver (its caller's).
-//	Writes      replies, messages into the queue, its log to fd 2.
-//	May         accept connections; make connections to qmail-spool over its
-//	            link. Classic form only: execute the program in QMAILQUEUE.
-//	Must not    connect to the network, read the queue, a private key or a
-//	            password; the daemon executes nothing.
-//	Trusts      qmail-start, control/, qmail-spool's answers.
-//	If captured an attacker can submit any message "from network", for any
-//	            sender and recipient, and see the mail that arrives meanwhile; he
-//	            cannot see or change what is queued or delivered.
+// Runs as: qmaild, group nofiles; under tcpserver, whoever that runs it as.
+//
+// Started by: qmail-start, as a daemon that serves the listening sockets it is
+// handed; or by tcpserver, for one connection on descriptors 0 and 1.
+//
+// Reads: the connections (hostile); control/me, smtpgreeting, localiphost,
+// timeoutsmtpd, timeoutsmtpdsession, databytes, maxrcpt, rcpthosts,
+// morercpthosts.cdb, locals, percenthack, envnoathost, badmailfrom,
+// concurrencysmtp, concurrencysmtpip and tcp.smtp (ours). In the classic form
+// the environment of tcpserver instead of the last three (its caller's).
+//
+// Writes: replies; messages, to qmail-spool over its link; its log to
+// descriptor 2. In the classic form messages go over the public socket, or
+// into queue/drop. No other file.
+//
+// May: accept connections on the sockets it is handed. In the classic form:
+// execute the program in QMAILQUEUE.
+//
+// Must not: connect to the network; read the queue, a private key or a
+// password; as a daemon, execute anything.
+//
+// Trusts: qmail-start for its sockets and link; qmail-spool's answers; the
+// administrator's files.
+//
+// If captured: the attacker submits any message "from network", for any sender
+// and recipient, and sees the mail that arrives from then on. He neither sees
+// nor changes what is queued or delivered.
 package main
 
 import (
@@ -27,7 +40,7 @@ import (
 
 func main() {
 	if err := priv.Enter("qmail-smtpd"); err != nil {
-		fmt.Fprintln(os.Stderr, "qmail-smtpd: fatal:", err)
+		fmt.Fprintf(os.Stderr, "qmail-smtpd: fatal: %v\n", err)
 		os.Exit(111)
 	}
 	os.Exit(smtpd.Main(world.Real()))
