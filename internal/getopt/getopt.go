@@ -25,7 +25,8 @@ func (e *Error) Error() string {
 
 // Parse reads the options at the front of args, which does not include the
 // program's name. In spec each letter stands for an option, and a colon behind
-// it says that it takes an argument: "ab:c". The options come back in their
+// it says that it takes an argument: "ab:c". With two colons the argument must
+// be attached and may be missing: "q::" for -q and -q30m. The options come back in their
 // order, repeated ones as often as given; rest is what follows them. With an
 // error, opts holds what was understood before it.
 func Parse(args []string, spec string) (opts []Opt, rest []string, err error) {
@@ -40,16 +41,16 @@ func Parse(args []string, spec string) (opts []Opt, rest []string, err error) {
 		}
 		for i := 1; i < len(word); i++ {
 			letter := word[i]
-			known, takes := lookup(spec, letter)
+			takes, known := lookup(spec, letter)
 			if !known {
 				return opts, args, &Error{Letter: letter}
 			}
-			if !takes {
+			if takes == "" {
 				opts = append(opts, Opt{Letter: letter})
 				continue
 			}
 			value := word[i+1:]
-			if value == "" {
+			if value == "" && takes == ":" {
 				if len(args) == 0 {
 					return opts, args, &Error{Letter: letter, Missing: true}
 				}
@@ -62,14 +63,13 @@ func Parse(args []string, spec string) (opts []Opt, rest []string, err error) {
 	return opts, args, nil
 }
 
-// lookup finds letter in spec. A colon is never a letter.
-func lookup(spec string, letter byte) (known, takes bool) {
-	if letter == ':' {
-		return false, false
-	}
+// lookup finds letter in spec and returns the colons behind it. A colon is never
+// a letter.
+func lookup(spec string, letter byte) (takes string, known bool) {
 	i := strings.IndexByte(spec, letter)
-	if i < 0 {
-		return false, false
+	if i < 0 || letter == ':' {
+		return "", false
 	}
-	return true, i+1 < len(spec) && spec[i+1] == ':'
+	rest := spec[i+1:]
+	return rest[:len(rest)-len(strings.TrimLeft(rest, ":"))], true
 }

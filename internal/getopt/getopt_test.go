@@ -28,6 +28,10 @@ func TestParse(t *testing.T) {
 		{"x|-a", "", "x|-a", ""},
 		{"-a||-c", "a=", "|-c", ""},
 		{"-a|-a|-b|1|-b2", "a=,a=,b=1,b=2", "", ""},
+		{"-o|x", "o=", "x", ""},
+		{"-oval|x", "o=val", "x", ""},
+		{"-ao|x", "a=,o=", "x", ""},
+		{"-o", "o=", "", ""},
 		{"-x", "", "", "illegal option -- x"},
 		{"-ax|y", "a=", "y", "illegal option -- x"},
 		{"-:", "", "", "illegal option -- :"},
@@ -38,7 +42,7 @@ func TestParse(t *testing.T) {
 		if c.args != "" {
 			args = strings.Split(c.args, "|")
 		}
-		opts, rest, err := Parse(args, "ab:c")
+		opts, rest, err := Parse(args, "ab:co::")
 		var got []string
 		for _, o := range opts {
 			got = append(got, string(rune(o.Letter))+"="+o.Value)
@@ -60,19 +64,22 @@ func FuzzParse(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, line string) {
-		opts, rest, err := Parse(strings.Split(line, "|"), "ab:c")
+		opts, rest, err := Parse(strings.Split(line, "|"), "ab:co::")
 		if err != nil {
 			return
 		}
 		var again []string
 		for _, o := range opts {
 			again = append(again, "-"+string(rune(o.Letter)))
-			if o.Letter == 'b' {
+			switch o.Letter {
+			case 'b':
 				again = append(again, o.Value)
+			case 'o':
+				again[len(again)-1] += o.Value
 			}
 		}
 		again = append(append(again, "--"), rest...)
-		opts2, rest2, err := Parse(again, "ab:c")
+		opts2, rest2, err := Parse(again, "ab:co::")
 		if err != nil || !slices.Equal(opts, opts2) || !slices.Equal(rest, rest2) {
 			t.Fatalf("%q: %v %q, then %v %q, error %v", line, opts, rest, opts2, rest2, err)
 		}
