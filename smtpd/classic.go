@@ -16,7 +16,7 @@ import (
 func classic(w world.World, s *service) int {
 	c := &descriptors{in: number(w.Stdin), out: number(w.Stdout)}
 	defer runtime.KeepAlive(w) // its files are used by number
-	settings, err := loadSettings(w.Home)
+	settings, err := loadSettings(w.Home, false) // tcpserver has rules of its own
 	if err != nil {
 		s.log.Line(logPrefix + "alert: unable to read controls, no mail is taken: " + err.Error())
 		_, _ = c.Write(replyNoControls.append(nil)) // the client is told if it listens

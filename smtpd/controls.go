@@ -53,7 +53,7 @@ func (c *controls) get(now time.Time) (s *settings, fresh bool, err error) {
 	}
 	// Taken before the files are read: a change meanwhile shows next time.
 	c.seen, c.loaded = seen, true
-	c.current, c.err = loadSettings(c.home)
+	c.current, c.err = loadSettings(c.home, true)
 	return c.current, true, c.err
 }
 

@@ -209,4 +209,3 @@ func (l *recordedLog) String() string {
 	defer l.mu.Unlock()
 	return strings.Join(l.lines, "\n")
 }
-

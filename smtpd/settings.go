@@ -45,9 +45,10 @@ type settings struct {
 	rules       *tcprules.Rules
 }
 
-// loadSettings reads the control files. Any error means that no mail may be
-// taken: a policy that cannot be read is not an empty one.
-func loadSettings(home string) (*settings, error) {
+// loadSettings reads the control files; rules says whether tcp.smtp is one of
+// them. Any error means that no mail may be taken: a policy that cannot be
+// read is not an empty one.
+func loadSettings(home string, rules bool) (*settings, error) {
 	dir := control.Dir(home + "/control")
 	s := &settings{}
 	r := settingsReader{dir: dir}
@@ -62,7 +63,9 @@ func loadSettings(home string) (*settings, error) {
 	s.concurrency = r.number("concurrencysmtp", defaultConcurrency)
 	s.concurrencyIP = r.number("concurrencysmtpip", defaultConcurrencyIP)
 	s.badMailFrom = r.set("badmailfrom")
-	s.rules = r.rules(home)
+	if rules {
+		s.rules = r.rules(home)
+	}
 	hosts, err := rcpthosts.Load(dir)
 	r.note(err)
 	s.hosts = hosts

@@ -29,7 +29,7 @@ func TestBrokenControls(t *testing.T) {
 		if err := os.Mkdir(filepath.Join(home, "control", name), 0o755); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := loadSettings(home); err == nil || !strings.Contains(err.Error(), name) {
+		if _, err := loadSettings(home, true); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s is a directory: %v", name, err)
 		}
 	}
@@ -37,7 +37,7 @@ func TestBrokenControls(t *testing.T) {
 
 func TestSettings(t *testing.T) {
 	t.Parallel()
-	s, err := loadSettings(controlDir(t, nil))
+	s, err := loadSettings(controlDir(t, nil), true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,12 +47,21 @@ func TestSettings(t *testing.T) {
 	s, err = loadSettings(controlDir(t, map[string]string{
 		"timeoutsmtpd": "0\n", "timeoutsmtpdsession": "99999999999\n", "databytes": "4294967296 or so\n", "maxrcpt": "0\n",
 		"concurrencysmtp": "7\n", "concurrencysmtpip": "3\n", "smtpgreeting": "a b\n", "localiphost": "ip\n",
-	}))
+	}), true)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if s.timeout != time.Second || s.sessionLimit < 24*time.Hour || s.databytes != 1<<32 || s.maxRcpt != 1 || s.concurrency != 7 || s.concurrencyIP != 3 || s.greeting != "a b" || s.localIPHost != "ip" {
 		t.Errorf("set: %+v", s)
+	}
+}
+
+// The rules are the daemon's: tcpserver has its own.
+func TestClassicDoesNotReadRules(t *testing.T) {
+	t.Parallel()
+	home := controlDir(t, map[string]string{"tcp.smtp": "nonsense\n"})
+	if _, err := loadSettings(home, false); err != nil {
+		t.Error(err)
 	}
 }
 
