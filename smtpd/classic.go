@@ -15,7 +15,7 @@ import (
 // classic serves the one connection on descriptors 0 and 1 (spec 6.1).
 func classic(w world.World, s *service) int {
 	c := &descriptors{in: number(w.Stdin), out: number(w.Stdout)}
-	defer runtime.KeepAlive(w) // its files are used by number
+	defer runtime.KeepAlive(w)                   // its files are used by number
 	settings, err := loadSettings(w.Home, false) // tcpserver has rules of its own
 	if err != nil {
 		s.log.Line(logPrefix + "alert: unable to read controls, no mail is taken: " + err.Error())
