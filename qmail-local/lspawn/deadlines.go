@@ -1,0 +1,49 @@
+package lspawn
+
+import "time"
+
+const (
+	// jobLimit is how long a worker may have a delivery that needs no slot,
+	// or is yet to ask for one; slotLimit how long one with a slot: a little
+	// more than the worker allows a program. Who waits for a slot waits.
+	jobLimit  = 10 * time.Minute
+	slotLimit = 70 * time.Minute
+	// waitLimit is how long a delivery waits for its user's share or a
+	// worker, lookupLimit for the user's home directory to be looked at: it
+	// holds a place that others' mail needs.
+	waitLimit   = 5 * time.Second
+	lookupLimit = time.Minute
+	// drainLimit is how long deliveries in hand may take at the end,
+	// flushLimit how long their results.
+	drainLimit = 10 * time.Second
+	flushLimit = 2 * time.Second
+)
+
+// checkDeadlines ends what has lasted too long.
+func (s *server) checkDeadlines() {
+	now := s.clock.Now()
+	for _, j := range s.jobs {
+		if s.jobs[j.number] == nil {
+			continue // ended with its worker
+		}
+		lasted := now.Sub(j.since)
+		switch {
+		case j.worker == nil && j.id == (identity{}):
+			if lasted > lookupLimit {
+				s.end(j, homeAway)
+			}
+		case j.worker == nil:
+			if lasted > waitLimit {
+				s.end(j, tooMany)
+			}
+		case j.slot == slotHeld && lasted > slotLimit, j.slot == slotNone && lasted > jobLimit:
+			s.warn("%s of uid %d does not answer: killed", workerName, j.id.uid)
+			s.lose(j.worker, tooLong)
+		}
+	}
+	for w := range s.pool.workers {
+		if len(w.jobs) == 0 && now.Sub(w.used) >= idleLimit {
+			s.dismiss(w)
+		}
+	}
+}

@@ -1,0 +1,116 @@
+package lspawn
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"time"
+
+	"postrider/internal/fdpass"
+	"postrider/internal/wire/spawn"
+)
+
+// link is one connection with qmail-send.
+type link struct {
+	packets *fdpass.Packets
+	open    bool          // seen from the state
+	sent    chan struct{} // closed when send has ended
+
+	mu      sync.Mutex
+	changed sync.Cond
+	results []spawn.Result
+	closed  bool
+}
+
+func newLink(f *os.File) (*link, error) {
+	packets, err := fdpass.NewPackets(f)
+	if err != nil {
+		return nil, err
+	}
+	l := &link{packets: packets, open: true, sent: make(chan struct{})}
+	l.changed.L = &l.mu
+	return l, nil
+}
+
+// receive hands over each packet of jobs until the link ends. The handler
+// owns the files.
+func (l *link) receive(handle func(slots int, jobs []spawn.Job, files []*os.File)) error {
+	buf := make([]byte, spawn.MaxPacket)
+	for {
+		n, files, err := l.packets.Receive(buf, spawn.MaxJobs)
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		slots, jobs, err := spawn.DecodeJobs(buf[:n])
+		if err == nil && len(jobs) != len(files) {
+			err = fmt.Errorf("spawn protocol: %d jobs with %d descriptors", len(jobs), len(files))
+		}
+		if err != nil {
+			fdpass.CloseAll(files)
+			return err
+		}
+		handle(slots, jobs, files)
+	}
+}
+
+// add queues a result; there are never more than jobs in hand.
+func (l *link) add(r spawn.Result) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.closed {
+		l.results = append(l.results, r)
+		l.changed.Signal()
+	}
+}
+
+// finish lets send end when everything was sent.
+func (l *link) finish() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.closed = true
+	l.changed.Signal()
+}
+
+// flush returns when all results are sent, or at the limit.
+func (l *link) flush(limit time.Time) {
+	l.finish()
+	if l.packets.SetDeadline(limit) == nil {
+		<-l.sent
+	}
+}
+
+// send sends results, all that have gathered in one packet, until finish.
+func (l *link) send() {
+	defer close(l.sent)
+	var packet []byte
+	for {
+		batch := l.next()
+		if len(batch) == 0 {
+			return
+		}
+		packet = spawn.AppendResults(packet[:0], batch)
+		if l.packets.Send(packet) != nil {
+			return // qmail-send is gone; receive sees it, too
+		}
+	}
+}
+
+func (l *link) next() []spawn.Result {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for len(l.results) == 0 && !l.closed {
+		l.changed.Wait()
+	}
+	n, size := 0, 0
+	for n < len(l.results) && spawn.ResultsFit(n+1, size+spawn.ResultSize(l.results[n])) {
+		size += spawn.ResultSize(l.results[n])
+		n++
+	}
+	batch := l.results[:n:n]
+	l.results = l.results[n:]
+	return batch
+}

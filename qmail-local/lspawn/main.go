@@ -1,0 +1,149 @@
+package lspawn
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"postrider/internal/accounts"
+	"postrider/internal/control"
+	"postrider/internal/fdpass"
+	"postrider/internal/logline"
+	"postrider/internal/priv"
+	"postrider/internal/wire/localwork"
+	"postrider/internal/wire/parent"
+	"postrider/internal/world"
+)
+
+// Exit codes.
+const (
+	exitDone      = 0
+	exitPermanent = 100 // not started by qmail-start
+	exitTemporary = 111
+)
+
+// Main runs qmail-lspawn until its control channel ends.
+func Main(w world.World) int {
+	channel, err := parent.Inherited()
+	if err != nil {
+		fmt.Fprintf(w.Stderr, "qmail-lspawn: fatal: %v\n", err)
+		return exitPermanent
+	}
+	log := logline.NewWriter(w.Stderr)
+	defer log.Close()
+	if err := run(w, channel, log); err != nil {
+		log.Line("qmail-lspawn: fatal: " + err.Error())
+		return exitTemporary
+	}
+	return exitDone
+}
+
+func run(w world.World, channel *parent.Channel, log *logline.Writer) error {
+	installation, err := priv.Examine(w.Home)
+	if err != nil {
+		return err
+	}
+	directory, err := newDirectory(installation)
+	if err != nil {
+		return err
+	}
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	s := newServer(w.Clock, log, directory, &launcher{
+		path:    filepath.Join(w.Home, "bin", workerName),
+		private: installation.Private,
+		null:    null,
+	})
+	var failure error
+	go func() {
+		err := obey(channel, s)
+		s.post(func() {
+			failure = err
+			s.drain()
+		})
+	}()
+	s.run()
+	return failure
+}
+
+// newDirectory reads the settings that say who may get mail.
+func newDirectory(in priv.Installation) (*directory, error) {
+	minimum, err := control.Dir(filepath.Join(in.Home, "control")).Int("localuidmin", MinimumUID)
+	if err != nil {
+		return nil, err
+	}
+	d := &directory{
+		resolver: accounts.Resolver{
+			UsersDB:    filepath.Join(in.Home, "users", "cdb"),
+			Passwd:     accounts.NewPasswd(accounts.PasswdFile),
+			Alias:      accounts.AliasUser,
+			Break:      accounts.DefaultBreak,
+			MinimumUID: uint32(minimum),
+		},
+		minimum: uint32(minimum),
+		refused: make(map[uint32]bool),
+	}
+	if in.Private {
+		d.resolver.MinimumUID = 0
+		d.resolver.Private = &accounts.Account{
+			Name: accounts.AliasUser, UID: in.UID, GID: uint32(os.Getgid()), Home: filepath.Join(in.Home, "alias"),
+		}
+		return d, nil
+	}
+	return d, d.refuseOurs()
+}
+
+// refuseOurs enters the suite's own users: a worker of such a uid would have
+// that program's rights.
+func (d *directory) refuseOurs() error {
+	names := []string{priv.Logger().User}
+	for _, role := range priv.Roles() {
+		names = append(names, role.User)
+	}
+	for _, name := range names {
+		account, err := d.resolver.Passwd.Lookup(name)
+		if errors.Is(err, accounts.ErrUnknown) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		d.refused[account.UID] = true
+	}
+	return nil
+}
+
+// obey carries out the parent's frames until the channel ends.
+func obey(channel *parent.Channel, s *server) error {
+	var setup localwork.Setup
+	var links []*os.File // that came before all was told
+	ready := false
+	return channel.Run(func(f parent.Frame) error {
+		switch {
+		case f.Kind == parent.Environment:
+			setup.Environment = f.Data
+		case f.Kind == parent.DefaultDelivery:
+			setup.DefaultDelivery = string(f.Data)
+		case f.Kind == parent.Go:
+			packet := localwork.AppendSetup(nil, setup)
+			if len(packet) > localwork.MaxPacket {
+				return errors.New("environment and default delivery instructions are too long together")
+			}
+			ready = true
+			s.post(func() { s.setup = packet })
+		case f.Kind == parent.Link && f.Name == parent.Spawn:
+			links = append(links, f.File)
+		case f.File != nil:
+			fdpass.CloseAll([]*os.File{f.File}) // not for us
+		}
+		for ready && len(links) > 0 {
+			link := links[0]
+			links = links[1:]
+			s.post(func() { s.replace(link) })
+		}
+		return nil
+	})
+}
