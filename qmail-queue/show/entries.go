@@ -1,0 +1,68 @@
+package show
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+
+	"postrider/internal/queuedir"
+)
+
+// exitTemporary says that the queue could not be read.
+const exitTemporary = 111
+
+// namesAtOnce bounds how much of a directory is in memory.
+const namesAtOnce = 1000
+
+// entries calls visit with each message of the queue, bucket by bucket.
+func entries(l queuedir.Layout, visit func(queuedir.ID) error) error {
+	for i := range queuedir.Buckets {
+		err := names(l.NewDir(queuedir.BucketName(i)), func(name string) error {
+			// What is no ID is the body of one.
+			if id, err := queuedir.ParseID(name); err == nil {
+				return visit(id)
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// names calls visit with the names in a directory.
+func names(path string, visit func(string) error) error {
+	dir, err := os.Open(path)
+	if err != nil {
+		return unreadable(path, err)
+	}
+	defer dir.Close() // only read from
+	for {
+		some, err := dir.Readdirnames(namesAtOnce)
+		for _, name := range some {
+			if err := visit(name); err != nil {
+				return err
+			}
+		}
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return unreadable(path, err)
+		}
+	}
+}
+
+// unreadable says why the queue cannot be looked at, and who could.
+func unreadable(path string, err error) error {
+	var reason *fs.PathError
+	if errors.As(err, &reason) {
+		err = reason.Err
+	}
+	if errors.Is(err, fs.ErrPermission) {
+		return errors.New("unable to read " + path + ": permission denied; only root and qmails may see the queue")
+	}
+	return errors.New("unable to read " + path + ": " + err.Error())
+}

@@ -1,0 +1,141 @@
+package show
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"time"
+
+	"postrider/internal/control"
+	"postrider/internal/queuedir"
+	"postrider/internal/world"
+)
+
+// reader is one run of qmail-qread.
+type reader struct {
+	layout queuedir.Layout
+	places places
+	out    *bufio.Writer
+}
+
+// Read is qmail-qread. As qmail's, it writes its troubles to standard output,
+// too.
+func Read(w world.World) int {
+	r := &reader{layout: queuedir.At(w.Home), out: bufio.NewWriterSize(w.Stdout, 32<<10)}
+	err := r.run(control.Dir(w.Home + "/control"))
+	if err != nil {
+		_, _ = fmt.Fprintf(r.out, "fatal: %v\n", err)
+	}
+	if flushErr := r.out.Flush(); flushErr != nil && err == nil {
+		err = flushErr
+		_, _ = fmt.Fprintf(w.Stderr, "qmail-qread: fatal: unable to write: %v\n", err)
+	}
+	if err != nil {
+		return exitTemporary
+	}
+	return 0
+}
+
+func (r *reader) run(dir control.Dir) error {
+	var err error
+	if r.places, err = readPlaces(dir); err != nil {
+		return fmt.Errorf("unable to read controls: %w", err)
+	}
+	return entries(r.layout, func(id queuedir.ID) error {
+		err := r.message(id)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			_, _ = fmt.Fprintf(r.out, "warning: trouble with #%s: %v\n", id, err)
+		}
+		return r.broken()
+	})
+}
+
+// broken returns the error of the output, which ends everything.
+func (r *reader) broken() error {
+	_, err := r.out.Write(nil)
+	return err
+}
+
+// message writes the line of a message and those of its recipients.
+func (r *reader) message(id queuedir.ID) error {
+	entry, err := queuedir.OpenEntry(r.layout, id)
+	if err != nil {
+		return err
+	}
+	defer entry.Close()
+	recipients, err := countRecipients(entry)
+	if err != nil {
+		return err
+	}
+	progress, err := r.progress(id, recipients)
+	if err != nil {
+		return err
+	}
+
+	envelope, err := entry.Envelope()
+	if err != nil {
+		return err
+	}
+	bouncing := ""
+	if progress.Unbounced > 0 {
+		bouncing = " bouncing"
+	}
+	_, _ = fmt.Fprintf(r.out, "%s  #%s  %d  <%s> %s\n", date(envelope.Head.Arrived), id,
+		entry.Footer.BodySize, safe(envelope.Head.Sender.String()), bouncing)
+	for i := range recipients {
+		recipient, err := envelope.Next()
+		if err != nil {
+			return err
+		}
+		done := ""
+		if progress.Finished.Has(i) {
+			done = "  done"
+		}
+		where, shown := r.places.of(recipient.String())
+		_, _ = fmt.Fprintf(r.out, "%s\t%s\t%s\n", done, where, safe(shown))
+	}
+	return nil
+}
+
+func countRecipients(entry *queuedir.Entry) (int, error) {
+	envelope, err := entry.Envelope()
+	if err != nil {
+		return 0, err
+	}
+	for n := 0; ; n++ {
+		if _, err := envelope.Next(); err == io.EOF {
+			return n, nil
+		} else if err != nil {
+			return 0, err
+		}
+	}
+}
+
+// progress reads what was done for a message; without a file that is nothing.
+func (r *reader) progress(id queuedir.ID, recipients int) (queuedir.Progress, error) {
+	f, err := os.Open(r.layout.Info(id))
+	if errors.Is(err, fs.ErrNotExist) {
+		return queuedir.Progress{Finished: queuedir.NewBitmap(recipients)}, nil
+	}
+	if err != nil {
+		return queuedir.Progress{}, err
+	}
+	defer f.Close() // only read from
+	return queuedir.ReadProgress(f, recipients)
+}
+
+func date(t time.Time) string { return t.UTC().Format("2 Jan 2006 15:04:05 GMT") }
+
+// safe makes an address fit for a terminal.
+func safe(s string) string {
+	b := []byte(s)
+	for i, c := range b {
+		if c < 32 || c > 126 {
+			b[i] = '_'
+		}
+	}
+	return string(b)
+}
