@@ -86,8 +86,12 @@ func (h *Host) boot(config hostConfig) error {
 	if h.port, h.IP, h.IP6, err = h.net.plug(h.init.Process.Pid, h.ns); err != nil {
 		return err
 	}
+	built, err := builtDir()
+	if err != nil {
+		return err
+	}
 	s := setup{
-		Hostname: h.Name, Resolver: prefix4 + "1", Addresses: []string{h.IP.String()},
+		Hostname: h.Name, Built: built, Resolver: prefix4 + "1", Addresses: []string{h.IP.String()},
 		UserNS: inUserNamespace(), SingleUser: singleUser(),
 		DiskFS: config.disk.FS, DiskOpts: config.disk.Options,
 	}

@@ -11,7 +11,7 @@ import (
 // setup is what a host's init does first: build the tree the host lives in.
 type setup struct {
 	Hostname   string
-	Domain     string
+	Built      string // directory seen as builtPath
 	Resolver   string // address of the network's DNS server
 	Addresses  []string
 	DiskFS     string // file system type of the disk image, empty without one
@@ -51,8 +51,19 @@ func (s *setup) apply(disk *os.File) error {
 }
 
 func (s *setup) mountScratch() error {
+	built, err := unix.Open(s.Built, unix.O_PATH|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("open %s: %w", s.Built, err)
+	}
+	defer unix.Close(built)
 	if err := mountTmpfs("/run", "mode=0755"); err != nil {
 		return err
+	}
+	if err := os.Mkdir(builtPath, 0o755); err != nil {
+		return err
+	}
+	if err := unix.Mount(fmt.Sprintf("/proc/self/fd/%d", built), builtPath, "", unix.MS_BIND, ""); err != nil {
+		return fmt.Errorf("bind %s: %w", builtPath, err)
 	}
 	return os.Mkdir(scratch, 0o700)
 }

@@ -1,0 +1,27 @@
+// qmail-send on a clock that a test moves. Apart from the clock it is
+// cmd/qmail-send; it is installed in its place on test hosts only.
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"postrider/internal/priv"
+	"postrider/internal/testhost/moved"
+	"postrider/internal/world"
+	qmailsend "postrider/qmail-send"
+)
+
+func main() {
+	if err := priv.Enter("qmail-send"); err != nil {
+		fmt.Fprintf(os.Stderr, "qmail-send: fatal: %v\n", err)
+		os.Exit(111)
+	}
+	w := world.Real()
+	var err error
+	if w.Clock, err = moved.Open(w.Home); err != nil {
+		fmt.Fprintf(os.Stderr, "qmail-send: fatal: %v\n", err)
+		os.Exit(111)
+	}
+	os.Exit(qmailsend.Main(w))
+}

@@ -1,0 +1,246 @@
+package testhost
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"postrider/internal/testhost/moved"
+)
+
+// Install installs the suite as "make install setup" does. The host is a mail
+// host of its own name from then on.
+func (h *Host) Install() {
+	h.t.Helper()
+	if err := buildSuite(); err != nil {
+		h.t.Fatal(err)
+	}
+	dir, err := builtDir()
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	unlock, err := lockBuilt(dir, unix.LOCK_SH)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	defer unlock()
+	h.Must(builtPath+"/bin/qmail-setup", "-i", builtPath+"/bin")
+	h.Must("/var/qmail/bin/qmail-setup")
+	for _, name := range []string{"/usr/sbin/sendmail", "/usr/lib/sendmail"} {
+		h.Must("ln", "-sf", "/var/qmail/bin/sendmail", name)
+	}
+}
+
+// InstallMovedClock installs the scheduler and the spool that run on a clock
+// which MoveClock moves. The suite must not run.
+func (h *Host) InstallMovedClock() {
+	h.t.Helper()
+	h.moved = true
+	h.setClock(0)
+	dir, err := builtDir()
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	unlock, err := lockBuilt(dir, unix.LOCK_SH)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	defer unlock()
+	for _, program := range []string{"qmail-send", "qmail-spool"} {
+		h.Must("cp", builtPath+"/moved/"+program, "/var/qmail/bin/"+program)
+	}
+}
+
+// MoveClock sets the scheduler's and the spool's clock to d after the
+// machine's; it takes effect within 20 ms.
+func (h *Host) MoveClock(d time.Duration) {
+	h.t.Helper()
+	if !h.moved {
+		h.t.Fatal("MoveClock without InstallMovedClock")
+	}
+	h.setClock(d)
+}
+
+func (h *Host) setClock(d time.Duration) {
+	h.t.Helper()
+	if err := moved.Set(h.Path("/var/qmail/"+moved.File), d); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// Control writes a control file of the suite, one line each.
+func (h *Host) Control(name string, lines ...string) {
+	h.t.Helper()
+	text := ""
+	if len(lines) > 0 {
+		text = strings.Join(lines, "\n") + "\n"
+	}
+	h.WriteFile(filepath.Join("/var/qmail/control", name), text, 0o644)
+}
+
+// ready are the log lines of a suite that runs: every daemon was started and
+// the scheduler has begun.
+func ready() []*regexp.Regexp {
+	patterns := []string{`^status: local 0/`}
+	for _, program := range []string{"qmail-spool", "qmail-send", "qmail-lspawn", "qmail-remote"} {
+		patterns = append(patterns, `^qmail-start: `+program+`.* started \(pid \d+\)`)
+	}
+	compiled := make([]*regexp.Regexp, len(patterns))
+	for i, p := range patterns {
+		compiled[i] = regexp.MustCompile(p)
+	}
+	return compiled
+}
+
+// StartSuite starts qmail-start, with ./Maildir/ as the default delivery, and
+// waits until its daemons run.
+func (h *Host) StartSuite() {
+	h.t.Helper()
+	h.StartSuiteWith("./Maildir/")
+}
+
+// StartSuiteWith starts qmail-start with these arguments.
+func (h *Host) StartSuiteWith(args ...string) {
+	h.t.Helper()
+	h.suiteMu.Lock()
+	defer h.suiteMu.Unlock()
+	first := h.log.Len()
+	p, err := h.launch(args)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.suite = p
+	ctx, cancel := context.WithTimeout(contextOf(h.t), patience)
+	defer cancel()
+	go func() {
+		select {
+		case <-p.Ended():
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	for _, pattern := range ready() {
+		if _, _, err := h.log.Wait(ctx, first, pattern); err != nil {
+			h.t.Fatalf("%s: the suite does not start: %v\nlog:\n%s", h.Name, err, h.log.Text(first))
+		}
+	}
+}
+
+// launch runs qmail-start with both outputs in the host's log and the
+// environment of an init script.
+func (h *Host) launch(args []string) (*Process, error) {
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		return nil, err
+	}
+	defer null.Close()
+	r, w, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	defer w.Close()
+	go func() {
+		h.log.read(r)
+		r.Close()
+	}()
+	argv := append([]string{"env", "-i", "PATH=/var/qmail/bin:/usr/bin:/bin", "qmail-start"}, args...)
+	return h.Start(Command{Argv: argv, Files: []*os.File{null, w, w}})
+}
+
+// StopSuite stops the suite in order and fails the test if it does not end
+// well.
+func (h *Host) StopSuite() {
+	h.t.Helper()
+	h.suiteMu.Lock()
+	defer h.suiteMu.Unlock()
+	if err := h.suite.Signal(syscall.SIGTERM); err != nil {
+		h.t.Fatal(err)
+	}
+	h.awaitSuite(0)
+}
+
+// CrashSuite kills every process of the host at once, as a power cut does to
+// processes; what the kernel holds stays.
+func (h *Host) CrashSuite() {
+	h.t.Helper()
+	h.suiteMu.Lock()
+	defer h.suiteMu.Unlock()
+	if err := h.signal(-1, syscall.SIGKILL); err != nil {
+		h.t.Fatal(err)
+	}
+	h.awaitSuite(-1)
+}
+
+func (h *Host) awaitSuite(code int) {
+	h.t.Helper()
+	ctx, cancel := context.WithTimeout(contextOf(h.t), patience)
+	defer cancel()
+	result, err := h.suite.Wait(ctx)
+	if err != nil || result.Code != code {
+		h.t.Fatalf("%s: qmail-start: %v, %v\nlog:\n%s", h.Name, result, err, h.log.Text(0))
+	}
+	h.suite = nil
+}
+
+// Suite returns the process of qmail-start.
+func (h *Host) Suite() *Process {
+	h.suiteMu.Lock()
+	defer h.suiteMu.Unlock()
+	return h.suite
+}
+
+// Daemons returns the processes that qmail-start and its children started.
+func (h *Host) Daemons() []ProcessInfo {
+	h.t.Helper()
+	all := h.Processes()
+	below := map[int]bool{}
+	if p := h.Suite(); p != nil {
+		below[p.PID] = true
+	}
+	for changed := true; changed; {
+		changed = false
+		for _, p := range all {
+			if below[p.Parent] && !below[p.PID] {
+				below[p.PID], changed = true, true
+			}
+		}
+	}
+	return slices.DeleteFunc(all, func(p ProcessInfo) bool { return !below[p.PID] })
+}
+
+// Queue lists the messages in the queue by number: the files that exist, not
+// what any program says.
+func (h *Host) Queue() []string {
+	h.t.Helper()
+	var ids []string
+	for bucket := range 100 {
+		names, err := fileNames(h.Path(fmt.Sprintf("/var/qmail/queue/new/%02d", bucket)))
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		for _, name := range names {
+			if !strings.Contains(name, ".") {
+				ids = append(ids, name)
+			}
+		}
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+// WaitForEmptyQueue waits until no message is queued.
+func (h *Host) WaitForEmptyQueue(ctx context.Context) error {
+	var dirs []string
+	for bucket := range 100 {
+		dirs = append(dirs, h.Path(fmt.Sprintf("/var/qmail/queue/new/%02d", bucket)))
+	}
+	return watch(ctx, dirs, func() (bool, error) { return len(h.Queue()) == 0, nil })
+}
