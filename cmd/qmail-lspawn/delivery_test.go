@@ -28,6 +28,9 @@ import (
 // the qmail home directory it lies in.
 func TestMain(m *testing.M) {
 	w := world.Real()
+	if strings.HasPrefix(w.Args[0], "qmail-") {
+		likeEnter()
+	}
 	switch w.Args[0] {
 	case "qmail-lspawn":
 		w.Home, _ = w.Getenv("TEST_QMAIL_HOME")
@@ -36,6 +39,15 @@ func TestMain(m *testing.M) {
 		os.Exit(qmaillocal.Main(w))
 	}
 	os.Exit(m.Run())
+}
+
+// likeEnter does what priv.Enter does for the real programs and that shows
+// here: the umask, and nothing inherited by accident.
+func likeEnter() {
+	unix.Umask(0o077)
+	if err := unix.CloseRange(4, ^uint(0), unix.CLOSE_RANGE_CLOEXEC); err != nil {
+		panic(err)
+	}
 }
 
 const testUID = 54321
