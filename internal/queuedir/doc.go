@@ -20,4 +20,5 @@
 //	envelope.go  the records of an envelope
 //	entry.go     an accepted message: footer, checksums, body
 //	progress.go  what was done so far for a message that waits
+//	drop.go      what is left for a qmail-spool that does not answer
 package queuedir

@@ -2,7 +2,7 @@
 // machine start to send a message (spec sections 7.1 and 7.2). Both are one
 // piece of code; sendmail starts no qmail-inject.
 //
-// Who may import it: cmd/qmail-inject and cmd/sendmail. It links nothing that
+// Who may import it: cmd/qmail-inject, cmd/sendmail, cmd/newaliases. It links nothing that
 // makes a program start slowly: no net, os/user, os/exec, crypto, regexp.
 //
 // Input is hostile: message, arguments and environment belong to whoever

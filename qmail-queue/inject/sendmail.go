@@ -28,7 +28,7 @@ func Sendmail(w world.World) int {
 	case "mailq":
 		return s.showQueue()
 	case "newaliases":
-		return s.newAliases()
+		return NewAliases(w)
 	}
 	if wrong := s.options(w.Args[1:]); wrong != "" {
 		say(w.Stderr, "sendmail: "+wrong+"\n"+sendmailUsage)
@@ -85,11 +85,14 @@ func (s *sendmail) options(args []string) (wrong string) {
 	return ""
 }
 
-// newAliases says where aliases are: not in a database that can be rebuilt.
-func (s *sendmail) newAliases() int {
-	say(s.w.Stderr, "newaliases: fatal: there is no alias database to rebuild; for /etc/aliases run the newaliases of fastforward")
+// NewAliases is newaliases: it says where aliases are, which is not in a database
+// that can be rebuilt.
+func NewAliases(w world.World) int {
+	say(w.Stderr, "newaliases: fatal: there is no alias database to rebuild; for /etc/aliases run the newaliases of fastforward")
 	return exitPermanent
 }
+
+func (s *sendmail) newAliases() int { return NewAliases(s.w) }
 
 func (s *sendmail) showQueue() int {
 	return s.become("qmail-qread", s.w.Environ)

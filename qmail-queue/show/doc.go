@@ -1,7 +1,7 @@
 // Package show is qmail-qread and qmail-qstat: what is in the queue, for
 // people and for monitoring scripts (spec section 7.3).
 //
-// Who may import it: cmd/qmail-qread and cmd/qmail-qstat.
+// Who may import it: cmd/qmail-qread, cmd/mailq and cmd/qmail-qstat.
 //
 // Input: the queue's own files, which may be torn, damaged or just being
 // removed, and the control files, which are believed. Addresses in the queue

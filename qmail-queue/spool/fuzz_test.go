@@ -1,0 +1,82 @@
+package spool
+
+import (
+	"bytes"
+	"errors"
+	"strings"
+	"testing"
+
+	"postrider/internal/address"
+	"postrider/internal/queuedir"
+	"postrider/internal/wire/entries"
+)
+
+// The submitted envelope: any split gives the same result, and what is taken
+// is what was written.
+func FuzzSubmittedEnvelope(f *testing.F) {
+	f.Add([]byte(goodEnvelope), uint8(1))
+	f.Add([]byte("F\x00\x00rest"), uint8(2))
+	f.Add([]byte("F"+strings.Repeat("x", 1003)), uint8(100))
+	f.Add([]byte("Fa@\x00\x00"), uint8(3))
+	read := func(b []byte, size int) (again []byte, err error) {
+		e := envelope{}
+		e.recipient = func(a address.Address) error {
+			again = append(append(append(again, 'T'), a.String()...), 0)
+			return nil
+		}
+		for len(b) > 0 && err == nil {
+			n := min(size, len(b))
+			err = e.write(b[:n])
+			b = b[n:]
+		}
+		if err == nil {
+			err = e.complete()
+		}
+		return append([]byte("F"+e.sender.String()+"\x00"), append(again, 0)...), err
+	}
+	f.Fuzz(func(t *testing.T, b []byte, size uint8) {
+		whole, wholeErr := read(b, len(b)+1)
+		split, splitErr := read(b, int(size)+1)
+		var r *refusal
+		if wholeErr != nil && !errors.As(wholeErr, &r) {
+			t.Errorf("error %v is no refusal", wholeErr)
+		}
+		if (wholeErr == nil) != (splitErr == nil) || !bytes.Equal(whole, split) {
+			t.Errorf("split by %d: %q %v, whole: %q %v", size, split, splitErr, whole, wholeErr)
+		}
+		if wholeErr == nil && !bytes.HasPrefix(b, whole) {
+			t.Errorf("%q was read as %q", b, whole)
+		}
+	})
+}
+
+// A file in drop/: taken in whole and right, or not at all, and never left.
+func FuzzDropFile(f *testing.F) {
+	good := dropped("Subject: x\n\nbody\n", goodEnvelope, queuedir.Nonce{1})
+	f.Add(good)
+	f.Add(good[1:])
+	f.Add(good[:len(good)-1])
+	f.Add(dropped("", "F\x00", queuedir.Nonce{}))
+	f.Fuzz(func(t *testing.T, content []byte) {
+		d := newDisk()
+		file, err := d.Create("drop/"+dropName(1), 0o640)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := file.Write(content); err != nil {
+			t.Fatal(err)
+		}
+		s := diskStore(d, true)
+		announced := 0
+		takeIn(s, func(entries.Message) { announced++ })
+		files := d.Files()
+		if len(files) != 1 || len(visible(d)) != announced {
+			t.Errorf("%d announced, files %q", announced, keys(files))
+		}
+		for name := range files {
+			if strings.HasPrefix(name, "drop/") || strings.HasPrefix(name, "tmp/") {
+				t.Errorf("left in %s", name)
+			}
+		}
+	})
+}
