@@ -1,6 +1,5 @@
 // Sendmail takes a message in the way that programs have called sendmail for
-// decades. By the name mailq it shows the queue, by the name newaliases it says
-// where aliases are; both names are links to it.
+// decades. A link to it by the name of mailq or newaliases is that program.
 //
 //	Runs as      whoever starts it; it is not setuid
 //	Started by   cron, web applications, mail readers, users
