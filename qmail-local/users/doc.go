@@ -1,0 +1,16 @@
+// Package users is qmail-newu: it turns users/assign into users/cdb, which
+// qmail-lspawn reads (spec section 3.5).
+//
+// Only cmd/qmail-newu imports it. users/assign is the administrator's; a line
+// that could not be obeyed is refused here, by number, and not when mail comes.
+//
+// Invariants:
+//
+//  1. users/cdb is replaced by one rename, durable, or not touched at all.
+//  2. What is written for a sound line is byte by byte what qmail writes, since
+//     other programs read the database as well. Two additions of ours: a
+//     prefix that ends in an upper-case letter works, and numbers are checked.
+//
+//	main.go    Main: files, messages, exit code
+//	assign.go  the lines of users/assign
+package users
