@@ -9,26 +9,25 @@ import (
 
 // active is a message in hand: read, and being delivered or settled.
 type active struct {
-	m           *message
-	entry       *queuedir.Entry
-	sender      string          // unexpanded
-	entrySender address.Address // the same
-	reading     *reading
-	finished    queuedir.Bitmap // recipients that need no further attempt
-	left        int             // recipients not in finished
-	passes      [channels]*pass
-	progress    unwritten
-	writing     bool   // a recorder has results of it
-	bouncing    bool   // a bounce is being submitted
-	damaged     error  // found while reading on: to be set aside
-	stuck       bool   // results could not be written; nothing new starts
-	stuckUntil  moment // when that is tried again
-	flushAt     moment // when results are written at the latest; never: none
-	owed        int    // failures on disk without a bounce
-	bounced     int64  // where they begin in the progress file
-	size        int64  // of the progress file
-	rewrite     bool   // the progress file may hold an unfinished append
-	noted       bool   // the progress file shows the next attempt
+	m          *message
+	entry      *queuedir.Entry
+	sender     address.Address // unexpanded
+	reading    *reading
+	finished   queuedir.Bitmap // recipients that need no further attempt
+	left       int             // recipients not in finished
+	passes     [channels]*pass
+	progress   unwritten
+	writing    bool   // a recorder has results of it
+	bouncing   bool   // a bounce is being submitted
+	damaged    error  // found while reading on: to be set aside
+	stuck      bool   // results could not be written; nothing new starts
+	stuckUntil moment // when that is tried again
+	flushAt    moment // when results are written at the latest; never: none
+	owed       int    // failures on disk without a bounce
+	bounced    int64  // where they begin in the progress file
+	size       int64  // of the progress file
+	rewrite    bool   // the progress file may hold an unfinished append
+	noted      bool   // the progress file shows the next attempt
 }
 
 // unwritten is the results of a message that are not in its progress file.

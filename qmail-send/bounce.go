@@ -88,12 +88,12 @@ func (n notice) separator() string {
 // discards reports whether failures of a make no bounce: those of a double
 // bounce never, those of a bounce if doublebounceto is empty.
 func (s *scheduler) discards(a *active) bool {
-	return a.sender == doubleBounceSender || a.sender == "" && s.settings.bounce.doubleTo == ""
+	return a.sender.String() == doubleBounceSender || a.sender.IsNull() && s.settings.bounce.doubleTo == ""
 }
 
 func (s *scheduler) discardLine(a *active) string {
 	kind := "double"
-	if a.sender == doubleBounceSender {
+	if a.sender.String() == doubleBounceSender {
 		kind = "triple"
 	}
 	return kind + " bounce: discarding bounce/" + a.m.id.String()

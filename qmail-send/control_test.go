@@ -162,7 +162,7 @@ func TestRemovalIsNotForgotten(t *testing.T) {
 	r := newRig(t, h, clock)
 	r.connect()
 	connectAgent(t, r.s, local, 0, always(spawn.Success, "ok\n"))
-	r.spool.hold = true
+	r.spool.set(func() { r.spool.hold = true })
 	m := testMessage{id: id(1), sender: "a@x.org", body: "x\n", recipients: []string{"a@loc.example.org", "b@loc.example.org"}}
 	r.spool.accept(m)
 	r.spool.untilRemoved(m.id)

@@ -1,7 +1,6 @@
 package qmailsend
 
 import (
-	"postrider/internal/address"
 	"postrider/internal/logline"
 	"postrider/internal/wire/spawn"
 )
@@ -81,7 +80,7 @@ func (s *scheduler) startJob(p *pass, n int) {
 		s.refuse(p, sp.items[0])
 		sp.items = sp.items[1:]
 	} else {
-		s.agents.choose(p.way.id, sp.host).put(s.takeJob(p, sp, n))
+		s.giveJob(p, sp, n)
 	}
 	if len(sp.items) == 0 {
 		p.window.specs[0] = spec{}
@@ -89,10 +88,13 @@ func (s *scheduler) startJob(p *pass, n int) {
 	}
 }
 
-// takeJob makes a job of the first recipients of sp.
-func (s *scheduler) takeJob(p *pass, sp *spec, n int) job {
+// giveJob gives a job of the first recipients of sp to its agent.
+func (s *scheduler) giveJob(p *pass, sp *spec, n int) {
 	n = min(n, len(sp.items), spawn.MaxRecipients)
-	j := job{entry: p.a.entry, Job: spawn.Job{ID: p.a.m.id, Host: sp.host, Sender: p.sender(sp.items[0])}}
+	j := job{entry: p.a.entry, Job: spawn.Job{ID: p.a.m.id, Host: sp.host, Sender: p.a.sender}}
+	if p.a.reading.verp { // then sp has one recipient
+		j.Sender = sp.items[0].sender
+	}
 	ag := s.agents.choose(p.way.id, sp.host)
 	for size := 0; n > 0 && size < maxJobBytes; n-- {
 		it := sp.items[0]
@@ -101,20 +103,7 @@ func (s *scheduler) takeJob(p *pass, sp *spec, n int) job {
 		number := s.startDelivery(p, it, ag)
 		j.Recipients = append(j.Recipients, spawn.Recipient{Delivery: number, Address: it.address})
 	}
-	return j
-}
-
-// sender returns the sender that the agent is given for it. The expansion was
-// checked when it was read.
-func (p *pass) sender(it item) address.Address {
-	if !p.a.reading.verp {
-		return p.a.entrySender
-	}
-	sender, err := address.New(expandSender(p.a.sender, it.shown))
-	if err != nil {
-		return p.a.entrySender
-	}
-	return sender
+	ag.put(j)
 }
 
 func (s *scheduler) startDelivery(p *pass, it item, ag *agent) uint64 {

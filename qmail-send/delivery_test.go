@@ -37,8 +37,8 @@ end msg %[1]s`, m.id, len(m.body))
 	if got := r.log.status(); !slices.Equal(got, wantStatus) {
 		t.Errorf("status lines are %q, want %q", got, wantStatus)
 	}
-	if ag.bodies[0] != m.body || ag.slots != 10 || !gone(r.host.layout.Info(m.id)) {
-		t.Errorf("body %q, slots %d, info gone: %v", ag.bodies[0], ag.slots, gone(r.host.layout.Info(m.id)))
+	if ag.seen().bodies[0] != m.body || ag.seen().slots != 10 || !gone(r.host.layout.Info(m.id)) {
+		t.Errorf("body %q, slots %d, info gone: %v", ag.seen().bodies[0], ag.seen().slots, gone(r.host.layout.Info(m.id)))
 	}
 }
 
@@ -104,8 +104,8 @@ func TestConcurrencyLimits(t *testing.T) {
 	}
 	loc.answer(100, spawn.Success, "ok\n")
 	r.untilEmpty(t)
-	if rem.most != 3 || loc.most != minLocalLimit || loc.slots != 2 {
-		t.Errorf("at most %d remote and %d local at a time, %d slots", rem.most, loc.most, loc.slots)
+	if rem.seen().most != 3 || loc.seen().most != minLocalLimit || loc.seen().slots != 2 {
+		t.Errorf("at most %d remote and %d local at a time, %d slots", rem.seen().most, loc.seen().most, loc.seen().slots)
 	}
 }
 
@@ -200,7 +200,7 @@ func TestRecipientsOfADomainTravelTogether(t *testing.T) {
 	r.untilEmpty(t)
 	got := map[string][]string{}
 	for _, ag := range agents {
-		for _, j := range ag.jobs {
+		for _, j := range ag.seen().jobs {
 			for _, rc := range j.Recipients {
 				got[j.Host] = append(got[j.Host], rc.Address.String())
 			}
@@ -214,7 +214,7 @@ func TestRecipientsOfADomainTravelTogether(t *testing.T) {
 	// A destination stays with its worker.
 	where := func(host string) (at int) {
 		for i, ag := range agents {
-			for _, j := range ag.jobs {
+			for _, j := range ag.seen().jobs {
 				if j.Host == host {
 					at = i
 				}
@@ -246,7 +246,7 @@ func TestVERPEnvelope(t *testing.T) {
 	r.spool.accept(m)
 	r.untilEmpty(t)
 	show := func(ag *testAgent) (all []string) {
-		for _, j := range ag.jobs {
+		for _, j := range ag.seen().jobs {
 			if len(j.Recipients) != 1 {
 				t.Errorf("%d recipients in a job with an expanded sender", len(j.Recipients))
 			}
@@ -300,11 +300,11 @@ func TestManyRecipients(t *testing.T) {
 			t.Fatalf("%s was given out %d times", to, seen[to])
 		}
 	}
-	if loc.bodies[0] != m.body || rem.bodies[len(rem.bodies)-1] != m.body {
+	if loc.seen().bodies[0] != m.body || rem.seen().bodies[len(rem.seen().bodies)-1] != m.body {
 		t.Error("a body is not the message's")
 	}
-	if len(rem.jobs) > 3*(n/3*2/10) {
-		t.Errorf("%d remote jobs for %d recipients at two domains", len(rem.jobs), n/3*2)
+	if len(rem.seen().jobs) > 3*(n/3*2/10) {
+		t.Errorf("%d remote jobs for %d recipients at two domains", len(rem.seen().jobs), n/3*2)
 	}
 }
 
@@ -323,7 +323,7 @@ func TestRefusedRecipients(t *testing.T) {
 	if n := r.log.count("delivery"); n != 3 {
 		t.Errorf("%d results, want 3", n)
 	}
-	if body := r.spool.bounces[0].body; !strings.Contains(body, "address is too long. (#5.1.3)") || !strings.Contains(body, "must include host name. (#5.1.3)") {
+	if body := r.spool.seen().bounces[0].body; !strings.Contains(body, "address is too long. (#5.1.3)") || !strings.Contains(body, "must include host name. (#5.1.3)") {
 		t.Errorf("bounce is\n%s", body)
 	}
 }
@@ -412,10 +412,10 @@ func TestDamagedEntries(t *testing.T) {
 	good := testMessage{id: id(4), sender: "a@x.org", body: "x\n", recipients: []string{"joe@loc.example.org"}}
 	r.spool.accept(good)
 	r.untilEmpty(t)
-	if got := loc.recipients(); len(got) != 1 || len(r.spool.bad) != 3 || r.log.count("alert: message ") != 3 {
-		t.Errorf("%d deliveries, %d set aside, log\n%s", len(got), len(r.spool.bad), strings.Join(r.log.all(), "\n"))
+	if got := loc.recipients(); len(got) != 1 || len(r.spool.seen().bad) != 3 || r.log.count("alert: message ") != 3 {
+		t.Errorf("%d deliveries, %d set aside, log\n%s", len(got), len(r.spool.seen().bad), strings.Join(r.log.all(), "\n"))
 	}
-	if r.spool.removed[good.id] != 1 {
+	if r.spool.seen().removed[good.id] != 1 {
 		t.Error("the good message was not finished")
 	}
 }

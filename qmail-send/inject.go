@@ -102,7 +102,7 @@ func (s *scheduler) bounce(a *active) {
 	a.bouncing = true
 	j := bounceJob{
 		id: a.m.id, from: a.bounced, to: a.size,
-		notice: newNotice(s.settings.bounce, a.sender), now: s.clock.Now(),
+		notice: newNotice(s.settings.bounce, a.sender.String()), now: s.clock.Now(),
 	}
 	entry := a.entry
 	s.atWork++

@@ -71,7 +71,7 @@ Return-Path: <list-@x.org>
 Received: x
 
 hello`
-	if b := r.spool.bounces[0]; b.sender != "" || b.recipient != "list-@x.org" || b.body != want {
+	if b := r.spool.seen().bounces[0]; b.sender != "" || b.recipient != "list-@x.org" || b.body != want {
 		t.Errorf("bounce from <%s> to <%s> is\n%s\nwant\n%s", b.sender, b.recipient, b.body, want)
 	}
 	p := r.host.readInfo(t, m)
@@ -86,14 +86,14 @@ hello`
 		next := birth.Add(time.Duration(age) * time.Second)
 		r.clock.awaitWait(t, next)
 		r.untilIdle(t)
-		if n := len(r.spool.bounces); n != 1 {
+		if n := len(r.spool.seen().bounces); n != 1 {
 			t.Fatalf("%d bounces before age %d", n, age)
 		}
 		r.clock.advance(next)
 	}
 	r.untilEmpty(t)
 	want = "<z@loc.example.org>:\nnot now\nI'm not going to try again; this message has been in the queue too long.\n\n--- Below"
-	if b := r.spool.bounces[1]; !strings.Contains(b.body, want) || strings.Contains(b.body, "<d@loc") {
+	if b := r.spool.seen().bounces[1]; !strings.Contains(b.body, want) || strings.Contains(b.body, "<d@loc") {
 		t.Errorf("second bounce is\n%s", b.body)
 	}
 	failure := "delivery 8: failure: not_now/I'm_not_going_to_try_again;_this_message_has_been_in_the_queue_too_long./"
@@ -134,12 +134,12 @@ func TestDoubleAndTripleBounces(t *testing.T) {
 				t.Errorf("progress is %+v", p)
 			}
 			if tc.to == "" {
-				if n := len(r.spool.bounces); n != 0 {
+				if n := len(r.spool.seen().bounces); n != 0 {
 					t.Errorf("%d bounces", n)
 				}
 				return
 			}
-			b := r.spool.bounces[0]
+			b := r.spool.seen().bounces[0]
 			if b.sender != tc.from || b.recipient != tc.to || !strings.Contains(b.body, "the bounce bounced!\n\n<d@loc.example.org>:\n") ||
 				!strings.Contains(b.body, "--- Below this line is the original bounce.\n\nReturn-Path: <>\nx\n") {
 				t.Errorf("bounce from <%s> to <%s> is\n%s", b.sender, b.recipient, b.body)
@@ -157,7 +157,7 @@ func TestBounceRefusedThenRestart(t *testing.T) {
 	first := newRig(t, h, clock)
 	first.connect()
 	connectAgent(t, first.s, local, 0, byLocalPart)
-	first.spool.refuse = true
+	first.spool.set(func() { first.spool.refuse = true })
 	first.spool.accept(m)
 	first.log.await(t, "warning: trouble injecting bounce message, will try later")
 	first.untilIdle(t)
@@ -176,16 +176,16 @@ func TestBounceRefusedThenRestart(t *testing.T) {
 	loc := connectAgent(t, second.s, local, 0, byLocalPart)
 	clock.advance(testStart.Add(time.Hour))
 	second.spool.untilRemoved(m.id)
-	if len(loc.recipients()) != 0 || len(second.spool.bounces) != 1 || !strings.HasSuffix(second.spool.bounces[0].body, m.body) {
-		t.Errorf("%d deliveries, %d bounces", len(loc.recipients()), len(second.spool.bounces))
+	if len(loc.recipients()) != 0 || len(second.spool.seen().bounces) != 1 || !strings.HasSuffix(second.spool.seen().bounces[0].body, m.body) {
+		t.Errorf("%d deliveries, %d bounces", len(loc.recipients()), len(second.spool.seen().bounces))
 	}
-	for _, nonce := range first.spool.nonces {
-		if nonce != second.spool.bounces[0].nonce {
-			t.Errorf("nonce %s of the first run, %s of the second", nonce, second.spool.bounces[0].nonce)
+	for _, nonce := range first.spool.seen().nonces {
+		if nonce != second.spool.seen().bounces[0].nonce {
+			t.Errorf("nonce %s of the first run, %s of the second", nonce, second.spool.seen().bounces[0].nonce)
 		}
 	}
-	if len(first.spool.nonces) != 2 {
-		t.Errorf("%d tries in the first run", len(first.spool.nonces))
+	if len(first.spool.seen().nonces) != 2 {
+		t.Errorf("%d tries in the first run", len(first.spool.seen().nonces))
 	}
 }
 
@@ -218,8 +218,8 @@ func TestRestartDeliversOnlyUndone(t *testing.T) {
 	if got := fmt.Sprint(loc.recipients()); got != "[none@loc.example.org z@loc.example.org]" {
 		t.Errorf("the second run delivers to %s", got)
 	}
-	if n := len(second.spool.bounces); n != 1 || second.spool.queried == 0 {
-		t.Errorf("%d bounces, %d queries", n, second.spool.queried)
+	if n := len(second.spool.seen().bounces); n != 1 || second.spool.seen().queried == 0 {
+		t.Errorf("%d bounces, %d queries", n, second.spool.seen().queried)
 	}
 	second.log.await(t, "end msg")
 	if second.log.count("new msg") != 0 || second.log.count("end msg") != 1 {

@@ -24,6 +24,7 @@ const (
 type item struct {
 	index   int
 	address address.Address // as rewritten
+	sender  address.Address // expanded, if the message's is to be
 	refused string          // why there is no such address; address is then null
 	shown   string          // what the log shows of it if refused
 }
@@ -48,7 +49,8 @@ type window struct {
 // reading is what a reader needs to know of a message; it is not changed.
 type reading struct {
 	routes *router
-	verp   bool
+	sender string
+	verp   bool            // sender is expanded for each recipient
 	skip   queuedir.Bitmap // finished recipients
 }
 
@@ -64,7 +66,7 @@ func (w *window) add(r *reading, c channelID, index int, rewritten string) {
 	}
 	w.count++
 	w.bytes += len(rewritten)
-	it := newItem(index, rewritten)
+	it := r.item(index, rewritten)
 	host := ""
 	if c == remote {
 		host = domainOf(rewritten)
@@ -84,17 +86,21 @@ func (w *window) add(r *reading, c channelID, index int, rewritten string) {
 	w.specs = append(w.specs, spec{host: host, items: []item{it}})
 }
 
-// newItem checks an address again: rewriting can make it too long or take its
-// domain away.
-func newItem(index int, rewritten string) item {
-	a, err := address.New(rewritten)
+// item checks addresses again: rewriting and expanding can make them too long
+// or take a domain away.
+func (r *reading) item(index int, rewritten string) item {
+	it := item{index: index, shown: rewritten}
+	var err error
+	if it.address, err = address.New(rewritten); err == nil && r.verp {
+		it.sender, err = address.New(expandSender(r.sender, rewritten))
+	}
 	switch {
 	case errors.Is(err, address.ErrTooLong):
-		return item{index: index, shown: rewritten, refused: "Sorry, that address is too long. (#5.1.3)\n"}
+		it.refused = "Sorry, that address is too long. (#5.1.3)\n"
 	case err != nil || domainOf(rewritten) == "":
-		return item{index: index, shown: rewritten, refused: "Sorry, address must include host name. (#5.1.3)\n"}
+		it.refused = "Sorry, address must include host name. (#5.1.3)\n"
 	}
-	return item{index: index, address: a, shown: rewritten}
+	return it
 }
 
 // loaded is what a reader found of a message.
@@ -147,7 +153,8 @@ func (got *loaded) readEnvelope() error {
 		return err
 	}
 	got.head = envelope.Head
-	got.reading.verp = isVERP(got.head.Sender.String())
+	got.reading.sender = got.head.Sender.String()
+	got.reading.verp = isVERP(got.reading.sender)
 	for ; ; got.recipients++ {
 		recipient, err := envelope.Next()
 		if err == io.EOF {
@@ -193,7 +200,7 @@ func readProgress(l queuedir.Layout, id queuedir.ID, recipients int) (queuedir.P
 	if err != nil {
 		return queuedir.Progress{}, fmt.Errorf("%w: %w", errProgress, err)
 	}
-	defer f.Close() // only read from
+	defer f.Close()                                            // only read from
 	if info, err := f.Stat(); err == nil && info.Size() == 0 { // the usual: all were deferred
 		return queuedir.Progress{Finished: queuedir.NewBitmap(recipients)}, nil
 	}

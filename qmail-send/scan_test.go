@@ -2,6 +2,7 @@ package qmailsend
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"runtime"
@@ -72,12 +73,15 @@ func TestRestartWithBigQueue(t *testing.T) {
 	mu.Unlock()
 	r.until(t, "all that is due", func() bool { return !r.s.scan.running && len(r.s.messages) == n/4 })
 	t.Logf("%d old messages took %v", n*3/4, time.Since(begun))
+	mu.Lock()
+	soFar := maps.Clone(given)
+	mu.Unlock()
 	for i := range n {
 		want := 1
 		if i%4 == 1 {
 			want = 0
 		}
-		if got := given[old(i).recipients[0]]; got != want {
+		if got := soFar[old(i).recipients[0]]; got != want {
 			t.Fatalf("message %d was given out %d times, want %d", i, got, want)
 		}
 	}
@@ -136,7 +140,7 @@ func TestAnnouncedWhileAsked(t *testing.T) {
 	h.queue(t, m)
 	r := newRig(t, h, newManualClock())
 	loc := connectAgent(t, r.s, local, 0, always(spawn.Success, "ok\n"))
-	r.spool.silent = true
+	r.spool.set(func() { r.spool.silent = true })
 	r.connect()
 	r.until(t, "a query", func() bool { return len(r.s.asked) == 1 })
 	r.spool.announce(m)
@@ -174,7 +178,7 @@ func TestTimesFromTheFuture(t *testing.T) {
 func TestLedger(t *testing.T) {
 	t.Parallel()
 	const n = 300
-	rng := rand.New(rand.NewPCG(1, 2))
+	rng, fates := rand.New(rand.NewPCG(1, 2)), rand.New(rand.NewPCG(3, 4))
 	h, clock := newHost(t, map[string]string{"concurrencyremote": "50\n", "queuelifetime": "99999999\n"}), newManualClock()
 	var mu sync.Mutex
 	delivered, failed := map[string]int{}, map[string]int{}
@@ -182,7 +186,7 @@ func TestLedger(t *testing.T) {
 		mu.Lock()
 		defer mu.Unlock()
 		name := rc.Address.String()
-		switch rng.IntN(4) {
+		switch fates.IntN(4) {
 		case 0:
 			return spawn.Deferral, "later\n"
 		case 1:
@@ -237,7 +241,7 @@ func TestLedger(t *testing.T) {
 			r.untilIdle(t)
 		}
 		r.stop()
-		for _, b := range r.spool.bounces {
+		for _, b := range r.spool.seen().bounces {
 			for line := range strings.SplitSeq(b.body, "\n") {
 				if name, found := strings.CutPrefix(line, "<"); found {
 					bounces[b.recipient+" "+strings.TrimSuffix(name, ">:")] = true
@@ -245,6 +249,8 @@ func TestLedger(t *testing.T) {
 			}
 		}
 	}
+	mu.Lock()
+	defer mu.Unlock()
 	twice := 0
 	for _, m := range all {
 		for _, to := range m.recipients {
