@@ -203,7 +203,7 @@ func TestRefusals(t *testing.T) {
 		{"a line end in the host", "joe", "QMAILHOST=x\nBcc: y", nil, "\n", 100, "unable to use your address"},
 		{"a line end in the ID's host", "joe", "QMAILIDHOST=x\nBcc:y", nil, "\n", 100, "QMAILIDHOST is no domain"},
 		{"a control file with CR LF", "joe", "", controlFiles{"me": "x.example\r\n"}, "\n", 111, "/control/defaultdomain (or me)"},
-		{"a long header", "joe", "", nil, strings.Repeat("X: y\n", maxHeader/5+1), 100, "header is longer than 4194304 bytes"},
+		{"a long header", "joe", "", nil, strings.Repeat("X: y\n", maxHeader/5+2), 100, "header is longer than 4194304 bytes"},
 		{"a long header line", "joe", "", nil, "X: " + strings.Repeat("y", maxHeader), 100, "header is longer"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

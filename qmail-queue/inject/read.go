@@ -36,7 +36,7 @@ type message struct {
 // line that can be no field, or the end of the input (spec section 7.1).
 func readHeader(in io.Reader) (*message, error) {
 	m := &message{body: bufio.NewReaderSize(in, lineBuffer)}
-	var head bytes.Buffer
+	var head headText
 	for first := true; ; first = false {
 		line, err := m.body.ReadSlice('\n')
 		if err != nil && err != io.EOF && !errors.Is(err, bufio.ErrBufferFull) {
@@ -54,18 +54,18 @@ func readHeader(in io.Reader) (*message, error) {
 		}
 		switch {
 		case bytes.HasPrefix(line, []byte("From ")): // the first line of an mbox
-			head.WriteString("MBOX-Line: ")
-		case head.Len() > 0 && header.Continues(string(line[:1])):
+			head.text.WriteString("MBOX-Line: ")
+		case head.text.Len() > 0 && header.Continues(string(line[:1])):
 		case !beginsField(line):
 			m.separated, m.start = true, bytes.Clone(line)
-			m.head = head.String()
+			m.head = head.text.String()
 			return m, nil
 		}
 		if err := m.restOfLine(&head, line, err); err != nil {
 			return nil, err
 		}
 	}
-	m.head = head.String()
+	m.head = head.text.String()
 	return m, nil
 }
 
@@ -78,27 +78,47 @@ func beginsField(line []byte) bool {
 	return ok
 }
 
-// restOfLine appends a line of the header of which ReadSlice returned piece and
-// readErr, and ends it with LF.
-func (m *message) restOfLine(head *bytes.Buffer, piece []byte, readErr error) error {
+// restOfLine takes a line of the header of which ReadSlice returned piece and
+// readErr.
+func (m *message) restOfLine(head *headText, piece []byte, readErr error) error {
 	for {
-		head.Write(piece)
-		if head.Len() > maxHeader {
+		head.add(piece)
+		if head.text.Len() > maxHeader {
 			return refuse("header is longer than " + strconv.Itoa(maxHeader) + " bytes; an empty line ends it")
 		}
 		if !errors.Is(readErr, bufio.ErrBufferFull) {
-			break
+			head.endLine()
+			return nil
 		}
 		piece, readErr = m.body.ReadSlice('\n')
 		if readErr != nil && readErr != io.EOF && !errors.Is(readErr, bufio.ErrBufferFull) {
 			return trouble("unable to read message", readErr)
 		}
 	}
-	// CR LF is a line end, however many CRs some program made of it.
-	text := bytes.TrimRight(bytes.TrimSuffix(head.Bytes(), []byte("\n")), "\r")
-	head.Truncate(len(text))
-	head.WriteByte('\n')
-	return nil
+}
+
+// headText collects the lines of a header. CR LF is a line end, however many
+// CRs some program made of it.
+type headText struct {
+	text strings.Builder
+	held int // CRs that may be part of the line end
+}
+
+func (h *headText) add(piece []byte) {
+	piece = bytes.TrimSuffix(piece, []byte("\n"))
+	line := bytes.TrimRight(piece, "\r")
+	if len(line) > 0 {
+		for ; h.held > 0; h.held-- {
+			h.text.WriteByte('\r')
+		}
+	}
+	h.text.Write(line)
+	h.held += len(piece) - len(line)
+}
+
+func (h *headText) endLine() {
+	h.held = 0
+	h.text.WriteByte('\n')
 }
 
 // copyBody writes the body, and the LF that its last line lacks.
