@@ -11,7 +11,8 @@
 //
 //  1. Everything is linear: each byte of a field is looked at a bounded number
 //     of times, whatever it is (reliability R43). A Parser keeps positions and
-//     no tokens, so its memory does not grow with the field.
+//     no tokens, and no item is longer than maxItem, so memory does not grow
+//     with the field.
 //  2. A field is understood wholly or refused: a Parser that ends without an
 //     error has returned every address, and the name of a group never swallows
 //     one (R48). What stands before "<" is a name, even "joe@x <joe@x>".

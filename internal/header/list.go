@@ -1,5 +1,9 @@
 package header
 
+// maxItem bounds one member of a list with its phrase and comments, so that what
+// holds one is bounded, too.
+const maxItem = 64 << 10
+
 // A Kind says what an Item of a list is.
 type Kind byte
 
@@ -59,7 +63,7 @@ func (p *Parser) Next() (item Item, ok bool) {
 	for p.err == nil {
 		if p.pos < p.runEnd {
 			item, p.err = p.fromRun()
-			return item, p.err == nil
+			return p.checked(item)
 		}
 		if item, after, ok := plainMailbox(p.text, p.pos); ok {
 			p.pos = after
@@ -93,15 +97,22 @@ func (p *Parser) Next() (item Item, ok bool) {
 			}
 		case colon:
 			item, p.err = p.groupStart(run)
-			return item, p.err == nil
+			return p.checked(item)
 		case left:
 			item, p.err = p.angleMailbox(run)
-			return item, p.err == nil
+			return p.checked(item)
 		default:
 			p.err = ErrAngle
 		}
 	}
 	return Item{}, false
+}
+
+func (p *Parser) checked(item Item) (Item, bool) {
+	if p.err == nil && item.end-item.start > maxItem {
+		p.err = ErrLongItem
+	}
+	return item, p.err == nil
 }
 
 // A run is what comes before the next mark that is neither dot nor "@".
@@ -116,6 +127,7 @@ type run struct {
 // findRun looks from pos to the next mark. It is called once for each run, so
 // that no text is looked at again for every word of it.
 func (p *Parser) findRun() (run, error) {
+	p.skipBlanks()
 	r := run{end: p.pos, empty: true}
 	for {
 		t, err := scan(p.text, r.end)
@@ -133,6 +145,12 @@ func (p *Parser) findRun() (run, error) {
 			return r, nil
 		}
 		r.end, r.empty = t.end, false
+	}
+}
+
+func (p *Parser) skipBlanks() {
+	for p.pos < len(p.text) && blank(p.text[p.pos]) {
+		p.pos++
 	}
 }
 
@@ -154,6 +172,7 @@ func (p *Parser) fromRun() (Item, error) {
 		p.pos = item.end
 		return item, nil
 	}
+	p.skipBlanks()
 	item := Item{Kind: Mailbox, start: p.pos, phraseEnd: p.pos, end: p.runEnd, At: p.pos}
 	t, err := scanPastComments(p.text[:p.runEnd], p.pos)
 	if err != nil {

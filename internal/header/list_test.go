@@ -166,6 +166,11 @@ func TestRefused(t *testing.T) {
 		{"a@b\x7f", ErrDomain},
 		{strings.Repeat("a", 1001) + "@b", ErrLong},
 		{strings.Repeat("a.", 100000) + "@b", ErrLong},
+		{strings.Repeat("a ", 40000) + "<a@b>", ErrLongItem},
+		{"a@b (" + strings.Repeat("a ", 40000) + ")", ErrLongItem},
+		{"<a@b> (" + strings.Repeat("a ", 40000) + ")", ErrLongItem},
+		{strings.Repeat("a ", 40000) + ":;", ErrLongItem},
+		{strings.Repeat("()", 40000), ErrLongItem},
 		{"\"" + strings.Repeat("a", 100000) + "\"@b", ErrLong},
 	} {
 		if printed, _, err := reprint(t, c.in); !errors.Is(err, c.err) {

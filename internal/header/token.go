@@ -16,6 +16,7 @@ var (
 	ErrDomain    = errors.New("domain that cannot be one")
 	ErrControl   = errors.New("control byte in an address")
 	ErrLong      = errors.New("address is too long")
+	ErrLongItem  = errors.New("name or comments too long")
 	ErrGroup     = errors.New("group that is not ended by a semicolon, or a stray colon")
 	ErrGroupName = errors.New("group name that is none")
 )
