@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -344,6 +345,7 @@ func TestKilledWorker(t *testing.T) {
 	d := in.start()
 	wait, kill := d.give("joe-wait@x", body), d.give("joe-kill@x", body)
 	got := d.results(2)
+	defer noProcessOf(t, testUID+2)
 	if got[wait] != "Zqmail-local crashed.\n" || got[kill] != "Zqmail-local crashed.\n" {
 		t.Errorf("got %v", got)
 	}
@@ -352,6 +354,28 @@ func TestKilledWorker(t *testing.T) {
 			t.Errorf("%s afterwards: %q", recipient, got)
 		}
 	}
+}
+
+// noProcessOf waits until a user has no program left: those of a dead worker
+// are killed.
+func noProcessOf(t *testing.T, uid uint32) {
+	t.Helper()
+	for limit := time.Now().Add(10 * time.Second); time.Now().Before(limit); runtime.Gosched() {
+		left := false
+		stats, err := filepath.Glob("/proc/[0-9]*/comm")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, stat := range stats {
+			info, err := os.Stat(filepath.Dir(stat))
+			comm, _ := os.ReadFile(stat)
+			left = left || err == nil && info.Sys().(*syscall.Stat_t).Uid == uid && string(comm) == "sleep\n"
+		}
+		if !left {
+			return
+		}
+	}
+	t.Errorf("programs of uid %d are left", uid)
 }
 
 // A private installation delivers to its owner, as its owner.

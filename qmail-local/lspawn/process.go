@@ -122,7 +122,15 @@ func (p *process) supply(o *outbox) {
 
 // wait returns how the worker ended. Afterwards its link and its stderr end,
 // even if a process that it has left behind holds them.
-func (p *process) wait() error {
+//
+// One that ends unexpectedly takes its programs with it: their deliveries are
+// going to be repeated. That is done before the number can become another's.
+func (p *process) wait(expected func() bool) error {
+	for unix.Waitid(unix.P_PID, p.proc.Pid, nil, unix.WEXITED|unix.WNOWAIT, nil) == unix.EINTR {
+	}
+	if !expected() {
+		killSession(p.proc.Pid)
+	}
 	state, err := p.proc.Wait()
 	p.mu.Lock()
 	p.reaped = true

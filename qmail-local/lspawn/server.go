@@ -165,7 +165,7 @@ func (s *server) employ(w *worker) {
 		}
 	})
 	go p.supply(w.outbox)
-	err = p.wait()
+	err = p.wait(w.outbox.isClosed)
 	receiving.Wait() // what it said before its end counts
 	s.post(func() {
 		if err != nil && !w.ended {

@@ -7,10 +7,11 @@
 // Invariants:
 //
 //  1. users/cdb is replaced by one rename, durable, or not touched at all.
+//
 //  2. What is written for a sound line is byte by byte what qmail writes, since
 //     other programs read the database as well. Two additions of ours: a
 //     prefix that ends in an upper-case letter works, and numbers are checked.
 //
-//	main.go    Main: files, messages, exit code
-//	assign.go  the lines of users/assign
+//     main.go    Main: files, messages, exit code
+//     assign.go  the lines of users/assign
 package users

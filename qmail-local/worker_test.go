@@ -1,0 +1,284 @@
+package qmaillocal
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"postrider/internal/clock"
+	"postrider/internal/fdpass"
+	"postrider/internal/wire/localwork"
+	"postrider/internal/wire/parent"
+	"postrider/internal/wire/spawn"
+	"postrider/internal/world"
+)
+
+func mkfifo(t *testing.T, path string) {
+	t.Helper()
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// fifo makes a FIFO whose readers wait until the test ends.
+func (h *host) fifo(name string) {
+	h.t.Helper()
+	mkfifo(h.t, h.home+"/"+name)
+	h.t.Cleanup(func() {
+		if fd, err := unix.Open(h.home+"/"+name, unix.O_WRONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0); err == nil {
+			unix.Close(fd)
+		}
+	})
+}
+
+// lspawn is qmail-lspawn's end of a link to a worker in this process.
+type lspawn struct {
+	t     *testing.T
+	link  *fdpass.Packets
+	ended chan error
+}
+
+func newWorker(t *testing.T, defaultDelivery string) *lspawn {
+	t.Helper()
+	ours, theirs, err := fdpass.Pair(unix.SOCK_SEQPACKET)
+	if err != nil {
+		t.Fatal(err)
+	}
+	link, err := fdpass.NewPackets(theirs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &lspawn{t: t, ended: make(chan error, 1)}
+	if l.link, err = fdpass.NewPackets(ours); err != nil {
+		t.Fatal(err)
+	}
+	go func() { l.ended <- serve(world.World{Home: t.TempDir(), Clock: clock.Real()}, link) }()
+	t.Cleanup(func() { l.link.Close() })
+	l.send(localwork.AppendSetup(nil, localwork.Setup{
+		DefaultDelivery: defaultDelivery,
+		Environment:     parent.EncodeEnvironment([]string{"PATH=/usr/bin:/bin"}),
+	}))
+	return l
+}
+
+func (l *lspawn) send(packet []byte, files ...*os.File) {
+	l.t.Helper()
+	if err := l.link.Send(packet, files...); err != nil {
+		l.t.Fatal(err)
+	}
+}
+
+// job gives one delivery of a message to home.
+func (l *lspawn) job(number uint64, home, ext, message string) {
+	l.t.Helper()
+	fd, err := unix.MemfdCreate("message", unix.MFD_CLOEXEC)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	f := os.NewFile(uintptr(fd), "message")
+	defer f.Close()
+	if _, err := f.WriteString(message); err != nil {
+		l.t.Fatal(err)
+	}
+	l.send(localwork.AppendJobs(nil, []localwork.Job{{
+		Delivery: number, User: "joe", Home: home, Local: "joe-" + ext, Dash: "-", Ext: ext, Domain: "host.dom", Sender: "s@x",
+	}}), f)
+}
+
+// next returns the next packet of the worker.
+func (l *lspawn) next() []byte {
+	l.t.Helper()
+	if err := l.link.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+		l.t.Fatal(err)
+	}
+	buf := make([]byte, localwork.MaxPacket)
+	n, _, err := l.link.Receive(buf, 0)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	return buf[:n]
+}
+
+// wanted waits for a delivery to ask for a slot.
+func (l *lspawn) wanted() uint64 {
+	l.t.Helper()
+	number, err := localwork.DecodeSlot(l.next(), localwork.KindWanted)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	return number
+}
+
+func (l *lspawn) grant(number uint64) {
+	l.t.Helper()
+	l.send(localwork.AppendSlot(nil, localwork.KindGranted, number))
+}
+
+// results waits for n results.
+func (l *lspawn) results(n int) map[uint64]string {
+	l.t.Helper()
+	got := make(map[uint64]string)
+	for len(got) < n {
+		results, err := localwork.DecodeResults(l.next())
+		if err != nil {
+			l.t.Fatal(err)
+		}
+		for _, r := range results {
+			got[r.Delivery] = string(r.Class) + r.Text
+		}
+	}
+	return got
+}
+
+func TestWorkerManyMaildirDeliveries(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, map[string]string{".qmail-default": ""})
+	l := newWorker(t, "./Maildir/\n")
+	const count = 50
+	for i := range uint64(count) {
+		l.job(i, h.home, "x", fmt.Sprintf("Subject: %d\n\n", i))
+	}
+	for number, got := range l.results(count) {
+		if got != "Kdid 1+0+0\n" {
+			t.Errorf("%d: %q", number, got)
+		}
+	}
+	if n := len(h.maildir()); n != count {
+		t.Errorf("%d messages", n)
+	}
+	l.link.Close()
+	if err := <-l.ended; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestWorkerAsksForSlots(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, map[string]string{
+		".qmail-prog": "|cat; echo done\n|echo twice\n", ".qmail-mbox": "./Mailbox\n", ".qmail-dir": "./Maildir/\n",
+	})
+	l := newWorker(t, "")
+	l.job(1, h.home, "prog", sample)
+	if got := l.wanted(); got != 1 {
+		t.Errorf("delivery %d wants", got)
+	}
+	l.job(2, h.home, "dir", sample) // needs none
+	if got := l.results(1); got[2] != "Kdid 1+0+0\n" {
+		t.Errorf("Maildir meanwhile: %v", got)
+	}
+	l.grant(1)
+	if got := l.results(1); got[1] != "K"+sample+"done\ntwice\ndid 0+0+2\n" {
+		t.Errorf("program: %v", got)
+	}
+	l.job(3, h.home, "mbox", sample)
+	l.grant(l.wanted())
+	if got := l.results(1); got[3] != "Kdid 1+0+0\n" {
+		t.Errorf("mbox: %v", got)
+	}
+	l.job(4, h.home, "prog", sample)
+	l.wanted()
+	l.link.Close() // the slot never comes
+	if err := <-l.ended; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestWorkerPrograms(t *testing.T) {
+	t.Parallel()
+	flood := strings.Repeat("x", maxReport)
+	for _, c := range []struct{ name, qmail, want string }{
+		{"a background child holds nothing up", "|echo early; cat fifo & echo late\n", "Kearly\nlate\ndid 0+0+1\n"},
+		{"a flood is cut", "|yes x | tr -d '\\n' | head -c 1000000\n", "K" + flood},
+		{"a flood that never ends behind the program", "|yes x | tr -d '\\n' & exit 0\n", "K"},
+		{"failure", "|echo bad >&2; exit 100\n", "Dbad\n"},
+		{"own process group", "|test $(cut -d ' ' -f 5 /proc/$$/stat) = $$ || echo shared\n", "Kdid 0+0+1\n"},
+		{"standard input can be rewound", "|(cat; cat) >/dev/null; exec 0</proc/self/fd/0; head -n 1\n", "KSubject: x\ndid 0+0+1\n"},
+		{"the offset of one program is not that of the next", "|cat fifo & head -c 3\n|head -c 3\n", "KSubSubdid 0+0+2\n"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			h := newHost(t, map[string]string{".qmail-default": c.qmail})
+			h.fifo("fifo")
+			l := newWorker(t, "")
+			l.job(1, h.home, "x", sample)
+			l.grant(l.wanted())
+			got := l.results(1)[1]
+			if !strings.HasPrefix(got, c.want) || len(c.want) > 1 && len(c.want) < 100 && got != c.want {
+				t.Errorf("got %.200q", got)
+			}
+			if len(got) > 1+maxReport {
+				t.Errorf("%d bytes", len(got))
+			}
+		})
+	}
+}
+
+func TestWorkerEndsProgramsThatLast(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, map[string]string{".qmail": "|cat fifo & cat fifo\n"})
+	h.fifo("fifo")
+	a, err := newAgent(world.World{Clock: clock.Real()}, []string{"PATH=/usr/bin:/bin"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.programLimit, a.ownGroup = 50*time.Millisecond, true
+	f, err := os.Create(t.TempDir() + "/m")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	m, err := newMessage(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var said report
+	d := &delivery{agent: a, message: m, out: &said, slot: func() error { return nil },
+		operands: operands{user: "joe", home: h.home, local: "joe", domain: "host.dom"}}
+	if err := d.run(); err == nil || !strings.HasPrefix(textOf(err), "Program ran for more than") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestWorkerRefusesBrokenProtocol(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name   string
+		packet []byte
+	}{
+		{"garbage", []byte("garbage")},
+		{"slot nobody asked for", localwork.AppendSlot(nil, localwork.KindGranted, 7)},
+		{"job without a descriptor", localwork.AppendJobs(nil, []localwork.Job{{Delivery: 1}})},
+		{"cut setup", []byte("C\x00\x00")},
+	} {
+		l := newWorker(t, "")
+		l.send(c.packet)
+		if err := <-l.ended; err == nil {
+			t.Errorf("%s was taken", c.name)
+		}
+		if _, _, err := l.link.Receive(make([]byte, 10), 0); err != io.EOF {
+			t.Errorf("%s: the link stays open: %v", c.name, err)
+		}
+	}
+}
+
+func TestWorkerMessageMustBeAFile(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, nil)
+	l := newWorker(t, "./Maildir/\n")
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	defer w.Close()
+	l.send(localwork.AppendJobs(nil, []localwork.Job{{Delivery: 1, User: "joe", Home: h.home, Local: "joe", Domain: "x"}}), r)
+	if got := l.results(1)[1]; got != string(spawn.Deferral)+"Sorry, message has wrong type. (#4.3.5)\n" {
+		t.Errorf("got %q", got)
+	}
+}
