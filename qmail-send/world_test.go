@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -107,6 +109,20 @@ type logTail struct {
 	changed sync.Cond
 	lines   []string
 	read    int // lines that await has passed
+	log     *logline.Writer
+	markers int
+}
+
+const marker = "end of what was logged so far "
+
+// catchUp waits until all that was logged has arrived; the caller holds mu.
+func (l *logTail) catchUp() {
+	l.markers++
+	last := marker + strconv.Itoa(l.markers)
+	l.log.Line(last)
+	for !slices.Contains(l.lines, last) {
+		l.changed.Wait()
+	}
 }
 
 func newLogTail(t testing.TB) (*logTail, *logline.Writer) {
@@ -118,6 +134,7 @@ func newLogTail(t testing.TB) (*logTail, *logline.Writer) {
 	tail := &logTail{}
 	tail.changed.L = &tail.mu
 	log := logline.NewWriter(w)
+	tail.log = log
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -165,9 +182,10 @@ func (l *logTail) await(t testing.TB, prefix string) string {
 func (l *logTail) all() []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.catchUp()
 	var lines []string
 	for _, line := range l.lines {
-		if !strings.HasPrefix(line, "status: ") {
+		if !strings.HasPrefix(line, "status: ") && !strings.HasPrefix(line, marker) {
 			lines = append(lines, line)
 		}
 	}
@@ -365,6 +383,7 @@ func gone(path string) bool {
 func (l *logTail) status() []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.catchUp()
 	var lines []string
 	for _, line := range l.lines {
 		if strings.HasPrefix(line, "status: ") {

@@ -42,8 +42,11 @@ func (s *supervisor) run(signals <-chan os.Signal) int {
 	for _, m := range s.plan.members {
 		s.start(m)
 	}
-	for s.end == nil || s.end.order < stopDone {
+	for {
 		s.do()
+		if s.end != nil && s.end.order == stopDone {
+			return s.status
+		}
 		wake, free := s.alarm()
 		select {
 		case e := <-s.exits:
@@ -54,7 +57,6 @@ func (s *supervisor) run(signals <-chan os.Signal) int {
 		}
 		free()
 	}
-	return s.status
 }
 
 // do does all that is due.
@@ -80,12 +82,9 @@ func (s *supervisor) alarm() (<-chan time.Time, func()) {
 			next = t
 		}
 	}
-	switch {
-	case s.end != nil && s.end.order == stopDone:
-		return nil, func() {} // the loop ends
-	case s.end != nil:
+	if s.end != nil {
 		sooner(s.end.deadline)
-	default:
+	} else {
 		sooner(s.doors.next)
 		for _, m := range s.plan.members {
 			sooner(m.due)
