@@ -24,8 +24,8 @@ func (s *Store) clearTmp() error {
 	return s.each(layout.Tmp(), func(name string) error { return s.unlink(name) })
 }
 
-// each calls visit for each file of a directory. Names are collected first in
-// portions, since a directory that changes while it is read may skip some.
+// each calls visit for each file of a directory and returns the first error;
+// one file's trouble does not stop the others.
 func (s *Store) each(dir string, visit func(name string) error) error {
 	d, err := s.tree.Dir(dir)
 	if err != nil {
@@ -34,12 +34,15 @@ func (s *Store) each(dir string, visit func(name string) error) error {
 	defer d.Close() // only read from
 	var visitErr error
 	err = d.Names(func(name string) bool {
-		if err := visit(dir + "/" + name); err != nil {
-			visitErr = errors.Join(visitErr, err)
+		if err := visit(dir + "/" + name); err != nil && visitErr == nil {
+			visitErr = err
 		}
 		return true
 	})
-	return errors.Join(err, visitErr)
+	if err == nil {
+		err = visitErr
+	}
+	return err
 }
 
 // sweep removes what nobody will finish: stale files in tmp/, bodies without
@@ -63,7 +66,7 @@ func (s *Store) sweep() {
 	}
 }
 
-// firstLine keeps one of many errors.
+// firstLine keeps one of the errors of several directories.
 func firstLine(err error) string {
 	line, _, _ := strings.Cut(err.Error(), "\n")
 	return line
