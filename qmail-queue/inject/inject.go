@@ -23,6 +23,9 @@ func run(w world.World, req request) error {
 			return err
 		}
 	}
+	if err := checkStdin(w.Stdin); err != nil {
+		return trouble("unable to read message", err)
+	}
 	msg, err := readHeader(w.Stdin)
 	if err != nil {
 		return err

@@ -58,7 +58,7 @@ func newDropbox(s *server, wake <-chan struct{}) *dropbox {
 func (b *dropbox) run(stop <-chan struct{}) {
 	for {
 		pause := dropInterval
-		if b.pass() {
+		if b.pass() && b.pass() { // the first may only have searched new/
 			pause = dropPause
 		}
 		// A stranger who makes events all the time does not keep us busy.

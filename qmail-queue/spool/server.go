@@ -59,6 +59,7 @@ func connectionLimit() int {
 
 // acceptPublic serves the public socket until it is closed.
 func (s *server) acceptPublic(l *os.File) {
+	var told time.Time
 	for {
 		f, err := fdpass.Accept(l)
 		if s.isDraining() {
@@ -69,7 +70,10 @@ func (s *server) acceptPublic(l *os.File) {
 		}
 		if err != nil {
 			// Out of descriptors or memory: those who wait can wait longer.
-			s.log("warning: cannot accept: " + err.Error())
+			if time.Since(told) > time.Minute {
+				told = time.Now()
+				s.log("warning: cannot accept, will try again: " + err.Error())
+			}
 			time.Sleep(acceptPause)
 			continue
 		}
