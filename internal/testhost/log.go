@@ -77,6 +77,17 @@ func (l *Log) Lines(first int) []LogLine {
 	return append([]LogLine(nil), l.lines[min(first, len(l.lines)):]...)
 }
 
+// Timed returns all lines from number first on as one text, with the time
+// since the first line in front.
+func (l *Log) Timed(first int) string {
+	var b strings.Builder
+	lines := l.Lines(first)
+	for _, line := range lines {
+		fmt.Fprintf(&b, "%9.3f %s\n", line.When.Sub(lines[0].When).Seconds(), line.Text)
+	}
+	return b.String()
+}
+
 // Text returns all lines from number first on as one text.
 func (l *Log) Text(first int) string {
 	var b strings.Builder
@@ -138,7 +149,7 @@ func (h *Host) WaitForLog(first int, pattern string) []string {
 	defer cancel()
 	match, _, err := h.log.Wait(ctx, first, regexp.MustCompile(pattern))
 	if err != nil {
-		h.t.Fatalf("%s: %v\nlog:\n%s", h.Name, err, h.log.Text(0))
+		h.t.Fatalf("%s: %v\nlog:\n%s", h.Name, err, h.log.Timed(0))
 	}
 	return match
 }

@@ -100,7 +100,7 @@ func (s *Sink) Wait(ctx context.Context, n int) []Accepted {
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			s.host.t.Fatalf("sink on %s has %d messages, want %d: %v\nlog:\n%s", s.host.Name, len(accepted), n, ctx.Err(), s.host.log.Text(0))
+			s.host.t.Fatalf("sink on %s has %d messages, want %d: %v\nlog:\n%s", s.host.Name, len(accepted), n, ctx.Err(), s.host.log.Timed(0))
 		}
 	}
 }

@@ -129,7 +129,7 @@ func (h *Host) StartSuiteWith(args ...string) {
 	}()
 	for _, pattern := range ready() {
 		if _, _, err := h.log.Wait(ctx, first, pattern); err != nil {
-			h.t.Fatalf("%s: the suite does not start: %v\nlog:\n%s", h.Name, err, h.log.Text(first))
+			h.t.Fatalf("%s: the suite does not start: %v\nlog:\n%s", h.Name, err, h.log.Timed(first))
 		}
 	}
 }
@@ -185,7 +185,7 @@ func (h *Host) awaitSuite(code int) {
 	defer cancel()
 	result, err := h.suite.Wait(ctx)
 	if err != nil || result.Code != code {
-		h.t.Fatalf("%s: qmail-start: %v, %v\nlog:\n%s", h.Name, result, err, h.log.Text(0))
+		h.t.Fatalf("%s: qmail-start: %v, %v\nlog:\n%s", h.Name, result, err, h.log.Timed(0))
 	}
 	h.suite = nil
 }

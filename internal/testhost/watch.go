@@ -126,7 +126,7 @@ func (m Maildir) Wait(ctx context.Context, n int) []Message {
 	names, err := m.host.WaitForFiles(ctx, filepath.Join(m.dir, "new"), func(names []string) bool { return len(names) >= n })
 	if err != nil {
 		m.host.t.Fatalf("%s: %s has %d new messages, want %d: %v\nlog:\n%s",
-			m.host.Name, m.dir, len(names), n, err, m.host.log.Text(0))
+			m.host.Name, m.dir, len(names), n, err, m.host.log.Timed(0))
 	}
 	return m.Messages()
 }

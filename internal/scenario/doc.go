@@ -1,0 +1,22 @@
+// Package scenario holds tests of the whole suite as it is installed: on test
+// hosts (internal/testhost) with real users, ports and a network, spoken to by
+// the programs that people use. Each file is a part of what the suite promises.
+//
+// Nobody imports it; there is nothing here but tests. As root nothing is
+// skipped; the Debian packages they need are those that .ci/run installs.
+//
+// Files:
+//
+//	host_test.go       hosts with the suite, and how to put mail in
+//	inject_test.go     sendmail, swaks, msmtp and mutt put mail in
+//	network_test.go    mail between hosts: MX, A, retries, bounces
+//	down_test.go       mail while daemons are stopped
+//	privilege_test.go  who runs as whom, with which descriptors and files
+//	signal_test.go     HUP, ALRM, TERM
+//	dotqmail_test.go   forwards, programs, mboxes, aliases, nobody
+//	classic_test.go    qmail-smtpd under tcpserver
+//	drop_test.go       attacks on the drop directory
+//	sync_test.go       submissions that share a sync
+//	evidence_test.go   what a host shows to the ledger
+//	kill_test.go       kill -9 of every process under load
+package scenario

@@ -1,0 +1,124 @@
+package scenario
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"postrider/internal/testhost"
+)
+
+func TestMailGoesToTheHostThatTheZoneNames(t *testing.T) {
+	t.Parallel()
+	net := testhost.NewNetwork(t)
+	a := mailHost(t, net, "mx1.example", "alice")
+	b := mailHost(t, net, "mx2.example", "carol")
+	b.Control("locals", "mx2.example", "dest.example")
+	b.Control("rcpthosts", "mx2.example", "dest.example")
+	net.Zone().MX("dest.example", 10, "mx2.example")
+	a.StartSuite()
+	b.StartSuite()
+	for i, to := range []string{"carol@dest.example", "carol@mx2.example"} {
+		sendmail(a, "alice", []string{to}, letter(to, fmt.Sprint("n", i)))
+		got := b.Maildir("carol").Wait(testhost.Within(t, soon), i+1)
+		if m := got[len(got)-1]; m.Header("Delivered-To") != to || m.Header("Return-Path") != "<alice@mx1.example>" {
+			t.Errorf("%s: got %s", to, m.Text)
+		}
+	}
+	waitEmpty(t, a)
+	// The way back: nobody there, so a bounce is sent to the first host.
+	sendmail(a, "alice", []string{"nobody@dest.example"}, letter("nobody@dest.example", "lost"))
+	bounce := a.Maildir("alice").Wait(testhost.Within(t, soon), 1)[0]
+	if !strings.Contains(bounce.Text, "<nobody@dest.example>:") || bounce.Header("Return-Path") != "<>" {
+		t.Errorf("got %s", bounce.Text)
+	}
+	a.StopSuite()
+	b.StopSuite()
+}
+
+// TestRetriesUntilTheLifetimeEnds moves the scheduler's clock along qmail's
+// schedule (spec 2.5): remote attempts at ages 0, 400, 1600, 3600 ... seconds.
+func TestRetriesUntilTheLifetimeEnds(t *testing.T) {
+	t.Parallel()
+	net := testhost.NewNetwork(t)
+	h := mailHost(t, net, "mx1.example", "alice")
+	net.Host("closed.example") // nobody listens there
+	h.Control("queuelifetime", "3000")
+	h.InstallMovedClock()
+	h.StartSuite()
+	const to = "x@closed.example"
+	starts := func() int { return count(h, 0, "to remote "+to) }
+	first := h.Log().Len()
+	sendmail(h, "alice", []string{to}, letter(to, "never"))
+	id := h.WaitForLog(first, `^new msg (\d+)$`)[1]
+	h.WaitForLog(first, `^delivery \d+: deferral: `)
+	for attempt, age := range []int{400, 1600, 3600} {
+		h.MoveClock(time.Duration(age-5) * time.Second)
+		barrier(t, h, "alice")
+		if got := starts(); got != attempt+1 {
+			t.Fatalf("%d attempts at age %d, want %d\n%s", got, age-5, attempt+1, h.Log().Timed(0))
+		}
+		first = h.Log().Len()
+		h.MoveClock(time.Duration(age+1) * time.Second)
+		h.WaitForLog(first, `^starting delivery \d+: msg `+id+` to remote `+to)
+		h.WaitForLog(first, `^delivery \d+: (deferral|failure): `)
+	}
+	h.WaitForLog(first, `^bounce msg `+id+` qp \d+$`)
+	h.WaitForLog(first, `^end msg `+id+`$`)
+	waitEmpty(t, h)
+	var bounce testhost.Message
+	for _, m := range h.Maildir("alice").Messages() {
+		if strings.Contains(m.Text, "<"+to+">:") {
+			bounce = m
+		}
+	}
+	if bounce.Header("Subject") != "failure notice" || !regexp.MustCompile(`(?m)^I'm not going to try again; this message has been in the queue too long\.$`).MatchString(bounce.Text) {
+		t.Errorf("got %s", bounce.Text)
+	}
+	h.StopSuite()
+}
+
+func TestDoubleBounceGoesToThePostmaster(t *testing.T) {
+	t.Parallel()
+	h := mailHost(t, testhost.NewNetwork(t), "mx1.example", "alice")
+	h.StartSuite()
+	sendmail(h, "alice", []string{"-f", "ghost@mx1.example", "nobody@mx1.example"}, letter("nobody", "lost"))
+	got := h.MaildirAt("/var/qmail/alias/Maildir").Wait(testhost.Within(t, soon), 1)[0]
+	if got.Header("Return-Path") != "<#@[]>" || !strings.Contains(got.Text, "<ghost@mx1.example>:") || !strings.Contains(got.Text, "<nobody@mx1.example>:") {
+		t.Errorf("got %s", got.Text)
+	}
+	waitEmpty(t, h)
+	h.StopSuite()
+}
+
+// TestACutLinkIsOnlyADelay cuts the destination off in the middle of a
+// transaction and lets the message arrive later.
+func TestACutLinkIsOnlyADelay(t *testing.T) {
+	t.Parallel()
+	net := testhost.NewNetwork(t)
+	h := mailHost(t, net, "mx1.example", "alice")
+	far := net.Host("far.example")
+	h.Control("timeoutremote", "1")
+	sink := far.Sink(":25", func(verb, _ string) string {
+		if verb == "MAIL" {
+			far.Cut()
+		}
+		return testhost.Default
+	})
+	h.StartSuite()
+	sendmail(h, "alice", []string{"x@far.example"}, letter("x@far.example", "late"))
+	h.WaitForLog(0, `^delivery \d+: deferral: .*`)
+	far.Restore()
+	sink.SetScript(nil)
+	if err := h.Suite().Signal(alarm); err != nil {
+		t.Fatal(err)
+	}
+	got := sink.Wait(testhost.Within(t, soon), 1)[0]
+	if got.Sender != "alice@mx1.example" || !strings.Contains(got.Text, "Subject: late\n") {
+		t.Errorf("got %+v", got)
+	}
+	waitEmpty(t, h)
+	h.StopSuite()
+}
