@@ -43,6 +43,16 @@ func start(w world.World, stderr *logline.Writer) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	if in.Private {
+		stderr.Line(fmt.Sprintf("qmail-start: warning: %s belongs to uid %d, so every program runs as that user: "+
+			"they are not separated from each other, and only that user gets mail", w.Home, in.UID))
+	}
+	return serve(w, set, identities, stderr, signals)
+}
+
+// serve runs all that the settings name, each as its identity, or all as this
+// process's own user if there are none.
+func serve(w world.World, set settings, identities map[string]priv.Identity, stderr *logline.Writer, signals <-chan os.Signal) (int, error) {
 	lock, err := waitForLock(w, stderr, signals)
 	if err != nil || lock == nil {
 		return 0, err
@@ -69,10 +79,6 @@ func start(w world.World, stderr *logline.Writer) (int, error) {
 		if err := s.attachLogger(h, w, set.logger, stderr); err != nil {
 			return 0, err
 		}
-	}
-	if in.Private {
-		s.log(fmt.Sprintf("qmail-start: warning: %s belongs to uid %d, so every program runs as that user: "+
-			"they are not separated from each other, and only that user gets mail", w.Home, in.UID))
 	}
 	if len(set.smtp) > 0 {
 		s.want(set.smtp)

@@ -92,8 +92,11 @@ func parseEndpoint(line string) ([]endpoint, error) {
 	if err != nil || at.Port() == 0 {
 		return nil, errors.New("not address:port, [address]:port or :port")
 	}
-	if at.Addr().Is4In6() || at.Addr().Zone() != "" && !at.Addr().IsLinkLocalUnicast() {
-		return nil, errors.New("not a plain address")
+	if at.Addr().Is4In6() {
+		return nil, errors.New("an IPv4 address is written without ::ffff:")
+	}
+	if zone := at.Addr().Zone(); zone != "" && strings.Trim(zone, "0123456789") != "" {
+		return nil, errors.New("an interface is named by its number after %")
 	}
 	return []endpoint{{at, false}}, nil
 }

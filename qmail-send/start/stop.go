@@ -37,7 +37,7 @@ func (s *supervisor) stop(why string, status int) {
 	}
 	s.log("qmail-start: stopping " + why)
 	s.status = status
-	s.end = &ending{}
+	s.end = &ending{deadline: s.clock.Now()}
 	s.doors.close()
 	for _, m := range s.plan.members {
 		m.due = time.Time{}

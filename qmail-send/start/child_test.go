@@ -1,0 +1,118 @@
+package start
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"postrider/internal/fdpass"
+	"postrider/internal/priv"
+	"postrider/internal/wire/parent"
+)
+
+// The test binary plays every daemon: it is linked into the bin directory of a
+// test's home and tells on descriptor 2 what it was given.
+func TestMain(m *testing.M) {
+	name := filepath.Base(os.Args[0])
+	if name == "printer" {
+		playPrinter()
+		return
+	}
+	for _, role := range priv.Roles() {
+		if role.Program == name {
+			playDaemon(name)
+			return
+		}
+	}
+	// What came with the test's own caller is not qmail-start's.
+	for _, fd := range inheritedDescriptors() {
+		if fd > 2 {
+			unix.CloseOnExec(fd)
+		}
+	}
+	os.Exit(m.Run())
+}
+
+// playDaemon tells its descriptors, environment and frames. It greets each
+// peer by name and tells how it was greeted.
+func playDaemon(name string) {
+	tell := func(format string, args ...any) {
+		os.Stderr.WriteString(name + ": " + fmt.Sprintf(format, args...) + "\n")
+	}
+	tell("descriptors %v", inheritedDescriptors())
+	tell("environment %q", os.Environ())
+	sid, _ := unix.Getsid(0)
+	tell("leads its session: %v", sid == os.Getpid())
+	for fd := range 2 {
+		target, _ := os.Readlink("/proc/self/fd/" + strconv.Itoa(fd))
+		tell("descriptor %d is %s", fd, target)
+	}
+	channel, err := parent.Inherited()
+	if err != nil {
+		tell("%v", err)
+		os.Exit(100)
+	}
+	err = channel.Run(func(f parent.Frame) error {
+		switch f.Kind {
+		case parent.Link:
+			greet(name, f, tell)
+		case parent.Listener:
+			tell("listener %s", f.Name)
+		default:
+			tell("frame %c %q", f.Kind, f.Data)
+		}
+		return nil
+	})
+	tell("end of channel %v", err)
+}
+
+// greet says its name to the peer of a link and tells what the peer says,
+// until the peer is gone.
+func greet(name string, f parent.Frame, tell func(string, ...any)) {
+	p, err := fdpass.NewPackets(f.File)
+	if err != nil {
+		tell("link %s: %v", f.Name, err)
+		return
+	}
+	if err := p.Send([]byte(name)); err != nil {
+		tell("link %s: %v", f.Name, err)
+	}
+	go func() {
+		buf := make([]byte, 100)
+		for {
+			n, _, err := p.Receive(buf, 0)
+			if err != nil {
+				tell("link %s: %v", f.Name, err)
+				return
+			}
+			tell("link %s to %s", f.Name, buf[:n])
+		}
+	}()
+}
+
+// inheritedDescriptors lists what came through exec: the Go runtime's own
+// descriptors are close-on-exec.
+func inheritedDescriptors() []int {
+	var found []int
+	for fd := range 1000 {
+		flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
+		if err == nil && flags&unix.FD_CLOEXEC == 0 {
+			found = append(found, fd)
+		}
+	}
+	return found
+}
+
+// playPrinter is a logger: it marks each line and passes it on.
+func playPrinter() {
+	fmt.Fprintf(os.Stdout, "logger: descriptors %v\n", inheritedDescriptors())
+	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
+		fmt.Fprintln(os.Stdout, "logged: "+in.Text())
+	}
+	fmt.Fprintln(os.Stdout, "logger: end")
+}

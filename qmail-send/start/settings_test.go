@@ -1,0 +1,91 @@
+package start
+
+import (
+	"strings"
+	"testing"
+
+	"postrider/internal/world"
+)
+
+func TestSMTPListen(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ name, text, want string }{
+		{"missing", "-", "0.0.0.0:25 [::]:25"},
+		{"empty", "", ""},
+		{"comments only", "# none\n", ""},
+		{"port of all addresses", ":2525\n", "0.0.0.0:2525 [::]:2525"},
+		{"both families", "127.0.0.1:25\n[::1]:25\n", "127.0.0.1:25 [::1]:25"},
+		{"link-local with its interface", "[fe80::1%2]:25\n", "[fe80::1%2]:25"},
+		{"interface by its name", "[fe80::1%eth0]:25\n", "refused"},
+		{"name", "localhost:25\n", "refused"},
+		{"no port", "127.0.0.1\n", "refused"},
+		{"port 0", ":0\n", "refused"},
+		{"port too large", ":65536\n", "refused"},
+		{"IPv4 in IPv6", "[::ffff:127.0.0.1]:25\n", "refused"},
+		{"IPv6 without brackets", "::1:25\n", "refused"},
+		{"carriage return", ":25\r\n", "refused"},
+	} {
+		home := newHome(t)
+		if c.text != "-" {
+			writeControl(t, home, "smtplisten", c.text)
+		}
+		set, err := readSettings(world.World{Args: []string{"qmail-start"}, Home: home})
+		if err != nil {
+			if c.want != "refused" || !strings.Contains(err.Error(), home+"/control/smtplisten") {
+				t.Errorf("%s: %v", c.name, err)
+			}
+			continue
+		}
+		var got []string
+		for _, at := range set.smtp {
+			got = append(got, at.String())
+		}
+		if s := strings.Join(got, " "); s != c.want {
+			t.Errorf("%s: got %q, want %q", c.name, s, c.want)
+		}
+	}
+}
+
+func TestSettings(t *testing.T) {
+	t.Parallel()
+	home := newHome(t)
+	set, err := readSettings(world.World{Args: []string{"qmail-start"}, Home: home})
+	if err != nil || string(set.delivery) != "./Mailbox" || set.remotes != 2 || set.logger != nil {
+		t.Errorf("without anything: %+v, %v", set, err)
+	}
+	set, err = readSettings(world.World{Args: []string{"qmail-start", "|cat\n./Maildir/", "logger", "-t", "mail"}, Home: home})
+	if err != nil || string(set.delivery) != "|cat\n./Maildir/" || strings.Join(set.logger, " ") != "logger -t mail" {
+		t.Errorf("with arguments: %+v, %v", set, err)
+	}
+	for _, w := range []world.World{
+		{Args: []string{"qmail-start", strings.Repeat("x", 70000)}, Home: home},
+		{Args: []string{"qmail-start"}, Environ: []string{"A=" + strings.Repeat("x", 70000)}, Home: home},
+	} {
+		if _, err := readSettings(w); err == nil {
+			t.Error("what no frame can hold was accepted")
+		}
+	}
+	for _, text := range []string{"0\n", "65\n", "99999999999999999999\n"} {
+		writeControl(t, home, "remoteworkers", text)
+		if _, err := readSettings(world.World{Args: []string{"qmail-start"}, Home: home}); err == nil {
+			t.Errorf("%q workers were accepted", text)
+		}
+	}
+}
+
+func FuzzParseEndpoint(f *testing.F) {
+	for _, seed := range []string{":25", "127.0.0.1:25", "[::1]:25", "[fe80::1%eth0]:25", "::", ""} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, line string) {
+		endpoints, err := parseEndpoint(line)
+		if (err == nil) != (len(endpoints) > 0) {
+			t.Fatalf("%q: %v, %v", line, endpoints, err)
+		}
+		for _, at := range endpoints {
+			if !at.IsValid() || at.Port() == 0 {
+				t.Fatalf("%q: %v", line, at)
+			}
+		}
+	})
+}

@@ -1,0 +1,306 @@
+package start
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"postrider/internal/clock"
+	"postrider/internal/priv"
+	"postrider/internal/wire/parent"
+)
+
+// stage is a launcher of processes that a test ends. They live in virtual
+// time, so that they do not read their control channels.
+type stage struct {
+	launched map[string][]*actor
+	broken   map[string]bool // cannot be launched
+	stubborn map[string]bool // does not end at TERM
+	immortal map[string]bool // does not end at KILL
+}
+
+// actor is a process that ends when it is told to.
+type actor struct {
+	stage *stage
+	name  string
+	got   []syscall.Signal
+	end   chan syscall.WaitStatus
+}
+
+func (st *stage) launch(m *member, control *os.File) (process, error) {
+	if st.broken[m.name] {
+		return nil, errors.New("no such program")
+	}
+	a := &actor{stage: st, name: m.name, end: make(chan syscall.WaitStatus, 1)}
+	st.launched[m.name] = append(st.launched[m.name], a)
+	return a, nil
+}
+
+func (a *actor) pid() int { return 7 }
+
+func (a *actor) signal(sig syscall.Signal) error {
+	a.got = append(a.got, sig)
+	switch {
+	case sig == syscall.SIGTERM && !a.stage.stubborn[a.name], sig == syscall.SIGKILL && !a.stage.immortal[a.name]:
+		a.die(syscall.WaitStatus(sig))
+	}
+	return nil
+}
+
+func (a *actor) die(status syscall.WaitStatus) { a.end <- status }
+
+func (a *actor) wait() (syscall.WaitStatus, error) { return <-a.end, nil }
+
+func exited(code int) syscall.WaitStatus { return syscall.WaitStatus(code << 8) }
+
+// play is a supervisor in virtual time with its log.
+type play struct {
+	*stage
+	lines   []string
+	begun   time.Time
+	signals chan os.Signal
+	status  chan int
+}
+
+// newPlay starts a supervisor; call it in a synctest bubble.
+func newPlay(prepare func(*stage)) *play {
+	p := &play{
+		stage:   &stage{launched: map[string][]*actor{}, broken: map[string]bool{}, stubborn: map[string]bool{}, immortal: map[string]bool{}},
+		begun:   time.Now(),
+		signals: make(chan os.Signal, 1),
+		status:  make(chan int, 1),
+	}
+	prepare(p.stage)
+	log := func(line string) {
+		p.lines = append(p.lines, fmt.Sprintf("%v %s", time.Since(p.begun), line))
+	}
+	s := newSupervisor(newPlan(1, true), p.stage, clock.Real(), log)
+	go func() { p.status <- s.run(p.signals) }()
+	synctest.Wait()
+	return p
+}
+
+// latest returns the running process of a member.
+func (p *play) latest(name string) *actor { return p.launched[name][len(p.launched[name])-1] }
+
+// logged reports whether a line with all of the texts is in the log.
+func (p *play) logged(texts ...string) bool {
+	return slices.ContainsFunc(p.lines, func(line string) bool {
+		for _, text := range texts {
+			if !strings.Contains(line, text) {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+func (p *play) end() int {
+	p.signals <- syscall.SIGTERM
+	return <-p.status
+}
+
+func TestBackOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPlay(func(*stage) {})
+		for i, want := range []time.Duration{0, 1, 2, 4, 8, 16, 30, 30} {
+			want *= time.Second
+			died := time.Now()
+			p.latest("qmail-spool").die(exited(111))
+			synctest.Wait()
+			if want > 0 {
+				time.Sleep(want - time.Millisecond)
+				synctest.Wait()
+				if len(p.launched["qmail-spool"]) != i+1 {
+					t.Fatalf("death %d: started again before %v", i+1, want)
+				}
+				time.Sleep(time.Millisecond)
+				synctest.Wait()
+			}
+			if len(p.launched["qmail-spool"]) != i+2 {
+				t.Fatalf("death %d: not started again %v later", i+1, time.Since(died))
+			}
+		}
+		if !p.logged("qmail-spool (pid 7) gave up", "exit code 111", "after 0s", "again in 30s") {
+			t.Errorf("the log does not say so:\n%s", strings.Join(p.lines, "\n"))
+		}
+		time.Sleep(longLife)
+		p.latest("qmail-spool").die(syscall.WaitStatus(syscall.SIGSEGV))
+		synctest.Wait()
+		if !p.logged("killed by signal 11", "after 1m0s", "again now") {
+			t.Errorf("a death after a long life is not the first:\n%s", strings.Join(p.lines, "\n"))
+		}
+		if got := p.end(); got != 0 {
+			t.Errorf("exit status %d", got)
+		}
+	})
+}
+
+func TestProgramThatIsMissing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPlay(func(st *stage) { st.broken["qmail-lspawn"] = true })
+		if !p.logged("qmail-lspawn cannot be started: no such program; it is started again in 1s") {
+			t.Errorf("the log does not say so:\n%s", strings.Join(p.lines, "\n"))
+		}
+		p.broken["qmail-lspawn"] = false
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if len(p.launched["qmail-lspawn"]) != 1 {
+			t.Error("not started when it was there")
+		}
+		p.end()
+	})
+}
+
+func TestSignalsAreForwarded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPlay(func(*stage) {})
+		for _, sig := range []syscall.Signal{syscall.SIGHUP, syscall.SIGALRM} {
+			p.signals <- sig
+			synctest.Wait()
+		}
+		for name, actors := range p.launched {
+			got := actors[0].got
+			if name == "qmail-send" && !slices.Equal(got, []syscall.Signal{syscall.SIGHUP, syscall.SIGALRM}) {
+				t.Errorf("qmail-send got %v", got)
+			}
+			if name != "qmail-send" && len(got) > 0 {
+				t.Errorf("%s got %v", name, got)
+			}
+		}
+		p.end()
+	})
+}
+
+// A daemon that does not end when its channel does is told by TERM after 10 s
+// and by KILL 5 s later; the next in order waits for it.
+func TestStopEscalates(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPlay(func(st *stage) {
+			st.stubborn["qmail-send"] = true
+			st.stubborn["qmail-lspawn"], st.immortal["qmail-lspawn"] = true, true
+		})
+		if got := p.end(); got != 0 {
+			t.Errorf("exit status %d", got)
+		}
+		for _, want := range []string{
+			"10s qmail-start: warning: qmail-smtpd (pid 7) has not finished in time; sending signal 15",
+			"20s qmail-start: warning: qmail-send (pid 7) has not finished in time; sending signal 15",
+			"25s qmail-start: warning: qmail-send (pid 7) does not end; sending signal 9",
+			"40s qmail-start: warning: qmail-lspawn (pid 7) does not end; sending signal 9",
+			"45s qmail-start: warning: qmail-lspawn (pid 7) cannot be killed; it is left behind",
+			"1m5s qmail-start: stopped",
+		} {
+			if !p.logged(want) {
+				t.Errorf("no line %q in\n%s", want, strings.Join(p.lines, "\n"))
+			}
+		}
+		p.latest("qmail-lspawn").die(exited(0)) // so that its waiter ends
+	})
+}
+
+func TestSecondTermDoesNotWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPlay(func(*stage) {})
+		p.signals <- syscall.SIGTERM
+		synctest.Wait()
+		p.signals <- syscall.SIGTERM
+		synctest.Wait()
+		if !p.logged("0s qmail-start: warning: qmail-smtpd (pid 7) has not finished in time; sending signal 15") {
+			t.Errorf("the second TERM waits:\n%s", strings.Join(p.lines, "\n"))
+		}
+		<-p.status
+	})
+}
+
+func TestDeathWhileStoppingIsFinal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPlay(func(*stage) {})
+		p.signals <- syscall.SIGTERM
+		synctest.Wait()
+		p.latest("qmail-spool").die(exited(2))
+		<-p.status
+		if len(p.launched["qmail-spool"]) != 1 {
+			t.Error("started again while stopping")
+		}
+		if !p.logged("qmail-spool (pid 7) crashed", "while stopping") {
+			t.Errorf("the log does not say so:\n%s", strings.Join(p.lines, "\n"))
+		}
+	})
+}
+
+// A peer that restarts again and again must not make us wait for one that does
+// not read its channel (invariant 4).
+func TestDeafDaemonIsKilled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPlay(func(*stage) {})
+		// The actors never read, but their ends are closed. Here is one open.
+		s := newSupervisor(newPlan(1, false), keeper{p.stage, t}, clock.Real(), func(string) {})
+		m := s.plan.member("qmail-send")
+		s.start(m)
+		for range 10000 {
+			if m.lines == nil {
+				break
+			}
+			s.give(m, parent.Frame{Kind: parent.Go})
+		}
+		a := p.latest("qmail-send")
+		if m.lines != nil || !slices.Equal(a.got, []syscall.Signal{syscall.SIGKILL}) {
+			t.Errorf("the deaf daemon got %v", a.got)
+		}
+		p.end()
+	})
+}
+
+// keeper keeps the daemon's end of the control channel open.
+type keeper struct {
+	*stage
+	t *testing.T
+}
+
+func (k keeper) launch(m *member, control *os.File) (process, error) {
+	fd, err := unix.FcntlInt(control.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	k.t.Cleanup(func() { unix.Close(fd) })
+	return k.stage.launch(m, control)
+}
+
+func TestPlanAgreesWithTheTable(t *testing.T) {
+	t.Parallel()
+	received := make(map[string][]string)
+	p := newPlan(3, true)
+	add := func(m *member, name string) {
+		for i := range 10 {
+			if name == parent.SpawnRemote(i) {
+				name = "spawn.remote.*"
+			}
+		}
+		if !slices.Contains(received[m.role.Program], name) {
+			received[m.role.Program] = append(received[m.role.Program], name)
+		}
+	}
+	for _, l := range p.links {
+		add(l.a, l.aName)
+		add(l.b, l.bName)
+	}
+	add(p.member("qmail-spool"), parent.Public)
+	add(p.member("qmail-smtpd"), parent.ListenSMTP)
+	for _, role := range priv.Roles() {
+		got, want := received[role.Program], slices.Clone(role.Links)
+		slices.Sort(got)
+		slices.Sort(want)
+		if !slices.Equal(got, want) {
+			t.Errorf("%s receives %v, its row says %v", role.Program, got, want)
+		}
+	}
+}
