@@ -236,7 +236,6 @@ func (s *scheduler) loadFailed(m *message, t loadTicket, now moment, err error) 
 	}
 	switch {
 	case errors.Is(err, errProgress) && errors.Is(err, queuedir.ErrDamaged):
-		s.keepDamagedProgress(m.id)
 		s.quarantine(m, err)
 	case errors.Is(err, errProgress):
 		s.logf("warning: trouble reading %s; will try again later", s.infoName(m.id))
@@ -266,6 +265,9 @@ func (s *scheduler) quarantine(m *message, err error) {
 	for q := range s.waiting {
 		s.waiting[q].drop(m)
 		m.due[q] = never
+	}
+	if m.is(hasInfo) {
+		s.keepProgress(m.id)
 	}
 	m.flags |= quarantined
 	if errors.Is(err, queuedir.ErrTorn) {

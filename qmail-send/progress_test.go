@@ -343,8 +343,8 @@ func TestDamagedProgress(t *testing.T) {
 	r.connect()
 	loc := connectAgent(t, r.s, local, 0, byLocalPart)
 	r.log.await(t, "alert: message "+m.id.String()+" is damaged and is set aside: progress file: ")
-	r.until(t, "an empty table", func() bool { return len(r.s.messages) == 0 && !r.s.scan.running })
-	if len(loc.recipients()) != 0 || gone(h.layout.Info(m.id)+damagedSuffix) {
+	r.until(t, "an empty table", func() bool { return len(r.s.messages)+r.s.atWork == 0 && !r.s.scan.running })
+	if len(loc.recipients()) != 0 || gone(h.layout.Info(m.id)+asideSuffix) {
 		t.Errorf("%d deliveries", len(loc.recipients()))
 	}
 }

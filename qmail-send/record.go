@@ -140,8 +140,8 @@ func (w recorder) spare(id queuedir.ID) string {
 }
 
 const (
-	sparePrefix   = "."
-	damagedSuffix = ".bad"
+	sparePrefix = "."
+	asideSuffix = ".bad"
 )
 
 // setDue makes due the time of the next attempt.
@@ -175,6 +175,30 @@ func (w recorder) unlink(id queuedir.ID) error {
 		return nil
 	}
 	return err
+}
+
+// keep moves the progress file of a message that is set aside out of the way of
+// scans: it is the evidence of who has the message.
+func (w recorder) keep(id queuedir.ID) error {
+	name := w.layout.Info(id)
+	err := os.Rename(name, name+asideSuffix)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+func (s *scheduler) keepProgress(id queuedir.ID) {
+	s.atWork++
+	s.recorders.put(func() {
+		err := s.recorder.keep(id)
+		s.post(func() {
+			s.atWork--
+			if err != nil {
+				s.logf("warning: unable to rename %s", s.infoName(id))
+			}
+		})
+	})
 }
 
 // write has a's results written to its progress file.

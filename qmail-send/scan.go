@@ -3,7 +3,6 @@ package qmailsend
 import (
 	"errors"
 	"io"
-	"io/fs"
 	"os"
 	"strings"
 	"time"
@@ -211,14 +210,5 @@ func eachName(dir string, visit func([]string) bool) error {
 		if err != nil {
 			return err
 		}
-	}
-}
-
-// keepDamagedProgress moves a damaged progress file out of the way; it is
-// evidence of who has the message.
-func (s *scheduler) keepDamagedProgress(id queuedir.ID) {
-	name := s.layout.Info(id)
-	if err := os.Rename(name, name+damagedSuffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		s.logf("warning: unable to rename %s", s.infoName(id))
 	}
 }

@@ -173,98 +173,122 @@ func TestTimesFromTheFuture(t *testing.T) {
 	r.spool.untilRemoved(m.id)
 }
 
-// Whatever crashes, each recipient is delivered to or bounced, and only those
-// that were in flight or whose results were not yet on disk more than once.
+// ledger is what became of every recipient, by the agents' own account.
+type ledger struct {
+	mu        sync.Mutex
+	rng       *rand.Rand
+	delivered map[string]int
+	failed    map[string]int
+	bounced   map[string]bool // "sender recipient"
+}
+
+// verdict defers at random; recipients whose name begins with d fail in the
+// end, the others are delivered to.
+func (l *ledger) verdict(_ spawn.Job, rc spawn.Recipient) (spawn.Class, string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	name, chance := rc.Address.String(), l.rng.IntN(4)
+	switch {
+	case name[0] == 'k' && chance != 0:
+		l.delivered[name]++
+		return spawn.Success, "ok\n"
+	case name[0] == 'd' && chance == 0:
+		l.failed[name]++
+		return spawn.Failure, "no\n"
+	}
+	return spawn.Deferral, "later\n"
+}
+
+func (l *ledger) takeBounces(bounces []bounced) {
+	for _, b := range bounces {
+		for line := range strings.SplitSeq(b.body, "\n") {
+			if name, found := strings.CutPrefix(line, "<"); found {
+				l.bounced[b.recipient+" "+strings.TrimSuffix(name, ">:")] = true
+			}
+		}
+	}
+}
+
+// judge reports every recipient that was lost.
+func (l *ledger) judge(t *testing.T, all []testMessage) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	twice := 0
+	for _, m := range all {
+		for _, to := range m.recipients {
+			switch {
+			case to[0] == 'k' && l.delivered[to] == 0:
+				t.Errorf("%s was lost", to)
+			case to[0] == 'd' && !l.bounced[m.sender+" "+to]:
+				t.Errorf("%s failed %d times and was not bounced", to, l.failed[to])
+			case l.delivered[to]+l.failed[to] > 1:
+				twice++
+			}
+		}
+	}
+	t.Logf("%d recipients had more than one final result", twice)
+}
+
+// Whatever crashes, and whenever, each recipient is delivered to or bounced.
 func TestLedger(t *testing.T) {
 	t.Parallel()
 	const n = 300
-	rng, fates := rand.New(rand.NewPCG(1, 2)), rand.New(rand.NewPCG(3, 4))
+	rng := rand.New(rand.NewPCG(1, 2))
 	h, clock := newHost(t, map[string]string{"concurrencyremote": "50\n", "queuelifetime": "99999999\n"}), newManualClock()
-	var mu sync.Mutex
-	delivered, failed := map[string]int{}, map[string]int{}
-	verdict := func(j spawn.Job, rc spawn.Recipient) (spawn.Class, string) {
-		mu.Lock()
-		defer mu.Unlock()
-		name := rc.Address.String()
-		switch fates.IntN(4) {
-		case 0:
-			return spawn.Deferral, "later\n"
-		case 1:
-			if strings.HasPrefix(name, "d") {
-				failed[name]++
-				return spawn.Failure, "no\n"
-			}
-		}
-		if strings.HasPrefix(name, "d") {
-			return spawn.Deferral, "later\n"
-		}
-		delivered[name]++
-		return spawn.Success, "ok\n"
+	l := &ledger{
+		rng:       rand.New(rand.NewPCG(3, 4)),
+		delivered: make(map[string]int), failed: make(map[string]int), bounced: make(map[string]bool),
 	}
 	var all []testMessage
 	for i := range n {
 		m := testMessage{id: id(i), sender: fmt.Sprintf("s%d@x.org", i), body: "x\n"}
 		for k := range 1 + rng.IntN(6) {
-			m.recipients = append(m.recipients, fmt.Sprintf("%c%d-%d@%s", "kkd"[rng.IntN(3)], i, k, []string{"loc.example.org", "a.org", "b.org"}[rng.IntN(3)]))
+			domain := []string{"loc.example.org", "a.org", "b.org"}[rng.IntN(3)]
+			m.recipients = append(m.recipients, fmt.Sprintf("%c%d-%d@%s", "kkd"[rng.IntN(3)], i, k, domain))
 		}
 		all = append(all, m)
 	}
-	bounces := map[string]bool{}
-	next := 0
-	for round := 0; next < n || !h.empty(t); round++ {
+	rest := all
+	for round := 0; len(rest) > 0 || !h.empty(t); round++ {
 		if round > 200 {
 			t.Fatal("the queue does not become empty")
 		}
 		r := newRig(t, h, clock)
 		r.connect()
-		loc := connectAgent(t, r.s, local, 0, verdict)
-		connectAgent(t, r.s, remote, 0, verdict)
-		connectAgent(t, r.s, remote, 1, verdict)
-		for range 60 {
-			if next < n {
-				r.spool.accept(all[next])
-				next++
-			}
-			if rng.IntN(20) == 0 {
-				loc.packets.Close()
-				loc = connectAgent(t, r.s, local, 0, verdict)
-			}
-			if rng.IntN(20) == 0 {
-				r.spool.connect(r.s)
-			}
-			clock.advance(clock.Now().Add(time.Duration(rng.IntN(200)) * time.Second))
-			r.inside(func() {})
-		}
+		rest = l.live(t, r, rng, rest)
 		if round > 5 {
 			r.until(t, "the end of the scan", func() bool { return !r.s.scan.running })
 			r.inside(r.s.flush)
 			r.untilIdle(t)
 		}
 		r.stop()
-		for _, b := range r.spool.seen().bounces {
-			for line := range strings.SplitSeq(b.body, "\n") {
-				if name, found := strings.CutPrefix(line, "<"); found {
-					bounces[b.recipient+" "+strings.TrimSuffix(name, ">:")] = true
-				}
-			}
-		}
+		l.takeBounces(r.spool.seen().bounces)
 	}
-	mu.Lock()
-	defer mu.Unlock()
-	twice := 0
-	for _, m := range all {
-		for _, to := range m.recipients {
-			switch {
-			case to[0] == 'k' && delivered[to] == 0:
-				t.Errorf("%s was lost", to)
-			case to[0] == 'd' && !bounces[m.sender+" "+to]:
-				t.Errorf("%s failed %d times and was not bounced", to, failed[to])
-			case delivered[to]+failed[to] > 1:
-				twice++
-			}
+	l.judge(t, all)
+}
+
+// live lets r live for a while, with messages coming in, time passing, and
+// agents and spool dying. It returns the messages that are still to come.
+func (l *ledger) live(t *testing.T, r *rig, rng *rand.Rand, rest []testMessage) []testMessage {
+	loc := connectAgent(t, r.s, local, 0, l.verdict)
+	connectAgent(t, r.s, remote, 0, l.verdict)
+	connectAgent(t, r.s, remote, 1, l.verdict)
+	for range 60 {
+		if len(rest) > 0 {
+			r.spool.accept(rest[0])
+			rest = rest[1:]
 		}
+		if rng.IntN(20) == 0 {
+			loc.packets.Close()
+			loc = connectAgent(t, r.s, local, 0, l.verdict)
+		}
+		if rng.IntN(20) == 0 {
+			r.spool.connect(r.s)
+		}
+		r.clock.advance(r.clock.Now().Add(time.Duration(rng.IntN(200)) * time.Second))
+		r.inside(func() {})
 	}
-	t.Logf("%d recipients had more than one final result", twice)
+	return rest
 }
 
 func (h host) empty(t *testing.T) bool {

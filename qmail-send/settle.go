@@ -85,6 +85,7 @@ func (s *scheduler) endPass(p *pass) {
 	if !p.drained() {
 		return
 	}
+	s.leave(p)
 	m, c := p.a.m, p.way.id
 	p.a.passes[c] = nil
 	if p.lost {
