@@ -63,7 +63,7 @@ func (s *server) run() {
 	defer close(s.done)
 	var tick <-chan time.Time
 	stop := func() {}
-	for !s.draining || len(s.jobs) > 0 && s.clock.Now().Before(s.drained) {
+	for !s.draining || s.link != nil && len(s.jobs) > 0 && s.clock.Now().Before(s.drained) {
 		if tick == nil && (len(s.jobs) > 0 || len(s.pool.workers) > 0) {
 			tick, stop = s.clock.At(s.clock.Now().Add(time.Second))
 		}
@@ -80,12 +80,12 @@ func (s *server) run() {
 		s.dismiss(w)
 	}
 	if s.link != nil {
-		s.link.flush(s.clock.Now().Add(flushLimit))
+		s.link.flush(time.Now().Add(flushLimit))
 	}
 }
 
-// drain makes run return when everything in hand is done, or drainLimit is
-// over.
+// drain makes run return when everything in hand is done, when nobody is left
+// who wants to know, or when drainLimit is over.
 func (s *server) drain() {
 	s.draining, s.drained = true, s.clock.Now().Add(drainLimit)
 }

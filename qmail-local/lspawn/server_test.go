@@ -1,0 +1,388 @@
+package lspawn
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"postrider/internal/accounts"
+	"postrider/internal/address"
+	"postrider/internal/cdb"
+	"postrider/internal/fdpass"
+	"postrider/internal/logline"
+	"postrider/internal/queuedir"
+	"postrider/internal/wire/localwork"
+	"postrider/internal/wire/spawn"
+)
+
+// manualClock moves only when told, and then wakes everybody.
+type manualClock struct {
+	mu      sync.Mutex
+	now     time.Time
+	waiters []chan time.Time
+}
+
+func (c *manualClock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+func (c *manualClock) At(time.Time) (<-chan time.Time, func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	w := make(chan time.Time, 1)
+	c.waiters = append(c.waiters, w)
+	return w, func() {}
+}
+
+func (c *manualClock) advance(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+	for _, w := range c.waiters {
+		w <- c.now
+	}
+	c.waiters = nil
+}
+
+// bench is a server whose users all exist: local@N is the local part of uid
+// 1000+N. Its workers run as we do.
+type bench struct {
+	t     *testing.T
+	s     *server
+	clock *manualClock
+	link  *fdpass.Packets
+	next  uint64
+	slots int
+	ended chan struct{}
+}
+
+func newBench(t *testing.T) *bench {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "cdb")
+	err := cdb.Replace(path, path+".tmp", 0o644, func(w *cdb.Writer) error {
+		for i := range 100 {
+			record := fmt.Sprintf("u\x00%d\x00%d\x00/\x00\x00", 1000+i, 1000+i)
+			if err := w.Add(fmt.Appendf(nil, "!%d-", i), []byte(record)); err != nil {
+				return err
+			}
+		}
+		return w.Add(nil, []byte("-"))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &bench{t: t, clock: &manualClock{now: time.Unix(1795000000, 0)}, slots: 10, ended: make(chan struct{})}
+	log := logline.NewWriter(null)
+	b.s = newServer(b.clock, log, &directory{minimum: MinimumUID, resolver: accounts.Resolver{
+		UsersDB: path, Passwd: accounts.NewPasswd(path + ".none"), Alias: "alias", Break: '-',
+	}}, &launcher{path: self, private: true, null: null})
+	b.s.setup = localwork.AppendSetup(nil, localwork.Setup{})
+	go func() {
+		b.s.run()
+		close(b.ended)
+	}()
+	b.connect()
+	t.Cleanup(func() {
+		b.s.post(b.s.drain)
+		b.link.Close()
+		<-b.ended
+		log.Close()
+		null.Close()
+	})
+	return b
+}
+
+// connect gives the server a fresh link.
+func (b *bench) connect() {
+	b.t.Helper()
+	ours, theirs, err := fdpass.Pair(unix.SOCK_SEQPACKET)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	if b.link, err = fdpass.NewPackets(ours); err != nil {
+		b.t.Fatal(err)
+	}
+	b.s.post(func() { b.s.replace(theirs) })
+}
+
+// give hands over a delivery for user n, whose worker does what local says.
+func (b *bench) give(n int, local string) uint64 {
+	b.t.Helper()
+	b.next++
+	to, err := address.New(fmt.Sprintf("%d-x@%s", n, local))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	job := spawn.Job{ID: queuedir.NewID(time.Now(), 1, 2), Recipients: []spawn.Recipient{{Delivery: b.next, Address: to}}}
+	f, err := os.Open(os.DevNull)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	defer f.Close()
+	if err := b.link.Send(spawn.AppendJobs(nil, b.slots, []spawn.Job{job}), f); err != nil {
+		b.t.Fatal(err)
+	}
+	return b.next
+}
+
+func (b *bench) results(n int) map[uint64]string {
+	b.t.Helper()
+	got := make(map[uint64]string)
+	buf := make([]byte, spawn.MaxPacket)
+	if err := b.link.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+		b.t.Fatal(err)
+	}
+	for len(got) < n {
+		size, _, err := b.link.Receive(buf, 0)
+		if err != nil {
+			b.t.Fatalf("after %d of %d results: %v", len(got), n, err)
+		}
+		results, err := spawn.DecodeResults(buf[:size])
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		for _, r := range results {
+			if got[r.Delivery] != "" {
+				b.t.Errorf("delivery %d was answered twice", r.Delivery)
+			}
+			got[r.Delivery] = string(r.Class) + r.Text
+		}
+	}
+	return got
+}
+
+func (b *bench) deliver(n int, local string) string {
+	b.t.Helper()
+	number := b.give(n, local)
+	return b.results(1)[number]
+}
+
+// state runs f in the loop.
+func (b *bench) state(f func()) {
+	done := make(chan struct{})
+	b.s.post(func() {
+		f()
+		close(done)
+	})
+	<-done
+}
+
+// until waits for a condition of the state. Each look is an event of its own,
+// behind those that are under way.
+func (b *bench) until(what string, condition func() bool) {
+	b.t.Helper()
+	for limit := time.Now().Add(20 * time.Second); ; {
+		var met bool
+		b.state(func() { met = condition() })
+		if met {
+			return
+		}
+		if time.Now().After(limit) {
+			b.t.Fatalf("never: %s", what)
+		}
+	}
+}
+
+func TestWorkersAreNotBelieved(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ local, want string }{
+		{"good", "Kdid\n"},
+		{"env", "K/dev/null,/dev/null,pipe,socket"}, // and not one variable
+		{"nul", "Dbefore"},
+		{"long", "Z" + strings.Repeat("x", maxReport) + reportIsCut},
+		{"slot", "Kgranted\n"},
+		{"garbage", "Zqmail-local crashed.\n"},
+		{"class", "Zqmail-local crashed.\n"},
+		{"foreign", "Zqmail-local crashed.\n"},
+		{"slots", "Zqmail-local crashed.\n"},
+		{"descriptor", "Zqmail-local crashed.\n"},
+		{"close", "Zqmail-local crashed.\n"},
+		{"exit", "Zqmail-local crashed.\n"},
+		{"kill", "Zqmail-local crashed.\n"},
+		{"flood", "Zqmail-local crashed.\n"},
+		{"twice", "Kfirst\n"}, // the second is the break
+	} {
+		t.Run(c.local, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t)
+			other := b.give(2, "silent")
+			if got := b.deliver(1, c.local); got != c.want {
+				t.Errorf("got %.300q", got)
+			}
+			if got := b.deliver(2, "good"); got != "Kdid\n" {
+				t.Errorf("another user: %q", got)
+			}
+			b.state(func() {
+				for _, j := range b.s.jobs {
+					if j.delivery != other {
+						t.Errorf("delivery %d is left", j.delivery)
+					}
+				}
+			})
+			if got := b.deliver(1, "good"); got != "Kdid\n" {
+				t.Errorf("the same user later: %q", got)
+			}
+		})
+	}
+}
+
+func TestRepliesWithoutAWorker(t *testing.T) {
+	t.Parallel()
+	d := &directory{minimum: 11, refused: map[uint32]bool{500: true}}
+	for _, c := range []struct {
+		name string
+		uid  uint32
+		own  uint32 // owner of a private installation
+		want *reply
+	}{
+		{"root", 0, 0, &asRoot},
+		{"below the minimum", 10, 0, &asSystem},
+		{"the minimum", 11, 0, nil},
+		{"the suite's own", 500, 0, &asSystem},
+		{"private: the owner", 5, 5, nil},
+		{"private: another", 1000, 5, &asSystem},
+		{"private: root", 0, 5, &asRoot},
+	} {
+		d.resolver.Private = nil
+		if c.own != 0 {
+			d.resolver.Private = &accounts.Account{UID: c.own}
+		}
+		if got := d.refuse(c.uid); got != c.want {
+			t.Errorf("%s: got %v", c.name, got)
+		}
+	}
+	if sendable(localwork.Job{User: strings.Repeat("u", 1000)}) {
+		t.Error("a user that the worker refuses would be sent")
+	}
+}
+
+func TestSilentWorkerIsKilled(t *testing.T) {
+	t.Parallel()
+	for _, local := range []string{"silent", "stop"} {
+		b := newBench(t)
+		number := b.give(1, local)
+		b.until("the job is in a worker", func() bool {
+			return b.s.pool.users[identity{1001, 1001}] != nil && b.s.pool.users[identity{1001, 1001}].running == 1
+		})
+		b.clock.advance(jobLimit + time.Second)
+		if got := b.results(1)[number]; got != tooLong.text && got != "Z"+tooLong.text {
+			t.Errorf("%s: %q", local, got)
+		}
+		if got := b.deliver(1, "good"); got != "Kdid\n" {
+			t.Errorf("%s, later: %q", local, got)
+		}
+	}
+}
+
+func TestOneUserLeavesRoom(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	for range minJobs {
+		b.give(1, "silent")
+	}
+	b.until("all have arrived", func() bool {
+		u := b.s.pool.users[identity{1001, 1001}]
+		return u != nil && u.running+len(u.waiting) == minJobs
+	})
+	b.state(func() {
+		u := b.s.pool.users[identity{1001, 1001}]
+		if u.running != share(minJobs) || len(u.workers) > workersPerUser {
+			t.Errorf("%d running in %d workers", u.running, len(u.workers))
+		}
+	})
+	if got := b.deliver(2, "good"); got != "Kdid\n" {
+		t.Errorf("another user: %q", got)
+	}
+	b.clock.advance(waitLimit + time.Second)
+	for number, got := range b.results(minJobs - share(minJobs)) {
+		if got != "Z"+tooMany.text {
+			t.Errorf("%d: %q", number, got)
+		}
+	}
+}
+
+func TestPoolIsBounded(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	for n := range maxWorkers + 6 {
+		if got := b.deliver(n, "good"); got != "Kdid\n" {
+			t.Fatalf("user %d: %q", n, got)
+		}
+		b.clock.advance(time.Millisecond)
+	}
+	b.state(func() {
+		if n := len(b.s.pool.workers); n != maxWorkers {
+			t.Errorf("%d workers", n)
+		}
+		if b.s.pool.users[identity{1000, 1000}] != nil {
+			t.Error("the one used longest ago is kept")
+		}
+	})
+	b.clock.advance(idleLimit)
+	b.until("idle workers are dismissed", func() bool { return len(b.s.pool.workers) == 0 && len(b.s.pool.users) == 0 })
+}
+
+func TestReplacedLink(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.give(1, "silent")
+	b.until("it is under way", func() bool { return len(b.s.pool.workers) == 1 })
+	old := b.link
+	b.connect()
+	b.next = 0 // a new qmail-send counts anew
+	if got := b.deliver(1, "good"); got != "Kdid\n" {
+		t.Errorf("got %q", got)
+	}
+	if _, _, err := old.Receive(make([]byte, 10), 0); err == nil {
+		t.Error("the old link was used")
+	}
+	old.Close()
+}
+
+func TestBrokenLinkIsDropped(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	if err := b.link.Send([]byte("garbage")); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := b.link.Receive(make([]byte, 10), 0); err == nil {
+		t.Error("answered")
+	}
+	b.link.Close()
+	b.connect()
+	if got := b.deliver(1, "good"); got != "Kdid\n" {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestDrain(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.slots = 0
+	first := b.give(1, "slot") // 0 slots hold all
+	b.until("it waits", func() bool { return len(b.s.slots.waiting) == 1 })
+	b.s.post(b.s.drain)
+	b.slots = 1
+	late := b.give(2, "good")
+	got := b.results(2)
+	if got[late] != "Z"+stopping.text || got[first] != "Kgranted\n" {
+		t.Errorf("got %v", got)
+	}
+	<-b.ended
+}
