@@ -120,6 +120,9 @@ func (l layout) makeEtc() error {
 
 // makePeople makes homes with Maildirs.
 func (l layout) makePeople() error {
+	if err := os.MkdirAll(filepath.Join(l.dir, "home"), 0o755); err != nil {
+		return err
+	}
 	for _, p := range people {
 		home := filepath.Join(l.dir, "home", p.name)
 		for _, dir := range []string{"", "Maildir", "Maildir/tmp", "Maildir/new", "Maildir/cur"} {
@@ -162,10 +165,10 @@ func (l layout) configure() error {
 
 // writeSendmail writes ./run/sendmail, which works from any shell.
 func (l layout) writeSendmail() error {
-	script := fmt.Sprintf("#!/bin/sh\n# sendmail of the server that make run started\nexec '%s/bin/sendmail' \"$@\"\n", l.home())
+	script := fmt.Sprintf("#!/bin/sh\n# sendmail of the server that make run started\nexec env USER=alice '%s/bin/sendmail' \"$@\"\n", l.home())
 	if l.separated {
 		script = fmt.Sprintf("#!/bin/sh\n# sendmail of the server that make run started, as the user alice\n"+
-			"exec nsenter --target \"$(cat '%s')\" --mount --uts --pid --wdns=/ -S %d -G %d /var/qmail/bin/sendmail \"$@\"\n",
+			"exec nsenter --target \"$(cat '%s')\" --mount --uts --pid --wdns=/ -S %d -G %d env USER=alice /var/qmail/bin/sendmail \"$@\"\n",
 			l.pidFile(), people[0].id, people[0].id)
 	}
 	return os.WriteFile(filepath.Join(l.dir, "sendmail"), []byte(script), 0o755)
