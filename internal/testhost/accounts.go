@@ -145,3 +145,29 @@ func appendFile(path, text string) error {
 	}
 	return err
 }
+
+// UserID returns the number of a user of the host.
+func (h *Host) UserID(name string) int {
+	h.t.Helper()
+	a, err := accountBelow(h.Path("/"), name)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return int(a.uid)
+}
+
+// GroupID returns the number of a group of the host.
+func (h *Host) GroupID(name string) int {
+	h.t.Helper()
+	for line := range strings.Lines(h.ReadFile("/etc/group")) {
+		if f := strings.Split(line, ":"); len(f) == 4 && f[0] == name {
+			gid, err := strconv.Atoi(f[2])
+			if err != nil {
+				h.t.Fatal(err)
+			}
+			return gid
+		}
+	}
+	h.t.Fatalf("no group %q", name)
+	return -1
+}

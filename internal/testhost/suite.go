@@ -86,10 +86,13 @@ func (h *Host) Control(name string, lines ...string) {
 	h.WriteFile(filepath.Join("/var/qmail/control", name), text, 0o644)
 }
 
-// ready are the log lines of a suite that runs: every daemon was started and
-// the scheduler has begun.
-func ready() []*regexp.Regexp {
+// ready are the log lines of a suite that runs: every daemon was started, the
+// scheduler has begun and connections are taken.
+func (h *Host) ready() []*regexp.Regexp {
 	patterns := []string{`^status: local 0/`}
+	if text, err := os.ReadFile(h.Path("/var/qmail/control/smtplisten")); err != nil || len(text) > 0 {
+		patterns = append(patterns, `^qmail-start: listening on `)
+	}
 	for _, program := range []string{"qmail-spool", "qmail-send", "qmail-lspawn", "qmail-remote"} {
 		patterns = append(patterns, `^qmail-start: `+program+`.* started \(pid \d+\)`)
 	}
@@ -127,7 +130,7 @@ func (h *Host) StartSuiteWith(args ...string) {
 		case <-ctx.Done():
 		}
 	}()
-	for _, pattern := range ready() {
+	for _, pattern := range h.ready() {
 		if _, _, err := h.log.Wait(ctx, first, pattern); err != nil {
 			h.t.Fatalf("%s: the suite does not start: %v\nlog:\n%s", h.Name, err, h.log.Timed(first))
 		}
