@@ -43,14 +43,18 @@ func needsQuotes(local string) bool {
 		if c == '.' && local[i+1] == '.' { // the last byte is no dot
 			return true
 		}
-		if !plain[c] {
+		if c != '.' && !PlainByte(c) {
 			return true
 		}
 	}
 	return false
 }
 
-// plain has the bytes that may stand in a local part without quotes.
+// PlainByte reports whether c is atext of RFC 5322 section 3.2.3: such bytes, and
+// dots between them, need no quotes.
+func PlainByte(c byte) bool { return plain[c] }
+
+// plain is the table of PlainByte.
 var plain = func() (t [256]bool) {
 	for c := byte('a'); c <= 'z'; c++ {
 		t[c], t[c-'a'+'A'] = true, true
@@ -58,7 +62,7 @@ var plain = func() (t [256]bool) {
 	for c := byte('0'); c <= '9'; c++ {
 		t[c] = true
 	}
-	for _, c := range []byte("!#$%&'*+-./=?^_`{|}~") {
+	for _, c := range []byte("!#$%&'*+-/=?^_`{|}~") {
 		t[c] = true
 	}
 	return t

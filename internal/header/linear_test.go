@@ -23,6 +23,9 @@ func cpu(t *testing.T) time.Duration {
 // TestLinear shows reliability R43: 4 MiB of the worst inputs, read and
 // printed, in under a second each; being linear they take a few hundredths.
 func TestLinear(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	const size = 4 << 20

@@ -2,21 +2,6 @@ package header
 
 import "postrider/internal/address"
 
-// atext has the bytes that a plain address is made of, apart from dots and the
-// "@" (RFC 5322 section 3.2.3).
-var atext = func() (t [256]bool) {
-	for c := byte('a'); c <= 'z'; c++ {
-		t[c], t[c-'a'+'A'] = true, true
-	}
-	for c := byte('0'); c <= '9'; c++ {
-		t[c] = true
-	}
-	for _, c := range []byte("!#$%&'*+-/=?^_`{|}~") {
-		t[c] = true
-	}
-	return t
-}()
-
 // plainAddr reads what nearly every address is: words and single dots, at most
 // one "@", no blank, quote, comment or bracket. It returns the position behind
 // it, or ok false if the address at pos must be read by the whole grammar. The
@@ -41,13 +26,13 @@ func plainAddr(text string, pos int) (a Addr, next int, ok bool) {
 func dotAtomEnd(text string, pos int) int {
 	i := pos
 	for ; i < len(text); i++ {
-		if atext[text[i]] {
+		if address.PlainByte(text[i]) {
 			continue
 		}
 		if text[i] != '.' {
 			break
 		}
-		if i == pos || i+1 == len(text) || !atext[text[i+1]] {
+		if i == pos || i+1 == len(text) || !address.PlainByte(text[i+1]) {
 			return pos
 		}
 	}
@@ -78,7 +63,7 @@ func plainWord(text string, pos int) (item Item, ok bool) {
 	if !ok {
 		return Item{}, false
 	}
-	return item, next == len(text) || text[next] == ',' || next > item.end && atext[text[next]]
+	return item, next == len(text) || text[next] == ',' || next > item.end && address.PlainByte(text[next])
 }
 
 // plainMailbox reads a plain address that is all there is before the next comma

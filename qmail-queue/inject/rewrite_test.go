@@ -276,6 +276,9 @@ func TestUnreadableButUnused(t *testing.T) {
 
 // TestLargeHeader shows R43: headers of 4 MiB cost less than a second of CPU.
 func TestLargeHeader(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	dir := plusHome(t)
