@@ -13,7 +13,6 @@ import (
 type agent struct {
 	clock   clock.Clock
 	names   *maildir.Names
-	groups  *maildir.Groups
 	qmail   string   // the qmail home directory, for the queue
 	environ []string // what programs inherit
 
@@ -30,7 +29,6 @@ func newAgent(w world.World, environ []string) (*agent, error) {
 	return &agent{
 		clock:   w.Clock,
 		names:   maildir.NewNames(w.Clock, host),
-		groups:  maildir.NewGroups(),
 		qmail:   w.Home,
 		environ: environ,
 	}, nil

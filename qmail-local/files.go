@@ -11,7 +11,7 @@ import (
 // toMaildir delivers into a Maildir. It takes no slot: such a delivery waits
 // for nothing but the disk.
 func (d *delivery) toMaildir(path string) error {
-	folder, closer, err := maildir.Open(d.homeDir, d.home, path, d.groups)
+	folder, closer, err := maildir.Open(d.homeDir, path)
 	if err != nil {
 		if fate.IsTemporaryErrno(err) {
 			return temporary("open "+path, err, "Temporary error on maildir delivery. (#4.3.0)")

@@ -145,7 +145,7 @@ func TestInstructionKinds(t *testing.T) {
 		{"first line blank", "\n./Maildir/\n", "", 111, "", "Uh-oh: first line of .qmail file is blank. (#4.2.1)\n", 0},
 		{"+list", "./Maildir/\n+list\n|true\n", "", 111, "", "Uh-oh: .qmail has prog delivery but has x bit set. (#4.7.0)\n", 1},
 		{"no such Maildir", "./None/\n", "", 111, "", "Unable to chdir to maildir. (#4.2.1)\n", 0},
-		{"broken Maildir", "./Half/\n", "", 111, "", "Unable to chdir to maildir. (#4.2.1)\n", 0},
+		{"broken Maildir", "./Half/\n", "", 111, "", "Temporary error on maildir delivery. (#4.3.0)\n", 0},
 		{"mbox is a directory", "./Maildir\n", "", 111, "", "Unable to open ./Maildir: is a directory. (#4.2.1)\n", 0},
 		{"mbox thrown away", "/dev/null\n", "", 0, "did 1+0+0\n", "", 0},
 	} {

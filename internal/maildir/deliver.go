@@ -12,37 +12,40 @@ import (
 )
 
 const (
-	fileMode = 0o600
-	maxTries = 3 // names that may turn out to be taken
-	// largeMessage is the size from which a message is synced by itself
-	// before it joins a group, so that its pages do not hold up the others.
-	largeMessage = 256 << 10
-	copyBuffer   = 64 << 10
+	fileMode   = 0o600
+	maxTries   = 3 // names that may turn out to be taken
+	copyBuffer = 64 << 10
 )
 
 // ErrMessage says that the message could not be read.
 var ErrMessage = errors.New("unable to read message")
 
 // Folder is one Maildir.
-type Folder struct {
-	tree  durable.Tree
-	group *durable.Group
-}
+type Folder struct{ tree durable.Tree }
 
-// NewFolder returns the Maildir whose tmp and new are below tree, on a file
-// system that is synced by group.
-func NewFolder(tree durable.Tree, group *durable.Group) *Folder {
-	return &Folder{tree: tree, group: group}
+// NewFolder returns the Maildir whose tmp and new are below tree.
+func NewFolder(tree durable.Tree) *Folder { return &Folder{tree} }
+
+// Open opens the Maildir at path, which is relative to the open directory dir.
+// The caller closes what it is given.
+func Open(dir int, path string) (*Folder, io.Closer, error) {
+	tree, err := durable.OpenTreeAt(dir, path)
+	if err != nil {
+		return nil, nil, err
+	}
+	return NewFolder(tree), tree, nil
 }
 
 // Deliver makes header and message a new file and returns its name below new.
 func (d *Folder) Deliver(names *Names, header []byte, message io.Reader) (string, error) {
-	ticket := d.group.Begin()
 	name, file, err := d.create(names)
 	if err != nil {
 		return "", err
 	}
-	size, err := d.fill(ticket, file, header, message)
+	size, err := writeAll(file, header, message)
+	if err == nil {
+		err = file.Sync()
+	}
 	if closeErr := file.Close(); err == nil {
 		err = closeErr
 	}
@@ -52,7 +55,7 @@ func (d *Folder) Deliver(names *Names, header []byte, message io.Reader) (string
 	if err != nil {
 		return "", errors.Join(err, d.unlink("tmp/"+name))
 	}
-	if err := d.settle(ticket); err != nil {
+	if err := d.syncNew(); err != nil {
 		return "", errors.Join(err, d.withdraw(name))
 	}
 	return name, nil
@@ -72,20 +75,6 @@ func (d *Folder) create(names *Names) (string, durable.File, error) {
 		}
 	}
 	return "", nil, err
-}
-
-// fill writes header and message and returns when both are durable.
-func (d *Folder) fill(ticket durable.Ticket, file durable.File, header []byte, message io.Reader) (size int64, err error) {
-	size, err = writeAll(file, header, message)
-	if err != nil {
-		return size, err
-	}
-	if size > largeMessage {
-		if err := file.Datasync(); err != nil {
-			return size, err
-		}
-	}
-	return size, d.group.Wait(ticket, file)
 }
 
 // buffers are shared by the deliveries of one process: a small message is
@@ -144,30 +133,19 @@ func (d *Folder) arrived(name string, size int64) bool {
 	return errors.Is(err, fs.ErrNotExist) || err == nil && here.Links == 2 && there.Links == 2
 }
 
-// settle makes the name in new durable.
-func (d *Folder) settle(ticket durable.Ticket) error {
+// syncNew makes the names in new durable.
+func (d *Folder) syncNew() error {
 	// "new/." and not "new": the owner may have made it a symbolic link.
 	dir, err := d.tree.Dir("new/.")
 	if err != nil {
 		return err
 	}
-	err = d.group.Wait(ticket, dir)
-	if closeErr := dir.Close(); err == nil {
-		err = closeErr
-	}
-	return err
+	return errors.Join(dir.Sync(), dir.Close())
 }
 
 // withdraw takes back a file that is in new but perhaps not durable.
 func (d *Folder) withdraw(name string) error {
-	if err := d.unlink("new/" + name); err != nil {
-		return err
-	}
-	dir, err := d.tree.Dir("new/.")
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
+	return errors.Join(d.unlink("new/"+name), d.syncNew())
 }
 
 func (d *Folder) unlink(name string) error {

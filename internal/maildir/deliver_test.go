@@ -5,14 +5,15 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/iotest"
 
 	"postrider/internal/clock"
-	"postrider/internal/durable"
 	"postrider/internal/durable/durabletest"
 )
 
@@ -21,11 +22,9 @@ const (
 	body   = "Subject: x\n\nbody\n"
 )
 
-// deliver delivers one message onto disk, alone (trusted false) or as one who
-// may be served by a syncfs.
-func deliver(disk *durabletest.Disk, trusted bool) error {
-	folder := NewFolder(disk, durable.NewGroup(disk.SyncAll, trusted))
-	_, err := folder.Deliver(NewNames(clock.Real(), "host"), []byte(header), strings.NewReader(body))
+// deliver delivers one message onto disk.
+func deliver(disk *durabletest.Disk) error {
+	_, err := NewFolder(disk).Deliver(NewNames(clock.Real(), "host"), []byte(header), strings.NewReader(body))
 	return err
 }
 
@@ -49,7 +48,7 @@ func TestEveryOperationFails(t *testing.T) {
 		for i := 0; ; i++ {
 			disk := durabletest.New("tmp", "new")
 			disk.FailAt(i, errno)
-			err := deliver(disk, false)
+			err := deliver(disk)
 			inNew, inTmp := inFolder(t, disk)
 			if err == nil && (len(inNew) != 1 || inNew[0] != header+body || inTmp != 0) {
 				t.Errorf("%v at %d: success with %d files in new, %d in tmp", errno, i, len(inNew), inTmp)
@@ -76,7 +75,7 @@ func TestPowerCutAfterEveryOperation(t *testing.T) {
 		for i := 0; ; i++ {
 			disk := durabletest.New("tmp", "new")
 			disk.CrashAt(i)
-			err := deliver(disk, false)
+			err := deliver(disk)
 			ended := disk.Operations() <= i
 			inNew, _ := inFolder(t, disk.AfterCrash(keep))
 			if err == nil && len(inNew) != 1 {
@@ -94,11 +93,11 @@ func TestPowerCutAfterEveryOperation(t *testing.T) {
 	}
 }
 
-// Concurrent deliveries share syncs and each still is durable when reported.
-func TestGroupsOfDeliveries(t *testing.T) {
+// Deliveries at the same time are all durable when reported.
+func TestManyDeliveries(t *testing.T) {
 	t.Parallel()
 	disk := durabletest.New("tmp", "new")
-	folder := NewFolder(disk, durable.NewGroup(disk.SyncAll, true))
+	folder := NewFolder(disk)
 	names := NewNames(clock.Real(), "host")
 	var wg sync.WaitGroup
 	for range 50 {
@@ -143,7 +142,7 @@ func TestLostAnswers(t *testing.T) {
 		{"EEXIST after a link that worked", syscall.EINVAL, syscall.EEXIST},
 	} {
 		tree := lying{durabletest.New("tmp", "new"), c.rename, c.link}
-		folder := NewFolder(tree, durable.NewGroup(tree.SyncAll, false))
+		folder := NewFolder(tree)
 		_, err := folder.Deliver(NewNames(clock.Real(), "h"), []byte(header), strings.NewReader(body))
 		if inNew, inTmp := inFolder(t, tree.Disk); err != nil || len(inNew) != 1 || inTmp != 0 {
 			t.Errorf("%s: %v, %d in new, %d in tmp", c.name, err, len(inNew), inTmp)
@@ -154,7 +153,7 @@ func TestLostAnswers(t *testing.T) {
 func TestUnreadableMessage(t *testing.T) {
 	t.Parallel()
 	disk := durabletest.New("tmp", "new")
-	folder := NewFolder(disk, durable.NewGroup(disk.SyncAll, false))
+	folder := NewFolder(disk)
 	_, err := folder.Deliver(NewNames(clock.Real(), "h"), nil, iotest.TimeoutReader(strings.NewReader(strings.Repeat("x", 1<<20))))
 	if !errors.Is(err, ErrMessage) {
 		t.Errorf("got %v", err)
@@ -197,9 +196,8 @@ func TestOpenOnDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer home.Close()
-	groups := NewGroups()
-	large := strings.Repeat("0123456789abcde\n", largeMessage/8)
-	folder, closer, err := Open(home, "./Maildir/", groups)
+	large := strings.Repeat("0123456789abcde\n", 4*copyBuffer/16)
+	folder, closer, err := Open(int(home.Fd()), "./Maildir/")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -216,10 +214,50 @@ func TestOpenOnDisk(t *testing.T) {
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != fileMode {
 		t.Errorf("mode %v, %v", info.Mode(), err)
 	}
-	if _, _, err := Open(home, "./None/", groups); !errors.Is(err, os.ErrNotExist) {
+	if _, _, err := Open(int(home.Fd()), "./None/"); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("no Maildir: %v", err)
 	}
 	if _, err := os.Stat(filepath.Join(root, "None")); err == nil {
 		t.Error("a Maildir was created")
 	}
+}
+
+// BenchmarkDeliver delivers a message of 4 kB into so many Maildirs at a time.
+func BenchmarkDeliver(b *testing.B) {
+	message := strings.Repeat("0123456789abcde\n", 250)
+	for _, writers := range []int{1, 8, 32} {
+		b.Run(strconv.Itoa(writers), func(b *testing.B) {
+			names := NewNames(clock.Real(), "host")
+			var next atomic.Int64
+			var wg sync.WaitGroup
+			for range writers {
+				folder := benchFolder(b)
+				wg.Go(func() {
+					for next.Add(1) <= int64(b.N) {
+						if _, err := folder.Deliver(names, []byte(header), strings.NewReader(message)); err != nil {
+							b.Error(err)
+						}
+					}
+				})
+			}
+			wg.Wait()
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "deliveries/s")
+		})
+	}
+}
+
+func benchFolder(b *testing.B) *Folder {
+	b.Helper()
+	root := b.TempDir()
+	for _, dir := range []string{"tmp", "new"} {
+		if err := os.Mkdir(filepath.Join(root, dir), 0o700); err != nil {
+			b.Fatal(err)
+		}
+	}
+	folder, closer, err := Open(0, root)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { closer.Close() })
+	return folder
 }

@@ -17,10 +17,15 @@
 //     first try may have worked though the answer was lost (reliability R22).
 //  5. A Maildir is never created.
 //
+// Each delivery syncs its own file and directory, many of them side by side:
+// the journal merges what comes together. Measured on ext4 with 1, 8 and 32
+// deliveries at a time, that was faster than one syncfs for all that wait
+// (deliver_test.go has the benchmark), and it does not wait for what the
+// user's other programs have written.
+//
 // Every error is temporary for the mail; ErrMessage says that it was the
 // message that could not be read.
 //
-//	deliver.go   Folder, Deliver: the steps of a delivery
+//	deliver.go   Folder, Open, Deliver: the steps of a delivery
 //	names.go     Names: unique names
-//	folder_linux.go  Open: a Maildir on disk and the sync group of its file system
 package maildir
