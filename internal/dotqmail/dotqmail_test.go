@@ -68,7 +68,7 @@ func TestInstructions(t *testing.T) {
 	} {
 		got := slices.Collect(Instructions(c.text, c.forwardOnly))
 		if !slices.Equal(got, c.want) {
-			t.Errorf("%s: got %q, want %q", c.name, got, c.want)
+			t.Errorf("%s: got %v, want %v", c.name, got, c.want)
 		}
 	}
 }
