@@ -47,7 +47,8 @@ func (s *site) makePostmaster() error {
 		if err := os.Mkdir(path, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
 			return err
 		}
-		if err := s.chownTo(path, "alias"); err != nil {
+		// The group of alias, which it took over, is none of the Maildir's.
+		if err := errors.Join(s.chownTo(path, "alias"), os.Chmod(path, 0o700)); err != nil {
 			return err
 		}
 	}

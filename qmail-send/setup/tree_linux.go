@@ -41,7 +41,11 @@ func (s *site) entry(e priv.Entry) error {
 		return err
 	}
 	defer unix.Close(dir)
-	fd, made, err := makeEntry(dir, e)
+	name := filepath.Base(e.Path)
+	if e.Path == "." {
+		name = filepath.Base(s.home)
+	}
+	fd, made, err := makeEntry(dir, name, e)
 	if err != nil {
 		return err
 	}
@@ -119,10 +123,9 @@ func openDir(at int, name string, flags int) (int, error) {
 }
 
 // makeEntry opens an entry in its directory, making it if it is missing.
-func makeEntry(dir int, e priv.Entry) (fd int, made bool, err error) {
-	name := filepath.Base(e.Path)
+func makeEntry(dir int, name string, e priv.Entry) (fd int, made bool, err error) {
 	flags := unix.O_NOFOLLOW
-	if e.Path == "." || !strings.Contains(e.Path, "/") {
+	if !strings.Contains(e.Path, "/") {
 		flags = 0
 	}
 	if e.File {
