@@ -25,12 +25,14 @@ func (v Violation) String() string {
 type Summary struct {
 	Messages, Acked, Nacked, Unknown       int // recipients, except Messages
 	Delivered, Bounced, Queued, Duplicates int
+	Repeated                               int // bounces
+	Uncertain                              int // refused for now during a fault, and there
 	Faults                                 int
 }
 
 func (s Summary) String() string {
-	return fmt.Sprintf("%d messages; recipients: %d acknowledged, %d refused, %d unknown; %d delivered, %d bounced, %d queued, %d duplicates; %d faults",
-		s.Messages, s.Acked, s.Nacked, s.Unknown, s.Delivered, s.Bounced, s.Queued, s.Duplicates, s.Faults)
+	return fmt.Sprintf("%d messages; recipients: %d acknowledged, %d refused, %d unknown; %d delivered, %d bounced, %d queued, %d duplicates, %d repeated bounces, %d refused for now by a fault and there; %d faults",
+		s.Messages, s.Acked, s.Nacked, s.Unknown, s.Delivered, s.Bounced, s.Queued, s.Duplicates, s.Repeated, s.Uncertain, s.Faults)
 }
 
 // Limits of rule L9.
@@ -42,7 +44,7 @@ const (
 // account is what became of a message for one recipient.
 type account struct {
 	delivered []Delivery
-	bounces   int
+	bounces   []Delivery // messages that say so
 	queued    int
 }
 
@@ -126,6 +128,8 @@ func (c *checker) sort(d Delivery) {
 }
 
 func (c *checker) sortBounce(b Bounce, d Delivery) {
+	head, _ := split(d.Text)
+	d.QueueID = queueID(head)
 	if _, known := c.entry(b.ID); !known {
 		c.violated("L7", b.ID, d.Recipient, "%s is a bounce of a message that nobody sent", d.Place)
 		return
@@ -136,7 +140,7 @@ func (c *checker) sortBounce(b Bounce, d Delivery) {
 			c.violated("L6", b.ID, r, "%s is a bounce for a recipient that nobody gave", d.Place)
 			continue
 		}
-		a.bounces++
+		a.bounces = append(a.bounces, d)
 	}
 }
 
@@ -164,7 +168,7 @@ func (c *checker) message(e Entry) {
 	for _, r := range e.Recipients {
 		a := c.accounts[key(e.ID, r)]
 		c.count(a)
-		exists := len(a.delivered)+a.bounces+a.queued > 0
+		exists := len(a.delivered)+len(a.bounces)+a.queued > 0
 		switch e.Answers[r] {
 		case Acked:
 			c.summary.Acked++
@@ -173,12 +177,7 @@ func (c *checker) message(e Entry) {
 			}
 		case Nacked:
 			c.summary.Nacked++
-			if exists {
-				c.violated("L3", e.ID, r, "refused, and yet %d delivered, %d bounced, %d queued", len(a.delivered), a.bounces, a.queued)
-			}
-			if a.bounces > 0 {
-				c.violated("L7", e.ID, r, "refused and bounced")
-			}
+			c.refused(e, r, a)
 		case Unknown:
 			c.summary.Unknown++
 			unknown++
@@ -193,13 +192,30 @@ func (c *checker) message(e Entry) {
 	}
 }
 
+// refused checks a recipient who was refused. Who is told "not now" comes
+// again: what is there then is a duplicate, which a fault explains as it does
+// when nothing had been said.
+func (c *checker) refused(e Entry, recipient string, a *account) {
+	switch {
+	case len(a.delivered)+len(a.bounces)+a.queued == 0:
+	case e.ForNow && hitBetween(c.faults, e.Begun, e.When, true):
+		c.summary.Uncertain++
+	default:
+		c.violated("L3", e.ID, recipient, "refused, and yet %d delivered, %d bounced, %d queued", len(a.delivered), len(a.bounces), a.queued)
+		if len(a.bounces) > 0 {
+			c.violated("L7", e.ID, recipient, "refused and bounced")
+		}
+	}
+}
+
 func (c *checker) count(a *account) {
 	if len(a.delivered) > 0 {
 		c.summary.Delivered++
 		c.summary.Duplicates += len(a.delivered) - 1
 	}
-	if a.bounces > 0 {
+	if len(a.bounces) > 0 {
 		c.summary.Bounced++
+		c.summary.Repeated += len(a.bounces) - 1
 	}
 	if a.queued > 0 {
 		c.summary.Queued++
@@ -208,33 +224,69 @@ func (c *checker) count(a *account) {
 
 // repeats checks how often a message came to a recipient (L4, L5, L7).
 func (c *checker) repeats(e Entry, recipient string, a *account) {
-	excused := 0
-	var entries []string
-	for _, d := range a.delivered {
-		if slices.Contains(entries, d.QueueID) {
-			continue
-		}
-		entries = append(entries, d.QueueID)
-		n := c.history.excuses(d.QueueID, recipient, c.faults)
-		if len(a.delivered) > len(c.history.attempts[key(d.QueueID, recipient)]) && c.history.unlogged(d.QueueID, c.faults) {
-			n++
-		}
-		excused += n
-	}
-	if n := len(a.delivered); n > 1 && len(entries) > 1 {
+	entries, excused := c.excused(a.delivered, recipient)
+	if n := len(a.delivered); len(entries) > 1 {
 		c.violated("L4", e.ID, recipient, "was accepted %d times: %v", len(entries), entries)
 	} else if n > 1+excused {
 		c.violated("L4", e.ID, recipient, "delivered %d times, faults excuse %d repetitions (%s)", n, excused, entries)
 	}
-	if len(a.delivered) > 0 && a.bounces > 0 && excused == 0 {
+	if len(a.delivered) > 0 && len(a.bounces) > 0 && excused == 0 {
 		c.violated("L5", e.ID, recipient, "delivered and bounced")
 	}
-	if a.bounces > 1+excused {
-		c.violated("L7", e.ID, recipient, "bounced %d times, faults excuse %d repetitions", a.bounces, excused)
+	if len(a.bounces) == 0 {
+		return
 	}
-	if a.bounces > 0 && e.Sender == "" {
+	// A bounce is a message and may be delivered again as any other; a second
+	// one takes a fault when the first was handed in.
+	bounces, again := c.excused(a.bounces, a.bounces[0].Recipient)
+	again += c.rebounced(bounces)
+	if len(a.bounces) > 1+again {
+		c.violated("L7", e.ID, recipient, "bounced %d times (%v), faults excuse %d repetitions", len(a.bounces), bounces, again)
+	}
+	if e.Sender == "" {
 		c.violated("L7", e.ID, recipient, "has the null sender and was bounced")
 	}
+}
+
+// rebounced counts the faults that hit while bounces of one message came into
+// the queue.
+func (c *checker) rebounced(entries []string) int {
+	var first, last time.Time
+	for _, id := range entries {
+		when, known := c.history.first[id]
+		if !known {
+			continue
+		}
+		if first.IsZero() || when.Before(first) {
+			first = when
+		}
+		if when.After(last) {
+			last = when
+		}
+	}
+	n := 0
+	for _, f := range c.faults {
+		if hitBetween([]Fault{f}, first, last, true) {
+			n++
+		}
+	}
+	return n
+}
+
+// excused returns the entries of the queue that copies came from, and how many
+// repetitions faults excuse.
+func (c *checker) excused(copies []Delivery, recipient string) (entries []string, n int) {
+	for _, d := range copies {
+		if slices.Contains(entries, d.QueueID) {
+			continue
+		}
+		entries = append(entries, d.QueueID)
+		n += c.history.excuses(d.QueueID, recipient, c.faults)
+		if len(copies) > len(c.history.attempts[key(d.QueueID, recipient)]) && c.history.unlogged(d.QueueID, c.faults) {
+			n++
+		}
+	}
+	return entries, n
 }
 
 func (c *checker) quiescence() {

@@ -65,9 +65,12 @@ func (r *run) deliver(text, message, recipient string) *Delivery {
 	return &r.evidence.Deliveries[len(r.evidence.Deliveries)-1]
 }
 
-func (r *run) bounce(text, recipient string) {
+func (r *run) bounce(text, recipient string) { r.bounceAs("90", text, recipient) }
+
+// bounceAs is a bounce that was the given entry of the queue.
+func (r *run) bounceAs(entry, text, recipient string) {
 	body := bounceStart + "qmail-send program at a.example.\n\n<" + recipient + ">:\nno such user\n\n" + bounceBreak + "Return-Path: <x>\n" + text
-	r.evidence.Deliveries = append(r.evidence.Deliveries, Delivery{Place: "bounces", Recipient: sender, Text: "From: x\n\n" + body})
+	r.evidence.Deliveries = append(r.evidence.Deliveries, Delivery{Place: "bounces", Recipient: sender, Text: "Received: (qmail " + entry + " invoked for bounce); x\nFrom: x\n\n" + body})
 }
 
 // good is one message for two recipients, delivered.
@@ -109,6 +112,12 @@ func TestGoodRunsAreClean(t *testing.T) {
 			r.ledger.Nack("m1", 451)
 			return r
 		},
+		"refused for now by a fault, and there": func() *run {
+			r, _ := good()
+			r.fault(0.05)
+			r.ledger.record(r.at(0.1), []string{"NACK", "m1", "451"})
+			return r
+		},
 		"refused for one": func() *run {
 			r, _ := good()
 			r.intend("m2", "x@b.example", "y@b.example")
@@ -119,6 +128,17 @@ func TestGoodRunsAreClean(t *testing.T) {
 			r := newRun()
 			r.intend("m1", "x@b.example", "y@b.example")
 			r.ledger.Unknown("m1")
+			return r
+		},
+		"bounced twice by a kill": func() *run {
+			r := newRun()
+			text := r.intend("m1", "x@b.example")
+			r.ack("m1")
+			r.log(10, "new msg 90")
+			r.fault(10.5)
+			r.log(11, "new msg 91")
+			r.bounceAs("90", text, "x@b.example")
+			r.bounceAs("91", text, "x@b.example")
 			return r
 		},
 		"delivered twice by a kill": func() *run {
@@ -194,6 +214,23 @@ func TestEachViolationIsSeen(t *testing.T) {
 			r.ack("m2")
 			r.bounce(text, "x@b.example")
 			r.bounce(text, "x@b.example")
+		}},
+		{"two bounces, a fault long before", "L7", func(r *run, text string) {
+			text = r.intend("m2", "x@b.example")
+			r.ack("m2")
+			r.fault(0.25)
+			r.log(10, "new msg 90")
+			r.log(11, "new msg 91")
+			r.bounceAs("90", text, "x@b.example")
+			r.bounceAs("91", text, "x@b.example")
+		}},
+		{"refused for good by a fault and delivered", "L3", func(r *run, _ string) {
+			r.fault(0.05)
+			r.ledger.record(r.at(0.1), []string{"NACK", "m1", "550"})
+		}},
+		{"refused for now long before a fault and delivered", "L3", func(r *run, _ string) {
+			r.ledger.record(r.at(0.1), []string{"NACK", "m1", "451"})
+			r.fault(60)
 		}},
 		{"bounced though refused", "L7", func(r *run, text string) {
 			text = r.intend("m2", "x@b.example")

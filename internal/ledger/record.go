@@ -41,7 +41,9 @@ type Fault struct {
 type Entry struct {
 	Intent
 	Answers map[string]Answer // by recipient
-	When    time.Time         // of the last answer
+	Begun   time.Time
+	When    time.Time // of the last answer
+	ForNow  bool      // what was refused was refused for now
 }
 
 // Ledger is the record of one run. It may be written by many goroutines.
@@ -167,7 +169,7 @@ func (l *Ledger) apply(when time.Time, fields []string) error {
 		if len(rest) < 4 || l.entries[id] != nil {
 			return fmt.Errorf("intent of no or a second message %q", fields)
 		}
-		e := &Entry{Answers: make(map[string]Answer)}
+		e := &Entry{Answers: make(map[string]Answer), Begun: when}
 		e.Intent = Intent{ID: id, Via: rest[0], Hash: rest[1], Sender: strings.Trim(rest[2], "<>"), Recipients: rest[3:]}
 		for _, r := range e.Recipients {
 			e.Answers[r] = Unknown
@@ -180,6 +182,9 @@ func (l *Ledger) apply(when time.Time, fields []string) error {
 	case "NACK":
 		if len(rest) < 1 {
 			return fmt.Errorf("no code: %q", fields)
+		}
+		if e := l.entries[id]; e != nil {
+			e.ForNow = isTemporary(rest[0])
 		}
 		return l.answer(when, id, Nacked, rest[1:])
 	case "UNKNOWN":
@@ -207,4 +212,10 @@ func (l *Ledger) answer(when time.Time, id string, a Answer, recipients []string
 		e.Answers[r] = a
 	}
 	return nil
+}
+
+// isTemporary reads an SMTP code or an exit code of qmail-queue's kind.
+func isTemporary(code string) bool {
+	n, err := strconv.Atoi(code)
+	return err == nil && (n >= 400 && n < 500 || n > 40 && n < 400)
 }

@@ -28,7 +28,8 @@
 // connection.go one submitter; envelope.go the submitted envelope; draft.go a
 // message being received; commit.go what makes it an entry; names.go message
 // numbers and buckets; store.go what is in flight; budget.go and memory.go
-// bounds of memory; nonces.go messages submitted twice; link.go the dialogue
+// bounds of memory; nonces.go messages submitted twice;
+// remember.go those of the process before us; link.go the dialogue
 // with qmail-send; remove.go removal and quarantine; sweep.go what was left
 // behind; drop.go, dropnonce.go and inotify_linux.go what was left in drop/;
 // refusal.go exit codes.

@@ -162,7 +162,11 @@ func (s *Store) recover() error {
 	}
 	// An entry may be visible that was never synced: nobody may deliver it
 	// while a power cut could still take it back.
-	return s.group.All(ticket)
+	if err := s.group.All(ticket); err != nil {
+		return err
+	}
+	s.rememberOthers()
+	return nil
 }
 
 // run serves until the control channel ends.
