@@ -1,0 +1,178 @@
+package imports
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// floors are all packages of the module from the ground up. A package imports
+// packages of lower floors, and of its own floor those in neighbours.
+var floors = [][]string{
+	{ // ground: words and values, nothing but the standard library
+		"internal/address", "internal/clock", "internal/fate", "internal/getopt", "internal/logline",
+		"internal/maildate", "internal/qmailhome",
+	},
+	{ // what a program's Main takes
+		"internal/world",
+	},
+	{ // the kernel, and formats
+		"internal/cdb", "internal/control", "internal/dotqmail", "internal/durable", "internal/fdpass",
+		"internal/header", "internal/smtpwire", "internal/tcprules",
+	},
+	{ // stores, tables, and what is found out through them
+		"internal/accounts", "internal/maildir", "internal/mbox", "internal/queuedir", "internal/rcpthosts", "internal/resolver",
+		"internal/route",
+	},
+	{ // who runs as whom
+		"internal/priv",
+	},
+	{ // protocols
+		"internal/wire/codec", "internal/wire/entries", "internal/wire/localwork", "internal/wire/parent",
+		"internal/wire/spawn", "internal/wire/submit",
+	},
+	{ // what programs of users do to queue a message
+		"internal/enqueue",
+	},
+	{ // rooms: each holds programs, and none knows another
+		"qmail-local", "qmail-local/lspawn", "qmail-local/users",
+		"qmail-queue", "qmail-queue/inject", "qmail-queue/show", "qmail-queue/spool",
+		"qmail-remote",
+		"qmail-send", "qmail-send/setup", "qmail-send/start",
+		"smtpd",
+	},
+	{ // what tests need
+		"internal/durable/durabletest", "internal/ledger", "internal/resolver/resolvertest", "internal/scenario",
+		"internal/testhost", "internal/testhost/moved",
+	},
+	{ // programs
+		"cmd/*", "contrib/tryout", "internal/testhost/moved/*",
+	},
+	{ // nobody imports this
+		"internal/imports",
+	},
+}
+
+// neighbours are imports within a floor.
+var neighbours = map[string][]string{
+	"internal/wire/entries":   {"internal/wire/codec"},
+	"internal/wire/spawn":     {"internal/wire/codec"},
+	"internal/wire/localwork": {"internal/wire/codec", "internal/wire/spawn"}, // a worker answers what a spawner asks
+	"internal/testhost":       {"internal/testhost/moved"},
+}
+
+// testFloor is the floor of the packages that only tests and programs of tests
+// may import.
+const testFloor = 8
+
+// libraries says who may import what is not ours and not Go's.
+var libraries = map[string][]string{
+	"golang.org/x/sys/unix": {"*"},
+	"github.com/miekg/dns":  {"internal/resolver", "internal/resolver/resolvertest", "internal/testhost"},
+}
+
+// testLibraries may be imported by test files of any package.
+var testLibraries = []string{"github.com/miekg/dns", "github.com/rogpeppe/go-internal/testscript", "golang.org/x/sys/unix"}
+
+// floorOf returns the floor of a package; known is false for a new one.
+func floorOf(dir string) (floor int, known bool) {
+	for i, names := range floors {
+		for _, name := range names {
+			parent, all := strings.CutSuffix(name, "/*")
+			if name == dir || all && strings.HasPrefix(dir, parent+"/") {
+				return i, true
+			}
+		}
+	}
+	return 0, false
+}
+
+func TestEveryPackageHasAFloor(t *testing.T) {
+	t.Parallel()
+	all := packages(t)
+	for dir := range all {
+		if _, known := floorOf(dir); !known {
+			t.Errorf("%s is new: decide on which floor it stands", dir)
+		}
+	}
+	for _, names := range floors {
+		for _, name := range names {
+			if !strings.HasSuffix(name, "/*") && all[name] == nil {
+				t.Errorf("%s is in the table and nowhere else", name)
+			}
+		}
+	}
+}
+
+func TestImportsGoDown(t *testing.T) {
+	t.Parallel()
+	for dir, p := range packages(t) {
+		from, _ := floorOf(dir)
+		for _, imported := range slices.Sorted(maps.Keys(p.imports)) {
+			target, ours := own(imported)
+			switch {
+			case standard(imported):
+			case !ours:
+				if allowed := libraries[imported]; !slices.Contains(allowed, dir) && !slices.Contains(allowed, "*") {
+					t.Errorf("%s imports the library %s", dir, imported)
+				}
+			default:
+				checkDown(t, dir, from, target)
+			}
+		}
+	}
+}
+
+func checkDown(t *testing.T, dir string, from int, target string) {
+	t.Helper()
+	to, known := floorOf(target)
+	switch {
+	case !known:
+		t.Errorf("%s imports %s, which has no floor", dir, target)
+	case to == testFloor && from < testFloor:
+		t.Errorf("%s imports %s, which is for tests", dir, target)
+	case to > from:
+		t.Errorf("%s imports %s, which stands on a higher floor", dir, target)
+	case to == from && !slices.Contains(neighbours[dir], target):
+		t.Errorf("%s imports %s on its own floor", dir, target)
+	}
+}
+
+// Test files may look further, but rooms stay strangers there too.
+func TestTestsKeepRoomsApart(t *testing.T) {
+	t.Parallel()
+	rooms, _ := floorOf("smtpd")
+	for dir, p := range packages(t) {
+		from, _ := floorOf(dir)
+		for imported := range p.testImports {
+			target, ours := own(imported)
+			if !ours {
+				if !standard(imported) && !slices.Contains(testLibraries, imported) {
+					t.Errorf("a test of %s imports the library %s", dir, imported)
+				}
+				continue
+			}
+			to, known := floorOf(target)
+			if !known {
+				t.Errorf("a test of %s imports %s, which has no floor", dir, target)
+			}
+			if from <= rooms && to == rooms && target != dir {
+				t.Errorf("a test of %s imports the room %s", dir, target)
+			}
+		}
+	}
+}
+
+func TestNoBlankImports(t *testing.T) {
+	t.Parallel()
+	for dir, p := range packages(t) {
+		for name, file := range p.files {
+			for _, i := range file.Imports {
+				if i.Name != nil && (i.Name.Name == "_" || i.Name.Name == ".") {
+					t.Errorf("%s/%s imports %s as %s", dir, name, i.Path.Value, i.Name.Name)
+				}
+			}
+		}
+	}
+}

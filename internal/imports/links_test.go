@@ -1,0 +1,130 @@
+package imports
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// ban is a reason why programs do not link packages. A name that ends in /...
+// stands for all below it, too.
+type ban struct {
+	reason   string
+	packages []string
+}
+
+// The reasons.
+var (
+	quadratic = ban{"has a history of quadratic parsing of what is hostile",
+		[]string{"net/mail", "net/textproto", "mime/..."}}
+	web = ban{"no program speaks to browsers, and it brings half of the library",
+		[]string{"net/http/...", "html/...", "text/template", "encoding/gob", "plugin"}}
+	network = ban{"the program never uses the network",
+		[]string{"net", "net/rpc", "golang.org/x/net/..."}}
+	resolver = ban{"a program that asks no name server does not parse the answers of one",
+		[]string{"github.com/miekg/dns"}}
+	tls = ban{"a key has no place in it",
+		[]string{"crypto/tls", "crypto/x509", "crypto/rsa", "crypto/ecdsa"}}
+	starter = ban{"the program starts nothing",
+		[]string{"os/exec"}}
+	names = ban{"asks name services of the machine in ways that depend on it; internal/accounts reads the files",
+		[]string{"os/user"}}
+	slow = ban{"makes a program start slowly that shells and .qmail files start often",
+		[]string{"crypto/...", "math/big", "encoding/json", "regexp", "os/exec", "github.com/spf13/pflag", "log/...", "text/..."}}
+)
+
+var (
+	everywhere = []ban{quadratic, web, names}
+	forUsers   = append([]ban{network, resolver, slow}, everywhere...)
+	inside     = append([]ban{network, resolver, tls, starter}, everywhere...)
+)
+
+// bans says for every program what it does not link.
+var bans = map[string][]ban{
+	"mailq":        forUsers,
+	"newaliases":   forUsers,
+	"qmail-inject": forUsers,
+	"qmail-local":  forUsers,
+	"qmail-newu":   forUsers,
+	"qmail-qread":  forUsers,
+	"qmail-qstat":  forUsers,
+	"qmail-queue":  forUsers,
+	"sendmail":     forUsers,
+
+	"qmail-lspawn": inside,
+	"qmail-send":   inside,
+	"qmail-setup":  inside,
+	"qmail-spool":  inside,
+	"qmail-start":  inside,
+
+	"qmail-remote": append([]ban{starter}, everywhere...),
+	"qmail-smtpd":  append([]ban{resolver, tls, starter}, everywhere...),
+}
+
+func (b ban) forbids(linked string) bool {
+	return slices.ContainsFunc(b.packages, func(banned string) bool {
+		parent, all := strings.CutSuffix(banned, "/...")
+		return linked == parent || all && strings.HasPrefix(linked, parent+"/")
+	})
+}
+
+func TestEveryProgramHasItsBans(t *testing.T) {
+	t.Parallel()
+	programs := make(map[string]bool)
+	for dir := range packages(t) {
+		if parent, name := path.Split(dir); parent == "cmd/" {
+			programs[name] = true
+		}
+	}
+	for name := range programs {
+		if bans[name] == nil {
+			t.Errorf("%s is new: decide what it must not link", name)
+		}
+	}
+	for name := range bans {
+		if !programs[name] {
+			t.Errorf("%s is in the table and nowhere else", name)
+		}
+	}
+}
+
+func TestProgramsLinkNothingBanned(t *testing.T) {
+	t.Parallel()
+	linked := linkedByAll(t)
+	for name, all := range bans {
+		if len(linked[name]) == 0 {
+			t.Errorf("the go command does not know what %s links", name)
+		}
+		for _, b := range all {
+			for _, p := range linked[name] {
+				if b.forbids(p) {
+					t.Errorf("%s links %s: %s", name, p, b.reason)
+				}
+			}
+		}
+	}
+}
+
+// linkedByAll asks the go command for all packages of each program.
+func linkedByAll(t *testing.T) map[string][]string {
+	t.Helper()
+	list := exec.Command("go", "list", "-f", "{{.ImportPath}}{{range .Deps}} {{.}}{{end}}", "./cmd/...")
+	list.Dir = root(t)
+	list.Env = append(os.Environ(), "CGO_ENABLED=0")
+	var stderr bytes.Buffer
+	list.Stderr = &stderr
+	out, err := list.Output()
+	if err != nil {
+		t.Fatalf("go list: %v\n%s", err, stderr.String())
+	}
+	linked := make(map[string][]string)
+	for line := range strings.Lines(string(out)) {
+		fields := strings.Fields(line)
+		linked[path.Base(fields[0])] = fields[1:]
+	}
+	return linked
+}
