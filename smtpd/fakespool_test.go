@@ -39,9 +39,11 @@ type fakeSpool struct {
 	t      testing.TB
 	answer func(queuedMessage) submit.Answer // nil: accepted
 	greet  func() []byte                     // nil: ready
+	hangUp bool                              // take messages and never answer
 
 	mu       sync.Mutex
 	taken    []queuedMessage
+	nonces   []string
 	aborted  int // connections that ended inside a message
 	opened   int // connections
 	inside   int // connections that are inside a message
@@ -136,7 +138,9 @@ func (f *fakeSpool) serve(c *os.File) {
 
 func (f *fakeSpool) respond(c *os.File, m queuedMessage) error {
 	a := submit.Answer{Kind: submit.Accepted}
+	silent := false
 	f.note(func() {
+		silent = f.hangUp
 		if f.answer != nil {
 			a = f.answer(m)
 		}
@@ -146,6 +150,9 @@ func (f *fakeSpool) respond(c *os.File, m queuedMessage) error {
 			a.ID = fmt.Sprintf("1795000000%010d", len(f.taken))
 		}
 	})
+	if silent {
+		return io.EOF
+	}
 	_, err := c.Write(submit.AppendAnswer(nil, a))
 	return err
 }
@@ -169,9 +176,11 @@ func (f *fakeSpool) receive(in *bufio.Reader) (queuedMessage, error) {
 		case submit.Envelope:
 			to = &envelope
 		case submit.Commit:
-			if _, err := in.Discard(n); err != nil || n != 16 {
+			nonce := make([]byte, n)
+			if _, err := io.ReadFull(in, nonce); err != nil || n != 16 {
 				return queuedMessage{}, io.ErrUnexpectedEOF
 			}
+			f.note(func() { f.nonces = append(f.nonces, string(nonce)) })
 			return queuedMessage{text.String(), envelope.String()}, nil
 		}
 		if _, err := io.CopyN(to, in, int64(n)); err != nil {

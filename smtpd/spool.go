@@ -40,13 +40,16 @@ type spool struct {
 	commits chan struct{}
 	streams chan struct{}
 
-	mu    sync.Mutex
-	link  *fdpass.Packets // nil: there is none
-	spare []*os.File      // idle connections over link, the last used last
+	mu       sync.Mutex
+	link     *fdpass.Packets // nil: there is none
+	relinked chan struct{}   // closed and replaced when a link comes
+	spare    []*os.File      // idle connections over link, the last used last
 }
 
 func newSpool() *spool {
-	return &spool{commits: make(chan struct{}, maxCommits), streams: make(chan struct{}, maxStreams)}
+	return &spool{
+		commits: make(chan struct{}, maxCommits), streams: make(chan struct{}, maxStreams), relinked: make(chan struct{}),
+	}
 }
 
 // relink takes a new submit link: qmail-spool was restarted, or starts. Idle
@@ -60,6 +63,8 @@ func (p *spool) relink(f *os.File) error {
 	p.mu.Lock()
 	old, spare := p.link, p.spare
 	p.link, p.spare = link, nil
+	close(p.relinked)
+	p.relinked = make(chan struct{})
 	p.mu.Unlock()
 	closeConnections(spare)
 	if old != nil {
@@ -202,9 +207,10 @@ func (s *spoolSubmission) write(piece []byte) error {
 }
 
 func (s *spoolSubmission) commit(last, envelope []byte) (string, error) {
-	c := s.stream
+	c, nonce := s.stream, newNonce()
 	s.stream = connection{}
-	if c.file != nil {
+	short := c.file == nil
+	if !short {
 		defer func() { <-s.pool.streams }()
 	} else {
 		s.pool.commits <- struct{}{}
@@ -214,9 +220,14 @@ func (s *spoolSubmission) commit(last, envelope []byte) (string, error) {
 			return "", err
 		}
 	}
-	answer, err := c.exchange(commitFrames(last, envelope))
+	answer, err := c.exchange(commitFrames(last, envelope, nonce))
 	if err != nil {
 		_ = c.file.Close() // drops what was not committed
+		if short {
+			c, answer, err = s.pool.again(last, envelope, nonce, err)
+		}
+	}
+	if err != nil {
 		return "", err
 	}
 	s.pool.keep(c)
@@ -247,10 +258,16 @@ func (c connection) exchange(frames [][]byte) (submit.Answer, error) {
 	return answer, nil
 }
 
+// submitNonce is what a message is known by when it is submitted again.
+type submitNonce [16]byte
+
+func newNonce() (n submitNonce) {
+	_, _ = rand.Read(n[:]) // never fails
+	return n
+}
+
 // commitFrames returns the last frames of a message.
-func commitFrames(last, envelope []byte) [][]byte {
-	var nonce [16]byte
-	_, _ = rand.Read(nonce[:]) // never fails
+func commitFrames(last, envelope []byte, nonce submitNonce) [][]byte {
 	var frames [][]byte
 	if len(last) > 0 {
 		frames = append(frames, submit.AppendHeader(nil, submit.Message, len(last)), last)
