@@ -17,6 +17,12 @@ import (
 	"postrider/internal/world"
 )
 
+// routed returns where a recipient goes.
+func routed(set settings, recipient string) string {
+	channel, rewritten := set.routes.Of(recipient)
+	return fmt.Sprint(channel, " ", rewritten)
+}
+
 func TestSettings(t *testing.T) {
 	t.Parallel()
 	set, err := readSettings(newHost(t, nil).control)
@@ -25,7 +31,7 @@ func TestSettings(t *testing.T) {
 	}
 	if set.concurrency != [channels]int{10, 20} || set.lifetime != 604800*time.Second ||
 		set.bounce != (bounceSettings{"MAILER-DAEMON", "me.example.org", "postmaster", "me.example.org"}) ||
-		set.routes.envNoAtHost != "me.example.org" {
+		routed(set, "x") != "remote x@me.example.org" {
 		t.Errorf("defaults are %+v, %+v", set, set.routes)
 	}
 
@@ -37,8 +43,8 @@ func TestSettings(t *testing.T) {
 	if set, err = readSettings(h.control); err != nil {
 		t.Fatal(err)
 	}
-	if set.concurrency != [channels]int{30, 0} || set.bounce != (bounceSettings{"b", "bh", "d", "dh"}) || set.routes.envNoAtHost != "env" ||
-		len(set.routes.locals) != 0 || !set.routes.percentHack["p.org"] || set.routes.virtual["v.org"] != "b" || set.lifetime <= 0 {
+	if set.concurrency != [channels]int{30, 0} || set.bounce != (bounceSettings{"b", "bh", "d", "dh"}) ||
+		routed(set, "x%v.org@p.org") != "local b-x@v.org" || routed(set, "x") != "remote x@env" || set.lifetime <= 0 {
 		t.Errorf("settings are %+v, %+v", set, set.routes)
 	}
 
@@ -49,7 +55,7 @@ func TestSettings(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(string(empty), "me"), []byte("Only.Me\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if set, err = readSettings(empty); err != nil || !set.routes.locals["only.me"] {
+	if set, err = readSettings(empty); err != nil || routed(set, "x") != "local x@Only.Me" {
 		t.Errorf("me alone: %v", err)
 	}
 }
@@ -70,9 +76,10 @@ func TestReread(t *testing.T) {
 	r.host.set(t, "locals", "loc.example.org\nnew.org\n")
 	r.host.set(t, "virtualdomains", "bad\x00line:x\n")
 	r.inside(r.s.reread)
+	r.log.await(t, "warning: "+filepath.Join(string(r.host.control), "virtualdomains")) // what is wrong with it
 	r.log.await(t, "alert: unable to reread control/virtualdomains")
 	r.inside(func() {
-		if r.s.settings.routes.locals["new.org"] {
+		if routed(r.s.settings, "joe@new.org") != "remote joe@new.org" {
 			t.Error("half of the control files was taken")
 		}
 	})

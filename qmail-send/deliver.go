@@ -113,7 +113,7 @@ func (s *scheduler) startDelivery(p *pass, it item, ag *agent) uint64 {
 	p.given++
 	p.way.inFlight++
 	p.way.busy[p.class]++
-	s.logf("starting delivery %d: msg %s to %s %s", s.lastDelivery, p.a.m.id, p.way.name, logline.Safe(it.shown))
+	s.logf("starting delivery %d: msg %s to %s %s", s.lastDelivery, p.a.m.id, p.way.id, logline.Safe(it.shown))
 	s.status()
 	return s.lastDelivery
 }
@@ -160,7 +160,7 @@ func (s *scheduler) finishDelivery(r spawn.Result) {
 	case spawn.Failure:
 		s.logf("delivery %d: failure: %s", r.Delivery, logline.Safe(r.Text))
 		p.a.finish(d.index)
-		p.a.noteFailed(d.index, s.clock.Now(), paragraph(s.settings.routes.strip(d.to), r.Text))
+		p.a.noteFailed(d.index, s.clock.Now(), paragraph(s.settings.routes.Strip(d.to), r.Text))
 	default:
 		s.logf("delivery %d: deferral: %s", r.Delivery, logline.Safe(r.Text))
 		p.deferred = true

@@ -169,7 +169,7 @@ func TestFirstAttemptsBeforeRetries(t *testing.T) {
 // Retries go on while new mail never ends.
 func TestRetriesAreNotStarved(t *testing.T) {
 	t.Parallel()
-	w := newWay(remote, "remote", 8)
+	w := newWay(remote, 8)
 	for range 20 {
 		w.ready[firsts].push(&pass{})
 		w.ready[retries].push(&pass{})

@@ -36,7 +36,6 @@
 //	message.go    what is kept of a queued message; the queues it waits in
 //	spool.go      qmail-spool: new messages, removals
 //	scan.go       finding what is in the queue, in the background
-//	route.go      local or remote, rewriting
 //	retry.go      when the next attempt is; time
 //	way.go        a channel: slots, and whose turn it is
 //	open.go       taking a message in hand, starting passes

@@ -39,8 +39,9 @@ func (s *scheduler) flush() {
 
 // reread is HUP: locals and virtualdomains as they are now, both or neither.
 func (s *scheduler) reread() {
-	routes, failed := s.settings.routes.reread(s.control)
-	if failed != "" {
+	routes, failed, err := s.settings.routes.Reread(s.control)
+	if err != nil {
+		s.log.Line("warning: " + err.Error())
 		s.log.Line("alert: unable to reread control/" + failed)
 		return
 	}

@@ -11,6 +11,7 @@ import (
 
 	"postrider/internal/address"
 	"postrider/internal/queuedir"
+	"postrider/internal/route"
 )
 
 const (
@@ -48,7 +49,7 @@ type window struct {
 
 // reading is what a reader needs to know of a message; it is not changed.
 type reading struct {
-	routes *router
+	routes *route.Table
 	sender string
 	verp   bool            // sender is expanded for each recipient
 	skip   queuedir.Bitmap // finished recipients
@@ -69,7 +70,7 @@ func (w *window) add(r *reading, c channelID, index int, rewritten string) {
 	it := r.item(index, rewritten)
 	host := ""
 	if c == remote {
-		host = domainOf(rewritten)
+		host = route.DomainOf(rewritten)
 	}
 	if c == local || r.verp || it.refused != "" {
 		w.specs = append(w.specs, spec{host: host, items: []item{it}})
@@ -97,7 +98,7 @@ func (r *reading) item(index int, rewritten string) item {
 	switch {
 	case errors.Is(err, address.ErrTooLong):
 		it.refused = "Sorry, that address is too long. (#5.1.3)\n"
-	case err != nil || domainOf(rewritten) == "":
+	case err != nil || route.DomainOf(rewritten) == "":
 		it.refused = "Sorry, address must include host name. (#5.1.3)\n"
 	}
 	return it
@@ -115,7 +116,7 @@ type loaded struct {
 
 // load opens an entry, checks all of it, and reads its progress and the first
 // recipients of each channel.
-func load(l queuedir.Layout, id queuedir.ID, hasInfo bool, routes *router) (*loaded, error) {
+func load(l queuedir.Layout, id queuedir.ID, hasInfo bool, routes *route.Table) (*loaded, error) {
 	entry, err := queuedir.OpenEntry(l, id)
 	if err != nil {
 		return nil, err
@@ -166,7 +167,7 @@ func (got *loaded) readEnvelope() error {
 		if got.progress.Finished != nil && got.progress.Finished.Has(got.recipients) {
 			continue
 		}
-		c, rewritten := got.reading.routes.route(recipient.String())
+		c, rewritten := got.reading.routes.Of(recipient.String())
 		got.windows[c].add(got.reading, c, got.recipients, rewritten)
 	}
 	if got.progress.Finished == nil {
@@ -248,7 +249,7 @@ func (c *cursor) window(from int) (window, error) {
 		if index < from || c.reading.skip.Has(index) {
 			continue
 		}
-		to, rewritten := c.reading.routes.route(recipient.String())
+		to, rewritten := c.reading.routes.Of(recipient.String())
 		if to != c.channel {
 			continue
 		}

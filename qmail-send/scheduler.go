@@ -87,8 +87,8 @@ func newScheduler(c clock.Clock, log *logline.Writer, layout queuedir.Layout, di
 	for q := range s.waiting {
 		s.waiting[q].id = queueID(q)
 	}
-	s.ways[local] = newWay(local, "local", set.concurrency[local])
-	s.ways[remote] = newWay(remote, "remote", set.concurrency[remote])
+	s.ways[local] = newWay(local, set.concurrency[local])
+	s.ways[remote] = newWay(remote, set.concurrency[remote])
 	return s, nil
 }
 

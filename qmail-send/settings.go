@@ -1,16 +1,16 @@
 package qmailsend
 
 import (
-	"errors"
 	"time"
 
 	"postrider/internal/control"
+	"postrider/internal/route"
 )
 
 // settings are the control files that qmail-send reads at its start; locals
 // and virtualdomains are read again on HUP (spec 2.1).
 type settings struct {
-	routes      *router
+	routes      *route.Table
 	concurrency [channels]int
 	lifetime    time.Duration
 	bounce      bounceSettings
@@ -31,12 +31,7 @@ const maxConcurrency = 10000
 func readSettings(dir control.Dir) (settings, error) {
 	r := settingsReader{dir: dir}
 	s := settings{
-		routes: &router{
-			locals:      r.locals(),
-			virtual:     r.virtual(),
-			percentHack: r.set("percenthack"),
-			envNoAtHost: r.lineOrMe("envnoathost"),
-		},
+		routes: r.routes(),
 		concurrency: [channels]int{
 			local:  min(r.number("concurrencylocal", 10), maxConcurrency),
 			remote: min(r.number("concurrencyremote", 20), maxConcurrency),
@@ -82,54 +77,8 @@ func (r *settingsReader) number(name string, def int) int {
 	return n
 }
 
-func (r *settingsReader) set(name string) map[string]bool {
-	lines, _, err := r.dir.List(name)
+func (r *settingsReader) routes() *route.Table {
+	t, err := route.Read(r.dir)
 	r.keep(err)
-	return setOf(lines)
-}
-
-func setOf(lines []string) map[string]bool {
-	set := make(map[string]bool, len(lines))
-	for _, line := range lines {
-		set[lower(line)] = true
-	}
-	return set
-}
-
-// locals is the one list with me as its default; without both files qmail-send
-// does not start.
-func (r *settingsReader) locals() map[string]bool {
-	lines, present, err := r.dir.List("locals")
-	r.keep(err)
-	if err != nil || present {
-		return setOf(lines)
-	}
-	me, err := r.dir.Line("me", "")
-	if err == nil && me == "" {
-		err = errNoMe
-	}
-	r.keep(err)
-	return setOf([]string{me})
-}
-
-func (r *settingsReader) virtual() map[string]string {
-	m, _, err := r.dir.Map("virtualdomains")
-	r.keep(err)
-	return m
-}
-
-var errNoMe = errors.New("neither control/locals nor control/me says what is local")
-
-// reread returns routes with locals and virtualdomains as they are now. failed
-// names the file that cannot be read.
-func (old *router) reread(dir control.Dir) (routes *router, failed string) {
-	fresh := *old
-	r := settingsReader{dir: dir}
-	if fresh.locals = r.locals(); r.err != nil {
-		return nil, "locals"
-	}
-	if fresh.virtual = r.virtual(); r.err != nil {
-		return nil, "virtualdomains"
-	}
-	return &fresh, ""
+	return t
 }

@@ -201,7 +201,7 @@ func (s *scheduler) firstLook(m *message, a entries.Message) {
 		if err != nil {
 			break
 		}
-		c, _ := s.settings.routes.route(recipient.String())
+		c, _ := s.settings.routes.Of(recipient.String())
 		wanted[c] = true
 	}
 	if n == 0 {

@@ -1,5 +1,16 @@
 package qmailsend
 
+import "postrider/internal/route"
+
+// channelID is one of qmail's two ways out.
+type channelID = route.Channel
+
+const (
+	local    = route.Local
+	remote   = route.Remote
+	channels = route.Channels
+)
+
 // class says whether a pass is the first of its message.
 type class int
 
@@ -27,7 +38,6 @@ const (
 // recipients to give out.
 type way struct {
 	id          channelID
-	name        string
 	concurrency int // the control file's number; 0 holds the channel
 	limit       int // deliveries in flight
 
@@ -39,8 +49,8 @@ type way struct {
 	loading  [classes]int  // messages being read
 }
 
-func newWay(id channelID, name string, concurrency int) *way {
-	w := &way{id: id, name: name, concurrency: concurrency, limit: concurrency}
+func newWay(id channelID, concurrency int) *way {
+	w := &way{id: id, concurrency: concurrency, limit: concurrency}
 	if id == local && concurrency > 0 {
 		w.limit = max(concurrency, minLocalLimit)
 	}

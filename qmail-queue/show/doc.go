@@ -17,12 +17,12 @@
 // Who may read the queue is decided by the file system alone: root and qmails.
 //
 // The queue does not say whether a recipient is local or remote. qmail-qread
-// asks the control files, as qmail-send did when it last read them.
+// asks the control files, as qmail-send did when it last read them
+// (internal/route).
 //
 // Files:
 //
 //	qread.go    qmail-qread
 //	qstat.go    qmail-qstat
 //	entries.go  which messages there are
-//	where.go    local or remote
 package show

@@ -11,13 +11,14 @@ import (
 
 	"postrider/internal/control"
 	"postrider/internal/queuedir"
+	"postrider/internal/route"
 	"postrider/internal/world"
 )
 
 // reader is one run of qmail-qread.
 type reader struct {
 	layout queuedir.Layout
-	places places
+	routes *route.Table
 	out    *bufio.Writer
 }
 
@@ -41,7 +42,7 @@ func Read(w world.World) int {
 
 func (r *reader) run(dir control.Dir) error {
 	var err error
-	if r.places, err = readPlaces(dir); err != nil {
+	if r.routes, err = route.Read(dir); err != nil {
 		return fmt.Errorf("unable to read controls: %w", err)
 	}
 	return entries(r.layout, func(id queuedir.ID) error {
@@ -94,8 +95,8 @@ func (r *reader) message(id queuedir.ID) error {
 		if progress.Finished.Has(i) {
 			done = "  done"
 		}
-		where, shown := r.places.of(recipient.String())
-		_, _ = fmt.Fprintf(r.out, "%s\t%s\t%s\n", done, where, safe(shown))
+		channel, shown := r.routes.Of(recipient.String())
+		_, _ = fmt.Fprintf(r.out, "%s\t%s\t%s\n", done, channel, safe(shown))
 	}
 	return nil
 }

@@ -1,0 +1,107 @@
+package route
+
+import "strings"
+
+// Channel is one of qmail's two ways out.
+type Channel int
+
+// The channels.
+const (
+	Local Channel = iota
+	Remote
+	Channels // how many there are
+)
+
+func (c Channel) String() string {
+	if c == Local {
+		return "local"
+	}
+	return "remote"
+}
+
+// Of returns the channel and the rewritten address of an envelope recipient, in
+// exactly the order of spec 2.2.
+func (t *Table) Of(recipient string) (Channel, string) {
+	at := strings.LastIndexByte(recipient, '@')
+	if at < 0 {
+		at = len(recipient)
+		recipient += "@" + t.envNoAtHost
+	}
+	for t.percentHack[lower(recipient[at+1:])] {
+		percent := strings.LastIndexByte(recipient[:at], '%')
+		if percent < 0 {
+			break
+		}
+		recipient = recipient[:percent] + "@" + recipient[percent+1:at]
+		at = percent
+	}
+	if t.locals[lower(recipient[at+1:])] {
+		return Local, recipient
+	}
+	if prepend := t.prepend(lower(recipient), at); prepend != "" {
+		return Local, prepend + "-" + recipient
+	}
+	return Remote, recipient
+}
+
+// prepend returns the value of the first virtualdomains line for an address in
+// lower case with its @ at the given place; "" means not virtual.
+func (t *Table) prepend(address string, at int) string {
+	if value, found := t.virtual[address]; found {
+		return value
+	}
+	return t.domainPrepend(address[at+1:])
+}
+
+// domainPrepend looks up domain, each of its suffixes that begin at a dot, and
+// the empty key.
+func (t *Table) domainPrepend(domain string) string {
+	for i := 0; i <= len(domain); i++ {
+		if i > 0 && i < len(domain) && domain[i] != '.' {
+			continue
+		}
+		if value, found := t.virtual[domain[i:]]; found {
+			return value
+		}
+	}
+	return ""
+}
+
+// Strip returns a rewritten address without the prepend of a domain, suffix or
+// catch-all line of virtualdomains, as bounces show it. qmail does not strip
+// that of a user@domain line (spec 2.6).
+func (t *Table) Strip(recipient string) string {
+	at := strings.LastIndexByte(recipient, '@')
+	if at < 0 {
+		return recipient
+	}
+	prepend := t.domainPrepend(lower(recipient[at+1:]))
+	if prepend == "" {
+		return recipient
+	}
+	if rest, found := strings.CutPrefix(recipient, prepend+"-"); found {
+		return rest
+	}
+	return recipient
+}
+
+// DomainOf returns what follows the last @, in lower case.
+func DomainOf(address string) string {
+	return lower(address[strings.LastIndexByte(address, '@')+1:])
+}
+
+// lower changes ASCII letters only: other bytes are opaque (spec 0.3).
+func lower(s string) string {
+	for i := range len(s) {
+		if 'A' <= s[i] && s[i] <= 'Z' {
+			b := []byte(s)
+			for j := i; j < len(b); j++ {
+				if 'A' <= b[j] && b[j] <= 'Z' {
+					b[j] += 'a' - 'A'
+				}
+			}
+			return string(b)
+		}
+	}
+	return s
+}
