@@ -357,6 +357,8 @@ func TestQueueProgramExits(t *testing.T) {
 		{"legacy too long", "exit 115", 115, fate.Permanent, "envelope address too long for qq (#5.1.3)"},
 		{"refused", "exit 31", 31, fate.Permanent, "mail server permanently rejected message (#5.3.0)"},
 		{"other permanent", "exit 40", 40, fate.Permanent, "qq permanent problem (#5.3.0)"},
+		{"success without the message", "exit 0", ExitRead, fate.Temporary, "qq read error (#4.3.0)"},
+		{"success without the envelope", "exec 1<&-; cat >/dev/null; exit 0", ExitRead, fate.Temporary, "qq read error (#4.3.0)"},
 		{"not permanent", "exit 41", 41, fate.Temporary, "qq temporary problem (#4.3.0)"},
 		{"memory", "exit 51", 51, fate.Temporary, "qq out of memory (#4.3.0)"},
 		{"disk", "exit 53", 53, fate.Temporary, "qq write error or disk full (#4.3.0)"},
@@ -429,7 +431,7 @@ func TestQueueProgramDescriptors(t *testing.T) {
 	}
 	defer extra.Close()
 	out := filepath.Join(t.TempDir(), "fds")
-	o := Options{Home: home(t), QueueProgram: script(t, "ls /proc/$$/fd > "+out), Environ: []string{"PATH=/usr/bin:/bin"}}
+	o := Options{Home: home(t), QueueProgram: script(t, "ls /proc/$$/fd > "+out+"; cat >/dev/null; cat <&1 >/dev/null"), Environ: []string{"PATH=/usr/bin:/bin"}}
 	if _, err := put(o, "x"); err != nil {
 		t.Fatal(err)
 	}

@@ -30,6 +30,7 @@ type program struct {
 	envTo     *os.File
 	text      chan string // one value: the error text
 	textFrom  *os.File
+	unread    bool // it closed a pipe that still had bytes to come
 }
 
 // startProgram starts the queue program in the qmail home directory, without
@@ -121,7 +122,11 @@ func (p *program) envelope(b []byte) error {
 // say about that in its exit status.
 func (p *program) write(f *os.File, b []byte) error {
 	_, err := f.Write(b)
-	if err == nil || errors.Is(err, syscall.EPIPE) {
+	if errors.Is(err, syscall.EPIPE) {
+		p.unread = true
+		return nil
+	}
+	if err == nil {
 		return nil
 	}
 	return failure(ExitWrite, "write to the queue program", err)
@@ -132,6 +137,9 @@ func (p *program) commit() (string, error) {
 	code, err := p.wait()
 	if err != nil {
 		return "", err
+	}
+	if code == ExitOK && p.unread { // it cannot have queued what it did not read
+		return "", failure(ExitRead, "queue program", errors.New("it succeeded without reading everything"))
 	}
 	if code == ExitOK {
 		return strconv.Itoa(p.pid), nil
