@@ -369,6 +369,7 @@ func TestQueueProgramExits(t *testing.T) {
 		{"text, permanent", "cat >/dev/null; printf 'Dspam (#5.7.1)' >&6; exit 82", 82, fate.Permanent, "spam (#5.7.1)"},
 		{"text, temporary", "printf 'Zgreylisted' >&6; exit 82", 82, fate.Temporary, "greylisted"},
 		{"text of another lineage", "printf 'Dvirus' >&4; exit 88", 88, fate.Permanent, "virus"},
+		{"a flood of text", "cat >/dev/null; printf Dno >&6; head -c 300000 /dev/zero | tr '\\0' o >&6; exit 82", 82, fate.Permanent, "n" + strings.Repeat("o", 253)},
 		{"text too short", "printf D >&6; exit 82", 82, fate.Temporary, "qq temporary problem (#4.3.0)"},
 		{"text without class", "printf nonsense >&6; exit 82", 82, fate.Temporary, "qq temporary problem (#4.3.0)"},
 		{"text of a success", "cat >/dev/null; cat <&1 >/dev/null; printf Dno >&6; exit 31", 31, fate.Permanent, "mail server permanently rejected message (#5.3.0)"},

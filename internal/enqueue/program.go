@@ -2,6 +2,7 @@ package enqueue
 
 import (
 	"errors"
+	"io"
 	"os"
 	"strconv"
 	"syscall"
@@ -105,6 +106,7 @@ func (p *program) readText() {
 		}
 	}
 	p.text <- string(text)
+	_, _ = io.Copy(io.Discard, p.textFrom) // one that says more must not wait for us
 }
 
 func (p *program) message(b []byte) error { return p.write(p.messageTo, b) }
@@ -133,6 +135,7 @@ func (p *program) write(f *os.File, b []byte) error {
 }
 
 func (p *program) commit() (string, error) {
+	defer p.end()
 	p.closePipes()
 	code, err := p.wait()
 	if err != nil {
@@ -155,6 +158,10 @@ func (p *program) closePipes() {
 	closeAll([]*os.File{p.messageTo, p.envTo})
 	p.messageTo, p.envTo = nil, nil
 }
+
+// end frees what is left once the program has ended; a background process of
+// its own may hold the other end of the text for ever.
+func (p *program) end() { _ = p.textFrom.Close() } // only read from
 
 // wait returns the program's exit code.
 func (p *program) wait() (int, error) {
@@ -186,6 +193,7 @@ func (p *program) errorText() string {
 
 // abort ends the envelope too early: the program then queues nothing.
 func (p *program) abort() {
+	defer p.end()
 	p.closePipes()
 	_, _ = p.wait() // whatever it says, the message is given up
 }
