@@ -3,6 +3,8 @@ package start
 import (
 	"errors"
 	"fmt"
+	"net"
+	"net/netip"
 	"os"
 	"slices"
 	"strings"
@@ -303,4 +305,31 @@ func TestPlanAgreesWithTheTable(t *testing.T) {
 			t.Errorf("%s receives %v, its row says %v", role.Program, got, want)
 		}
 	}
+}
+
+// Without its port a server is of no use, but local mail flows until the wait
+// is over.
+func TestPortThatStaysBusy(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	busy := endpoint{AddrPort: netip.MustParseAddrPort(l.Addr().String())}
+	synctest.Test(t, func(t *testing.T) {
+		st := &stage{launched: map[string][]*actor{}}
+		var lines []string
+		s := newSupervisor(newPlan(1, true), st, clock.Real(), func(line string) { lines = append(lines, line) })
+		begun := time.Now()
+		s.want([]endpoint{busy})
+		if got := s.run(nil); got != exitDeferred {
+			t.Errorf("exit status %d", got)
+		}
+		if waited := time.Since(begun); waited < patience || waited > patience+2*time.Minute {
+			t.Errorf("gave up after %v", waited)
+		}
+		if !slices.ContainsFunc(lines, func(l string) bool { return strings.HasPrefix(l, "qmail-start: fatal: unable to listen on") }) {
+			t.Errorf("the log does not say so:\n%s", strings.Join(lines, "\n"))
+		}
+	})
 }
