@@ -4,13 +4,10 @@ import (
 	"bufio"
 	"io"
 	"math"
-	"os"
 	"os/signal"
 	"runtime/debug"
 	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"postrider/internal/enqueue"
 	"postrider/internal/world"
@@ -57,7 +54,7 @@ func standardRuntime(w world.World) {
 // queue puts the message on descriptor 0 with the envelope on descriptor 1
 // into the queue.
 func queue(w world.World) (err error) {
-	if madeByRuntime(w.Stdin) {
+	if world.MadeByRuntime(w.Stdin) {
 		return errRead
 	}
 	s, err := enqueue.Begin(enqueue.Options{Home: w.Home})
@@ -90,28 +87,4 @@ func readMessage(r io.Reader, s *enqueue.Submission) error {
 			return errRead
 		}
 	}
-}
-
-// madeByRuntime tells a descriptor 0 that the caller had closed: the runtime
-// then opened /dev/null for reading and writing. Without this, a caller that
-// lost its message would queue an empty one.
-func madeByRuntime(f *os.File) bool {
-	raw, err := f.SyscallConn() // Fd would change the caller's file
-	if err != nil {
-		return true
-	}
-	made := true
-	err = raw.Control(func(fd uintptr) {
-		var st unix.Stat_t
-		if unix.Fstat(int(fd), &st) != nil {
-			return
-		}
-		flags, err := unix.FcntlInt(fd, unix.F_GETFL, 0)
-		if err != nil {
-			return
-		}
-		null := st.Mode&unix.S_IFMT == unix.S_IFCHR && st.Rdev == unix.Mkdev(1, 3)
-		made = null && flags&unix.O_ACCMODE == unix.O_RDWR
-	})
-	return made || err != nil
 }

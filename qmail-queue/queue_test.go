@@ -320,25 +320,3 @@ func spool(t *testing.T, dir string, answer []byte) {
 	}()
 	t.Cleanup(func() { l.Close(); <-ended })
 }
-
-func TestRuntimeMadeDescriptor(t *testing.T) {
-	t.Parallel()
-	for mode, want := range map[int]bool{unix.O_RDONLY: false, unix.O_WRONLY: false, unix.O_RDWR: true} {
-		f, err := os.OpenFile("/dev/null", mode, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer f.Close()
-		if got := madeByRuntime(f); got != want {
-			t.Errorf("mode %d: %v", mode, got)
-		}
-	}
-	f, err := os.OpenFile("/dev/zero", os.O_RDWR, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	if madeByRuntime(f) {
-		t.Error("another device was taken for one of the runtime")
-	}
-}

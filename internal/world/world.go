@@ -3,6 +3,8 @@
 // can so run any program in-process or with another clock.
 //
 // Rooms and cmd may import it.
+//
+// world.go has the parts; stdin.go tells a standard file that is none.
 package world
 
 import (

@@ -29,7 +29,6 @@
 //	sendmail.go  sendmail, mailq and newaliases
 //	flags.go     the table of sendmail's flags
 //	inject.go    one message from standard input to the queue, step by step
-//	stdin.go     a standard input that is none
 //	read.go      where the header ends; line ends
 //	fields.go    the fields that mean something
 //	compose.go   the header as it is queued

@@ -2,6 +2,7 @@ package inject
 
 import (
 	"bufio"
+	"errors"
 	"os"
 
 	"postrider/internal/address"
@@ -11,6 +12,8 @@ import (
 // outBuffer holds a whole small message: it is understood before anything of
 // it is submitted.
 const outBuffer = 64 << 10
+
+var errClosed = errors.New("standard input is closed")
 
 // run sends the message on standard input, or prints it.
 func run(w world.World, req request) error {
@@ -23,8 +26,8 @@ func run(w world.World, req request) error {
 			return err
 		}
 	}
-	if err := checkStdin(w.Stdin); err != nil {
-		return trouble("unable to read message", err)
+	if world.MadeByRuntime(w.Stdin) {
+		return trouble("unable to read message", errClosed)
 	}
 	msg, err := readHeader(w.Stdin)
 	if err != nil {
