@@ -11,8 +11,6 @@ import (
 	"syscall"
 	"testing"
 
-	"golang.org/x/sys/unix"
-
 	"postrider/internal/clock"
 	"postrider/internal/fdpass"
 	"postrider/internal/queuedir"
