@@ -104,8 +104,12 @@ func (w *worker) serve(l *link) {
 	buf := make([]byte, spawn.MaxPacket)
 	for {
 		n, files, err := l.packets.Receive(buf, spawn.MaxJobs)
-		if err == nil {
+		switch {
+		case err == nil:
 			err = w.packet(l, buf[:n], files)
+		case errors.Is(err, fdpass.ErrShortage):
+			warn(w.log, "link to qmail-send: %v", err)
+			err = giveBack(l, buf[:n])
 		}
 		if err != nil {
 			if !errors.Is(err, io.EOF) && l.ctx.Err() == nil {
@@ -138,6 +142,15 @@ func (w *worker) packet(l *link, packet []byte, files []*os.File) error {
 		}()
 	}
 	return nil
+}
+
+// giveBack answers the jobs of a packet whose messages were lost.
+func giveBack(l *link, packet []byte) error {
+	_, jobs, err := spawn.DecodeJobs(packet)
+	for _, job := range jobs {
+		l.answer(results(job, whole(noResources())))
+	}
+	return err
 }
 
 // do runs one job.

@@ -132,3 +132,25 @@ func TestListenDialAccept(t *testing.T) {
 		t.Errorf("a left-over socket file is not replaced: %v", err)
 	}
 }
+
+func TestWhole(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name            string
+		flags, files, n int
+		want            error
+	}{
+		{"all", 0, 2, 2, nil},
+		{"long packet", unix.MSG_TRUNC, 0, 2, ErrTruncated},
+		{"more than asked for", 0, 2, 1, ErrTruncated},
+		{"more than the buffer holds", unix.MSG_CTRUNC, MaxFiles, MaxFiles, ErrTruncated},
+		{"our table is full", unix.MSG_CTRUNC, 1, 2, ErrShortage},
+		{"our table was full before", unix.MSG_CTRUNC, 0, 1, ErrShortage},
+		{"unexpected, and our table is full", unix.MSG_CTRUNC, 0, 0, ErrShortage},
+		{"long packet, and our table is full", unix.MSG_TRUNC | unix.MSG_CTRUNC, 0, 1, ErrTruncated},
+	} {
+		if got := whole(tc.flags, tc.files, tc.n); got != tc.want {
+			t.Errorf("%s: %v, want %v", tc.name, got, tc.want)
+		}
+	}
+}

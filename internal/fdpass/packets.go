@@ -21,6 +21,10 @@ const (
 // buffer or carried more descriptors than the reader expects.
 var ErrTruncated = errors.New("packet was cut: it is larger than the protocol allows")
 
+// ErrShortage is returned for a packet whose descriptors this process had no
+// numbers for. It is our trouble, not the peer's: the data is whole.
+var ErrShortage = errors.New("too many open files: the descriptors of a packet are lost")
+
 // ErrTooLarge is returned for a packet that is too large to send.
 var ErrTooLarge = errors.New("packet is larger than the protocol allows")
 
@@ -120,7 +124,8 @@ func keepOpen(files []*os.File) {
 }
 
 // Receive waits for a packet and returns its length in buf and its
-// descriptors, at most maxFiles. The end of the connection is io.EOF.
+// descriptors, at most maxFiles. The end of the connection is io.EOF. With
+// ErrShortage the length is returned, too, and the next packet can be received.
 func (p *Packets) Receive(buf []byte, maxFiles int) (int, []*os.File, error) {
 	raw, err := p.f.SyscallConn()
 	if err != nil {
@@ -147,12 +152,15 @@ func (p *Packets) Receive(buf []byte, maxFiles int) (int, []*os.File, error) {
 		return 0, nil, err
 	}
 	files, err := receivedFiles(p.oob[:oobn])
-	if err == nil && (flags&(unix.MSG_TRUNC|unix.MSG_CTRUNC) != 0 || len(files) > maxFiles) {
-		err = ErrTruncated
+	if err == nil {
+		err = whole(flags, len(files), maxFiles)
 	}
 	if err != nil {
 		CloseAll(files)
-		return 0, nil, err
+		if err != ErrShortage {
+			n = 0
+		}
+		return n, nil, err
 	}
 	// Our protocols have no empty packets: zero bytes is the end.
 	if n == 0 {
@@ -160,6 +168,20 @@ func (p *Packets) Receive(buf []byte, maxFiles int) (int, []*os.File, error) {
 		return 0, nil, io.EOF
 	}
 	return n, files, nil
+}
+
+// whole tells whether all of a packet arrived. The kernel leaves out
+// descriptors for two reasons: our buffer is full, or our table is.
+func whole(flags, files, maxFiles int) error {
+	switch {
+	case flags&unix.MSG_TRUNC != 0, files > maxFiles:
+		return ErrTruncated
+	case flags&unix.MSG_CTRUNC == 0:
+		return nil
+	case files >= MaxFiles:
+		return ErrTruncated
+	}
+	return ErrShortage
 }
 
 func receivedFiles(oob []byte) ([]*os.File, error) {

@@ -10,7 +10,8 @@
 //  1. Every descriptor made or received here is close-on-exec and, but for
 //     received ones, non-blocking (a received file keeps its owner's mode).
 //  2. A packet that was cut, or that carried more descriptors than expected,
-//     is an error, and all its descriptors are closed.
+//     is an error, and all its descriptors are closed. That we were out of
+//     descriptors is an error of its own, which a link survives.
 //
 // pair.go makes sockets; packets.go sends and receives packets.
 package fdpass

@@ -59,12 +59,12 @@ func Main(w world.World) int {
 
 // daemon is a running qmail-spool.
 type daemon struct {
-	store    *Store
-	server   *server
-	drop     *dropbox
-	log      func(string)
-	listener *os.File
-	links    latest
+	store     *Store
+	server    *server
+	drop      *dropbox
+	log       func(string)
+	listeners []*os.File
+	links     latest
 }
 
 // open takes the queue: the lock, what a former process left, and everything
@@ -184,10 +184,7 @@ func (d *daemon) run(channel *parent.Channel) error {
 func (d *daemon) frame(f parent.Frame) error {
 	switch {
 	case f.Kind == parent.Listener && f.Name == parent.Public:
-		if d.listener != nil {
-			_ = d.listener.Close() // nothing is written to a listener
-		}
-		d.listener = f.File
+		d.listeners = append(d.listeners, f.File)
 		go d.server.acceptPublic(f.File)
 		return nil
 	case f.Kind != parent.Link:
@@ -226,8 +223,8 @@ func (d *daemon) submitter(packets *fdpass.Packets, text string) {
 // that it learns of the last messages.
 func (d *daemon) leave() {
 	d.server.refuse()
-	if d.listener != nil {
-		_ = d.listener.Close() // who comes now waits for our successor
+	for _, l := range d.listeners {
+		_ = l.Close() // who comes now waits for our successor
 	}
 	d.server.wait(drainPatience)
 }

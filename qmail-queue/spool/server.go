@@ -59,7 +59,7 @@ func connectionLimit() int {
 
 // acceptPublic serves the public socket until it is closed.
 func (s *server) acceptPublic(l *os.File) {
-	var told time.Time
+	short := shortage{log: s.log}
 	for {
 		f, err := fdpass.Accept(l)
 		if s.isDraining() {
@@ -69,12 +69,7 @@ func (s *server) acceptPublic(l *os.File) {
 			return
 		}
 		if err != nil {
-			// Out of descriptors or memory: those who wait can wait longer.
-			if time.Since(told) > time.Minute {
-				told = time.Now()
-				s.log("warning: cannot accept, will try again: " + err.Error())
-			}
-			time.Sleep(acceptPause)
+			short.wait(err)
 			continue
 		}
 		uid, err := fdpass.PeerUID(f)
@@ -90,8 +85,14 @@ func (s *server) acceptPublic(l *os.File) {
 // acceptHanded serves the connections that a daemon hands over. text is what
 // the Received line says of them.
 func (s *server) acceptHanded(channel *fdpass.Packets, text string) error {
+	short := shortage{log: s.log}
 	for {
 		f, err := submit.ReceiveConnection(channel)
+		if errors.Is(err, fdpass.ErrShortage) {
+			// The channel must stay: nobody would make another.
+			short.wait(err)
+			continue
+		}
 		if err != nil {
 			return err
 		}
@@ -103,6 +104,21 @@ func (s *server) acceptHanded(channel *fdpass.Packets, text string) error {
 		}
 		s.start(&connection{server: s, f: f, from: origin{uid, text}, opened: time.Now()})
 	}
+}
+
+// shortage is how to get over a time without descriptors or memory: those who
+// wait can wait longer.
+type shortage struct {
+	log  func(string)
+	told time.Time
+}
+
+func (h *shortage) wait(err error) {
+	if time.Since(h.told) > time.Minute {
+		h.told = time.Now()
+		h.log("warning: cannot accept, will try again: " + err.Error())
+	}
+	time.Sleep(acceptPause)
 }
 
 // start serves c, or says at once that there are too many.

@@ -29,7 +29,8 @@ func Connect(channel *fdpass.Packets) (*os.File, error) {
 }
 
 // ReceiveConnection waits for the next connection on a submit channel: the
-// spool's end. io.EOF means that the peer left.
+// spool's end. io.EOF means that the peer left; after fdpass.ErrShortage the
+// next one can be received, and the peer sees the lost one end.
 func ReceiveConnection(channel *fdpass.Packets) (*os.File, error) {
 	var buf [1]byte
 	_, files, err := channel.Receive(buf[:], 1)
