@@ -1,6 +1,11 @@
 package qmailsend
 
-import "strings"
+import (
+	"strings"
+
+	"postrider/internal/address"
+	"postrider/internal/route"
+)
 
 // verpSuffix ends a sender that is expanded for each recipient.
 const verpSuffix = "-@[]"
@@ -8,26 +13,29 @@ const verpSuffix = "-@[]"
 // isVERP reports whether sender has the form P@H-@[].
 func isVERP(sender string) bool {
 	rest, found := strings.CutSuffix(sender, verpSuffix)
-	return found && strings.IndexByte(rest, '@') >= 0
+	return found && route.DomainOf(rest) != "" && strings.IndexByte(rest, '@') >= 0
 }
 
 // expandSender returns the sender that a delivery to recipient, as rewritten
 // by routing, is given: P@H-@[] becomes P user=host @H (spec 2.3).
 func expandSender(sender, recipient string) string {
-	rest, found := strings.CutSuffix(sender, verpSuffix)
+	rest := strings.TrimSuffix(sender, verpSuffix)
 	at := strings.LastIndexByte(rest, '@')
 	split := strings.LastIndexByte(recipient, '@')
-	if !found || at < 0 || split < 0 {
+	if !isVERP(sender) || split < 0 {
 		return sender
 	}
 	return rest[:at] + recipient[:split] + "=" + recipient[split+1:] + rest[at:]
 }
 
 // bounceSender returns the address that bounces of a message from sender go
-// to: P@H for P@H-@[] (spec 2.6).
+// to: P@H for P@H-@[] (spec 2.6). What would leave no address stays whole: a
+// bounce to it fails and reaches the postmaster, where one that cannot be
+// submitted would be tried for ever.
 func bounceSender(sender string) string {
-	if len(sender) > len(verpSuffix) {
-		return strings.TrimSuffix(sender, verpSuffix)
+	rest, found := strings.CutSuffix(sender, verpSuffix)
+	if _, err := address.New(rest); !found || rest == "" || err != nil {
+		return sender
 	}
-	return sender
+	return rest
 }

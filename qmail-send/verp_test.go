@@ -1,6 +1,10 @@
 package qmailsend
 
-import "testing"
+import (
+	"testing"
+
+	"postrider/internal/address"
+)
 
 func TestExpandSender(t *testing.T) {
 	t.Parallel()
@@ -12,6 +16,9 @@ func TestExpandSender(t *testing.T) {
 		{"no earlier @", "list-@[]", "a@c", "list-@[]", "list"},
 		{"plain", "joe@h.org", "a@c", "joe@h.org", "joe@h.org"},
 		{"null", "", "a@c", "", ""},
+		{"empty host", "a@-@[]", "x@c", "a@-@[]", "a@-@[]"},
+		{"empty host behind another", "a@b@-@[]", "x@c", "a@b@-@[]", "a@b@-@[]"},
+		{"nothing else", "-@[]", "x@c", "-@[]", "-@[]"},
 		{"double bounce", "#@[]", "a@c", "#@[]", "#@[]"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -35,6 +42,12 @@ func FuzzExpandSender(f *testing.F) {
 	f.Add("", "")
 	f.Fuzz(func(t *testing.T, recipient, sender string) {
 		expandSender(sender, recipient)
-		bounceSender(sender)
+		if to := bounceSender(sender); sender != "" && to == "" {
+			t.Errorf("bounces to %q go to nobody", sender)
+		} else if _, err := address.New(sender); err == nil {
+			if _, err := address.New(to); err != nil {
+				t.Errorf("bounces to %q go to %q: %v", sender, to, err)
+			}
+		}
 	})
 }
