@@ -58,7 +58,7 @@ func (w *Writer) take(s string, limit int, status bool) {
 		}
 		return
 	}
-	if w.lost > 0 && !status {
+	if w.lost > 0 && !status && len(w.pending) < maxPendingStatus { // the sink takes lines again
 		w.reportLost()
 	}
 	w.pending = appendLine(w.pending, s)
