@@ -15,6 +15,8 @@ type service struct {
 	clock clock.Clock
 	log   log
 	lent  *budget
+	// seldom keeps one trouble of ours from filling the log.
+	seldom logline.Seldom
 	// filterMissing says that a client whose rule names a QMAILQUEUE program
 	// gets no mail in: the daemon executes nothing, and passing the mail by the
 	// filter would be worse than delaying it.
@@ -108,11 +110,16 @@ func (s *session) logInterrupted(size int64, err error) {
 	s.log.Line(b.String())
 }
 
-// logProblem logs trouble of our own, not of the client.
+// logProblem logs trouble of our own, not of the client. The session that met
+// it stands for all that meet it in the same minute.
 func (s *session) logProblem(what string, err error) {
+	note, ok := s.seldom.Allow(s.clock.Now(), err)
+	if !ok {
+		return
+	}
 	b := s.logEvent("problem")
 	logField(b, "what", what)
-	logField(b, "why", err.Error())
+	logField(b, "why", err.Error()+note)
 	s.log.Line(b.String())
 }
 

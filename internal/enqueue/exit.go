@@ -2,6 +2,7 @@ package enqueue
 
 import (
 	"errors"
+	"strconv"
 
 	"postrider/internal/fate"
 )
@@ -39,7 +40,7 @@ func (e *exitStatus) Error() string {
 	if e.err != nil {
 		return e.err.Error()
 	}
-	return "message not queued"
+	return "message not queued, code " + strconv.Itoa(e.code)
 }
 
 func (e *exitStatus) Unwrap() error { return e.err }

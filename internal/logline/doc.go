@@ -16,5 +16,6 @@
 //  4. A lost line is counted, and the count is logged once the sink takes
 //     lines again. Status lines are lost first.
 //
-// Files: safe.go (the log-safe form of a text), writer.go (the writer).
+// Files: safe.go (the log-safe form of a text), seldom.go (trouble that every
+// message meets), writer.go (the writer).
 package logline

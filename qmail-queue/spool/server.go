@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"postrider/internal/fdpass"
+	"postrider/internal/logline"
 	"postrider/internal/queuedir"
 	"postrider/internal/wire/entries"
 	"postrider/internal/wire/submit"
@@ -30,6 +31,7 @@ type server struct {
 	limit    int                 // connections of strangers; and again as many of the daemons
 	who      func(uint32) string // the words of the Received line for a uid
 	done     sync.WaitGroup
+	seldom   logline.Seldom // why messages were not accepted
 
 	mu       sync.Mutex
 	resting  map[*connection]bool // all connections; true: between messages
@@ -246,7 +248,9 @@ func (s *server) refused(err error) submit.Answer {
 		r = &refusal{code: exitWrite, err: err}
 	}
 	if r.err != nil {
-		s.log("warning: message not accepted: " + r.err.Error())
+		if note, ok := s.seldom.Allow(s.store.clock.Now(), r.err); ok {
+			s.log("warning: message not accepted: " + r.err.Error() + note)
+		}
 	}
 	return r.answer()
 }

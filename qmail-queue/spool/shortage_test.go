@@ -1,6 +1,7 @@
 package spool
 
 import (
+	"os"
 	"testing"
 	"time"
 
@@ -47,4 +48,19 @@ func TestChannelOutlivesShortage(t *testing.T) {
 		t.Errorf("after the shortage: %v", err)
 	}
 	p.stop()
+}
+
+// One trouble of many messages is one line a minute.
+func TestTroubleIsToldSeldom(t *testing.T) {
+	t.Parallel()
+	q := startQueue(t)
+	for range 100 {
+		q.server.refused(writeTrouble(&os.PathError{Op: "write", Path: q.store.newID(time.Now()).String(), Err: unix.ENOSPC}))
+	}
+	q.server.refused(writeTrouble(unix.EIO))
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.lines) != 2 {
+		t.Errorf("%d lines: %q", len(q.lines), q.lines[:3])
+	}
 }
