@@ -222,7 +222,7 @@ func (s *scheduler) jobFailed(ag *agent, j spawn.Job, err error, damaged bool) {
 	if damaged {
 		a.damaged = err
 	} else {
-		s.logf("warning: unable to open %s; will try again later", s.entryName(a.m.id))
+		s.trouble(err, "warning: unable to open %s; will try again later", s.entryName(a.m.id))
 	}
 	s.settle(a)
 }

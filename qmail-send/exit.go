@@ -41,8 +41,7 @@ func (s *scheduler) flush() {
 func (s *scheduler) reread() {
 	routes, failed, err := s.settings.routes.Reread(s.control)
 	if err != nil {
-		s.log.Line("warning: " + err.Error())
-		s.log.Line("alert: unable to reread control/" + failed)
+		s.trouble(err, "alert: unable to reread control/%s", failed)
 		return
 	}
 	s.settings.routes = routes
@@ -71,7 +70,7 @@ func (s *scheduler) keepState() {
 			a.progress.encode()
 			r := record{id: a.m.id, lines: a.progress.lines, size: a.size, rewrite: a.rewrite, due: s.clock.Now()}
 			if _, err := s.recorder.write(r); err != nil {
-				s.logf("warning: trouble marking %s; message will be delivered twice!", s.infoName(a.m.id))
+				s.trouble(err, "warning: trouble marking %s; message will be delivered twice!", s.infoName(a.m.id))
 			}
 		}
 	}
@@ -82,7 +81,7 @@ func (s *scheduler) keepState() {
 			s.keepDone(m)
 		case m.is(stale) && m.is(hasInfo) && m.nextDue() != never:
 			if err := s.recorder.touch(m.id, s.line.toWall(m.nextDue(), now)); err != nil {
-				s.logf("warning: unable to utime %s; message will be retried too soon", s.infoName(m.id))
+				s.trouble(err, "warning: unable to utime %s; message will be retried too soon", s.infoName(m.id))
 			}
 		}
 	}
@@ -102,6 +101,6 @@ func (s *scheduler) keepDone(m *message) {
 		_, err = s.recorder.write(r)
 	}
 	if err != nil {
-		s.logf("warning: trouble marking %s; message will be delivered twice!", s.infoName(m.id))
+		s.trouble(err, "warning: trouble marking %s; message will be delivered twice!", s.infoName(m.id))
 	}
 }

@@ -120,7 +120,7 @@ func (s *scheduler) bounced(a *active, id queuedir.ID, err error) {
 	case errors.Is(err, queuedir.ErrDamaged):
 		a.damaged = err
 	case err != nil:
-		s.log.Line("warning: trouble injecting bounce message, will try later")
+		s.trouble(err, "warning: trouble injecting bounce message, will try later")
 		a.m.due[settling] = s.now().add(queueTrouble)
 		s.waiting[settling].put(a.m)
 	default:

@@ -220,7 +220,7 @@ func (s *scheduler) filled(p *pass, w window, err error) {
 		p.a.damaged = err
 		p.window = window{}
 	case err != nil:
-		s.logf("warning: trouble reading %s; will try again later", s.entryName(p.a.m.id))
+		s.trouble(err, "warning: trouble reading %s; will try again later", s.entryName(p.a.m.id))
 		p.window = window{}
 		p.deferred = true
 		p.retryAt = min(p.retryAt, s.now().add(queueTrouble))
@@ -238,7 +238,7 @@ func (s *scheduler) loadFailed(m *message, t loadTicket, now moment, err error) 
 	case errors.Is(err, errProgress) && errors.Is(err, queuedir.ErrDamaged):
 		s.quarantine(m, err)
 	case errors.Is(err, errProgress):
-		s.logf("warning: trouble reading %s; will try again later", s.infoName(m.id))
+		s.trouble(err, "warning: trouble reading %s; will try again later", s.infoName(m.id))
 		s.later(m, t, now)
 	case errors.Is(err, queuedir.ErrDamaged), errors.Is(err, queuedir.ErrTorn):
 		s.quarantine(m, err)
@@ -248,7 +248,7 @@ func (s *scheduler) loadFailed(m *message, t loadTicket, now moment, err error) 
 		}
 		s.forget(m)
 	default:
-		s.logf("warning: unable to open %s; will try again later", s.entryName(m.id))
+		s.trouble(err, "warning: unable to open %s; will try again later", s.entryName(m.id))
 		s.later(m, t, now)
 	}
 }

@@ -159,6 +159,7 @@ func TestBounceRefusedThenRestart(t *testing.T) {
 	connectAgent(t, first.s, local, 0, byLocalPart)
 	first.spool.set(func() { first.spool.refuse = true })
 	first.spool.accept(m)
+	first.log.await(t, "warning: bounce of "+m.id.String()+" refused: ") // and why
 	first.log.await(t, "warning: trouble injecting bounce message, will try later")
 	first.untilIdle(t)
 	again := testStart.Add(queueTrouble)
@@ -251,6 +252,7 @@ func TestProgressCannotBeWritten(t *testing.T) {
 	r.until(t, "the end of the scan", func() bool { return !r.s.scan.running })
 	blocked(true)
 	r.spool.accept(m)
+	r.log.await(t, "warning: open "+r.host.layout.Info(m.id)+": not a directory")
 	r.log.await(t, "warning: trouble writing to info/01/"+m.id.String()+"; will try again later")
 	again := testStart.Add(queueTrouble)
 	r.clock.advance(testStart.Add(110 * time.Second)) // the deferred one is due, but must wait
@@ -271,6 +273,47 @@ func TestProgressCannotBeWritten(t *testing.T) {
 	if n := len(loc.recipients()); n < 4 || n > 5 {
 		t.Errorf("%d deliveries", n)
 	}
+}
+
+// When too many messages have results that cannot be written, nothing new
+// starts, the log says so once, and it goes on by itself.
+func TestTooManyResultsCannotBeWritten(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, newHost(t, nil), newManualClock())
+	r.connect()
+	loc := connectAgent(t, r.s, local, 0, byLocalPart)
+	r.until(t, "the end of the scan", func() bool { return !r.s.scan.running })
+	blocked := func(on bool) {
+		t.Helper()
+		for i := range queuedir.Buckets {
+			dir := r.host.layout.InfoDir(queuedir.BucketName(i))
+			var err error
+			if on {
+				err = errors.Join(os.Remove(dir), os.WriteFile(dir, nil, 0o600))
+			} else {
+				err = errors.Join(os.Remove(dir), os.Mkdir(dir, 0o700))
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	blocked(true)
+	for n := range maxStuck {
+		r.spool.accept(testMessage{id: id(n), sender: "a@x.org", body: "x\n", recipients: []string{"k@loc.example.org", "z@loc.example.org"}})
+	}
+	r.log.await(t, "alert: results of 200 messages cannot be written")
+	r.until(t, "all to be stuck", func() bool { return len(r.s.stuck) == maxStuck && r.s.atWork == 0 })
+	last := testMessage{id: id(maxStuck), sender: "a@x.org", body: "x\n", recipients: []string{"k@loc.example.org"}}
+	r.spool.accept(last)
+	r.log.await(t, "new msg "+last.id.String())
+	r.inside(func() {})
+	if n := len(loc.recipients()); n != 2*maxStuck {
+		t.Errorf("%d deliveries, want %d", n, 2*maxStuck)
+	}
+	blocked(false)
+	r.clock.advance(testStart.Add(queueTrouble))
+	r.spool.untilRemoved(last.id)
 }
 
 // An append continues behind what is good, and one after a failure is made

@@ -195,7 +195,7 @@ func (s *scheduler) keepProgress(id queuedir.ID) {
 		s.post(func() {
 			s.atWork--
 			if err != nil {
-				s.logf("warning: unable to rename %s", s.infoName(id))
+				s.trouble(err, "warning: unable to rename %s", s.infoName(id))
 			}
 		})
 	})
@@ -229,7 +229,7 @@ func (s *scheduler) written(a *active, u unwritten, final, noDue bool, err error
 	s.atWork--
 	a.writing = false
 	if err != nil {
-		s.writeFailed(a, u)
+		s.writeFailed(a, u, err)
 		return
 	}
 	a.rewrite = false
@@ -250,8 +250,8 @@ func (s *scheduler) written(a *active, u unwritten, final, noDue bool, err error
 
 // writeFailed keeps the results in memory; nothing new starts for the message
 // until they could be written.
-func (s *scheduler) writeFailed(a *active, u unwritten) {
-	s.logf("warning: trouble writing to %s; will try again later", s.infoName(a.m.id))
+func (s *scheduler) writeFailed(a *active, u unwritten, err error) {
+	s.trouble(err, "warning: trouble writing to %s; will try again later", s.infoName(a.m.id))
 	if u.count == 0 { // nothing is lost but the time of the next attempt
 		a.noted = true
 		s.settle(a)
@@ -268,5 +268,8 @@ func (s *scheduler) writeFailed(a *active, u unwritten) {
 	a.stuck = true
 	a.stuckUntil = s.now().add(queueTrouble)
 	s.stuck = append(s.stuck, a)
+	if len(s.stuck) == maxStuck {
+		s.logf("alert: results of %d messages cannot be written to info; nothing new starts until they can: is the disk full?", maxStuck)
+	}
 	s.settle(a)
 }

@@ -231,6 +231,12 @@ func (s *scheduler) status() {
 
 func (s *scheduler) logf(format string, args ...any) { s.log.Line(fmt.Sprintf(format, args...)) }
 
+// trouble logs why something failed, on a line of its own, and qmail's line.
+func (s *scheduler) trouble(err error, format string, args ...any) {
+	s.logf("warning: %v", err)
+	s.logf(format, args...)
+}
+
 // forget drops a message that is no longer in the queue.
 func (s *scheduler) forget(m *message) {
 	for q := range s.waiting {

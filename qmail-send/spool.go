@@ -272,7 +272,7 @@ func (s *scheduler) unlinkInfo(id queuedir.ID) {
 		s.post(func() {
 			s.atWork--
 			if err != nil {
-				s.logf("warning: unable to unlink %s", s.infoName(id))
+				s.trouble(err, "warning: unable to unlink %s", s.infoName(id))
 			}
 		})
 	})
