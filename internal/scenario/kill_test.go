@@ -238,8 +238,10 @@ func (k *killer) killStart(ctx context.Context) {
 
 func (k *killer) wait(ctx context.Context, first int, pattern string) {
 	k.t.Helper()
+	ctx, cancel := context.WithTimeout(ctx, soon)
+	defer cancel()
 	if _, _, err := k.host.Log().Wait(ctx, first, regexp.MustCompile(pattern)); err != nil {
-		k.t.Fatalf("%v\nlog:\n%s", err, k.host.Log().Timed(max(0, first-100)))
+		k.t.Fatalf("%v\nof the log, what is not about mail:\n%s", err, supervision(k.host))
 	}
 }
 
@@ -247,14 +249,30 @@ func (k *killer) wait(ctx context.Context, first int, pattern string) {
 // a suite at work.
 func (k *killer) progress(ctx context.Context) {
 	k.t.Helper()
+	ctx, cancel := context.WithTimeout(ctx, soon)
+	defer cancel()
 	for goal := k.load.acked.Load() + 5 + rand.Int64N(20); k.load.acked.Load() < goal; {
 		select {
 		case <-k.load.answered:
 		case <-ctx.Done():
-			k.t.Fatalf("no mail is taken any more\nlog:\n%s", k.host.Log().Timed(max(0, k.host.Log().Len()-200)))
+			k.t.Fatalf("no mail is taken any more\nof the log, what is not about mail:\n%s", supervision(k.host))
 		}
 	}
 }
+
+// supervision are the lines that are not about one message.
+func supervision(h *testhost.Host) string {
+	var b strings.Builder
+	lines := h.Log().Lines(0)
+	for _, line := range lines {
+		if !aboutMail.MatchString(line.Text) {
+			fmt.Fprintf(&b, "%9.3f %s\n", line.When.Sub(lines[0].When).Seconds(), line.Text)
+		}
+	}
+	return b.String()
+}
+
+var aboutMail = regexp.MustCompile(`^(starting delivery|delivery \d|status: local|(new|end|info|bounce) msg) `)
 
 // keepEvidence leaves log and ledger behind for whoever looks into a failure.
 func keepEvidence(t *testing.T, h *testhost.Host, _ *ledger.Ledger) {
