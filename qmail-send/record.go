@@ -169,8 +169,15 @@ func (w recorder) touch(id queuedir.ID, due time.Time) error {
 }
 
 // unlink removes the progress file of a message that is gone.
-func (w recorder) unlink(id queuedir.ID) error {
-	err := os.Remove(w.layout.Info(id))
+func (w recorder) unlink(id queuedir.ID) error { return unlink(w.layout.Info(id)) }
+
+// unlinkAll removes also what a crash left of one that was written anew.
+func (w recorder) unlinkAll(id queuedir.ID) error {
+	return errors.Join(w.unlink(id), unlink(w.spare(id)))
+}
+
+func unlink(name string) error {
+	err := os.Remove(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

@@ -99,7 +99,7 @@ func (s *scheduler) takeFound(f found) {
 func (s *scheduler) orphans(ids []queuedir.ID) {
 	for _, id := range ids {
 		if s.messages[id] == nil && !s.exiting {
-			s.unlinkInfo(id)
+			s.unlinkInfo(id, s.recorder.unlinkAll)
 		}
 	}
 }

@@ -98,7 +98,7 @@ func TestScanIsCareful(t *testing.T) {
 	loc := connectAgent(t, r.s, local, 0, always(0, ""))
 	known := testMessage{id: id(1), sender: "a@x.org", body: "x\n", recipients: []string{"known@loc.example.org"}}
 	uncommitted := testMessage{id: id(2), sender: "a@x.org", body: "x\n", recipients: []string{"uncommitted@loc.example.org"}}
-	orphan := id(3)
+	orphan, spare := id(3), h.layout.InfoDir("04")+"/"+sparePrefix+id(4).String()
 	r.connect()
 	r.until(t, "the end of the first scan", func() bool { return !r.s.scan.running })
 	r.spool.accept(known)
@@ -107,7 +107,7 @@ func TestScanIsCareful(t *testing.T) {
 	r.spool.mu.Lock()
 	r.spool.denied[uncommitted.id] = true
 	r.spool.mu.Unlock()
-	for _, name := range []string{h.layout.Info(orphan), h.layout.NewDir("01") + "/not an entry", h.layout.NewDir("05") + "/" + id(6).String()} {
+	for _, name := range []string{h.layout.Info(orphan), spare, h.layout.NewDir("01") + "/not an entry", h.layout.NewDir("05") + "/" + id(6).String()} {
 		if err := os.WriteFile(name, nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -116,7 +116,7 @@ func TestScanIsCareful(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.spool.until("a query", func() bool { return r.spool.queried > 0 })
-	r.until(t, "the end of the scan", func() bool { return !r.s.scan.running && len(r.s.asked) == 0 && gone(h.layout.Info(orphan)) })
+	r.until(t, "the end of the scan", func() bool { return !r.s.scan.running && len(r.s.asked) == 0 && gone(h.layout.Info(orphan)) && gone(spare) })
 	r.until(t, "nothing but the known message", func() bool { return len(r.s.messages) == 1 })
 
 	// What was not committed is taken when it is announced.

@@ -261,14 +261,14 @@ func (s *scheduler) removed(id queuedir.ID) {
 	s.removals--
 	s.forget(m)
 	if m.is(hasInfo) {
-		s.unlinkInfo(id)
+		s.unlinkInfo(id, s.recorder.unlink)
 	}
 }
 
-func (s *scheduler) unlinkInfo(id queuedir.ID) {
+func (s *scheduler) unlinkInfo(id queuedir.ID, unlink func(queuedir.ID) error) {
 	s.atWork++
 	s.recorders.put(func() {
-		err := s.recorder.unlink(id)
+		err := unlink(id)
 		s.post(func() {
 			s.atWork--
 			if err != nil {
