@@ -116,7 +116,9 @@ func TestScanIsCareful(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.spool.until("a query", func() bool { return r.spool.queried > 0 })
-	r.until(t, "the end of the scan", func() bool { return !r.s.scan.running && len(r.s.asked) == 0 && gone(h.layout.Info(orphan)) && gone(spare) })
+	r.until(t, "the end of the scan", func() bool {
+		return !r.s.scan.running && len(r.s.asked) == 0 && gone(h.layout.Info(orphan)) && gone(spare)
+	})
 	r.until(t, "nothing but the known message", func() bool { return len(r.s.messages) == 1 })
 
 	// What was not committed is taken when it is announced.

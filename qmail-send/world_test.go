@@ -178,6 +178,12 @@ func (l *logTail) await(t testing.TB, prefix string) string {
 	}
 }
 
+// end returns the last lines of all.
+func (l *logTail) end() string {
+	lines := l.all()
+	return strings.Join(lines[max(0, len(lines)-100):], "\n")
+}
+
 // all returns every line so far but the status lines.
 func (l *logTail) all() []string {
 	l.mu.Lock()
@@ -352,7 +358,7 @@ func (r *rig) until(t testing.TB, what string, cond func() bool) {
 			return
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("waited in vain: %s; log:\n%s", what, strings.Join(r.log.all(), "\n"))
+			t.Fatalf("waited in vain: %s; log:\n%s", what, r.log.end())
 		}
 		runtime.Gosched()
 	}
