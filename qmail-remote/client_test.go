@@ -150,7 +150,7 @@ func TestSlowWithoutEnd(t *testing.T) {
 	if got := h.deliver(simpleMessage, "d.example", list...); got != "ZConnected to 192.0.2.1 but connection died. (#4.4.2)/|" {
 		t.Errorf("got %s", got)
 	}
-	if took := time.Since(start); took > 3*time.Second {
+	if took := time.Since(start); took > 30*time.Second {
 		t.Errorf("took %v", took)
 	}
 }

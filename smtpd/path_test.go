@@ -131,7 +131,8 @@ func TestPathReplies(t *testing.T) {
 	})
 }
 
-// R43: a line of the longest length takes no time, whatever is in it.
+// R43: a line of the longest length is read in linear time, whatever is in
+// it; quadratic time would be minutes.
 func TestParsePathIsLinear(t *testing.T) {
 	for _, unit := range []string{`"`, `\`, "@", ".", "<", "a@", ":", " ", "@a,", "\xc3\xb6"} {
 		long := strings.Repeat(unit, (256<<10)/len(unit))
@@ -139,7 +140,7 @@ func TestParsePathIsLinear(t *testing.T) {
 		for _, form := range []string{"FROM:<" + long + ">", long, "FROM:" + long} {
 			_, _, _ = parsePath(form, "FROM") // what it says does not matter here
 		}
-		if took := time.Since(start); took > time.Second {
+		if took := time.Since(start); took > 30*time.Second {
 			t.Errorf("768 KiB of %q took %v", unit, took)
 		}
 	}

@@ -20,12 +20,9 @@ func cpu(t *testing.T) time.Duration {
 	return time.Duration(use.Utime.Nano() + use.Stime.Nano())
 }
 
-// TestLinear shows reliability R43: 4 MiB of the worst inputs, read and
-// printed, in under a second each; being linear they take a few hundredths.
+// TestLinear shows R43: 4 MiB of the worst inputs are read and printed in
+// linear time. Quadratic time would be hours of CPU, which no busy machine is.
 func TestLinear(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes seconds")
-	}
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	const size = 4 << 20
@@ -60,18 +57,12 @@ func TestLinear(t *testing.T) {
 		{"white space", fill(" \n ") + "a@b"},
 	} {
 		text := in.text
-		// Somebody else on the machine can make one run slow.
-		var items int
-		var err error
-		read, printed := time.Hour, time.Hour
-		for try := 0; try < 3 && max(read, printed) > time.Second; try++ {
-			start := cpu(t)
-			items = readAll(t, text)
-			read = cpu(t) - start
-			err = NewPrinter(io.Discard).Field("To", text, same)
-			printed = cpu(t) - start - read
-		}
-		if max(read, printed) > time.Second {
+		start := cpu(t)
+		items := readAll(t, text)
+		read := cpu(t) - start
+		err := NewPrinter(io.Discard).Field("To", text, same)
+		printed := cpu(t) - start - read
+		if max(read, printed) > 30*time.Second {
 			t.Errorf("%s: took %v to read, %v to print", in.name, read, printed)
 		}
 		t.Logf("%-26s %8d items, %4d + %4d ms, %v", in.name, items, read.Milliseconds(), printed.Milliseconds(), err)

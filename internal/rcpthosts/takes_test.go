@@ -151,7 +151,7 @@ func TestTakesIsLinear(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if took := time.Since(start); took > time.Second {
+		if took := time.Since(start); took > 30*time.Second {
 			t.Errorf("1 MB of %q took %v", unit, took)
 		}
 	}

@@ -164,14 +164,15 @@ func TestAppendIsBounded(t *testing.T) {
 	}
 }
 
-// R43: 4 MiB of the worst input take less than a second.
+// R43: 4 MiB of the worst input take linear time; quadratic time would be
+// hours, a busy machine is not.
 func TestDecoderIsLinear(t *testing.T) {
 	for _, unit := range []string{"\r", "a\r", "\n", ".\r", "\r\n.", "a", "\r\n..", "a\r\n"} {
 		in := bytes.Repeat([]byte(unit), (4<<20)/len(unit))
 		var d Decoder
 		start := time.Now()
 		d.Append(make([]byte, 0, len(in)+MaxHeld), in)
-		if took := time.Since(start); took > time.Second {
+		if took := time.Since(start); took > 30*time.Second {
 			t.Errorf("4 MiB of %q took %v", unit, took)
 		}
 	}

@@ -161,13 +161,14 @@ func TestMatchDatabase(t *testing.T) {
 	}
 }
 
-// R43: long rules are read in less than a second.
+// R43: long rules are read in linear time; quadratic time would be many
+// minutes, a busy machine is not.
 func TestParseIsLinear(t *testing.T) {
 	for _, unit := range []string{":", ":allow", "a:allow,A=\"x\"", "# c\n", ",!A"} {
 		text := strings.Repeat(unit, (1<<20)/len(unit))
 		start := time.Now()
 		_, _ = Parse(text) // whether it is valid does not matter here
-		if took := time.Since(start); took > time.Second {
+		if took := time.Since(start); took > 30*time.Second {
 			t.Errorf("%d bytes of %q took %v", len(text), unit, took)
 		}
 	}
