@@ -115,3 +115,14 @@ func lockBuilt(dir string, how int) (unlock func(), err error) {
 	}
 	return func() { f.Close() }, nil
 }
+
+// Shared returns a directory that stays between test runs and that every host
+// sees, read-only by agreement: its name for the test and its name in hosts.
+func Shared(name string) (outside, inside string, err error) {
+	dir, err := builtDir()
+	if err != nil {
+		return "", "", err
+	}
+	outside = filepath.Join(dir, name)
+	return outside, filepath.Join(builtPath, name), os.MkdirAll(outside, 0o755)
+}
