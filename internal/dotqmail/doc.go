@@ -10,9 +10,11 @@
 //
 //  1. No part of a name that comes from the extension is ".", "..", or an
 //     upper-case letter.
+//
 //  2. Instructions come in the order of the lines; nothing follows a Refusal.
+//
 //  3. No instruction's text holds a line end or a zero byte.
 //
-//	names.go         Candidates, OwnerNames
-//	instructions.go  Instructions
+//     names.go         Candidates, OwnerNames
+//     instructions.go  Instructions
 package dotqmail
