@@ -9,11 +9,14 @@ import (
 )
 
 const (
-	// MaxPending is the most bytes that wait for the sink.
-	MaxPending = 256 << 10
-	// maxPendingStatus is where status lines are no longer taken: a sink that
-	// is this far behind is blocked.
-	maxPendingStatus = MaxPending / 4
+	// MaxPending is the most bytes that wait for the sink: a list with 100,000
+	// recipients makes as much while a disk that the log is on pauses.
+	MaxPending = 2 << 20
+	// maxPendingStatus is where status lines are no longer taken, so that they
+	// leave room for those that nothing replaces.
+	maxPendingStatus = 64 << 10
+	// maxSpare is the most memory that is kept for the next lines.
+	maxSpare = 256 << 10
 	// atomicWrite is PIPE_BUF: the most that a pipe takes as one piece.
 	atomicWrite = 4096
 	// closeWait bounds how long Close waits for a blocked sink.
@@ -111,7 +114,10 @@ func (w *Writer) run() {
 			return
 		}
 		w.write(batch)
-		spare = batch[:0]
+		spare = nil
+		if cap(batch) <= maxSpare {
+			spare = batch[:0]
+		}
 	}
 }
 
