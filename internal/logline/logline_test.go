@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"io"
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -61,6 +62,18 @@ func TestBlockedSinkLosesStatusFirst(t *testing.T) {
 	r, wf := pipe(t)
 	w := NewWriter(wf)
 	line := strings.Repeat("x", 99)
+	const first = 800 // in one batch, and more than a pipe holds: the writer waits
+	w.mu.Lock()
+	for range first {
+		w.pending = appendLine(w.pending, line)
+	}
+	w.wake.Signal()
+	w.mu.Unlock()
+	for waits := false; !waits; runtime.Gosched() {
+		w.mu.Lock()
+		waits = len(w.pending) == 0
+		w.mu.Unlock()
+	}
 	const n = MaxPending * 7 / 10 / 100 // lines fit the buffer, both kinds together do not
 	for range n {
 		w.Line(line)
@@ -80,7 +93,7 @@ func TestBlockedSinkLosesStatusFirst(t *testing.T) {
 	}
 
 	scanner := bufio.NewScanner(r)
-	for range n { // let the sink catch up
+	for range first + n { // let the sink catch up
 		if !scanner.Scan() {
 			t.Fatal(scanner.Err())
 		}
