@@ -90,6 +90,35 @@ func TestPasswdFollowsTheFile(t *testing.T) {
 	}
 }
 
+// Whoever writes passwd in place has it cut for a moment: who is not in it then
+// may be in what is still to come.
+func TestCutPasswdIsTrouble(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		text string
+		cut  bool
+	}{
+		{"joe:x:1:1::/a:\njim:x:1", true},
+		{"joe:x:1:1::/a:\nj", true},
+		{"joe:x:1:1::/a:", false}, // only its LF is missing
+		{"joe:x:1:1::/a:\n+", false},
+		{"joe:x:1:1::/a:\n-jim", false},
+		{"joe:x:1:1::/a:\nbad:line\n", false},
+	} {
+		path := filepath.Join(t.TempDir(), "passwd")
+		writeFile(t, path, c.text)
+		p := NewPasswd(path)
+		if _, err := p.Lookup("joe"); err != nil {
+			t.Errorf("%q: who is there: got %v", c.text, err)
+		}
+		for _, name := range []string{"jim", "jack"} {
+			if _, err := p.Lookup(name); errors.Is(err, ErrUnknown) == c.cut {
+				t.Errorf("%q: %s: got %v", c.text, name, err)
+			}
+		}
+	}
+}
+
 func TestLookupGroup(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "group")
@@ -173,10 +202,18 @@ func TestUsersDBTrouble(t *testing.T) {
 	if _, err := byUsersDB(damaged, "joe"); !errors.Is(err, ErrUsersDB) {
 		t.Errorf("damaged: got %v", err)
 	}
-	// Without the record of the empty key there are no wildcards at all.
-	exactOnly := usersDB(t, [2]string{"!", user("alias", "1", "1", "/", "-", "")})
-	if _, err := byUsersDB(exactOnly, "joe"); !errors.Is(err, ErrUnknown) {
-		t.Errorf("no wildcard list: got %v", err)
+	// The record of the empty key must exist (spec section 3.4).
+	noList := usersDB(t, [2]string{"!", user("alias", "1", "1", "/", "-", "")})
+	zeroes := filepath.Join(t.TempDir(), "zeroes")
+	writeFile(t, zeroes, strings.Repeat("\x00", 4096))
+	nowhere := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink("missing", nowhere); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{noList, zeroes, nowhere} {
+		if _, err := byUsersDB(path, "joe"); !errors.Is(err, ErrUsersDB) {
+			t.Errorf("%s: got %v", filepath.Base(path), err)
+		}
 	}
 }
 
@@ -254,7 +291,7 @@ func TestUsersDBComesFirst(t *testing.T) {
 	passwd := filepath.Join(t.TempDir(), "passwd")
 	writeFile(t, passwd, "alias:x:7790:7790::/var/qmail/alias:\n")
 	r := &Resolver{Passwd: NewPasswd(passwd), Alias: AliasUser, Break: DefaultBreak,
-		UsersDB: usersDB(t, [2]string{"!joe\x00", user("virtual", "89", "89", "/v", "-", "joe")})}
+		UsersDB: usersDB(t, [2]string{"!joe\x00", user("virtual", "89", "89", "/v", "-", "joe")}, [2]string{"", ""})}
 	if got, err := r.Resolve("joe"); got.User != "virtual" || err != nil {
 		t.Errorf("got %+v, %v", got, err)
 	}

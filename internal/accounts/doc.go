@@ -8,8 +8,9 @@
 //
 // Invariants:
 //
-//  1. Nobody is found because a file could not be read: trouble is an error,
-//     never "no such user".
+//  1. Nobody is missing because a file could not be read: trouble is an error,
+//     never "no such user". The same holds for whom a passwd that ends inside
+//     a line does not have, and for a users/cdb without its list of wildcards.
 //  2. uid 0 is never the result of qmail-getpw's rules.
 //  3. A table is read again when the file's device, inode, size or time
 //     changed; memory is bounded by MaxTable.

@@ -10,7 +10,7 @@ func lookupGroup(path, name string) (uint32, error) {
 		return 0, ErrUnknown
 	}
 	groups := table{path: path}
-	line, err := groups.line(name)
+	line, _, err := groups.line(name)
 	if err != nil {
 		return 0, err
 	}

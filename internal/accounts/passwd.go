@@ -1,6 +1,8 @@
 package accounts
 
 import (
+	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 )
@@ -31,15 +33,28 @@ func (p *Passwd) Lookup(name string) (Account, error) {
 	if name == "" || strings.ContainsAny(name, ":\n\x00") {
 		return Account{}, ErrUnknown
 	}
-	line, err := p.table.line(name)
-	if err != nil {
+	line, lastLine, err := p.table.line(name)
+	if err != nil && !errors.Is(err, ErrUnknown) {
 		return Account{}, err
 	}
-	a, ok := parsePasswd(line)
-	if !ok {
-		return Account{}, ErrUnknown // as getpwnam, which skips such a line
+	if a, ok := parsePasswd(line); err == nil && ok {
+		return a, nil
 	}
-	return a, nil
+	// A line that is no account is passed over, as getpwnam does.
+	if isCut(lastLine) {
+		return Account{}, fmt.Errorf("%s ends inside a line: it is being written", p.table.path)
+	}
+	return Account{}, ErrUnknown
+}
+
+// isCut tells whether what follows the last LF of passwd is the beginning of
+// an account: there may be more to come, and not only that one.
+func isCut(lastLine string) bool {
+	if lastLine == "" || lastLine[0] == '+' || lastLine[0] == '-' { // NIS
+		return false
+	}
+	_, whole := parsePasswd(lastLine)
+	return !whole
 }
 
 // Lookup returns the account called name in /etc/passwd. A program that asks

@@ -37,14 +37,16 @@ type stamp struct {
 	mtime    time.Time
 }
 
-// line returns the first line whose first field is name, without its LF.
-func (t *table) line(name string) (string, error) {
+// line returns the first line whose first field is name, without its LF, and
+// what there is behind the file's last LF. It does so with ErrUnknown, too.
+func (t *table) line(name string) (line, rest string, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if err := t.refresh(); err != nil {
-		return "", err
+		return "", "", err
 	}
-	return t.find(name)
+	line, err = t.find(name)
+	return line, string(t.data[bytes.LastIndexByte(t.data, '\n')+1:]), err
 }
 
 // find searches what refresh has read.

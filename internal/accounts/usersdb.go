@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"strings"
 
 	"postrider/internal/cdb"
@@ -14,11 +15,13 @@ import (
 var ErrUsersDB = errors.New("trouble reading users/cdb")
 
 // byUsersDB finds local in the database at path (spec section 3.4 step 1).
-// A missing database knows nobody.
+// A missing database knows nobody; a link that leads nowhere is trouble.
 func byUsersDB(path, local string) (Recipient, error) {
 	db, err := cdb.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return Recipient{}, ErrUnknown
+		if _, linkErr := os.Lstat(path); errors.Is(linkErr, fs.ErrNotExist) {
+			return Recipient{}, ErrUnknown
+		}
 	}
 	if err != nil {
 		return Recipient{}, usersDBTrouble(err)
@@ -33,7 +36,17 @@ func byUsersDB(path, local string) (Recipient, error) {
 
 func usersDBTrouble(err error) error { return fmt.Errorf("%w: %w", ErrUsersDB, err) }
 
+// searchUsersDB asks for the list of wildcards first: every users/cdb has it,
+// and a file whose blocks a crash has left zero has not. Such a file would
+// know nobody, and everybody's mail would bounce.
 func searchUsersDB(db *cdb.Reader, local string) (Recipient, error) {
+	wildcards, found, err := db.Get(nil)
+	if err != nil {
+		return Recipient{}, err
+	}
+	if !found {
+		return Recipient{}, errors.New("no list of wildcards")
+	}
 	key := []byte("!" + lower(local) + "\x00")
 	data, found, err := db.Get(key)
 	if err != nil {
@@ -41,13 +54,6 @@ func searchUsersDB(db *cdb.Reader, local string) (Recipient, error) {
 	}
 	if found {
 		return parseUser(data)
-	}
-	wildcards, found, err := db.Get(nil)
-	if err != nil {
-		return Recipient{}, err
-	}
-	if !found {
-		return Recipient{}, ErrUnknown
 	}
 	for n := len(key) - 1; n > 0; n-- {
 		if n > 1 && bytes.IndexByte(wildcards, key[n-1]) < 0 {
