@@ -65,6 +65,7 @@ func TestSettings(t *testing.T) {
 func TestReread(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, newHost(t, nil), newManualClock())
+	first := r.s.settings.routes
 	r.connect()
 	loc := connectAgent(t, r.s, local, 0, always(spawn.Success, "ok\n"))
 	rem := connectAgent(t, r.s, remote, 0, always(spawn.Deferral, "later\n"))
@@ -73,9 +74,13 @@ func TestReread(t *testing.T) {
 	r.log.await(t, "delivery 1: deferral")
 	r.untilIdle(t)
 
+	reread := func() {
+		r.s.reread(first)
+		r.inside(func() {})
+	}
 	r.host.set(t, "locals", "loc.example.org\nnew.org\n")
 	r.host.set(t, "virtualdomains", "bad\x00line:x\n")
-	r.inside(r.s.reread)
+	reread()
 	r.log.await(t, "warning: "+filepath.Join(string(r.host.control), "virtualdomains")) // what is wrong with it
 	r.log.await(t, "alert: unable to reread control/virtualdomains")
 	r.inside(func() {
@@ -87,7 +92,7 @@ func TestReread(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(string(r.host.control), "dir"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	r.inside(r.s.reread)
+	reread()
 	r.clock.advance(testStart.Add(401 * time.Second))
 	r.untilEmpty(t)
 	if fmt.Sprint(loc.recipients(), rem.recipients()) != "[joe@new.org] [joe@new.org]" {

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"postrider/internal/queuedir"
+	"postrider/internal/route"
 )
 
 const (
@@ -37,14 +38,18 @@ func (s *scheduler) flush() {
 	}
 }
 
-// reread is HUP: locals and virtualdomains as they are now, both or neither.
-func (s *scheduler) reread() {
-	routes, failed, err := s.settings.routes.Reread(s.control)
-	if err != nil {
-		s.trouble(err, "alert: unable to reread control/%s", failed)
-		return
-	}
-	s.settings.routes = routes
+// reread is HUP: locals and virtualdomains as they are now, both or neither;
+// the rest is that of first. It waits for the disk, and thus runs outside the
+// scheduler.
+func (s *scheduler) reread(first *route.Table) {
+	routes, failed, err := first.Reread(s.control)
+	s.post(func() {
+		if err != nil {
+			s.trouble(err, "alert: unable to reread control/%s", failed)
+			return
+		}
+		s.settings.routes = routes
+	})
 }
 
 // tryExit ends the scheduler once everything is in order, or time is up.

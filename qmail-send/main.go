@@ -13,6 +13,7 @@ import (
 	"postrider/internal/control"
 	"postrider/internal/logline"
 	"postrider/internal/queuedir"
+	"postrider/internal/route"
 	"postrider/internal/wire/parent"
 	"postrider/internal/world"
 )
@@ -58,7 +59,7 @@ func serve(w world.World, log *logline.Writer, channel *parent.Channel) int {
 		return cannotStart(log, "unable to switch to queue directory", err)
 	}
 	go s.follow(channel)
-	go s.obey(signals)
+	go s.obey(signals, set.routes)
 	s.run()
 	return exitOK
 }
@@ -98,8 +99,8 @@ func flock(f *os.File) error {
 	return lockErr
 }
 
-// obey turns signals into events (spec 2.7).
-func (s *scheduler) obey(signals <-chan os.Signal) {
+// obey turns signals into events (spec 2.7). routes are those of the start.
+func (s *scheduler) obey(signals <-chan os.Signal, routes *route.Table) {
 	for {
 		select {
 		case sig := <-signals:
@@ -109,7 +110,7 @@ func (s *scheduler) obey(signals <-chan os.Signal) {
 			case unix.SIGALRM:
 				s.post(s.flush)
 			case unix.SIGHUP:
-				s.post(s.reread)
+				s.reread(routes)
 			}
 		case <-s.stopped:
 			return
