@@ -23,7 +23,8 @@
 //  5. One user can hold neither all workers, nor all deliveries, nor all slots:
 //     a quarter of each stays for others.
 //  6. A worker that answers nothing for jobLimit is killed.
-//  7. Message descriptors are passed on and never read.
+//  7. Nothing that a user does to a process of his holds up a start for ever.
+//  8. Message descriptors are passed on and never read.
 //
 // One goroutine owns all state (server.go); the others read links, look up
 // accounts, start processes, and post what they found.
@@ -37,6 +38,7 @@
 //	deadlines.go what ends because of time
 //	worker.go    a worker as the state sees it, and its packets
 //	process.go   a worker as a process
+//	starting.go  workers whose users hold up their start
 //	session.go   the end of all that a worker has started
 //	account.go   from a recipient to a user
 //	replies.go   texts

@@ -62,12 +62,14 @@ func (l *launcher) start(id identity) (*process, error) {
 	if !l.private {
 		attr.Credential = &syscall.Credential{Uid: id.uid, Gid: id.gid, Groups: []uint32{id.gid}}
 	}
+	started := watchStart()
 	proc, err := os.StartProcess(l.path, []string{workerName}, &os.ProcAttr{
 		Dir:   "/",
 		Env:   []string{},
 		Files: []*os.File{l.null, l.null, w, theirs},
 		Sys:   attr,
 	})
+	started()
 	if err != nil {
 		return nil, closing(err, ours, r)
 	}

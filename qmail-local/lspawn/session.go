@@ -21,7 +21,7 @@ func killSession(session int) {
 		if err != nil || pid == session {
 			continue
 		}
-		if sessionOf(name) == session {
+		if p, found := processAt(name); found && p.session == session {
 			_ = unix.Kill(pid, unix.SIGKILL) // it may have ended by itself
 		}
 	}
@@ -36,20 +36,26 @@ func procNames() ([]string, error) {
 	return d.Readdirnames(-1)
 }
 
-// sessionOf reads the session of a process: the fourth word behind its name,
-// which is the user's and may hold anything but is followed by the last ")".
-func sessionOf(pid string) int {
+// processStat is what /proc says of a process.
+type processStat struct {
+	state           string
+	parent, session int
+}
+
+// processAt reads the words behind a process's name, which is the user's and
+// may hold anything but is followed by the last ")".
+func processAt(pid string) (p processStat, found bool) {
 	stat, err := os.ReadFile("/proc/" + pid + "/stat")
 	if err != nil {
-		return -1
+		return p, false
 	}
 	fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
 	if len(fields) < 4 {
-		return -1
+		return p, false
 	}
-	session, err := strconv.Atoi(fields[3])
-	if err != nil {
-		return -1
-	}
-	return session
+	p.state = fields[0]
+	var parentErr, sessionErr error
+	p.parent, parentErr = strconv.Atoi(fields[1])
+	p.session, sessionErr = strconv.Atoi(fields[3])
+	return p, parentErr == nil && sessionErr == nil
 }
