@@ -94,6 +94,17 @@ func Explanation(err error) string {
 	return "Z" + e.Text
 }
 
+// Trouble returns what failed on this machine, for whoever has to mend it:
+// the operation and its error. It is empty if the text says all.
+func Trouble(err error) string {
+	var status *exitStatus
+	var e *fate.Error
+	if !errors.As(err, &status) || status.err == nil || !errors.As(err, &e) {
+		return ""
+	}
+	return e.Error()
+}
+
 func isPermanent(code int) bool { return code >= 11 && code <= 40 || code == exitLegacyLong }
 
 func digit(permanent bool) string {

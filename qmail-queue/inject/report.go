@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 
+	"postrider/internal/enqueue"
 	"postrider/internal/fate"
 )
 
@@ -32,6 +33,9 @@ func report(w io.Writer, program string, err error) int {
 	var known *fate.Error
 	if errors.As(err, &known) && known.Text != "" {
 		text = known.Text
+	}
+	if cause := enqueue.Trouble(err); cause != "" {
+		text += ": " + cause
 	}
 	say(w, program+": fatal: "+text)
 	if fate.ClassOf(err) == fate.Permanent {
