@@ -120,7 +120,7 @@ func (s *scheduler) bounced(a *active, id queuedir.ID, err error) {
 	case errors.Is(err, queuedir.ErrDamaged):
 		a.damaged = err
 	case err != nil:
-		s.trouble(err, "warning: trouble injecting bounce message, will try later")
+		s.trouble(fmt.Errorf("bounce of %s: %w", a.m.id, err), "warning: trouble injecting bounce message, will try later")
 		a.m.due[settling] = s.now().add(queueTrouble)
 		s.waiting[settling].put(a.m)
 	default:
@@ -168,7 +168,7 @@ func (c *submitConn) submit(l queuedir.Layout, entry *queuedir.Entry, j bounceJo
 		return queuedir.ID{}, err
 	}
 	if answer.Kind != submit.Accepted {
-		return queuedir.ID{}, fmt.Errorf("bounce of %s refused: %s", j.id, answer.Text)
+		return queuedir.ID{}, errors.New("qmail-spool refuses it: " + answer.Text)
 	}
 	return queuedir.ParseID(answer.ID)
 }

@@ -159,7 +159,7 @@ func TestBounceRefusedThenRestart(t *testing.T) {
 	connectAgent(t, first.s, local, 0, byLocalPart)
 	first.spool.set(func() { first.spool.refuse = true })
 	first.spool.accept(m)
-	first.log.await(t, "warning: bounce of "+m.id.String()+" refused: ") // and why
+	first.log.await(t, "warning: bounce of "+m.id.String()+": qmail-spool refuses it: ") // and why
 	first.log.await(t, "warning: trouble injecting bounce message, will try later")
 	first.untilIdle(t)
 	again := testStart.Add(queueTrouble)
