@@ -34,7 +34,7 @@ func (s *server) checkDeadlines() {
 			}
 		case j.worker == nil:
 			if lasted > waitLimit {
-				s.end(j, tooMany)
+				s.end(j, s.busy(j))
 			}
 		case j.slot == slotHeld && lasted > slotLimit, j.slot == slotNone && lasted > jobLimit:
 			s.warn("%s of uid %d does not answer: killed", workerName, j.id.uid)
@@ -46,4 +46,12 @@ func (s *server) checkDeadlines() {
 			s.dismiss(w)
 		}
 	}
+}
+
+// busy says for what j has waited too long.
+func (s *server) busy(j *job) reply {
+	if u := s.pool.users[j.id]; u != nil && len(u.workers) > 0 {
+		return tooMany
+	}
+	return noWorker
 }

@@ -98,7 +98,7 @@ func (s *server) workerFor(u *user) *worker {
 				s.dismiss(idle)
 			}
 		}
-		if len(s.pool.workers) < maxWorkers {
+		if !s.pool.full(max(s.slots.limit, minJobs)) {
 			return s.hire(u.id)
 		}
 	}

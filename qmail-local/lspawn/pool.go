@@ -3,7 +3,7 @@ package lspawn
 import "time"
 
 const (
-	maxWorkers     = 64 // in all
+	maxWorkers     = 64 // at work or idle
 	workersPerUser = 4
 	// jobsPerWorker is how many jobs a worker gets before its user gets a
 	// second one: deliveries of one worker share their syncs.
@@ -84,6 +84,20 @@ func (p *pool) forget(u *user) {
 	if len(u.workers) == 0 && u.running == 0 && len(u.waiting) == 0 {
 		delete(p.users, u.id)
 	}
+}
+
+// full tells whether there can be no further worker. Those whose deliveries
+// all run programs or wait for their slots do nothing themselves: they must
+// not keep the mail of users waiting who need no slot. There can be as many of
+// them as deliveries in flight.
+func (p *pool) full(inFlight int) bool {
+	parked := 0
+	for w := range p.workers {
+		if w.parked() {
+			parked++
+		}
+	}
+	return len(p.workers)-min(parked, inFlight) >= maxWorkers
 }
 
 // idlest returns the worker without jobs that was used longest ago, or nil.

@@ -30,6 +30,7 @@ var (
 	notStarted  = reply{spawn.Deferral, "Unable to run qmail-local.\n"}
 	tooLong     = reply{spawn.Deferral, "Delivery took too long. (#4.4.7)\n"}
 	tooMany     = reply{spawn.Deferral, "Too many deliveries for this user are under way. (#4.3.2)\n"}
+	noWorker    = reply{spawn.Deferral, "Too many users have deliveries under way. (#4.3.2)\n"}
 	stopping    = reply{spawn.Deferral, "Deliveries are being stopped. (#4.3.0)\n"}
 )
 

@@ -209,6 +209,9 @@ func (s *server) wanted(w *worker, packet []byte) error {
 	}
 	s.slots.want(j)
 	s.grant()
+	if w.parked() {
+		s.feedAll()
+	}
 	return nil
 }
 

@@ -338,6 +338,35 @@ func TestPoolIsBounded(t *testing.T) {
 	b.until("idle workers are dismissed", func() bool { return len(b.s.pool.workers) == 0 && len(b.s.pool.users) == 0 })
 }
 
+// Users whose programs wait for slots leave room for those with Maildirs.
+func TestWaitingForSlotsTakesNoWorker(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.slots = 0
+	for n := range maxWorkers + 6 {
+		b.give(n, "slot")
+	}
+	b.until("all wait for a slot", func() bool { return len(b.s.slots.waiting) == maxWorkers+6 })
+	if got := b.deliver(80, "good"); got != "Kdid\n" {
+		t.Errorf("one who needs no slot: %q", got)
+	}
+}
+
+func TestTooManyUsers(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	for n := range maxWorkers {
+		b.give(n, "silent")
+	}
+	b.until("all are in workers", func() bool { return len(b.s.pool.workers) == maxWorkers })
+	number := b.give(80, "good")
+	b.until("it waits", func() bool { return b.s.pool.users[identity{1080, 1080}] != nil })
+	b.clock.advance(waitLimit + time.Second)
+	if got := b.results(1)[number]; got != "Z"+noWorker.text {
+		t.Errorf("%q", got)
+	}
+}
+
 func TestReplacedLink(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)

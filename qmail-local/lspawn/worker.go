@@ -20,6 +20,16 @@ type worker struct {
 	ended   bool            // nothing more is given or believed
 }
 
+// parked tells whether each of w's jobs has a slot or waits for one.
+func (w *worker) parked() bool {
+	for _, j := range w.jobs {
+		if j.slot == slotNone {
+			return false
+		}
+	}
+	return len(w.jobs) > 0
+}
+
 // parcel is one packet on its way to a worker: a job, or bytes.
 type parcel struct {
 	job     *localwork.Job
