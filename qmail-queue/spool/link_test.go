@@ -286,3 +286,21 @@ func (r *resisting) Unlink(name string) error {
 }
 
 func (r *resisting) Dir(string) (durable.Dir, error) { return nil, errors.New("EIO") }
+
+// Trouble with the disk is not "gone": the scheduler keeps the message.
+func TestQueryWithTrouble(t *testing.T) {
+	t.Parallel()
+	d := newDisk()
+	s := diskStore(d, true)
+	m, err := samples[0].put(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.FailAt(0, unix.EIO)
+	if !s.isCommitted(m.ID) {
+		t.Error("EIO counts as gone")
+	}
+	if d.FailAt(-1, nil); s.isCommitted(queuedir.NewID(time.Unix(1, 0), 0, 0)) {
+		t.Error("an unknown message counts as committed")
+	}
+}

@@ -66,7 +66,12 @@ func (s *Store) isCommitted(id queuedir.ID) bool {
 		return false
 	}
 	info, err := s.tree.Stat(layout.Entry(id))
-	return err == nil && info.Regular
+	if err != nil {
+		// Trouble with the disk is not "gone": the scheduler meets it itself,
+		// and tries again. Only what is in flight must be kept from it.
+		return !errors.Is(err, fs.ErrNotExist)
+	}
+	return info.Regular
 }
 
 // newID returns the number of a message that begins to arrive, in flight.
