@@ -1,8 +1,13 @@
 package smtpd
 
 import (
+	"errors"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"postrider/internal/fdpass"
 )
 
 // The spool dies when it has a message and before it answers: the next one is
@@ -35,4 +40,32 @@ func TestAnswerToALongMessageIsLost(t *testing.T) {
 	c.play(transaction + "C: DATA\nS: 354 go ahead\n")
 	c.send(strings.Repeat(strings.Repeat("x", 70)+"\r\n", 2000) + ".\r\n")
 	c.play("S: 451 4.3.0 *")
+}
+
+// After the spool's end was seen, messages are refused at DATA and not after
+// the client has sent them; with the next link they are taken again.
+func TestSpoolIsGone(t *testing.T) {
+	t.Parallel()
+	ours, theirs, err := fdpass.Pair(unix.SOCK_SEQPACKET)
+	if err != nil {
+		t.Fatal(err)
+	}
+	theirs.Close()
+	p := newSpool()
+	if err := p.relink(ours); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.connect(); !errors.Is(err, errNoSpool) {
+		t.Errorf("connect to nobody: got %v", err)
+	}
+	if _, err := p.begin(); !errors.Is(err, errNoSpool) {
+		t.Errorf("DATA without a spool: got %v", err)
+	}
+	if err := p.relink(newFakeSpool(t).link()); err != nil {
+		t.Fatal(err)
+	}
+	defer p.link.Close()
+	if _, err := p.begin(); err != nil {
+		t.Errorf("DATA with a new link: %v", err)
+	}
 }

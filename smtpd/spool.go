@@ -126,6 +126,12 @@ func (p *spool) take() (c connection, fresh bool, err error) {
 		return connection{f, p.link}, false, nil
 	}
 	f, err := submit.Connect(p.link) // does not wait
+	if errors.Is(err, unix.EPIPE) {
+		// The spool is gone: DATA is refused until qmail-start sends a new link.
+		_ = p.link.Close() // its peer is gone
+		p.link = nil
+		return connection{}, false, errNoSpool
+	}
 	if err != nil {
 		return connection{}, false, unavailable("connect to qmail-spool", err)
 	}
@@ -213,9 +219,11 @@ func (s *spoolSubmission) commit(last, envelope []byte) (string, error) {
 	if !short {
 		defer func() { <-s.pool.streams }()
 	} else {
-		s.pool.commits <- struct{}{}
+		err := s.pool.turn()
+		if err != nil {
+			return "", err
+		}
 		defer func() { <-s.pool.commits }()
-		var err error
 		if c, err = s.pool.connect(); err != nil {
 			return "", err
 		}
@@ -232,6 +240,19 @@ func (s *spoolSubmission) commit(last, envelope []byte) (string, error) {
 	}
 	s.pool.keep(c)
 	return enqueue.Verdict(answer)
+}
+
+// turn waits for one of the places to commit, but no longer than for an
+// answer: a client that gave up long ago must not be served after all.
+func (p *spool) turn() error {
+	timer := time.NewTimer(commitTime)
+	defer timer.Stop()
+	select {
+	case p.commits <- struct{}{}:
+		return nil
+	case <-timer.C:
+		return unavailable("wait for a turn to commit", errors.New("qmail-spool does not answer the messages before"))
+	}
 }
 
 func (s *spoolSubmission) abort() {
