@@ -17,7 +17,7 @@
 //  2. A failed sync is final for everybody who had begun to write when it
 //     failed, also for those who wait in the next group: the kernel reports a
 //     lost page once, and nobody can know whose it was. There is never a
-//     second sync that "works" (reliability R5).
+//     second sync that "works" (R5).
 //  3. syncfs is used only on ext4, xfs and btrfs, on a descriptor that was
 //     open before the first write, one at a time. Elsewhere, and where it
 //     takes much longer, each file and directory is synced by itself.

@@ -150,7 +150,7 @@ func (f *systemFile) WriteAt(p []byte, off int64) (int, error) {
 	return f.write(len(p), func(done int) (int, error) { return unix.Pwrite(f.fd, p[done:], off+int64(done)) })
 }
 
-// write repeats a short write (reliability R9).
+// write repeats a short write (R9).
 func (f *systemFile) write(size int, call func(done int) (int, error)) (int, error) {
 	done := 0
 	for done < size {

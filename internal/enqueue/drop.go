@@ -16,7 +16,7 @@ import (
 const dropMode = 0o640
 
 // dropSink writes a message into drop/, from where qmail-spool takes it when
-// it is back (DESIGN section 3, "Injection without the daemons").
+// it is back.
 type dropSink struct {
 	dir     string
 	hidden  string

@@ -10,7 +10,7 @@
 // Invariants:
 //
 //  1. Everything is linear: each byte of a field is looked at a bounded number
-//     of times, whatever it is (reliability R43). A Parser keeps positions and
+//     of times, whatever it is (R43). A Parser keeps positions and
 //     no tokens, and no item is longer than maxItem, so memory does not grow
 //     with the field.
 //  2. A field is understood wholly or refused: a Parser that ends without an

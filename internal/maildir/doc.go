@@ -14,7 +14,7 @@
 //  3. After an error nothing of the delivery is left in new or tmp, as far as
 //     the file system still obeys.
 //  4. An error of rename or link is believed only after looking: over NFS the
-//     first try may have worked though the answer was lost (reliability R22).
+//     first try may have worked though the answer was lost (R22).
 //  5. A Maildir is never created.
 //
 // Each delivery syncs its own file and directory, many of them side by side:

@@ -8,7 +8,7 @@
 // Invariants:
 //
 //  1. "Accepted" is said only after entry, body and their directory entries
-//     are durable (P1, reliability R1, R2), and announced only after that.
+//     are durable (P1, R1, R2), and announced only after that.
 //  2. An entry that was not accepted is gone, or is held back from the
 //     scheduler as long as it resists (Store.inflight, Store.doom).
 //  3. A sync that failed is final: what it should have saved is withdrawn.

@@ -50,7 +50,7 @@ func newServer(store *Store, announce func(entries.Message), log func(string), l
 
 // connectionLimit is how many connections of strangers there may be, and as
 // many of the daemons: each may hold three descriptors, and together they must
-// leave some to the queue's own work (DESIGN section 4).
+// leave some to the queue's own work.
 func connectionLimit() int {
 	var r unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &r); err != nil {

@@ -17,7 +17,7 @@ import (
 var layout = queuedir.Layout{Root: "."}
 
 // removalDelay is the longest that a removal waits for a sync to ride on: it
-// bounds how much is delivered again after a crash (DESIGN section 4).
+// bounds how much is delivered again after a crash.
 const removalDelay = 100 * time.Millisecond
 
 // Store is the queue's files: what becomes an entry, and what becomes of it.

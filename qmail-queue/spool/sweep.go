@@ -12,7 +12,7 @@ import (
 
 const (
 	// staleAge is when a file that nobody finished is removed. It is above
-	// what a submitter has, connectionLife (reliability R14).
+	// what a submitter has, connectionLife (R14).
 	staleAge = 36 * time.Hour
 	// unackedAge is how long torn entries stay in bad/unacked.
 	unackedAge = 7 * 24 * time.Hour
