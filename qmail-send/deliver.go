@@ -118,10 +118,22 @@ func (s *scheduler) startDelivery(p *pass, it item, ag *agent) uint64 {
 	return s.lastDelivery
 }
 
-// refuse fails a recipient that no agent can be given.
+// refuse fails or defers a recipient that no agent can be given.
 func (s *scheduler) refuse(p *pass, it item) {
-	number := s.startDelivery(p, it, nil)
-	s.finishDelivery(spawn.Result{Delivery: number, Class: spawn.Failure, Text: it.refused})
+	r := spawn.Result{Delivery: s.startDelivery(p, it, nil), Class: spawn.Failure, Text: it.refused}
+	if it.later {
+		r.Class = spawn.Deferral
+	}
+	s.finishDelivery(expired(p, r))
+}
+
+// expired returns what r means for a message that is too old for another try.
+func expired(p *pass, r spawn.Result) spawn.Result {
+	if r.Class == spawn.Deferral && p.dying {
+		r.Class = spawn.Failure
+		r.Text += tooOld
+	}
+	return r
 }
 
 // results takes the results that an agent reported. A delivery that it was not
@@ -135,11 +147,7 @@ func (s *scheduler) results(ag *agent, results []spawn.Result) {
 			return
 		}
 		a := d.pass.a
-		if r.Class == spawn.Deferral && d.pass.dying {
-			r.Class = spawn.Failure
-			r.Text += tooOld
-		}
-		s.finishDelivery(r)
+		s.finishDelivery(expired(d.pass, r))
 		s.settle(a)
 	}
 }

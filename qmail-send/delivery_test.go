@@ -329,6 +329,26 @@ func TestRefusedRecipients(t *testing.T) {
 	}
 }
 
+// A control file with CR LF costs a delay, not the mail.
+func TestControlByteOfAControlFile(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, newHost(t, map[string]string{"virtualdomains": "virt.org:joe\r\n"}), newManualClock())
+	first := r.s.settings.routes
+	r.connect()
+	loc := connectAgent(t, r.s, local, 0, always(spawn.Success, "ok\n"))
+	r.spool.accept(testMessage{id: id(1), sender: "a@x.org", body: "x\n", recipients: []string{"info@virt.org"}})
+	r.log.await(t, "delivery 1: deferral: Sorry,_a_control_file_of_this_host_")
+	r.untilIdle(t)
+	r.host.set(t, "virtualdomains", "virt.org:joe\n")
+	r.s.reread(first)
+	r.inside(func() {})
+	r.clock.advance(testStart.Add(101 * time.Second))
+	r.untilEmpty(t)
+	if got := fmt.Sprint(loc.recipients()); got != "[joe-info@virt.org]" || len(r.spool.seen().bounces) != 0 {
+		t.Errorf("deliveries to %s, %d bounces", got, len(r.spool.seen().bounces))
+	}
+}
+
 // A message with no recipient is removed.
 func TestNoRecipients(t *testing.T) {
 	t.Parallel()

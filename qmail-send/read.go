@@ -27,6 +27,7 @@ type item struct {
 	address address.Address // as rewritten
 	sender  address.Address // expanded, if the message's is to be
 	refused string          // why there is no such address; address is then null
+	later   bool            // until the administrator has mended a control file
 	shown   string          // what the log shows of it if refused
 }
 
@@ -96,6 +97,8 @@ func (r *reading) item(index int, rewritten string) item {
 		it.sender, err = address.New(expandSender(r.sender, rewritten))
 	}
 	switch {
+	case errors.Is(err, address.ErrControl): // the envelope has none: CR LF at the end of a line of a control file
+		it.refused, it.later = "Sorry, a control file of this host makes an address with a control byte of it. (#4.3.5)\n", true
 	case errors.Is(err, address.ErrTooLong):
 		it.refused = "Sorry, that address is too long. (#5.1.3)\n"
 	case err != nil || route.DomainOf(rewritten) == "":
