@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -200,13 +201,13 @@ type killer struct {
 
 func (k *killer) kill(ctx context.Context, program string) {
 	k.t.Helper()
-	victims := k.host.Find(program)
+	victims := k.running(program)
 	for len(victims) == 0 { // a worker comes with the next delivery
 		pause(ctx)
 		if ctx.Err() != nil {
 			k.t.Fatalf("no %s runs\nlog:\n%s", program, k.host.Log().Timed(max(0, k.host.Log().Len()-200)))
 		}
-		victims = k.host.Find(program)
+		victims = k.running(program)
 	}
 	k.turn++
 	first := k.host.Log().Len()
@@ -218,6 +219,17 @@ func (k *killer) kill(ctx context.Context, program string) {
 		k.wait(ctx, first, `^qmail-start: `+program+`.* started \(pid`)
 	}
 	k.progress(ctx)
+}
+
+// running returns the processes of a program that the present qmail-start
+// answers for. Those of one that was killed finish what they have and end; and
+// a process that is about to become another program is not yet what it seems.
+func (k *killer) running(program string) []testhost.ProcessInfo {
+	k.t.Helper()
+	parent := k.host.Suite().PID
+	return slices.DeleteFunc(k.host.Daemons(), func(p testhost.ProcessInfo) bool {
+		return p.Name != program || program != "qmail-local" && p.Parent != parent
+	})
 }
 
 // killStart kills the parent of all; the others end, and a new one takes over
