@@ -73,7 +73,7 @@ func sendable(job localwork.Job) bool {
 	return err == nil
 }
 
-// failed is the spawn result of a reply.
+// result is the spawn result of a reply.
 func (r reply) result(delivery uint64) spawn.Result {
 	return spawn.Result{Delivery: delivery, Class: r.class, Text: r.text}
 }
