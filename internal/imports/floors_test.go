@@ -43,7 +43,7 @@ var floors = [][]string{
 		"smtpd",
 	},
 	{ // what tests need
-		"internal/durable/durabletest", "internal/ledger", "internal/resolver/resolvertest", "internal/scenario",
+		"internal/bench", "internal/durable/durabletest", "internal/ledger", "internal/resolver/resolvertest", "internal/scenario",
 		"internal/testhost", "internal/testhost/moved",
 	},
 	{ // programs
