@@ -137,6 +137,7 @@ func record(user string, uid uint32, home, dash, ext string) string {
 // daemon is a running qmail-lspawn with qmail-send's end of its link.
 type daemon struct {
 	t     *testing.T
+	pid   int
 	link  *fdpass.Packets
 	next  uint64
 	slots int
@@ -191,7 +192,7 @@ func (in *installation) start() *daemon {
 		in.t.Fatal(err)
 	}
 	in.t.Cleanup(func() { link.Close() })
-	return &daemon{t: in.t, link: link, slots: 10}
+	return &daemon{t: in.t, pid: cmd.Process.Pid, link: link, slots: 10}
 }
 
 // give hands one delivery over and returns its number.
@@ -401,5 +402,37 @@ func TestPrivateInstallation(t *testing.T) {
 	}
 	if got := d.deliver("other@example.com", body); got != "ZNot allowed to perform deliveries as this user. (#4.3.5)\n" {
 		t.Errorf("other user: %q", got)
+	}
+}
+
+// R61: without descriptors a delivery is tried again, and service returns by
+// itself.
+func TestShortageOfDescriptors(t *testing.T) {
+	t.Parallel()
+	owner, uid := uint32(os.Getuid()), uint32(os.Getuid())
+	if owner == 0 {
+		uid = testUID + 9
+	}
+	in := install(t, owner)
+	in.users("!joe\x00", record("joe", uid, in.user("joe", uid), "", ""), "", "-")
+	d := in.start()
+	if got := d.deliver("joe@example.com", body); got != "Kdid 1+0+0\n" {
+		t.Fatalf("before: %q", got)
+	}
+	var limit unix.Rlimit
+	if err := unix.Prlimit(d.pid, unix.RLIMIT_NOFILE, nil, &limit); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Prlimit(d.pid, unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 3, Max: limit.Max}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if got := d.deliver("joe@example.com", body); got != "Zqmail-spawn unable to open message. (#4.3.0)\n" {
+		t.Errorf("without descriptors: %q", got)
+	}
+	if err := unix.Prlimit(d.pid, unix.RLIMIT_NOFILE, &limit, nil); err != nil {
+		t.Fatal(err)
+	}
+	if got := d.deliver("joe@example.com", body); got != "Kdid 1+0+0\n" {
+		t.Errorf("afterwards: %q", got)
 	}
 }

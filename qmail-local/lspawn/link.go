@@ -1,6 +1,7 @@
 package lspawn
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -10,6 +11,9 @@ import (
 	"postrider/internal/fdpass"
 	"postrider/internal/wire/spawn"
 )
+
+// textNoMessage is qmail's word for a message that could not be opened.
+const textNoMessage = "qmail-spawn unable to open message. (#4.3.0)\n"
 
 // link is one connection with qmail-send.
 type link struct {
@@ -42,6 +46,12 @@ func (l *link) receive(handle func(slots int, jobs []spawn.Job, files []*os.File
 		if err == io.EOF {
 			return nil
 		}
+		if errors.Is(err, fdpass.ErrShortage) {
+			err = l.giveBack(buf[:n])
+			if err == nil {
+				continue
+			}
+		}
 		if err != nil {
 			return err
 		}
@@ -55,6 +65,21 @@ func (l *link) receive(handle func(slots int, jobs []spawn.Job, files []*os.File
 		}
 		handle(slots, jobs, files)
 	}
+}
+
+// giveBack answers jobs whose messages were lost for want of descriptors: the
+// link outlives the shortage (R61).
+func (l *link) giveBack(packet []byte) error {
+	_, jobs, err := spawn.DecodeJobs(packet)
+	if err != nil {
+		return err
+	}
+	for _, job := range jobs {
+		for _, r := range job.Recipients {
+			l.add(spawn.Result{Delivery: r.Delivery, Class: spawn.Deferral, Text: textNoMessage})
+		}
+	}
+	return nil
 }
 
 // add queues a result; there are never more than jobs in hand.
