@@ -71,7 +71,7 @@ var buildSuite = sync.OnceValue(func() error {
 		if err := removeStale(filepath.Join(dir, target), filepath.Join(root, "cmd")); err != nil {
 			return err
 		}
-		build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", filepath.Join(dir, target)+"/", packages)
+		build := exec.Command("go", "build", "-buildvcs=false", "-trimpath", "-ldflags", "-s -w", "-o", filepath.Join(dir, target)+"/", packages)
 		build.Dir = root
 		build.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if out, err := build.CombinedOutput(); err != nil {

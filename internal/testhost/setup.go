@@ -171,8 +171,14 @@ func (s *setup) writeEtc() error {
 			return err
 		}
 	}
-	for _, lock := range []string{"passwd.lock", "group.lock", "shadow.lock", "gshadow.lock", ".pwd.lock", "subuid", "subgid"} {
-		if err := os.Remove(filepath.Join("/etc", lock)); err != nil && !os.IsNotExist(err) {
+	// The machine's locks and copies; in a user namespace they belong to
+	// nobody, and groupadd could not replace them.
+	others := []string{".pwd.lock", "subuid", "subgid", "subuid-", "subgid-"}
+	for _, name := range []string{"passwd", "group", "shadow", "gshadow"} {
+		others = append(others, name+"-", name+".lock")
+	}
+	for _, name := range others {
+		if err := os.Remove(filepath.Join("/etc", name)); err != nil && !os.IsNotExist(err) {
 			return err
 		}
 	}
