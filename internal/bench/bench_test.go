@@ -146,6 +146,8 @@ func startSink(t *testing.T, p *peer, tools string) (stop func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// A sink that does not listen yet would defer mail for minutes.
+	p.awaitGreeting(t, "127.0.0.1:"+sinkPort)
 	return func() {
 		if err := sink.SignalGroup(syscall.SIGTERM); err != nil {
 			t.Error(err)

@@ -114,19 +114,19 @@ func (p *peer) queued() int {
 	return n
 }
 
-// awaitGreeting waits until the server takes connections.
-func (p *peer) awaitGreeting(t *testing.T) {
+// awaitGreeting waits until somebody at the address on p's host greets.
+func (p *peer) awaitGreeting(t *testing.T, address string) {
 	t.Helper()
 	ctx := testhost.Within(t, time.Minute)
 	for {
-		c, err := p.host.SMTP(ctx, "127.0.0.1:25")
+		c, err := p.host.SMTP(ctx, address)
 		if err == nil {
 			c.Quit()
 			return
 		}
 		select {
 		case <-ctx.Done():
-			t.Fatalf("%s does not greet: %v", p.name, err)
+			t.Fatalf("%s: %s does not greet: %v", p.name, address, err)
 		case <-time.After(20 * time.Millisecond):
 		}
 	}

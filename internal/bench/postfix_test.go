@@ -130,7 +130,7 @@ func newPostfix(t *testing.T, net *testhost.Network, tree string) *peer {
 	for _, dir := range []string{"maildrop", "incoming", "active", "deferred"} {
 		p.queue = append(p.queue, root+"/var/spool/postfix/"+dir)
 	}
-	p.start = func() { h.Must("chroot", root, "postfix", "start"); p.awaitGreeting(t) }
+	p.start = func() { h.Must("chroot", root, "postfix", "start"); p.awaitGreeting(t, "127.0.0.1:25") }
 	p.stop = func() { h.Must("chroot", root, "postfix", "stop") }
 	version := h.Must("chroot", root, "postconf", "-h", "mail_version")
 	p.name = fmt.Sprintf("postfix %s", strings.TrimSpace(version))

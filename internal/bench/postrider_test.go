@@ -21,7 +21,7 @@ func newPostrider(t *testing.T, net *testhost.Network) *peer {
 		name: "postrider", host: h, mailbox: "/home/u0/Maildir", queue: []string{"/var/qmail/queue/new"},
 		sendmail: []string{"/usr/sbin/sendmail", "-t", "-i"},
 	}
-	p.start = func() { h.StartSuite(); p.awaitGreeting(t) }
+	p.start = func() { h.StartSuite(); p.awaitGreeting(t, "127.0.0.1:25") }
 	p.stop = h.StopSuite
 	return p
 }
