@@ -91,21 +91,31 @@ func measure(t *testing.T, p *peer, tools string, n plan, result numbers) {
 	}
 	result.add("accepted/s", perSecond(n.messages, took))
 	result.add("delivered/s", perSecond(n.messages, last.Sub(start)))
-	if err := p.drained(ctx); err != nil {
-		t.Fatal(err)
-	}
+	drained(t, ctx, p)
 	stopSink := startSink(t, p, tools)
 	start = time.Now()
 	inject(remoteRecipient, n.relayed)
-	if err := p.drained(ctx); err != nil {
-		t.Fatal(err)
-	}
+	drained(t, ctx, p)
 	result.add("relayed/s", perSecond(n.relayed, time.Since(start)))
 	stopSink()
 	result.add("sendmail ms", callSendmail(t, p, n.calls))
-	if err := p.drained(ctx); err != nil {
-		t.Fatal(err)
+	drained(t, ctx, p)
+}
+
+// drained waits for an empty queue; if something stays, the log says why.
+func drained(t *testing.T, ctx context.Context, p *peer) {
+	t.Helper()
+	err := p.drained(ctx)
+	if err == nil {
+		return
 	}
+	t.Error(err)
+	for _, line := range p.host.Log().Lines(0) {
+		if strings.Contains(line.Text, "deferral") || strings.Contains(line.Text, "warning") {
+			t.Log(line.Text)
+		}
+	}
+	t.FailNow()
 }
 
 // send injects with smtp-source or, in the small run that needs no tools, with
