@@ -21,6 +21,7 @@ const maxStart = 2.5
 // TestStartUp compares the start of programs with that of an empty one, in
 // turns. What they are asked to do is nothing, or to refuse.
 func TestStartUp(t *testing.T) {
+	testhost.NeedRoot(t, "the suite installed with users of its own")
 	h := testhost.NewNetwork(t).Host("start.test")
 	h.Install()
 	dir := t.TempDir()
