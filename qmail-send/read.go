@@ -140,7 +140,7 @@ func (got *loaded) read(l queuedir.Layout, hasInfo bool) error {
 	}
 	if hasInfo {
 		// The number of recipients is needed to judge the progress.
-		n, err := countRecipients(got.entry)
+		n, err := got.entry.CountRecipients()
 		if err != nil {
 			return err
 		}
@@ -177,20 +177,6 @@ func (got *loaded) readEnvelope() error {
 		got.progress.Finished = queuedir.NewBitmap(got.recipients)
 	}
 	return nil
-}
-
-func countRecipients(e *queuedir.Entry) (int, error) {
-	envelope, err := e.Envelope()
-	if err != nil {
-		return 0, err
-	}
-	for n := 0; ; n++ {
-		if _, err := envelope.Next(); err == io.EOF {
-			return n, nil
-		} else if err != nil {
-			return 0, err
-		}
-	}
 }
 
 // errProgress marks a damaged progress file.

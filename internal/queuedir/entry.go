@@ -209,6 +209,21 @@ func (e *Entry) Envelope() (*EnvelopeReader, error) {
 	return NewEnvelopeReader(io.NewSectionReader(e.f, e.inlineSize(), e.Footer.EnvelopeSize))
 }
 
+// CountRecipients reads the envelope through.
+func (e *Entry) CountRecipients() (int, error) {
+	envelope, err := e.Envelope()
+	if err != nil {
+		return 0, err
+	}
+	for n := 0; ; n++ {
+		if _, err := envelope.Next(); err == io.EOF {
+			return n, nil
+		} else if err != nil {
+			return 0, err
+		}
+	}
+}
+
 // Body returns the body as a file of its own at offset 0 that ends where the
 // message ends and holds nothing of the envelope: a sealed memfd for an
 // inline body, whose checksum was compared; else a read-only open of ID.body,

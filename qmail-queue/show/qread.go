@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"time"
@@ -67,7 +66,7 @@ func (r *reader) message(id queuedir.ID) error {
 		return err
 	}
 	defer entry.Close()
-	recipients, err := countRecipients(entry)
+	recipients, err := entry.CountRecipients()
 	if err != nil {
 		return err
 	}
@@ -99,20 +98,6 @@ func (r *reader) message(id queuedir.ID) error {
 		_, _ = fmt.Fprintf(r.out, "%s\t%s\t%s\n", done, channel, safe(shown))
 	}
 	return nil
-}
-
-func countRecipients(entry *queuedir.Entry) (int, error) {
-	envelope, err := entry.Envelope()
-	if err != nil {
-		return 0, err
-	}
-	for n := 0; ; n++ {
-		if _, err := envelope.Next(); err == io.EOF {
-			return n, nil
-		} else if err != nil {
-			return 0, err
-		}
-	}
 }
 
 // progress reads what was done for a message; without a file that is nothing.
