@@ -11,10 +11,10 @@ import (
 
 // agent is what all deliveries of one process share.
 type agent struct {
-	clock   clock.Clock
-	names   *maildir.Names
-	qmail   string   // the qmail home directory, for the queue
-	environ []string // what programs inherit
+	clock    clock.Clock
+	maildirs *maildir.Store
+	qmail    string   // the qmail home directory, for the queue
+	environ  []string // what programs inherit
 
 	// programLimit is how long a program may run; 0 is for ever.
 	programLimit time.Duration
@@ -27,9 +27,9 @@ func newAgent(w world.World, environ []string) (*agent, error) {
 		return nil, err
 	}
 	return &agent{
-		clock:   w.Clock,
-		names:   maildir.NewNames(w.Clock, host),
-		qmail:   w.Home,
-		environ: environ,
+		clock:    w.Clock,
+		maildirs: maildir.NewStore(w.Clock, host),
+		qmail:    w.Home,
+		environ:  environ,
 	}, nil
 }

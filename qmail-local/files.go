@@ -11,15 +11,15 @@ import (
 // toMaildir delivers into a Maildir. It takes no slot: such a delivery waits
 // for nothing but the disk.
 func (d *delivery) toMaildir(path string) error {
-	folder, closer, err := maildir.Open(d.homeDir, path)
+	folder, done, err := d.maildirs.Open(d.homeDir, d.home, path)
 	if err != nil {
 		if fate.IsTemporaryErrno(err) {
 			return temporary("open "+path, err, "Temporary error on maildir delivery. (#4.3.0)")
 		}
 		return fate.Temp("2.1", "Unable to chdir to maildir. (#4.2.1)", "open "+path, err)
 	}
-	_, err = folder.Deliver(d.names, []byte(d.lines.returnPath+d.lines.deliveredTo), d.message.reader())
-	_ = closer.Close() // a directory that was read: its close has no result that matters
+	defer done()
+	_, err = folder.Deliver([]byte(d.lines.returnPath+d.lines.deliveredTo), d.message.reader())
 	switch {
 	case errors.Is(err, maildir.ErrMessage):
 		return temporary("read message", err, "Unable to read message. (#4.3.0)")

@@ -1,16 +1,29 @@
 package qmaillocal
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"os"
+
+	"postrider/internal/queuedir"
+	"postrider/internal/wire/spawn"
 )
 
 // message is the message of one delivery, or of several: nobody moves the
 // offset of file but a program that got it for want of a better.
 type message struct {
-	file *os.File
-	size int64
+	file  *os.File // nil: bytes is all of it
+	size  int64
+	bytes []byte
+}
+
+// messageOf returns the message of a job.
+func messageOf(m spawn.Message) (*message, error) {
+	if m.ByFile {
+		return newMessage(m.File)
+	}
+	return &message{bytes: m.Bytes}, nil
 }
 
 func newMessage(f *os.File) (*message, error) {
@@ -21,16 +34,27 @@ func newMessage(f *os.File) (*message, error) {
 	if !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("message is no plain file")
 	}
-	return &message{f, info.Size()}, nil
+	return &message{file: f, size: info.Size()}, nil
 }
 
 // reader returns a reader from the beginning.
-func (m *message) reader() io.Reader { return io.NewSectionReader(m.file, 0, m.size) }
+func (m *message) reader() io.Reader {
+	if m.file == nil {
+		return bytes.NewReader(m.bytes)
+	}
+	return io.NewSectionReader(m.file, 0, m.size)
+}
 
 // forProgram returns the message as a program's standard input: at offset 0,
 // seekable, and where that is allowed an open file of its own, so that
 // what one program and its children do to the offset disturbs no other.
 func (m *message) forProgram() (f *os.File, done func(), err error) {
+	if m.file == nil {
+		if f, err = queuedir.Memfd(m.bytes); err != nil {
+			return nil, nil, err
+		}
+		return f, func() { _ = f.Close() }, nil
+	}
 	raw, err := m.file.SyscallConn()
 	if err != nil {
 		return nil, nil, err

@@ -110,8 +110,8 @@ func (wk *worker) start(packet []byte) error {
 
 func (wk *worker) jobs(packet []byte, files []*os.File) error {
 	jobs, err := localwork.DecodeJobs(packet)
-	if err == nil && len(jobs) != len(files) {
-		err = fmt.Errorf("%d jobs with %d descriptors", len(jobs), len(files))
+	if err == nil {
+		err = localwork.AttachFiles(jobs, files)
 	}
 	if err == nil && wk.agent == nil {
 		err = fmt.Errorf("jobs before the setup")
@@ -120,15 +120,15 @@ func (wk *worker) jobs(packet []byte, files []*os.File) error {
 		fdpass.CloseAll(files)
 		return err
 	}
-	for i, job := range jobs {
-		wk.running.Go(func() { wk.results.add(wk.deliver(job, files[i])) })
+	for _, job := range jobs {
+		wk.running.Go(func() { wk.results.add(wk.deliver(job)) })
 	}
 	return nil
 }
 
 // deliver carries out one job and owns the message.
-func (wk *worker) deliver(job localwork.Job, file *os.File) spawn.Result {
-	defer file.Close()
+func (wk *worker) deliver(job localwork.Job) spawn.Result {
+	defer job.Message.Close()
 	var said report
 	d := &delivery{
 		agent: wk.agent,
@@ -138,7 +138,7 @@ func (wk *worker) deliver(job localwork.Job, file *os.File) spawn.Result {
 		slot: func() error { return wk.waitForSlot(job.Delivery) },
 	}
 	var err error
-	if d.message, err = newMessage(file); err != nil {
+	if d.message, err = messageOf(job.Message); err != nil {
 		err = fate.Temp("3.5", "Sorry, message has wrong type. (#4.3.5)", "stat message", err)
 	} else {
 		err = d.run()

@@ -6,6 +6,8 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
+
+	"postrider/internal/wire/spawn"
 )
 
 // pieceSize is how much of a message is read at a time.
@@ -21,6 +23,15 @@ type body struct {
 	start    int64
 	wireSize int64 // with CRLF line ends, as RFC 1870 counts; -1: unknown
 	eightBit bool  // has bytes over 127, or may have
+}
+
+// bodyOf looks through the message of a job.
+func bodyOf(m spawn.Message) (*body, error) {
+	if m.ByFile {
+		return openBody(m.File)
+	}
+	b := &body{r: bytes.NewReader(m.Bytes)}
+	return b, b.survey()
 }
 
 // openBody looks through the message on f from its present offset on. A small

@@ -120,11 +120,11 @@ func (w *worker) serve(l *link) {
 	}
 }
 
-// packet starts the deliveries of one packet; each owns its descriptor.
+// packet starts the deliveries of one packet; each owns its message.
 func (w *worker) packet(l *link, packet []byte, files []*os.File) error {
 	_, jobs, err := spawn.DecodeJobs(packet)
-	if err == nil && len(jobs) != len(files) {
-		err = fmt.Errorf("%d jobs with %d descriptors", len(jobs), len(files))
+	if err == nil {
+		err = spawn.AttachFiles(jobs, files)
 	}
 	if err != nil {
 		fdpass.CloseAll(files)
@@ -132,13 +132,15 @@ func (w *worker) packet(l *link, packet []byte, files []*os.File) error {
 	}
 	for i, job := range jobs {
 		if !w.jobs.begin() {
-			fdpass.CloseAll(files[i:]) // the end of the link tells qmail-send
+			for _, left := range jobs[i:] {
+				left.Message.Close() // the end of the link tells qmail-send
+			}
 			return nil
 		}
 		go func() {
 			defer w.jobs.end()
-			defer files[i].Close() // only read from
-			l.answer(w.do(l.ctx, job, files[i]))
+			defer job.Message.Close()
+			l.answer(w.do(l.ctx, job))
 		}()
 	}
 	return nil
@@ -154,8 +156,8 @@ func giveBack(l *link, packet []byte) error {
 }
 
 // do runs one job.
-func (w *worker) do(ctx context.Context, job spawn.Job, message *os.File) []spawn.Result {
-	b, err := openBody(message)
+func (w *worker) do(ctx context.Context, job spawn.Job) []spawn.Result {
+	b, err := bodyOf(job.Message)
 	if err != nil {
 		warn(w.log, "message %s: %v", job.ID, err)
 		return results(job, whole(unreadable()))

@@ -18,6 +18,22 @@ type job struct {
 	entry *queuedir.Entry
 }
 
+// messageSize bounds what the message adds to a packet.
+func (j job) messageSize() int {
+	return spawn.MessageSize(spawn.Message{}) + int(min(j.entry.Footer.BodySize, spawn.MaxInline))
+}
+
+// openMessage takes the message out of the entry.
+func (j *job) openMessage() (err error) {
+	if j.entry.Footer.BodySize <= spawn.MaxInline {
+		j.Message.Bytes, err = j.entry.Bytes()
+		return err
+	}
+	j.Message.ByFile = true
+	j.Message.File, err = j.entry.Body()
+	return err
+}
+
 // agent is the link to qmail-lspawn or to a qmail-remote worker.
 type agent struct {
 	name    string
@@ -168,16 +184,17 @@ func (s *scheduler) sendPacket(ag *agent, jobs []job) (int, error) {
 	size, n := 0, 0
 	for ; n < len(jobs); n++ {
 		j := jobs[n]
-		if !spawn.JobsFit(len(batch)+1, size+spawn.JobSize(j.Job)) {
+		if !spawn.JobsFit(len(batch)+1, size+spawn.JobSize(j.Job)+j.messageSize()) {
 			break
 		}
-		body, err := j.entry.Body()
-		if err != nil {
+		if err := j.openMessage(); err != nil {
 			damaged := errors.Is(err, queuedir.ErrDamaged) || errors.Is(err, queuedir.ErrTorn)
 			s.post(func() { s.jobFailed(ag, j.Job, err, damaged) })
 			continue
 		}
-		files = append(files, body)
+		if j.Message.ByFile {
+			files = append(files, j.Message.File)
+		}
 		batch = append(batch, j.Job)
 		size += spawn.JobSize(j.Job)
 	}

@@ -15,7 +15,7 @@ type delivery struct {
 
 const (
 	// maxJobBytes bounds the recipients of a job so that it fits a packet.
-	maxJobBytes = spawn.MaxPacket - 8<<10
+	maxJobBytes = spawn.MaxPacket - spawn.MaxInline - 8<<10
 	// tooOld is appended to the report of the last attempt (spec 2.4).
 	tooOld = "I'm not going to try again; this message has been in the queue too long.\n"
 	// lostText and unreadText are the reports of deliveries that no agent

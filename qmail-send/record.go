@@ -18,12 +18,16 @@ import (
 // for the disk; one at a time works on a message.
 type recorder struct {
 	layout queuedir.Layout
+	tree   durable.Tree // of info/
 	group  *durable.Group
 }
 
 func newRecorder(l queuedir.Layout) (recorder, error) {
-	group, err := durable.OpenGroup(l.Root + "/info")
-	return recorder{layout: l, group: group}, err
+	tree, err := durable.OpenTree(l.Root + "/info")
+	if err != nil {
+		return recorder{}, err
+	}
+	return recorder{layout: l, tree: tree, group: durable.FileGroup()}, nil
 }
 
 // record is one append.
@@ -117,13 +121,9 @@ func (w recorder) sync(ticket durable.Ticket, f *os.File, r record) error {
 	if len(r.lines) == 0 && !r.rewrite {
 		return nil
 	}
-	dir, err := os.Open(w.layout.InfoDir(r.id.Bucket()))
-	if err != nil {
-		return err
-	}
-	defer dir.Close() // only read from
+	dir := durable.Directory{Tree: w.tree, Name: r.id.Bucket()}
 	if !r.rewrite {
-		return w.group.Wait(ticket, f, dir)
+		return w.group.Wait(ticket, []durable.Syncer{f}, dir)
 	}
 	if err := f.Sync(); err != nil {
 		return err
@@ -131,7 +131,7 @@ func (w recorder) sync(ticket durable.Ticket, f *os.File, r record) error {
 	if err := os.Rename(f.Name(), w.layout.Info(r.id)); err != nil {
 		return err
 	}
-	return w.group.Wait(w.group.Begin(), dir)
+	return w.group.Wait(w.group.Begin(), nil, dir)
 }
 
 // spare is the name under which a progress file is written anew.

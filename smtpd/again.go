@@ -18,26 +18,21 @@ const (
 // again sends a short message again after its answer was lost: the spool that
 // died may have committed it, and the client must not be told that it was not
 // accepted. The nonce makes one message of two.
-func (p *spool) again(last, envelope []byte, nonce submitNonce, lost error) (connection, submit.Answer, error) {
+func (p *spool) again(last, envelope []byte, nonce submitNonce, lost error) (submit.Answer, error) {
 	patience := time.NewTimer(againTime)
 	defer patience.Stop()
 	for range againTries {
 		relinked := p.nextLink()
-		c, err := p.connect()
-		if err == nil {
-			var answer submit.Answer
-			if answer, err = c.exchange(commitFrames(last, envelope, nonce)); err == nil {
-				return c, answer, nil
-			}
-			_ = c.file.Close() // drops what was not committed
+		if answer, err := p.exchange(commitFrames(last, envelope, nonce)); err == nil {
+			return answer, nil
 		}
 		select {
 		case <-relinked:
 		case <-patience.C:
-			return connection{}, submit.Answer{}, lost
+			return submit.Answer{}, lost
 		}
 	}
-	return connection{}, submit.Answer{}, lost
+	return submit.Answer{}, lost
 }
 
 // nextLink returns a channel that is closed when a new link comes.

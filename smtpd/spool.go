@@ -23,7 +23,7 @@ const (
 	// their own while they arrive; more are told to come again.
 	maxStreams = 64
 	// maxSpare is how many idle connections are kept.
-	maxSpare = maxCommits
+	maxSpare = 8
 	// greetingTime and commitTime bound the waits for the spool.
 	greetingTime = 30 * time.Second
 	commitTime   = 5 * time.Minute
@@ -34,8 +34,8 @@ var (
 	errManyStreams = fate.Temp("3.2", "qq trouble: too many large messages at once (#4.3.2)", "stream to qmail-spool", errors.New("too many streams"))
 )
 
-// spool is the queue of the daemon: a pool of connections to qmail-spool,
-// made over the submit link.
+// spool is the queue of the daemon: connections to qmail-spool, made over the
+// submit link. Short messages share one, long ones have their own.
 type spool struct {
 	commits chan struct{}
 	streams chan struct{}
@@ -44,6 +44,7 @@ type spool struct {
 	link     *fdpass.Packets // nil: there is none
 	relinked chan struct{}   // closed and replaced when a link comes
 	spare    []*os.File      // idle connections over link, the last used last
+	short    *pipeline       // for short messages, or nil
 }
 
 func newSpool() *spool {
@@ -62,7 +63,7 @@ func (p *spool) relink(f *os.File) error {
 	}
 	p.mu.Lock()
 	old, spare := p.link, p.spare
-	p.link, p.spare = link, nil
+	p.link, p.spare, p.short = link, nil, nil
 	close(p.relinked)
 	p.relinked = make(chan struct{})
 	p.mu.Unlock()
@@ -117,25 +118,31 @@ func (p *spool) connect() (connection, error) {
 func (p *spool) take() (c connection, fresh bool, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.link == nil {
-		return connection{}, false, errNoSpool
-	}
 	if n := len(p.spare); n > 0 {
 		f := p.spare[n-1]
 		p.spare = p.spare[:n-1]
 		return connection{f, p.link}, false, nil
 	}
-	f, err := submit.Connect(p.link) // does not wait
+	c, err = p.open()
+	return c, true, err
+}
+
+// open makes a connection; the caller holds mu. It does not wait.
+func (p *spool) open() (connection, error) {
+	if p.link == nil {
+		return connection{}, errNoSpool
+	}
+	f, err := submit.Connect(p.link)
 	if errors.Is(err, unix.EPIPE) {
 		// The spool is gone: DATA is refused until qmail-start sends a new link.
 		_ = p.link.Close() // its peer is gone
 		p.link = nil
-		return connection{}, false, errNoSpool
+		return connection{}, errNoSpool
 	}
 	if err != nil {
-		return connection{}, false, unavailable("connect to qmail-spool", err)
+		return connection{}, unavailable("connect to qmail-spool", err)
 	}
-	return connection{f, p.link}, true, nil
+	return connection{f, p.link}, nil
 }
 
 // greeting waits until the spool is ready for the connection's first message.
@@ -213,32 +220,35 @@ func (s *spoolSubmission) write(piece []byte) error {
 }
 
 func (s *spoolSubmission) commit(last, envelope []byte) (string, error) {
-	c, nonce := s.stream, newNonce()
-	s.stream = connection{}
-	short := c.file == nil
-	if !short {
-		defer func() { <-s.pool.streams }()
-	} else {
-		err := s.pool.turn()
-		if err != nil {
-			return "", err
-		}
-		defer func() { <-s.pool.commits }()
-		if c, err = s.pool.connect(); err != nil {
-			return "", err
-		}
+	if s.stream.file == nil {
+		return s.pool.commitShort(last, envelope)
 	}
-	answer, err := c.exchange(commitFrames(last, envelope, nonce))
+	c := s.stream
+	s.stream = connection{}
+	defer func() { <-s.pool.streams }()
+	answer, err := c.exchange(commitFrames(last, envelope, newNonce()))
 	if err != nil {
 		_ = c.file.Close() // drops what was not committed
-		if short {
-			c, answer, err = s.pool.again(last, envelope, nonce, err)
-		}
+		return "", err
+	}
+	s.pool.keep(c)
+	return enqueue.Verdict(answer)
+}
+
+// commitShort hands in a message that was kept until its end.
+func (p *spool) commitShort(last, envelope []byte) (string, error) {
+	if err := p.turn(); err != nil {
+		return "", err
+	}
+	defer func() { <-p.commits }()
+	nonce := newNonce()
+	answer, err := p.exchange(commitFrames(last, envelope, nonce))
+	if err != nil {
+		answer, err = p.again(last, envelope, nonce, err)
 	}
 	if err != nil {
 		return "", err
 	}
-	s.pool.keep(c)
 	return enqueue.Verdict(answer)
 }
 

@@ -2,56 +2,52 @@ package durable
 
 import (
 	"fmt"
+	"runtime"
 	"sync"
 	"time"
 )
 
-// maxParallel is how many files of a group are synced at the same time where
-// each is synced by itself: the journal merges them.
-const maxParallel = 16
-
 // Group makes what its members wrote durable together.
 type Group struct {
 	syncAll func() error // syncfs
-	trusted bool         // whether syncAll may stand for the syncs of a group
+	queue   *syncQueue   // nil: files are synced by goroutines
 
 	mu       sync.Mutex
-	busy     bool   // a leader is syncing
-	forming  *batch // who waits for the next sync
-	riding   *batch // who is content with any later sync
+	busy     bool      // a goroutine is syncing
+	forming  batch     // who waits for the next sync
+	riding   []*member // who is content with any later sync
+	alone    *time.Timer
 	failures uint64
 	lastErr  error
-	pace     pace
 }
 
 // Ticket says since when a member has been writing.
 type Ticket struct{ failures uint64 }
 
+// Directory is a directory that is opened when it is synced: a descriptor
+// whose sync failed once is never used again. Equal ones are synced once.
+type Directory struct {
+	Tree Tree
+	Name string
+}
+
+// member is somebody who waits for a sync.
+type member struct {
+	ticket Ticket
+	files  []Syncer
+	dirs   []Directory
+	done   func(error)
+}
+
 // batch is what one sync serves.
 type batch struct {
-	what    []Syncer
-	members int
-	all     bool          // a member wants the whole file system synced
-	joined  []*batch      // riders that wait for the same sync
-	riders  []func()      // told when b was synced
-	timer   *time.Timer   // of riders: when they go alone
-	lead    chan struct{} // one token: whoever takes it runs the sync
-	done    chan struct{}
-	// Set before done is closed:
-	err      error
-	failures uint64 // failed syncs before this one began
+	members []*member
+	all     bool // one of them wants the whole file system synced
 }
 
-func newBatch() *batch {
-	return &batch{lead: make(chan struct{}, 1), done: make(chan struct{})}
-}
-
-// NewGroup returns a group whose members are synced by syncAll, which makes
-// everything written before it durable, or, if that is not to be trusted with
-// their mail, one by one.
-func NewGroup(syncAll func() error, trusted bool) *Group {
-	return &Group{syncAll: syncAll, trusted: trusted}
-}
+// NewGroup returns a group whose members are synced file by file. syncAll makes
+// durable everything that was written before it.
+func NewGroup(syncAll func() error) *Group { return &Group{syncAll: syncAll} }
 
 // Begin must be called before the first change that Wait shall make durable.
 func (g *Group) Begin() Ticket {
@@ -61,179 +57,188 @@ func (g *Group) Begin() Ticket {
 }
 
 // Wait returns nil when all changes that the caller finished before the call
-// are durable. what names the files and directories changed. After an error
-// the caller must undo the changes: they may or may not be on disk.
-func (g *Group) Wait(t Ticket, what ...Syncer) error {
+// are durable: the files, and after them the names in the directories. After
+// an error the caller must undo the changes: they may or may not be on disk.
+func (g *Group) Wait(t Ticket, files []Syncer, dirs ...Directory) error {
+	result := make(chan error, 1)
+	g.Join(t, func(err error) { result <- err }, files, dirs...)
+	return <-result
+}
+
+// Join is Wait for those who have something else to do: done is called with
+// the result, from another goroutine; it must not wait.
+func (g *Group) Join(t Ticket, done func(error), files []Syncer, dirs ...Directory) {
 	g.mu.Lock()
-	b := g.join(what)
-	g.mu.Unlock()
-	g.await(b)
-	return g.verdict(t, b)
+	defer g.mu.Unlock()
+	g.join(&member{t, files, dirs, done})
 }
 
 // All makes everything durable that anybody wrote on the file system before
 // the call, as far as its syncfs can tell.
 func (g *Group) All(t Ticket) error {
+	result := make(chan error, 1)
 	g.mu.Lock()
-	b := g.join(nil)
-	b.all = true
+	g.forming.all = true
+	g.join(&member{ticket: t, done: func(err error) { result <- err }})
 	g.mu.Unlock()
-	g.await(b)
-	return g.verdict(t, b)
+	return <-result
+}
+
+// Ride is Join for those who are in no hurry: they are served by the next sync
+// or, if none comes within the delay of the first of them, by one of their own.
+func (g *Group) Ride(t Ticket, delay time.Duration, done func(error), dirs ...Directory) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.riding = append(g.riding, &member{t, nil, dirs, done})
+	if len(g.riding) == 1 {
+		g.alone = time.AfterFunc(delay, g.carry)
+	}
+}
+
+// carry makes a sync for riders whom none has served.
+func (g *Group) carry() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(g.riding) > 0 {
+		g.start()
+	}
 }
 
 // join adds a member to the next sync; the caller holds mu.
-func (g *Group) join(what []Syncer) *batch {
-	if g.forming == nil {
-		g.forming = newBatch()
-	}
-	b := g.forming
-	b.members++
-	b.what = append(b.what, what...)
+func (g *Group) join(m *member) {
+	g.forming.members = append(g.forming.members, m)
+	g.start()
+}
+
+// start sees to it that somebody syncs; the caller holds mu.
+func (g *Group) start() {
 	if !g.busy {
 		g.busy = true
-		b.lead <- struct{}{}
-	}
-	return b
-}
-
-// await returns when b was synced, by this goroutine or another.
-func (g *Group) await(b *batch) {
-	select {
-	case <-b.done:
-	case <-b.lead:
-		g.run(b)
+		go g.lead()
 	}
 }
 
-// Ride is Wait for those who are in no hurry: they are served by the next sync
-// of the whole file system, or, if none comes within the delay of the first
-// of them, by one of their own. done is called with the result, from another
-// goroutine; it must not wait.
-func (g *Group) Ride(t Ticket, delay time.Duration, done func(error), what ...Syncer) {
+// lead syncs batch after batch until nobody waits.
+func (g *Group) lead() {
+	// Whoever can join this very moment does; nobody is waited for.
+	runtime.Gosched()
+	for {
+		b, failures, ok := g.take()
+		if !ok {
+			return
+		}
+		err := g.sync(b)
+		if err != nil {
+			g.mu.Lock()
+			g.failures++
+			g.lastErr = err
+			g.mu.Unlock()
+		}
+		for _, m := range b.members {
+			m.done(g.verdict(m.ticket, failures, err))
+		}
+	}
+}
+
+// take returns who waits, and how many syncs failed before; false is the end.
+func (g *Group) take() (b batch, failures uint64, ok bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	b := g.riding
-	if b == nil {
-		b = newBatch()
-		g.riding = b
-		b.timer = time.AfterFunc(delay, func() { g.carry(b) })
-	}
-	b.members++
-	b.what = append(b.what, what...)
-	b.riders = append(b.riders, func() { done(g.verdict(t, b)) })
-}
-
-// carry makes the next sync serve the riders of b, unless one already does.
-func (g *Group) carry(b *batch) {
-	g.mu.Lock()
-	if g.riding != b {
-		g.mu.Unlock()
-		return
-	}
-	g.riding = nil
-	carrier := g.join(b.what)
-	carrier.members += b.members - 1
-	carrier.joined = append(carrier.joined, b)
-	g.mu.Unlock()
-	g.await(carrier)
-}
-
-func (g *Group) verdict(t Ticket, b *batch) error {
-	if b.err != nil {
-		return b.err
-	}
-	if t.failures != b.failures {
-		// The failed sync may have lost pages of ours and reported them already.
-		g.mu.Lock()
-		defer g.mu.Unlock()
-		return fmt.Errorf("an earlier sync failed after the writing began: %w", g.lastErr)
-	}
-	return nil
-}
-
-// run syncs for b and passes the lead to the next group.
-func (g *Group) run(b *batch) {
-	g.mu.Lock()
-	g.forming = nil
-	b.failures = g.failures
-	all := g.trusted && b.members > 1 && g.pace.worthwhile(time.Now())
-	if (all || b.all) && g.trusted && g.riding != nil {
-		g.riding.timer.Stop()
-		b.joined = append(b.joined, g.riding)
+	b = g.forming
+	g.forming = batch{}
+	if len(g.riding) > 0 {
+		g.alone.Stop()
+		b.members = append(b.members, g.riding...)
 		g.riding = nil
 	}
-	g.mu.Unlock()
+	g.busy = len(b.members) > 0
+	return b, g.failures, g.busy
+}
 
-	begun := time.Now()
-	var err error
-	if all || b.all {
-		err = g.syncAll()
+// verdict is the result of a sync for a member. One that had begun to write
+// when an earlier sync failed may have lost pages, and the kernel has reported
+// them already.
+func (g *Group) verdict(t Ticket, failures uint64, err error) error {
+	if err != nil || t.failures == failures {
+		return err
 	}
-	if !all && err == nil {
-		err = syncEach(b.what)
-	}
-	took := time.Since(begun)
-
 	g.mu.Lock()
-	if err != nil {
-		g.failures++
-		g.lastErr = err
-	} else {
-		g.pace.took(all, b.members, took, time.Now())
-	}
-	if g.forming != nil {
-		g.forming.lead <- struct{}{}
-	} else {
-		g.busy = false
-	}
-	g.mu.Unlock()
-	b.finish(err, b.failures)
+	defer g.mu.Unlock()
+	return fmt.Errorf("an earlier sync failed after the writing began: %w", g.lastErr)
 }
 
-func (b *batch) finish(err error, failures uint64) {
-	b.err, b.failures = err, failures
-	for _, j := range b.joined {
-		j.finish(err, failures)
-	}
-	close(b.done)
-	for _, tell := range b.riders {
-		tell()
-	}
-}
-
-// syncEach syncs everything once, in order for a lone member (the data first,
-// then the directory), side by side for a group.
-func syncEach(what []Syncer) error {
-	distinct := make([]Syncer, 0, len(what))
-	seen := make(map[Syncer]bool, len(what))
-	for _, s := range what {
-		if !seen[s] {
-			seen[s] = true
-			distinct = append(distinct, s)
+// sync makes a batch durable: contents first, then names, since a file's sync
+// takes the names that were made before it along where there is a journal, and
+// the directory then has nothing left to write.
+func (g *Group) sync(b batch) error {
+	if b.all {
+		if err := g.syncAll(); err != nil {
+			return err
 		}
 	}
-	if len(distinct) <= 3 {
-		for _, s := range distinct {
-			if err := s.Sync(); err != nil {
-				return err
+	var files []Syncer
+	var dirs []Directory
+	seen := make(map[Directory]bool)
+	for _, m := range b.members {
+		files = append(files, m.files...)
+		for _, d := range m.dirs {
+			if !seen[d] {
+				seen[d] = true
+				dirs = append(dirs, d)
 			}
 		}
-		return nil
 	}
-	return syncParallel(distinct)
+	if err := g.each(files); err != nil {
+		return err
+	}
+	return g.syncDirectories(dirs)
 }
+
+func (g *Group) syncDirectories(dirs []Directory) error {
+	open := make([]Syncer, 0, len(dirs))
+	var err error
+	for _, d := range dirs {
+		var dir Dir
+		if dir, err = d.Tree.Dir(d.Name); err != nil {
+			break
+		}
+		open = append(open, dir)
+	}
+	if err == nil {
+		err = g.each(open)
+	}
+	for _, d := range open {
+		if closeErr := d.(Dir).Close(); err == nil {
+			err = closeErr
+		}
+	}
+	return err
+}
+
+// each syncs all at the same time: the journal merges them.
+func (g *Group) each(what []Syncer) error {
+	switch {
+	case len(what) == 0:
+		return nil
+	case g.queue != nil:
+		return g.queue.sync(what)
+	case len(what) == 1:
+		return what[0].Sync()
+	}
+	return syncParallel(what)
+}
+
+// maxParallel is how many goroutines sync files where the kernel has no queue
+// for that.
+const maxParallel = 16
 
 func syncParallel(what []Syncer) error {
 	var wg sync.WaitGroup
 	errs := make([]error, min(len(what), maxParallel))
 	for i := range errs {
 		wg.Go(func() {
-			for j := i; j < len(what); j += len(errs) {
-				if err := what[j].Sync(); err != nil {
-					errs[i] = err
-					return
-				}
+			for j := i; j < len(what) && errs[i] == nil; j += len(errs) {
+				errs[i] = what[j].Sync()
 			}
 		})
 	}

@@ -21,30 +21,28 @@ const (
 var ErrMessage = errors.New("unable to read message")
 
 // Folder is one Maildir.
-type Folder struct{ tree durable.Tree }
+type Folder struct {
+	tree  durable.Tree
+	group *durable.Group
+	names *Names
+}
 
 // NewFolder returns the Maildir whose tmp and new are below tree.
-func NewFolder(tree durable.Tree) *Folder { return &Folder{tree} }
-
-// Open opens the Maildir at path, which is relative to the open directory dir.
-// The caller closes what it is given.
-func Open(dir int, path string) (*Folder, io.Closer, error) {
-	tree, err := durable.OpenTreeAt(dir, path)
-	if err != nil {
-		return nil, nil, err
-	}
-	return NewFolder(tree), tree, nil
+func NewFolder(tree durable.Tree, group *durable.Group, names *Names) *Folder {
+	return &Folder{tree, group, names}
 }
 
 // Deliver makes header and message a new file and returns its name below new.
-func (d *Folder) Deliver(names *Names, header []byte, message io.Reader) (string, error) {
-	name, file, err := d.create(names)
+// Its two syncs are shared with the deliveries of the same moment.
+func (d *Folder) Deliver(header []byte, message io.Reader) (string, error) {
+	ticket := d.group.Begin()
+	name, file, err := d.create()
 	if err != nil {
 		return "", err
 	}
 	size, err := writeAll(file, header, message)
 	if err == nil {
-		err = file.Sync()
+		err = d.group.Wait(ticket, []durable.Syncer{file})
 	}
 	if closeErr := file.Close(); err == nil {
 		err = closeErr
@@ -55,17 +53,18 @@ func (d *Folder) Deliver(names *Names, header []byte, message io.Reader) (string
 	if err != nil {
 		return "", errors.Join(err, d.unlink("tmp/"+name))
 	}
-	if err := d.syncNew(); err != nil {
+	// "new/." and not "new": the owner may have made it a symbolic link.
+	if err := d.group.Wait(ticket, nil, durable.Directory{Tree: d.tree, Name: "new/."}); err != nil {
 		return "", errors.Join(err, d.withdraw(name))
 	}
 	return name, nil
 }
 
 // create makes a file in tmp under a name that is not in use.
-func (d *Folder) create(names *Names) (string, durable.File, error) {
+func (d *Folder) create() (string, durable.File, error) {
 	var err error
 	for range maxTries {
-		name := names.Next()
+		name := d.names.Next()
 		var file durable.File
 		if file, err = d.tree.Create("tmp/"+name, fileMode); err == nil {
 			return name, file, nil
@@ -135,7 +134,6 @@ func (d *Folder) arrived(name string, size int64) bool {
 
 // syncNew makes the names in new durable.
 func (d *Folder) syncNew() error {
-	// "new/." and not "new": the owner may have made it a symbolic link.
 	dir, err := d.tree.Dir("new/.")
 	if err != nil {
 		return err

@@ -1,6 +1,7 @@
 package queuedir
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"hash/crc32"
@@ -124,11 +125,17 @@ func (p *footerParser) literal(s string) {
 // Entry is an accepted message, open for reading. Its footer and envelope
 // were checked; its body is checked when it is taken.
 type Entry struct {
-	ID     ID
-	Footer Footer
-	layout Layout
-	f      *os.File
+	ID      ID
+	Footer  Footer
+	layout  Layout
+	content io.ReaderAt // all of the entry
+	size    int64
+	f       *os.File // nil: content is in memory
 }
+
+// maxInMemory is the largest entry that is read at once and kept in memory:
+// it costs less than to keep it open.
+const maxInMemory = 20 << 10
 
 // OpenEntry opens the entry of id and checks its envelope and footer. The
 // error is fs.ErrNotExist, ErrTorn, ErrDamaged, or one of the system.
@@ -137,34 +144,53 @@ func OpenEntry(l Layout, id ID) (*Entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &Entry{ID: id, layout: l, f: f}
-	if err := e.check(); err != nil {
+	e := &Entry{ID: id, layout: l, f: f, content: f}
+	err = e.read()
+	if err == nil {
+		err = e.check()
+	}
+	if err != nil {
 		_ = f.Close() // only read from
 		return nil, fmt.Errorf("%s: %w", l.Entry(id), err)
 	}
 	return e, nil
 }
 
-func (e *Entry) check() error {
+// read takes a short entry into memory.
+func (e *Entry) read() error {
 	info, err := e.f.Stat()
 	if err != nil {
 		return err
 	}
-	if info.Size() < int64(FooterSize) {
+	e.size = info.Size()
+	if e.size > maxInMemory {
+		return nil
+	}
+	text := make([]byte, e.size)
+	if _, err := io.ReadFull(io.NewSectionReader(e.f, 0, e.size), text); err != nil {
+		return readError(err)
+	}
+	_ = e.f.Close() // only read from
+	e.f, e.content = nil, bytes.NewReader(text)
+	return nil
+}
+
+func (e *Entry) check() (err error) {
+	if e.size < int64(FooterSize) {
 		return ErrTorn
 	}
 	var end [FooterSize]byte
-	if _, err := e.f.ReadAt(end[:], info.Size()-int64(FooterSize)); err != nil {
+	if _, err := e.content.ReadAt(end[:], e.size-int64(FooterSize)); err != nil {
 		return readError(err)
 	}
 	e.Footer, err = ParseFooter(end[:])
 	if err != nil {
 		return err
 	}
-	if rest := info.Size() - int64(FooterSize) - e.inlineSize(); rest != e.Footer.EnvelopeSize {
+	if rest := e.size - int64(FooterSize) - e.inlineSize(); rest != e.Footer.EnvelopeSize {
 		return ErrTorn
 	}
-	crc, err := checksumOf(io.NewSectionReader(e.f, e.inlineSize(), e.Footer.EnvelopeSize))
+	crc, err := checksumOf(io.NewSectionReader(e.content, e.inlineSize(), e.Footer.EnvelopeSize))
 	if err != nil {
 		return readError(err)
 	}
@@ -206,7 +232,7 @@ func checksumOf(r io.Reader) (uint32, error) {
 
 // Envelope returns a reader at the start of the envelope.
 func (e *Entry) Envelope() (*EnvelopeReader, error) {
-	return NewEnvelopeReader(io.NewSectionReader(e.f, e.inlineSize(), e.Footer.EnvelopeSize))
+	return NewEnvelopeReader(io.NewSectionReader(e.content, e.inlineSize(), e.Footer.EnvelopeSize))
 }
 
 // CountRecipients reads the envelope through.
@@ -251,14 +277,23 @@ func (e *Entry) Body() (*os.File, error) {
 }
 
 func (e *Entry) inlineBody() (*os.File, error) {
+	body, err := e.Bytes()
+	if err != nil {
+		return nil, err
+	}
+	return Memfd(body)
+}
+
+// Bytes returns an inline body, whose checksum was compared.
+func (e *Entry) Bytes() ([]byte, error) {
 	body := make([]byte, e.Footer.BodySize)
-	if _, err := e.f.ReadAt(body, 0); err != nil && len(body) > 0 {
+	if _, err := e.content.ReadAt(body, 0); err != nil && len(body) > 0 {
 		return nil, readError(err)
 	}
 	if Checksum(0, body) != e.Footer.BodyCRC {
-		return nil, fmt.Errorf("%w: %s: checksum of the body", ErrDamaged, e.f.Name())
+		return nil, fmt.Errorf("%w: %s: checksum of the body", ErrDamaged, e.layout.Entry(e.ID))
 	}
-	return Memfd(body)
+	return body, nil
 }
 
 // CheckBody compares the checksum of a body that is not inline; of an inline
@@ -283,7 +318,11 @@ func (e *Entry) CheckBody() error {
 }
 
 // Close frees the entry's descriptor; the files that Body returned stay.
-func (e *Entry) Close() { _ = e.f.Close() } // only read from
+func (e *Entry) Close() {
+	if e.f != nil {
+		_ = e.f.Close() // only read from
+	}
+}
 
 const sealed = unix.F_SEAL_SEAL | unix.F_SEAL_SHRINK | unix.F_SEAL_GROW | unix.F_SEAL_WRITE
 

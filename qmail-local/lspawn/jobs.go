@@ -1,7 +1,6 @@
 package lspawn
 
 import (
-	"os"
 	"time"
 
 	"postrider/internal/wire/localwork"
@@ -18,11 +17,10 @@ const (
 
 // job is one delivery on its way.
 type job struct {
-	number   uint64 // ours: what the worker knows it by
-	link     *link  // where the result goes
-	delivery uint64 // qmail-send's number
-	message  *os.File
-	work     localwork.Job
+	number   uint64        // ours: what the worker knows it by
+	link     *link         // where the result goes
+	delivery uint64        // qmail-send's number
+	work     localwork.Job // its message was taken when a worker has the job
 	id       identity
 	worker   *worker // nil before one has it
 	slot     slotState
@@ -32,16 +30,17 @@ type job struct {
 }
 
 // take begins the jobs of one packet.
-func (s *server) take(l *link, limit int, jobs []spawn.Job, files []*os.File) {
+func (s *server) take(l *link, limit int, jobs []spawn.Job) {
 	s.slots.limit = limit
-	for i, j := range jobs {
+	for _, j := range jobs {
 		// The protocol's local job has one recipient.
 		recipient := j.Recipients[0]
 		for _, other := range j.Recipients[1:] {
 			l.add(unusable.result(other.Delivery))
 		}
 		s.numbers++
-		job := &job{number: s.numbers, link: l, delivery: recipient.Delivery, message: files[i], since: s.clock.Now()}
+		job := &job{number: s.numbers, link: l, delivery: recipient.Delivery, since: s.clock.Now()}
+		job.work.Message = j.Message
 		if s.draining || len(s.jobs) >= maxJobs {
 			s.end(job, stopping)
 			continue
@@ -64,8 +63,8 @@ func (s *server) found(j *job, id identity, work localwork.Job, end *reply) {
 		s.end(j, *end)
 		return
 	}
+	work.Delivery, work.Message = j.number, j.work.Message
 	j.id, j.work, j.since = id, work, s.clock.Now()
-	j.work.Delivery = j.number
 	u := s.pool.user(id)
 	u.waiting = append(u.waiting, j)
 	s.feed(u)
@@ -84,8 +83,9 @@ func (s *server) feed(u *user) {
 		j.worker, j.since = w, s.clock.Now()
 		w.jobs[j.number] = j
 		w.used = j.since
-		w.outbox.put(parcel{job: &j.work, message: j.message})
-		j.message = nil
+		work := j.work
+		j.work.Message = spawn.Message{}
+		w.outbox.put(parcel{job: &work})
 	}
 	s.pool.forget(u)
 }
@@ -117,8 +117,8 @@ func (s *server) feedAll() {
 // end answers a job and forgets it.
 func (s *server) end(j *job, r reply) {
 	delete(s.jobs, j.number)
-	closeFile(j.message)
-	j.message = nil
+	j.work.Message.Close()
+	j.work.Message = spawn.Message{}
 	s.slots.release(j)
 	if j.link.open {
 		j.link.add(r.result(j.delivery))

@@ -2,7 +2,6 @@ package lspawn
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"sync"
@@ -38,8 +37,8 @@ func newLink(f *os.File) (*link, error) {
 }
 
 // receive hands over each packet of jobs until the link ends. The handler
-// owns the files.
-func (l *link) receive(handle func(slots int, jobs []spawn.Job, files []*os.File)) error {
+// owns their messages.
+func (l *link) receive(handle func(slots int, jobs []spawn.Job)) error {
 	buf := make([]byte, spawn.MaxPacket)
 	for {
 		n, files, err := l.packets.Receive(buf, spawn.MaxJobs)
@@ -56,14 +55,14 @@ func (l *link) receive(handle func(slots int, jobs []spawn.Job, files []*os.File
 			return err
 		}
 		slots, jobs, err := spawn.DecodeJobs(buf[:n])
-		if err == nil && len(jobs) != len(files) {
-			err = fmt.Errorf("spawn protocol: %d jobs with %d descriptors", len(jobs), len(files))
+		if err == nil {
+			err = spawn.AttachFiles(jobs, files)
 		}
 		if err != nil {
 			fdpass.CloseAll(files)
 			return err
 		}
-		handle(slots, jobs, files)
+		handle(slots, jobs)
 	}
 }
 

@@ -102,8 +102,8 @@ func (s *server) replace(f *os.File) {
 	s.link = l
 	go l.send()
 	go func() {
-		err := l.receive(func(slots int, jobs []spawn.Job, files []*os.File) {
-			s.post(func() { s.take(l, slots, jobs, files) })
+		err := l.receive(func(slots int, jobs []spawn.Job) {
+			s.post(func() { s.take(l, slots, jobs) })
 		})
 		s.post(func() {
 			if err != nil {

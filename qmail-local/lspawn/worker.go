@@ -32,9 +32,14 @@ func (w *worker) parked() bool {
 
 // parcel is one packet on its way to a worker: a job, or bytes.
 type parcel struct {
-	job     *localwork.Job
-	message *os.File // of the job; owned
-	packet  []byte
+	job    *localwork.Job // its message is owned
+	packet []byte
+}
+
+func (p parcel) drop() {
+	if p.job != nil {
+		p.job.Message.Close()
+	}
 }
 
 // outbox is what is to be sent to a worker, by a goroutine of its own: a
@@ -57,7 +62,7 @@ func (o *outbox) put(p parcel) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.closed {
-		closeFile(p.message)
+		p.drop()
 		return
 	}
 	o.parcels = append(o.parcels, p)
@@ -70,7 +75,7 @@ func (o *outbox) close() {
 	defer o.mu.Unlock()
 	o.closed = true
 	for _, p := range o.parcels {
-		closeFile(p.message)
+		p.drop()
 	}
 	o.parcels = nil
 	o.changed.Signal()
@@ -113,9 +118,12 @@ func send(link *fdpass.Packets, batch []parcel) error {
 		return link.Send(batch[0].packet)
 	}
 	jobs := make([]localwork.Job, len(batch))
-	files := make([]*os.File, len(batch))
+	var files []*os.File
 	for i, p := range batch {
-		jobs[i], files[i] = *p.job, p.message
+		jobs[i] = *p.job
+		if p.job.Message.ByFile {
+			files = append(files, p.job.Message.File)
+		}
 	}
 	defer fdpass.CloseAll(files)
 	return link.Send(localwork.AppendJobs(nil, jobs), files...)

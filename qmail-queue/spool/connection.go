@@ -18,20 +18,20 @@ import (
 const (
 	firstFrameWait = 10 * time.Second // of a stranger's connection
 	connectionLife = 24 * time.Hour   // and of one message; below the sweep's age
-	answerWait     = time.Minute      // for a client that does not read
 	readBuffer     = 16 << 10
 )
 
 var readers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, readBuffer) }}
 
-// connection is one submitter. It reads message after message; between them it
-// holds no buffer.
+// connection is one submitter. It reads message after message, also while
+// those before are being committed; between them it holds no buffer.
 type connection struct {
-	server *server
-	f      *os.File
-	from   origin
-	public bool
-	opened time.Time
+	server  *server
+	f       *os.File
+	from    origin
+	public  bool
+	opened  time.Time
+	answers *answers
 
 	in      *bufio.Reader
 	draft   *draft
@@ -40,11 +40,14 @@ type connection struct {
 	sealed  bool  // its envelope was begun: no more of the message may come
 }
 
-// serve talks to the submitter until one of us leaves.
+// serve talks to the submitter until one of us leaves, and then until all that
+// was to be committed is answered.
 func (c *connection) serve() error {
+	c.answers = newAnswers(c.f, func(all bool) { c.server.rest(c, all) })
+	defer c.answers.wait()
 	defer c.reset()
 	defer c.dropBuffer()
-	if err := c.send(submit.AppendFrame(nil, submit.Ready, []byte(submit.Version))); err != nil {
+	if err := c.answers.send(submit.AppendFrame(nil, submit.Ready, []byte(submit.Version))); err != nil {
 		return err
 	}
 	for {
@@ -73,22 +76,30 @@ func (c *connection) clean(err error) error {
 	return err
 }
 
-// await waits for the next frame, at rest without a buffer.
+// await waits for the next frame. A stranger's connection holds no buffer
+// meanwhile, and none is taken for one that says nothing.
 func (c *connection) await() error {
 	if c.in != nil && (c.begun || c.in.Buffered() > 0) {
 		return nil
 	}
-	c.dropBuffer()
-	c.server.rest(c, true)
-	defer c.server.rest(c, false)
 	if err := c.f.SetReadDeadline(c.deadline()); err != nil {
 		return err
 	}
-	if err := awaitReadable(c.f); err != nil {
+	c.answers.idle(true)
+	defer c.answers.idle(false)
+	if c.public {
+		c.dropBuffer()
+		if err := awaitReadable(c.f); err != nil {
+			return err
+		}
+	}
+	if c.in == nil {
+		c.in = readers.Get().(*bufio.Reader)
+		c.in.Reset(c.f)
+	}
+	if _, err := c.in.Peek(1); err != nil {
 		return err
 	}
-	c.in = readers.Get().(*bufio.Reader)
-	c.in.Reset(c.f)
 	return c.f.SetReadDeadline(c.messageDeadline())
 }
 
@@ -209,21 +220,12 @@ func (c *connection) commit(nonce queuedir.Nonce) error {
 	c.begin()
 	d, failure := c.draft, c.failure
 	c.draft = nil
-	if failure == nil {
-		answer, announce := c.server.commit(d, nonce)
-		c.reset()
-		err := c.send(submit.AppendAnswer(nil, answer))
-		announce()
-		return err
-	}
 	c.reset()
-	return c.send(submit.AppendAnswer(nil, c.server.refused(failure)))
-}
-
-func (c *connection) send(frame []byte) error {
-	if err := c.f.SetWriteDeadline(time.Now().Add(answerWait)); err != nil {
-		return err
+	answer := c.answers.next()
+	if failure != nil {
+		answer(c.server.refused(failure))
+		return nil
 	}
-	_, err := c.f.Write(frame)
-	return err
+	c.server.commit(d, nonce, answer)
+	return nil
 }

@@ -303,7 +303,14 @@ func (p *pass) copy(f durable.File, info durable.Info, footer queuedir.DropFoote
 		d.abort()
 		return entries.Message{}, err
 	}
-	return d.commit(footer.Nonce)
+	type result struct {
+		m   entries.Message
+		err error
+	}
+	committed := make(chan result, 1)
+	d.commit(footer.Nonce, func(m entries.Message, err error) { committed <- result{m, err} })
+	r := <-committed
+	return r.m, r.err
 }
 
 // transfer gives n bytes to take and adds them to the checksum.
@@ -342,7 +349,7 @@ func (b *dropbox) finish(base string, m entries.Message) error {
 	if err := b.store.unlink(layout.Drop() + "/" + base); err != nil {
 		return err
 	}
-	if err := b.store.group.Wait(ticket, dirOf{b.store.tree, layout.Drop()}); err != nil {
+	if err := b.store.group.Wait(ticket, nil, b.store.dir(layout.Drop())); err != nil {
 		return err
 	}
 	delete(b.held, base)

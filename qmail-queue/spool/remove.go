@@ -41,7 +41,7 @@ func (s *Store) remove(id queuedir.ID, done func()) {
 
 // whenDone does change, makes it durable with the next sync that comes along,
 // and calls done; after an error it does all of it again.
-func (s *Store) whenDone(id queuedir.ID, done func(), change func() error, what ...durable.Syncer) {
+func (s *Store) whenDone(id queuedir.ID, done func(), change func() error, dirs ...durable.Directory) {
 	ticket := s.group.Begin()
 	finish := func(err error) {
 		if err == nil {
@@ -49,7 +49,7 @@ func (s *Store) whenDone(id queuedir.ID, done func(), change func() error, what 
 			return
 		}
 		s.log("warning: cannot take " + id.String() + " out of the queue, will try again: " + err.Error())
-		time.AfterFunc(retryPause, func() { s.whenDone(id, done, change, what...) })
+		time.AfterFunc(retryPause, func() { s.whenDone(id, done, change, dirs...) })
 	}
 	if s.isInflight(id) {
 		// Never announced and never "committed": the peer guesses.
@@ -60,7 +60,7 @@ func (s *Store) whenDone(id queuedir.ID, done func(), change func() error, what 
 		finish(err)
 		return
 	}
-	s.group.Ride(ticket, removalDelay, finish, what...)
+	s.group.Ride(ticket, removalDelay, finish, dirs...)
 }
 
 // quarantine moves an entry that cannot be read out of the way. A torn one was
@@ -80,7 +80,7 @@ func (s *Store) quarantine(id queuedir.ID, torn bool, done func()) {
 			return err
 		}
 		return s.move(layout.Body(id), to+queuedir.BodySuffix)
-	}, dirOf{s.tree, layout.Bad()}, dirOf{s.tree, layout.BadUnacked()}, s.newDir(id))
+	}, s.dir(layout.Bad()), s.dir(layout.BadUnacked()), s.newDir(id))
 }
 
 // move renames; what is gone needs no move.

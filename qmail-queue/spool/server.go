@@ -175,10 +175,14 @@ func (s *server) dismiss(c *connection) {
 	}
 }
 
-// rest marks c as between messages; if we are leaving, that is its end.
+// rest marks c as between messages, with all of them answered; if we are
+// leaving, that is its end.
 func (s *server) rest(c *connection, resting bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if _, known := s.resting[c]; !known {
+		return // dismissed
+	}
 	s.resting[c] = resting
 	if resting && s.draining {
 		_ = c.f.Close() // nothing was begun
@@ -219,26 +223,31 @@ func (s *server) wait(patience time.Duration) {
 	}
 }
 
-// commit makes d an entry. announce is called after the answer was sent.
-func (s *server) commit(d *draft, nonce queuedir.Nonce) (answer submit.Answer, announce func()) {
-	nothing := func() {}
+// commit makes d an entry, and answers and announces it when it is one. answer
+// must not wait.
+func (s *server) commit(d *draft, nonce queuedir.Nonce, answer func(submit.Answer)) {
 	key := nonceKey{nonce, d.from.uid}
 	switch state, id := s.store.recent.claim(key); state {
 	case nonceCommitted:
 		d.abort()
-		return submit.Answer{Kind: submit.Accepted, ID: id.String()}, nothing
+		answer(submit.Answer{Kind: submit.Accepted, ID: id.String()})
+		return
 	case nonceBusy:
 		d.abort()
-		return s.refused(&refusal{code: exitWrite, err: errors.New("the same message is being committed already")}), nothing
+		answer(s.refused(&refusal{code: exitWrite, err: errors.New("the same message is being committed already")}))
+		return
 	}
-	m, err := d.commit(nonce)
-	if err != nil {
-		s.store.recent.abandon(key)
-		return s.refused(err), nothing
-	}
-	s.store.recent.fulfil(key, m.ID)
-	s.store.settled(m.ID)
-	return submit.Answer{Kind: submit.Accepted, ID: m.ID.String()}, func() { s.announce(m) }
+	d.commit(nonce, func(m entries.Message, err error) {
+		if err != nil {
+			s.store.recent.abandon(key)
+			answer(s.refused(err))
+			return
+		}
+		s.store.recent.fulfil(key, m.ID)
+		s.store.settled(m.ID)
+		answer(submit.Answer{Kind: submit.Accepted, ID: m.ID.String()})
+		s.announce(m)
+	})
 }
 
 // refused returns the answer for err and logs what is our own trouble.

@@ -96,10 +96,7 @@ func (s *Store) settled(id queuedir.ID) {
 
 // land is settled for those who hold mu.
 func (s *Store) land(id queuedir.ID) {
-	if s.inflight[id] {
-		delete(s.inflight, id)
-		s.names.release(id)
-	}
+	delete(s.inflight, id)
 }
 
 func (s *Store) isInflight(id queuedir.ID) bool {
@@ -158,26 +155,11 @@ func (s *Store) retryDoomed() {
 	}
 }
 
-// dirOf is a directory that is opened when it is synced: a descriptor whose
-// sync failed once is never used again.
-type dirOf struct {
-	tree durable.Tree
-	name string
-}
+func (s *Store) newDir(id queuedir.ID) durable.Directory { return s.dir(layout.NewDir(id.Bucket())) }
 
-func (d dirOf) Sync() error {
-	dir, err := d.tree.Dir(d.name)
-	if err != nil {
-		return err
-	}
-	err = dir.Sync()
-	if closeErr := dir.Close(); err == nil {
-		err = closeErr
-	}
-	return err
+func (s *Store) dir(name string) durable.Directory {
+	return durable.Directory{Tree: s.tree, Name: name}
 }
-
-func (s *Store) newDir(id queuedir.ID) dirOf { return dirOf{s.tree, layout.NewDir(id.Bucket())} }
 
 // writeTrouble is the answer to a submitter whose message cannot be written.
 func writeTrouble(err error) error {

@@ -12,12 +12,12 @@
 //
 //	C text block   first of all: the default delivery instructions, and the
 //	               environment for programs (NAME=value, each ended by NUL)
-//	J count job... up to 64 jobs and one descriptor for each, in order: the
-//	               message as in the spawn protocol
+//	J count job... up to 64 jobs
 //	G delivery     the slot asked for is granted (64 bits)
 //
-// A job is the delivery number (64 bits) and the strings user, home, local,
-// dash, ext, domain, sender: qmail-local's first seven operands.
+// A job is the delivery number (64 bits), the strings user, home, local, dash,
+// ext, domain, sender, which are qmail-local's first seven operands, and the
+// message as in the spawn protocol.
 //
 // The worker says:
 //
@@ -31,6 +31,7 @@ package localwork
 
 import (
 	"fmt"
+	"os"
 
 	"postrider/internal/address"
 	"postrider/internal/wire/codec"
@@ -64,6 +65,7 @@ type Job struct {
 	Ext      string
 	Domain   string
 	Sender   string
+	Message  spawn.Message
 }
 
 // Kind is the kind of a packet.
@@ -112,7 +114,7 @@ func JobSize(j Job) int {
 	for _, s := range j.fields() {
 		n += codec.StringSize(s)
 	}
-	return n
+	return n + spawn.MessageSize(j.Message)
 }
 
 // JobsFit reports whether count jobs with the given total JobSize fit one
@@ -128,12 +130,21 @@ func AppendJobs(b []byte, jobs []Job) []byte {
 		for _, s := range j.fields() {
 			b = codec.AppendString(b, s)
 		}
+		b = spawn.AppendMessage(b, j.Message)
 	}
 	return b
 }
 
-// DecodeJobs reads a packet of jobs. The receiver compares the number of jobs
-// with that of the descriptors.
+// AttachFiles gives jobs the descriptors that came with their packet.
+func AttachFiles(jobs []Job, files []*os.File) error {
+	messages := make([]*spawn.Message, len(jobs))
+	for i := range jobs {
+		messages[i] = &jobs[i].Message
+	}
+	return spawn.Attach(messages, files)
+}
+
+// DecodeJobs reads a packet of jobs. The receiver attaches the descriptors.
 func DecodeJobs(packet []byte) ([]Job, error) {
 	r := reader(packet, KindJobs)
 	count := int(r.Uint16())
@@ -154,6 +165,7 @@ func DecodeJobs(packet []byte) ([]Job, error) {
 			Ext:      r.String(maxPath),
 			Domain:   r.String(address.MaxLen),
 			Sender:   r.String(address.MaxLen),
+			Message:  spawn.ReadMessage(r),
 		})
 	}
 	return jobs, done(r)

@@ -14,9 +14,10 @@
 //
 //	J slots count job...
 //
-// with up to 64 jobs and one descriptor for each, in order: the message,
-// open for reading at offset 0, an open file description of its own, which
-// ends where the message ends. slots (32 bits) is concurrencylocal: how many
+// with up to 64 jobs. A message of up to 16 KiB is in the packet. For each
+// larger one there is a descriptor, in order: open for reading at offset 0, an
+// open file description of its own, which ends where the message ends.
+// slots (32 bits) is concurrencylocal: how many
 // programs, forwards and mbox deliveries qmail-lspawn lets run at a time; 0
 // for remote workers. A job is
 //
@@ -26,6 +27,7 @@
 //	count    16 bits, 1 to 100 (local: 1), then for each recipient
 //	   delivery   64 bits, the delivery number of the log
 //	   recipient  the address
+//	message  as message.go says
 //
 // Answers are results, for every delivery exactly one:
 //
@@ -41,6 +43,7 @@ package spawn
 import (
 	"errors"
 	"fmt"
+	"os"
 
 	"postrider/internal/address"
 	"postrider/internal/queuedir"
@@ -68,6 +71,7 @@ type Job struct {
 	Sender     address.Address
 	Host       string // remote only
 	Recipients []Recipient
+	Message    Message
 }
 
 // Class is the outcome of a delivery.
@@ -95,7 +99,7 @@ func JobSize(j Job) int {
 	for _, r := range j.Recipients {
 		n += 8 + codec.StringSize(r.Address.String())
 	}
-	return n
+	return n + MessageSize(j.Message)
 }
 
 // JobsFit reports whether jobs with the given total JobSize fit one packet.
@@ -115,12 +119,21 @@ func AppendJobs(b []byte, slots int, jobs []Job) []byte {
 			b = codec.AppendUint64(b, r.Delivery)
 			b = codec.AppendString(b, r.Address.String())
 		}
+		b = AppendMessage(b, j.Message)
 	}
 	return b
 }
 
-// DecodeJobs reads a packet of jobs. The receiver compares the number of jobs
-// with that of the descriptors.
+// AttachFiles gives jobs the descriptors that came with their packet.
+func AttachFiles(jobs []Job, files []*os.File) error {
+	messages := make([]*Message, len(jobs))
+	for i := range jobs {
+		messages[i] = &jobs[i].Message
+	}
+	return Attach(messages, files)
+}
+
+// DecodeJobs reads a packet of jobs. The receiver attaches the descriptors.
 func DecodeJobs(packet []byte) (slots int, jobs []Job, err error) {
 	r := codec.NewReader(packet)
 	if kind := r.Uint8(); kind != 'J' {
@@ -162,6 +175,7 @@ func decodeJob(r *codec.Reader) Job {
 		}
 		j.Recipients = append(j.Recipients, Recipient{Delivery: r.Uint64(), Address: decodeAddress(r)})
 	}
+	j.Message = ReadMessage(r)
 	return j
 }
 

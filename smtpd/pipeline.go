@@ -1,0 +1,194 @@
+package smtpd
+
+import (
+	"bufio"
+	"errors"
+	"sync"
+	"time"
+
+	"postrider/internal/wire/submit"
+)
+
+// pipeline is the connection to qmail-spool that short messages share: those
+// that wait at a time go in one write, and the answers, which come in order,
+// are read together.
+type pipeline struct {
+	connection
+	readEnded chan struct{}
+
+	mu      sync.Mutex
+	changed sync.Cond
+	waiting []*shortMessage // to be written
+	sent    []*shortMessage // to be answered
+	broken  error           // why it cannot go on
+}
+
+// shortMessage is a message with its envelope on its way. The frames belong to
+// the session that waits for the end.
+type shortMessage struct {
+	frames [][]byte
+	done   chan struct{}
+	answer submit.Answer
+	err    error
+}
+
+func newPipeline(c connection) *pipeline {
+	l := &pipeline{connection: c, readEnded: make(chan struct{})}
+	l.changed.L = &l.mu
+	go l.run()
+	return l
+}
+
+// exchange sends a short message and waits for the answer. An error says that
+// the outcome is not known.
+func (p *spool) exchange(frames [][]byte) (submit.Answer, error) {
+	m := &shortMessage{frames: frames, done: make(chan struct{})}
+	for sent := false; !sent; {
+		l, err := p.pipeline()
+		if err != nil {
+			return submit.Answer{}, err
+		}
+		sent = l.put(m) // or it broke just now
+	}
+	<-m.done
+	return m.answer, m.err
+}
+
+// pipeline returns the one in use, or makes one.
+func (p *spool) pipeline() (*pipeline, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.short == nil || p.short.isBroken() {
+		c, err := p.open()
+		if err != nil {
+			return nil, err
+		}
+		p.short = newPipeline(c)
+	}
+	return p.short, nil
+}
+
+func (l *pipeline) isBroken() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.broken != nil
+}
+
+// put has m sent; false says that l is broken.
+func (l *pipeline) put(m *shortMessage) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.broken != nil {
+		return false
+	}
+	l.waiting = append(l.waiting, m)
+	l.changed.Signal()
+	return true
+}
+
+// run writes messages until the connection breaks, and then tells all that are
+// left. Until then nobody gets back the memory that is being written from.
+func (l *pipeline) run() {
+	err := l.greeting()
+	if err == nil {
+		go l.read()
+	} else {
+		close(l.readEnded)
+	}
+	for err == nil {
+		frames := l.next()
+		if frames == nil {
+			break
+		}
+		if err = l.send(frames); err != nil {
+			err = unavailable("write to qmail-spool", err)
+		}
+	}
+	l.end(err)
+}
+
+// next waits for messages and takes them all; none are the end.
+func (l *pipeline) next() (frames [][]byte) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for len(l.waiting) == 0 && l.broken == nil {
+		l.changed.Wait()
+	}
+	if l.broken != nil {
+		return nil
+	}
+	for _, m := range l.waiting {
+		frames = append(frames, m.frames...)
+	}
+	l.sent = append(l.sent, l.waiting...)
+	l.waiting = l.waiting[:0]
+	l.setDeadline()
+	return frames
+}
+
+// read takes the answers until the connection ends.
+func (l *pipeline) read() {
+	defer close(l.readEnded)
+	in := bufio.NewReader(l.file)
+	for {
+		answer, err := submit.ReadAnswer(in)
+		if err == nil && !l.answered(answer) {
+			err = errors.New("an answer to nothing")
+		}
+		if err != nil {
+			l.breakOff(unavailable("answer of qmail-spool", err))
+			return
+		}
+	}
+}
+
+// answered tells the message whose turn it is.
+func (l *pipeline) answered(answer submit.Answer) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.sent) == 0 {
+		return false
+	}
+	m := l.sent[0]
+	l.sent[0] = nil
+	l.sent = l.sent[1:]
+	l.setDeadline()
+	m.answer = answer
+	close(m.done)
+	return true
+}
+
+// setDeadline bounds the wait for the next answer; the caller holds mu.
+func (l *pipeline) setDeadline() {
+	deadline := time.Time{}
+	if len(l.sent) > 0 {
+		deadline = time.Now().Add(commitTime)
+	}
+	_ = l.file.SetReadDeadline(deadline) // fails only if closed, which the reader sees
+}
+
+// breakOff ends the pipeline for the reason that was first.
+func (l *pipeline) breakOff(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.broken == nil {
+		l.broken = err
+	}
+	l.changed.Signal()
+}
+
+// end closes the connection and tells all that were not answered.
+func (l *pipeline) end(err error) {
+	if err != nil {
+		l.breakOff(err)
+	}
+	_ = l.file.Close() // drops what was not committed
+	<-l.readEnded
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, m := range append(l.sent, l.waiting...) {
+		m.err = l.broken
+		close(m.done)
+	}
+	l.sent, l.waiting = nil, nil
+}
