@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"postrider/internal/fate"
+	"postrider/internal/footprint"
 )
 
 const shell = "/bin/sh"
@@ -62,7 +63,7 @@ func drain(r *os.File, out io.Writer) {
 
 // runProgram starts the shell, waits for it and judges its exit.
 func (d *delivery) runProgram(line string, in, out *os.File) error {
-	process, err := os.StartProcess(shell, []string{shell, "-c", line}, &os.ProcAttr{
+	process, err := footprint.StartProgram(shell, []string{shell, "-c", line}, &os.ProcAttr{
 		Dir:   d.home,
 		Env:   d.variables,
 		Files: []*os.File{in, out, out},

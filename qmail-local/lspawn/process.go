@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"postrider/internal/fdpass"
+	"postrider/internal/footprint"
 	"postrider/internal/wire/localwork"
 )
 
@@ -63,7 +64,7 @@ func (l *launcher) start(id identity) (*process, error) {
 		attr.Credential = &syscall.Credential{Uid: id.uid, Gid: id.gid, Groups: []uint32{id.gid}}
 	}
 	started := watchStart()
-	proc, err := os.StartProcess(l.path, []string{workerName}, &os.ProcAttr{
+	proc, err := footprint.StartDaemon(l.path, []string{workerName}, &os.ProcAttr{
 		Dir:   "/",
 		Env:   []string{},
 		Files: []*os.File{l.null, l.null, w, theirs},

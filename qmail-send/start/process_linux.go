@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"postrider/internal/footprint"
 	"postrider/internal/priv"
 )
 
@@ -53,7 +54,11 @@ func (h *machine) launch(m *member, control *os.File) (process, error) {
 		attr.Sys.Credential = &syscall.Credential{Uid: id.UID, Gid: id.GID, Groups: id.Groups}
 		attr.Sys.AmbientCaps = m.role.Caps
 	}
-	p, err := os.StartProcess(path, args, attr)
+	startProcess := footprint.StartDaemon
+	if control == nil {
+		startProcess = footprint.StartProgram
+	}
+	p, err := startProcess(path, args, attr)
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,67 @@
+// Package footprint bounds what a daemon takes of the machine: processors,
+// wake-ups, memory. docs/performance.md has the measurements behind it.
+//
+// The mains of daemons and those who start daemons import it; it imports
+// nothing of ours.
+package footprint
+
+import (
+	"os"
+	"runtime"
+	"runtime/debug"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// OneProcessor is for a daemon whose work is one stream of short steps: with
+// more, waking a second processor costs more than the step it would take.
+// Waits for disk and network do not count.
+func OneProcessor() { runtime.GOMAXPROCS(1) }
+
+// HalfTheProcessors is for a daemon with much to compute for each of its
+// connections. The stages of a message's way work at the same time, and none
+// of them can use all processors.
+func HalfTheProcessors() { runtime.GOMAXPROCS(max(1, runtime.NumCPU()/2)) }
+
+// Memory makes the collector run when garbage is as much as percent of what is
+// in use, and harder above limit bytes for the whole process.
+func Memory(percent int, limit int64) {
+	debug.SetGCPercent(percent)
+	debug.SetMemoryLimit(limit)
+}
+
+const (
+	// calmSlack is how late a timer of a daemon may be. Go's watchdog thread
+	// sleeps 20 microseconds at a time whenever a program has anything to do,
+	// and is most of what its processes cost in context switches; no timer of
+	// ours needs to be that exact.
+	calmSlack = 2 * time.Millisecond
+	// usualSlack is what Linux gives to ordinary programs.
+	usualSlack = 50 * time.Microsecond
+)
+
+// StartDaemon is os.StartProcess for a program of ours that stays.
+func StartDaemon(path string, argv []string, attr *os.ProcAttr) (*os.Process, error) {
+	return start(calmSlack, path, argv, attr)
+}
+
+// StartProgram is os.StartProcess for programs of others: they get the usual
+// timers, not ours.
+func StartProgram(path string, argv []string, attr *os.ProcAttr) (*os.Process, error) {
+	return start(usualSlack, path, argv, attr)
+}
+
+// start forks from a thread with the timer slack that the child is to inherit
+// (prctl(2), PR_SET_TIMERSLACK).
+func start(slack time.Duration, path string, argv []string, attr *os.ProcAttr) (*os.Process, error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	own, err := unix.PrctlRetInt(unix.PR_GET_TIMERSLACK, 0, 0, 0, 0)
+	if err == nil {
+		// Timers are a matter of economy: without, everything works as well.
+		_ = unix.Prctl(unix.PR_SET_TIMERSLACK, uintptr(slack.Nanoseconds()), 0, 0, 0)
+		defer func() { _ = unix.Prctl(unix.PR_SET_TIMERSLACK, uintptr(own), 0, 0, 0) }()
+	}
+	return os.StartProcess(path, argv, attr)
+}
