@@ -19,6 +19,7 @@ import (
 	"fmt"
 	"os"
 
+	"postrider/internal/footprint"
 	"postrider/internal/priv"
 	"postrider/internal/world"
 	qmaillocal "postrider/qmail-local"
@@ -29,5 +30,6 @@ func main() {
 		fmt.Fprintf(os.Stderr, "qmail-local: fatal: %v\n", err)
 		os.Exit(111)
 	}
+	footprint.OneProcessor()
 	os.Exit(qmaillocal.Main(world.Real()))
 }

@@ -23,6 +23,7 @@ import (
 	"fmt"
 	"os"
 
+	"postrider/internal/footprint"
 	"postrider/internal/priv"
 	"postrider/internal/world"
 	"postrider/qmail-local/lspawn"
@@ -33,5 +34,6 @@ func main() {
 		fmt.Fprintf(os.Stderr, "qmail-lspawn: fatal: %v\n", err)
 		os.Exit(111)
 	}
+	footprint.OneProcessor()
 	os.Exit(lspawn.Main(world.Real()))
 }

@@ -30,6 +30,7 @@ import (
 	"fmt"
 	"os"
 
+	"postrider/internal/footprint"
 	"postrider/internal/priv"
 	"postrider/internal/world"
 	qmailremote "postrider/qmail-remote"
@@ -40,5 +41,6 @@ func main() {
 		fmt.Fprintf(os.Stderr, "qmail-remote: fatal: %v\n", err)
 		os.Exit(111)
 	}
+	footprint.HalfTheProcessors()
 	os.Exit(qmailremote.Main(world.Real()))
 }

@@ -19,6 +19,7 @@ import (
 	"fmt"
 	"os"
 
+	"postrider/internal/footprint"
 	"postrider/internal/priv"
 	"postrider/internal/world"
 	qmailsend "postrider/qmail-send"
@@ -29,5 +30,6 @@ func main() {
 		fmt.Fprintf(os.Stderr, "qmail-send: fatal: %v\n", err)
 		os.Exit(111)
 	}
+	footprint.OneProcessor()
 	os.Exit(qmailsend.Main(world.Real()))
 }

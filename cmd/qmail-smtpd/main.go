@@ -33,6 +33,7 @@ import (
 	"fmt"
 	"os"
 
+	"postrider/internal/footprint"
 	"postrider/internal/priv"
 	"postrider/internal/world"
 	"postrider/smtpd"
@@ -43,5 +44,6 @@ func main() {
 		fmt.Fprintf(os.Stderr, "qmail-smtpd: fatal: %v\n", err)
 		os.Exit(111)
 	}
+	footprint.HalfTheProcessors()
 	os.Exit(smtpd.Main(world.Real()))
 }

@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"os"
 
+	"postrider/internal/footprint"
 	"postrider/internal/priv"
 	"postrider/internal/world"
 	"postrider/qmail-queue/spool"
@@ -28,5 +29,6 @@ func main() {
 		fmt.Fprintln(os.Stderr, "qmail-spool: fatal:", err)
 		os.Exit(111)
 	}
+	footprint.OneProcessor()
 	os.Exit(spool.Main(world.Real()))
 }

@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"os"
 
+	"postrider/internal/footprint"
 	"postrider/internal/priv"
 	"postrider/internal/world"
 	"postrider/qmail-send/start"
@@ -28,5 +29,6 @@ func main() {
 		fmt.Fprintf(os.Stderr, "qmail-start: fatal: %v\n", err)
 		os.Exit(111)
 	}
+	footprint.OneProcessor()
 	os.Exit(start.Main(world.Real()))
 }

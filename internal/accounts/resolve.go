@@ -19,7 +19,7 @@ type Recipient struct {
 
 // Resolver finds the recipient of a local part.
 type Resolver struct {
-	UsersDB    string // path of users/cdb
+	UsersDB    *UsersDB // users/cdb
 	Passwd     *Passwd
 	Alias      string // the account of what nobody owns
 	Break      byte   // between user and extension
@@ -32,7 +32,7 @@ type Resolver struct {
 // Resolve returns the recipient of local. uid 0 and ids below the minimum can
 // come out of users/cdb: the caller refuses them.
 func (r *Resolver) Resolve(local string) (Recipient, error) {
-	found, err := byUsersDB(r.UsersDB, local)
+	found, err := r.UsersDB.Lookup(local)
 	if !errors.Is(err, ErrUnknown) {
 		return found, err
 	}

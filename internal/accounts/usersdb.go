@@ -4,9 +4,13 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"strings"
+	"sync"
+
+	"golang.org/x/sys/unix"
 
 	"postrider/internal/cdb"
 )
@@ -14,24 +18,98 @@ import (
 // ErrUsersDB says that users/cdb could not be read or holds nonsense.
 var ErrUsersDB = errors.New("trouble reading users/cdb")
 
-// byUsersDB finds local in the database at path (spec section 3.4 step 1).
-// A missing database knows nobody; a link that leads nowhere is trouble.
-func byUsersDB(path, local string) (Recipient, error) {
-	db, err := cdb.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		if _, linkErr := os.Lstat(path); errors.Is(linkErr, fs.ErrNotExist) {
-			return Recipient{}, ErrUnknown
-		}
+// maxCached is the largest database that is kept in memory; one lookup in a
+// larger one is some ten reads.
+const maxCached = 4 << 20
+
+// UsersDB looks up local parts in users/cdb. It keeps the file for as long as
+// it is the one at its path, and may be used by several goroutines.
+type UsersDB struct {
+	path string
+
+	mu   sync.Mutex
+	db   *cdb.Reader // nil: not open
+	is   unix.Stat_t // the file that db reads
+	file *os.File    // nil: it is in memory
+}
+
+// NewUsersDB returns the database at path, which is opened when needed.
+func NewUsersDB(path string) *UsersDB { return &UsersDB{path: path} }
+
+// Lookup finds local (spec section 3.4 step 1). A missing database knows
+// nobody; a link that leads nowhere is trouble.
+func (u *UsersDB) Lookup(local string) (Recipient, error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if err := u.refresh(); err != nil {
+		return Recipient{}, err
 	}
-	if err != nil {
-		return Recipient{}, usersDBTrouble(err)
-	}
-	defer db.Close()
-	r, err := searchUsersDB(db, local)
+	r, err := searchUsersDB(u.db, local)
 	if err != nil && !errors.Is(err, ErrUnknown) {
+		u.drop()
 		err = usersDBTrouble(err)
 	}
 	return r, err
+}
+
+// refresh opens what is at the path now, unless it is open.
+func (u *UsersDB) refresh() error {
+	var st unix.Stat_t
+	err := unix.Stat(u.path, &st)
+	if err == unix.ENOENT {
+		if linkErr := unix.Lstat(u.path, &st); linkErr == unix.ENOENT {
+			u.drop()
+			return ErrUnknown
+		}
+	}
+	if err != nil {
+		u.drop()
+		return usersDBTrouble(&fs.PathError{Op: "stat", Path: u.path, Err: err})
+	}
+	if u.db != nil && sameFile(&u.is, &st) {
+		return nil
+	}
+	u.drop()
+	if err := u.open(); err != nil {
+		u.drop()
+		return usersDBTrouble(err)
+	}
+	return nil
+}
+
+// sameFile tells whether a file is the same and was not written to.
+func sameFile(a, b *unix.Stat_t) bool {
+	return a.Dev == b.Dev && a.Ino == b.Ino && a.Size == b.Size && a.Mtim == b.Mtim && a.Ctim == b.Ctim
+}
+
+func (u *UsersDB) drop() {
+	if u.file != nil {
+		_ = u.file.Close() // only read from
+	}
+	u.db, u.file = nil, nil
+}
+
+// open opens the database, and reads it if it is small.
+func (u *UsersDB) open() error {
+	f, err := os.Open(u.path)
+	if err != nil {
+		return err
+	}
+	u.file = f
+	if err := unix.Fstat(int(f.Fd()), &u.is); err != nil {
+		return &fs.PathError{Op: "stat", Path: u.path, Err: err}
+	}
+	if u.is.Size > maxCached {
+		u.db, err = cdb.NewReader(f, u.is.Size)
+		return err
+	}
+	text, err := io.ReadAll(io.LimitReader(f, maxCached))
+	if err != nil {
+		return err
+	}
+	u.drop()
+	u.db, err = cdb.NewReader(bytes.NewReader(text), int64(len(text)))
+	return err
 }
 
 func usersDBTrouble(err error) error { return fmt.Errorf("%w: %w", ErrUsersDB, err) }

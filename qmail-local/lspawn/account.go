@@ -1,6 +1,8 @@
 package lspawn
 
 import (
+	"errors"
+
 	"postrider/internal/accounts"
 	"postrider/internal/address"
 	"postrider/internal/wire/localwork"
@@ -21,18 +23,33 @@ type directory struct {
 // identity is what a worker runs as.
 type identity struct{ uid, gid uint32 }
 
+// assigned is find for those recipients about whom users/cdb has the last word.
+// It does not wait.
+func (d *directory) assigned(sender, recipient address.Address) (id identity, job localwork.Job, end *reply, known bool) {
+	user, err := d.resolver.UsersDB.Lookup(recipient.Local())
+	if recipient.HasDomain() && recipient.Local() != "" && errors.Is(err, accounts.ErrUnknown) {
+		return id, job, nil, false
+	}
+	id, job, end = d.judge(sender, recipient, user, err)
+	return id, job, end, true
+}
+
 // find returns the user of a recipient and the job for his worker, or the
 // reply that ends the delivery. It may wait for a home directory's server.
 func (d *directory) find(sender, recipient address.Address) (id identity, job localwork.Job, end *reply) {
-	if !recipient.HasDomain() {
-		return id, job, &noHost
-	}
+	user, err := d.resolver.Resolve(recipient.Local())
+	return d.judge(sender, recipient, user, err)
+}
+
+// judge makes the job of what was found.
+func (d *directory) judge(sender, recipient address.Address, user accounts.Recipient, err error) (id identity, job localwork.Job, end *reply) {
 	local := recipient.Local()
-	if local == "" {
+	switch {
+	case !recipient.HasDomain():
+		return id, job, &noHost
+	case local == "":
 		return id, job, &noLocalPart
-	}
-	user, err := d.resolver.Resolve(local)
-	if err != nil {
+	case err != nil:
 		r := lookupReply(err)
 		return id, job, &r
 	}

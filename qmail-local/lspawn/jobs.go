@@ -46,6 +46,10 @@ func (s *server) take(l *link, limit int, jobs []spawn.Job) {
 			continue
 		}
 		s.jobs[job.number] = job
+		if id, work, end, known := s.directory.assigned(j.Sender, recipient.Address); known {
+			s.found(job, id, work, end)
+			continue
+		}
 		go func() {
 			id, work, end := s.directory.find(j.Sender, recipient.Address)
 			s.post(func() { s.found(job, id, work, end) })

@@ -77,7 +77,7 @@ func newDirectory(in priv.Installation) (*directory, error) {
 	}
 	d := &directory{
 		resolver: accounts.Resolver{
-			UsersDB:    filepath.Join(in.Home, "users", "cdb"),
+			UsersDB:    accounts.NewUsersDB(filepath.Join(in.Home, "users", "cdb")),
 			Passwd:     accounts.NewPasswd(accounts.PasswdFile),
 			Alias:      accounts.AliasUser,
 			Break:      accounts.DefaultBreak,
