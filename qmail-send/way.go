@@ -24,7 +24,7 @@ const (
 	// minLocalLimit is how many local deliveries are given out at a time at
 	// least: those into a Maildir wait only for the disk. concurrencylocal
 	// limits the others, in qmail-lspawn.
-	minLocalLimit = 100
+	minLocalLimit = 200
 	// prefetch is how many messages of a class are read in advance.
 	prefetch = 32
 	// bulkPass is after how many recipients a pass no longer counts against

@@ -7,7 +7,7 @@ const (
 	workersPerUser = 4
 	// jobsPerWorker is how many jobs a worker gets before its user gets a
 	// second one: deliveries of one worker share their syncs.
-	jobsPerWorker = 128
+	jobsPerWorker = 64
 	idleLimit     = 10 * time.Second
 )
 

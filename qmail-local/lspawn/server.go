@@ -16,7 +16,7 @@ import (
 const (
 	// minJobs is how many deliveries are in flight at least (Maildirs need no
 	// slot), maxJobs at most.
-	minJobs = 100
+	minJobs = 200
 	maxJobs = 4096
 	// events may gather while the loop is busy; who posts more waits.
 	events = 256
