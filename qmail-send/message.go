@@ -24,6 +24,7 @@ type flags uint16
 const (
 	logged      flags = 1 << iota // "new msg" was logged, now or in an earlier run
 	uncertain                     // found by a scan: the spool must say that it is committed
+	justWritten                   // the spool announced it: what it wrote is still in memory
 	hasInfo                       // there is a progress file
 	attempted                     // a pass was started, now or in an earlier run
 	restored                      // the due times are those of a progress file

@@ -76,9 +76,10 @@ func (s *scheduler) count(t loadTicket, n int) {
 }
 
 func (s *scheduler) load(m *message, t loadTicket) {
-	id, hasInfo, routes := m.id, m.is(hasInfo), s.settings.routes
+	id, hasInfo, check, routes := m.id, m.is(hasInfo), !m.is(justWritten), s.settings.routes
+	m.flags &^= justWritten
 	s.readers.put(func() {
-		got, err := load(s.layout, id, hasInfo, routes)
+		got, err := load(s.layout, id, hasInfo, check, routes)
 		s.post(func() { s.loaded(m, t, got, err) })
 	})
 }

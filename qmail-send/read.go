@@ -118,22 +118,23 @@ type loaded struct {
 }
 
 // load opens an entry, checks all of it, and reads its progress and the first
-// recipients of each channel.
-func load(l queuedir.Layout, id queuedir.ID, hasInfo bool, routes *route.Table) (*loaded, error) {
+// recipients of each channel. A large body is checked only if it may have been
+// on disk: what was written a moment ago would be read from memory.
+func load(l queuedir.Layout, id queuedir.ID, hasInfo, check bool, routes *route.Table) (*loaded, error) {
 	entry, err := queuedir.OpenEntry(l, id)
 	if err != nil {
 		return nil, err
 	}
 	got := &loaded{entry: entry, reading: &reading{routes: routes}}
-	if err := got.read(l, hasInfo); err != nil {
+	if err := got.read(l, hasInfo, check); err != nil {
 		entry.Close()
 		return nil, err
 	}
 	return got, nil
 }
 
-func (got *loaded) read(l queuedir.Layout, hasInfo bool) error {
-	if !got.entry.Footer.Inline { // an inline body is checked when it is handed out
+func (got *loaded) read(l queuedir.Layout, hasInfo, check bool) error {
+	if check && !got.entry.Footer.Inline { // an inline body is checked when it is handed out
 		if err := got.entry.CheckBody(); err != nil {
 			return err
 		}

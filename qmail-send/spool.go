@@ -160,7 +160,7 @@ func (s *scheduler) answers(l *spoolLink, batch []entries.Message) {
 func (s *scheduler) announced(a entries.Message) {
 	m := s.messages[a.ID]
 	if m == nil {
-		m = newMessage(a.ID, s.birth(a.ID), 0)
+		m = newMessage(a.ID, s.birth(a.ID), justWritten)
 		s.messages[a.ID] = m
 		for c := range channels {
 			m.due[c] = m.birth

@@ -68,6 +68,9 @@ func (m *incoming) read() error {
 	if err := m.setDeadline(wait); err != nil {
 		return err
 	}
+	if m.size >= largeBuffer {
+		m.in.enlarge()
+	}
 	if err := m.in.fill(); err != nil {
 		return m.readError(err)
 	}

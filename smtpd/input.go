@@ -116,6 +116,18 @@ func (in *input) widen() bool {
 	return true
 }
 
+// enlarge exchanges an empty borrowed buffer for a large one, if there is room:
+// a large message then takes fewer reads.
+func (in *input) enlarge() {
+	if cap(in.buf) != smallBuffer || len(in.unused()) > 0 {
+		return
+	}
+	if large := in.lent.borrow(largeBuffer); large != nil {
+		in.lent.back(in.buf)
+		in.buf, in.at = large, 0
+	}
+}
+
 // narrow gives a borrowed buffer back as soon as the idle one is enough.
 func (in *input) narrow() {
 	if cap(in.buf) == cap(in.small) || len(in.unused()) > cap(in.small) {

@@ -19,9 +19,13 @@ const (
 	firstFrameWait = 10 * time.Second // of a stranger's connection
 	connectionLife = 24 * time.Hour   // and of one message; below the sweep's age
 	readBuffer     = 16 << 10
+	pieceSize      = 64 << 10 // of a large message, read past the buffer
 )
 
-var readers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, readBuffer) }}
+var (
+	readers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, readBuffer) }}
+	pieces  = sync.Pool{New: func() any { return new([pieceSize]byte) }}
+)
 
 // connection is one submitter. It reads message after message, also while
 // those before are being committed; between them it holds no buffer.
@@ -167,6 +171,14 @@ func (c *connection) frame(kind byte, n int) error {
 func (c *connection) payload(n int, take func([]byte) error) error {
 	c.begin()
 	for n > 0 {
+		if n >= readBuffer && c.in.Buffered() == 0 {
+			got, err := c.piece(n, take)
+			if err != nil {
+				return err
+			}
+			n -= got
+			continue
+		}
 		if _, err := c.in.Peek(1); err != nil {
 			return err
 		}
@@ -185,6 +197,23 @@ func (c *connection) payload(n int, take func([]byte) error) error {
 		n -= len(p)
 	}
 	return nil
+}
+
+// piece is payload for a large piece that is yet to be read: it goes to the
+// file in as few system calls as may be.
+func (c *connection) piece(n int, take func([]byte) error) (int, error) {
+	buf := pieces.Get().(*[pieceSize]byte)
+	defer pieces.Put(buf)
+	got, err := io.ReadFull(c.in, buf[:min(n, pieceSize)])
+	if err != nil {
+		return 0, err
+	}
+	if c.failure == nil {
+		if err := take(buf[:got]); err != nil {
+			c.refuse(err)
+		}
+	}
+	return got, nil
 }
 
 // begin starts a message with its first frame.
