@@ -40,6 +40,9 @@ type File interface {
 	Syncer
 	// Datasync makes the content durable, not the times.
 	Datasync() error
+	// Flush begins to write the content to disk and waits for what it began
+	// before, so that a sync finds little left to do. It makes nothing durable.
+	Flush() error
 	// Info describes the open file.
 	Info() (Info, error)
 }

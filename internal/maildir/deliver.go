@@ -87,6 +87,13 @@ func writeAll(file durable.File, header []byte, message io.Reader) (size int64, 
 		return 0, fmt.Errorf("header lines of %d bytes", len(header))
 	}
 	used := copy(buf[:], header)
+	if to, ok := file.(io.ReaderFrom); ok && isLarge(message) {
+		if _, err := file.Write(buf[:used]); err != nil {
+			return 0, err
+		}
+		n, err := to.ReadFrom(message)
+		return int64(used) + n, err
+	}
 	for {
 		n, readErr := io.ReadFull(message, buf[used:])
 		written, err := file.Write(buf[:used+n])
@@ -102,6 +109,12 @@ func writeAll(file durable.File, header []byte, message io.Reader) (size int64, 
 		}
 		used = 0
 	}
+}
+
+// isLarge tells whether a message is one that is worth a copy by the kernel.
+func isLarge(message io.Reader) bool {
+	section, ok := message.(*io.SectionReader)
+	return ok && section.Size() > copyBuffer
 }
 
 // move gives the file its name in new. Where the file system cannot rename

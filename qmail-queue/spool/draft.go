@@ -12,9 +12,9 @@ import (
 const (
 	// maxEnvelopeMemory is how much of an envelope is kept in memory.
 	maxEnvelopeMemory = 64 << 10
-	// flushEvery bounds the dirty pages of one large message: the syncs of
-	// everybody else would have to wait for them.
-	flushEvery = 4 << 20
+	// flushEvery bounds the dirty pages of one large message, to twice as much:
+	// the syncs of everybody else would have to wait for them.
+	flushEvery = 2 << 20
 	// entryMode lets the scheduler's group read.
 	entryMode = 0o640
 )
@@ -39,7 +39,7 @@ type draft struct {
 	bodyName string
 	bodySize int64
 	bodyCRC  uint32
-	dirty    int64 // bytes written since they were last made durable
+	dirty    int64 // bytes written since the last flush
 
 	env     envelope
 	rcpt    []byte // records in memory; with entry not nil those not yet written
@@ -119,7 +119,7 @@ func (d *draft) appendToBody(p []byte) error {
 		return nil
 	}
 	d.dirty = 0
-	if err := d.bodyFile.Datasync(); err != nil {
+	if err := d.bodyFile.Flush(); err != nil {
 		return writeTrouble(err)
 	}
 	return nil

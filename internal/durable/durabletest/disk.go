@@ -357,6 +357,13 @@ func overlay(data []byte, off int64, p []byte) []byte {
 func (f *file) Sync() error     { return f.sync("fsync") }
 func (f *file) Datasync() error { return f.sync("fdatasync") }
 
+// Flush implements durable.File: nothing becomes durable.
+func (f *file) Flush() error {
+	f.d.mu.Lock()
+	defer f.d.mu.Unlock()
+	return f.step("flush")
+}
+
 func (f *file) sync(op string) error {
 	number := f.ino.number
 	return f.d.sync(op, f.name, func(c change) bool {
