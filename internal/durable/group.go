@@ -17,6 +17,7 @@ type Group struct {
 	forming  batch     // who waits for the next sync
 	riding   []*member // who is content with any later sync
 	alone    *time.Timer
+	waited   bool // the riders have waited long enough
 	failures uint64
 	lastErr  error
 }
@@ -100,6 +101,7 @@ func (g *Group) carry() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if len(g.riding) > 0 {
+		g.waited = true
 		g.start()
 	}
 }
@@ -120,9 +122,10 @@ func (g *Group) start() {
 
 // lead syncs batch after batch until nobody waits.
 func (g *Group) lead() {
-	// Whoever can join this very moment does; nobody is waited for.
-	runtime.Gosched()
 	for {
+		// Whoever was told by the last sync goes on first, and whoever can join
+		// this very moment does; nobody is waited for.
+		runtime.Gosched()
 		b, failures, ok := g.take()
 		if !ok {
 			return
@@ -146,10 +149,10 @@ func (g *Group) take() (b batch, failures uint64, ok bool) {
 	defer g.mu.Unlock()
 	b = g.forming
 	g.forming = batch{}
-	if len(g.riding) > 0 {
+	if len(g.riding) > 0 && (len(b.members) > 0 || g.waited) {
 		g.alone.Stop()
 		b.members = append(b.members, g.riding...)
-		g.riding = nil
+		g.riding, g.waited = nil, false
 	}
 	g.busy = len(b.members) > 0
 	return b, g.failures, g.busy
