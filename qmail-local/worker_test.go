@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -13,6 +14,7 @@ import (
 
 	"postrider/internal/clock"
 	"postrider/internal/fdpass"
+	"postrider/internal/queuedir"
 	"postrider/internal/wire/localwork"
 	"postrider/internal/wire/parent"
 	"postrider/internal/wire/spawn"
@@ -74,21 +76,47 @@ func (l *lspawn) send(packet []byte, files ...*os.File) {
 	}
 }
 
+// form is how a message is handed over.
+type form bool
+
+const (
+	inPacket     form = false
+	byDescriptor form = true
+)
+
 // job gives one delivery of a message to home.
 func (l *lspawn) job(number uint64, home, ext, message string) {
 	l.t.Helper()
-	fd, err := unix.MemfdCreate("message", unix.MFD_CLOEXEC)
-	if err != nil {
-		l.t.Fatal(err)
+	l.jobs(l.jobOf(number, home, ext, message, form(len(message) > spawn.MaxInline)))
+}
+
+func (l *lspawn) jobOf(number uint64, home, ext, message string, how form) localwork.Job {
+	l.t.Helper()
+	m := spawn.Message{Bytes: []byte(message)}
+	if how == byDescriptor {
+		f, err := queuedir.Memfd([]byte(message))
+		if err != nil {
+			l.t.Fatal(err)
+		}
+		m = spawn.Message{ByFile: true, File: f}
 	}
-	f := os.NewFile(uintptr(fd), "message")
-	defer f.Close()
-	if _, err := f.WriteString(message); err != nil {
-		l.t.Fatal(err)
-	}
-	l.send(localwork.AppendJobs(nil, []localwork.Job{{
+	return localwork.Job{
 		Delivery: number, User: "joe", Home: home, Local: "joe-" + ext, Dash: "-", Ext: ext, Domain: "host.dom", Sender: "s@x",
-	}}), f)
+		Message: m,
+	}
+}
+
+// jobs sends one packet with jobs and the files of their messages.
+func (l *lspawn) jobs(jobs ...localwork.Job) {
+	l.t.Helper()
+	var files []*os.File
+	for _, j := range jobs {
+		if j.Message.ByFile {
+			files = append(files, j.Message.File)
+		}
+	}
+	defer fdpass.CloseAll(files)
+	l.send(localwork.AppendJobs(nil, jobs), files...)
 }
 
 // next returns the next packet of the worker.
@@ -158,6 +186,46 @@ func TestWorkerManyMaildirDeliveries(t *testing.T) {
 	}
 }
 
+// One packet with messages of both forms, in any order: each delivery gets its
+// own message.
+func TestWorkerMixedPacket(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, map[string]string{".qmail-default": ""})
+	l := newWorker(t, "./Maildir/\n")
+	large := strings.Repeat("0123456789abcde\n", spawn.MaxInline/16)
+	messages := []struct {
+		text string
+		how  form
+	}{
+		{"Subject: 0\n\n", inPacket},
+		{"Subject: 1\n\n" + large, byDescriptor},
+		{"", inPacket},
+		{"", byDescriptor},
+		{large, inPacket}, // the largest that fits
+		{"Subject: 5\n\n", byDescriptor},
+		{large + large, byDescriptor},
+		{"\x00\xff", inPacket},
+	}
+	var jobs []localwork.Job
+	var want []string
+	for i, m := range messages {
+		jobs = append(jobs, l.jobOf(uint64(i), h.home, "x", m.text, m.how))
+		want = append(want, "Return-Path: <s@x>\nDelivered-To: joe-x@host.dom\n"+m.text)
+	}
+	l.jobs(jobs...)
+	for number, got := range l.results(len(jobs)) {
+		if got != "Kdid 1+0+0\n" {
+			t.Errorf("%d: %q", number, got)
+		}
+	}
+	got := h.maildir()
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		t.Errorf("got %d messages: %.300q", len(got), got)
+	}
+}
+
 func TestWorkerAsksForSlots(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, map[string]string{
@@ -199,23 +267,27 @@ func TestWorkerPrograms(t *testing.T) {
 		{"failure", "|echo bad >&2; exit 100\n", "Dbad\n"},
 		{"own process group", "|test $(cut -d ' ' -f 5 /proc/$$/stat) = $$ || echo shared\n", "Kdid 0+0+1\n"},
 		{"standard input can be rewound", "|(cat; cat) >/dev/null; exec 0</proc/self/fd/0; head -n 1\n", "KSubject: x\ndid 0+0+1\n"},
+		{"standard input is a file, of the message's size, at its beginning",
+			"|cut -f 2 </proc/self/fdinfo/0 | head -n 1; stat -L -c '%F, %s bytes' /proc/self/fd/0\n", "K0\nregular file, 18 bytes\ndid 0+0+1\n"},
 		{"the offset of one program is not that of the next", "|cat fifo & head -c 3\n|head -c 3\n", "KSubSubdid 0+0+2\n"},
 	} {
-		t.Run(c.name, func(t *testing.T) {
-			t.Parallel()
-			h := newHost(t, map[string]string{".qmail-default": c.qmail})
-			h.fifo("fifo")
-			l := newWorker(t, "")
-			l.job(1, h.home, "x", sample)
-			l.grant(l.wanted())
-			got := l.results(1)[1]
-			if !strings.HasPrefix(got, c.want) || len(c.want) > 1 && len(c.want) < 100 && got != c.want {
-				t.Errorf("got %.200q", got)
-			}
-			if len(got) > 1+maxReport {
-				t.Errorf("%d bytes", len(got))
-			}
-		})
+		for name, how := range map[string]form{"in the packet": inPacket, "by descriptor": byDescriptor} {
+			t.Run(c.name+", message "+name, func(t *testing.T) {
+				t.Parallel()
+				h := newHost(t, map[string]string{".qmail-default": c.qmail})
+				h.fifo("fifo")
+				l := newWorker(t, "")
+				l.jobs(l.jobOf(1, h.home, "x", sample, how))
+				l.grant(l.wanted())
+				got := l.results(1)[1]
+				if !strings.HasPrefix(got, c.want) || len(c.want) > 1 && len(c.want) < 100 && got != c.want {
+					t.Errorf("got %.200q", got)
+				}
+				if len(got) > 1+maxReport {
+					t.Errorf("%d bytes", len(got))
+				}
+			})
+		}
 	}
 }
 
@@ -253,7 +325,8 @@ func TestWorkerRefusesBrokenProtocol(t *testing.T) {
 	}{
 		{"garbage", []byte("garbage")},
 		{"slot nobody asked for", localwork.AppendSlot(nil, localwork.KindGranted, 7)},
-		{"job without a descriptor", localwork.AppendJobs(nil, []localwork.Job{{Delivery: 1}})},
+		{"message by descriptor without one", localwork.AppendJobs(nil, []localwork.Job{{Delivery: 1, Message: spawn.Message{ByFile: true}}})},
+		{"message over the limit", localwork.AppendJobs(nil, []localwork.Job{{Delivery: 1, Message: spawn.Message{Bytes: make([]byte, spawn.MaxInline+1)}}})},
 		{"cut setup", []byte("C\x00\x00")},
 	} {
 		l := newWorker(t, "")
@@ -267,6 +340,17 @@ func TestWorkerRefusesBrokenProtocol(t *testing.T) {
 	}
 }
 
+// More descriptors than messages that want one.
+func TestWorkerRefusesSpareDescriptor(t *testing.T) {
+	t.Parallel()
+	l := newWorker(t, "")
+	job := l.jobOf(1, t.TempDir(), "x", sample, inPacket)
+	l.send(localwork.AppendJobs(nil, []localwork.Job{job}), os.Stdin)
+	if err := <-l.ended; err == nil {
+		t.Error("it was taken")
+	}
+}
+
 func TestWorkerMessageMustBeAFile(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, nil)
@@ -277,7 +361,7 @@ func TestWorkerMessageMustBeAFile(t *testing.T) {
 	}
 	defer r.Close()
 	defer w.Close()
-	l.send(localwork.AppendJobs(nil, []localwork.Job{{Delivery: 1, User: "joe", Home: h.home, Local: "joe", Domain: "x"}}), r)
+	l.send(localwork.AppendJobs(nil, []localwork.Job{{Delivery: 1, User: "joe", Home: h.home, Local: "joe", Domain: "x", Message: spawn.Message{ByFile: true}}}), r)
 	if got := l.results(1)[1]; got != string(spawn.Deferral)+"Sorry, message has wrong type. (#4.3.5)\n" {
 		t.Errorf("got %q", got)
 	}

@@ -76,11 +76,16 @@ func (b *workbench) link() *fdpass.Packets {
 	return p
 }
 
-// give sends jobs, each with a descriptor of its message.
+// give sends jobs with a message, every second one with a descriptor of it.
 func (b *workbench) give(p *fdpass.Packets, text string, jobs ...spawn.Job) {
 	b.t.Helper()
 	var files []*os.File
-	for range jobs {
+	for i := range jobs {
+		if i%2 == 0 && len(text) <= spawn.MaxInline {
+			jobs[i].Message.Bytes = []byte(text)
+			continue
+		}
+		jobs[i].Message.ByFile = true
 		files = append(files, messageFile(b.t, text))
 	}
 	if err := p.Send(spawn.AppendJobs(nil, 0, jobs), files...); err != nil {
@@ -288,11 +293,15 @@ func TestWorkerProtocol(t *testing.T) {
 	}{
 		{"no packet of ours", func(b *workbench, p *fdpass.Packets) error { return p.Send([]byte("X")) }},
 		{"job without descriptor", func(b *workbench, p *fdpass.Packets) error {
-			return p.Send(spawn.AppendJobs(nil, 0, []spawn.Job{b.job(1, "d", "r@d")}))
+			j := b.job(1, "d", "r@d")
+			j.Message.ByFile = true
+			return p.Send(spawn.AppendJobs(nil, 0, []spawn.Job{j}))
 		}},
 		{"more descriptors than jobs", func(b *workbench, p *fdpass.Packets) error {
 			f := messageFile(b.t, "")
-			return p.Send(spawn.AppendJobs(nil, 0, []spawn.Job{b.job(1, "d", "r@d")}), f, f)
+			j := b.job(1, "d", "r@d")
+			j.Message.ByFile = true
+			return p.Send(spawn.AppendJobs(nil, 0, []spawn.Job{b.job(2, "d", "r@d"), j}), f, f)
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -335,7 +344,9 @@ func TestWorkerUnreadable(t *testing.T) {
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
 		t.Fatal(err)
 	}
-	if err := p.Send(spawn.AppendJobs(nil, 0, []spawn.Job{b.job(1, "d.example", "r@d.example")}), f); err != nil {
+	j := b.job(1, "d.example", "r@d.example")
+	j.Message.ByFile = true
+	if err := p.Send(spawn.AppendJobs(nil, 0, []spawn.Job{j}), f); err != nil {
 		t.Fatal(err)
 	}
 	if got := b.results(p, 1); got != "1ZUnable to read message. (#4.3.0)/" {

@@ -310,11 +310,14 @@ func (ag *testAgent) serve() {
 			return
 		}
 		slots, jobs, err := spawn.DecodeJobs(buf[:n])
-		if err != nil || len(jobs) != len(files) {
+		if err == nil {
+			err = spawn.AttachFiles(jobs, files)
+		}
+		if err != nil {
 			ag.t.Errorf("%d jobs, %d files: %v", len(jobs), len(files), err)
 			return
 		}
-		if results := ag.take(slots, jobs, files); len(results) > 0 {
+		if results := ag.take(slots, jobs); len(results) > 0 {
 			if err := ag.packets.Send(spawn.AppendResults(nil, results)); err != nil {
 				return
 			}
@@ -322,17 +325,20 @@ func (ag *testAgent) serve() {
 	}
 }
 
-func (ag *testAgent) take(slots int, jobs []spawn.Job, files []*os.File) []spawn.Result {
+func (ag *testAgent) take(slots int, jobs []spawn.Job) []spawn.Result {
 	ag.mu.Lock()
 	defer ag.mu.Unlock()
 	defer ag.changed.Broadcast()
-	defer fdpass.CloseAll(files)
 	ag.slots = slots
 	var results []spawn.Result
-	for i, j := range jobs {
-		body, err := io.ReadAll(files[i])
-		if err != nil {
-			ag.t.Error(err)
+	for _, j := range jobs {
+		body := j.Message.Bytes
+		if j.Message.ByFile {
+			var err error
+			if body, err = io.ReadAll(j.Message.File); err != nil {
+				ag.t.Error(err)
+			}
+			j.Message.Close()
 		}
 		ag.jobs = append(ag.jobs, j)
 		ag.bodies = append(ag.bodies, string(body))

@@ -154,7 +154,7 @@ func user(fields ...string) string { return strings.Join(fields, "\x00") }
 
 func TestUsersDB(t *testing.T) {
 	t.Parallel()
-	path := usersDB(t,
+	db := NewUsersDB(usersDB(t,
 		[2]string{"!joe.shmoe\x00", user("joe", "1001", "1002", "/home/joe", "", "")},
 		[2]string{"!bob-", user("bob", "1003", "1003", "/home/bob", "-", "")},
 		[2]string{"!bob-sub-", user("bob", "1003", "1003", "/home/bob", "-", "sub/")},
@@ -165,7 +165,7 @@ func TestUsersDB(t *testing.T) {
 		[2]string{"!bad\x00", user("bad", "x", "0", "/", "", "")},
 		[2]string{"!few\x00", user("few", "1")},
 		[2]string{"!rel\x00", user("rel", "1", "1", "home", "", "")},
-		[2]string{"", "-"})
+		[2]string{"", "-"}))
 	for _, c := range []struct {
 		local string
 		want  Recipient
@@ -181,12 +181,12 @@ func TestUsersDB(t *testing.T) {
 		{"Any.One", Recipient{"alias", 7790, 2108, "/var/qmail/alias", "-", "Any.One"}},
 		{"root", Recipient{"root", 0, 0, "/root", "", ""}}, // the caller refuses it
 	} {
-		if got, err := byUsersDB(path, c.local); got != c.want || err != nil {
+		if got, err := db.Lookup(c.local); got != c.want || err != nil {
 			t.Errorf("%s: got %+v, %v", c.local, got, err)
 		}
 	}
 	for _, local := range []string{"bad", "few", "rel"} {
-		if _, err := byUsersDB(path, local); !errors.Is(err, ErrUsersDB) {
+		if _, err := db.Lookup(local); !errors.Is(err, ErrUsersDB) {
 			t.Errorf("%s: got %v", local, err)
 		}
 	}
@@ -194,12 +194,12 @@ func TestUsersDB(t *testing.T) {
 
 func TestUsersDBTrouble(t *testing.T) {
 	t.Parallel()
-	if _, err := byUsersDB(filepath.Join(t.TempDir(), "none"), "joe"); !errors.Is(err, ErrUnknown) {
+	if _, err := NewUsersDB(filepath.Join(t.TempDir(), "none")).Lookup("joe"); !errors.Is(err, ErrUnknown) {
 		t.Errorf("missing: got %v", err)
 	}
 	damaged := filepath.Join(t.TempDir(), "cdb")
 	writeFile(t, damaged, "not a database")
-	if _, err := byUsersDB(damaged, "joe"); !errors.Is(err, ErrUsersDB) {
+	if _, err := NewUsersDB(damaged).Lookup("joe"); !errors.Is(err, ErrUsersDB) {
 		t.Errorf("damaged: got %v", err)
 	}
 	// The record of the empty key must exist (spec section 3.4).
@@ -211,7 +211,7 @@ func TestUsersDBTrouble(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, path := range []string{noList, zeroes, nowhere} {
-		if _, err := byUsersDB(path, "joe"); !errors.Is(err, ErrUsersDB) {
+		if _, err := NewUsersDB(path).Lookup("joe"); !errors.Is(err, ErrUsersDB) {
 			t.Errorf("%s: got %v", filepath.Base(path), err)
 		}
 	}
@@ -237,7 +237,7 @@ func TestGetpwRules(t *testing.T) {
 		line("joe", uid, homes["joe"])+line("joe-list", uid, homes["joe-list"])+line("Upper", uid, homes["upper"])+
 		line("stolen", uid+1, homes["stolen"])+line("nohome", uid, dir+"/none")+line(long, uid, homes["joe"])+
 		line("relative", uid, "."))
-	r := &Resolver{UsersDB: dir + "/nocdb", Passwd: NewPasswd(passwd), Alias: AliasUser, Break: DefaultBreak}
+	r := &Resolver{UsersDB: NewUsersDB(dir + "/nocdb"), Passwd: NewPasswd(passwd), Alias: AliasUser, Break: DefaultBreak}
 	alias := func(ext string) Recipient { return Recipient{"alias", 7790, 7790, "/var/qmail/alias", "-", ext} }
 	joe := func(dash, ext string) Recipient { return Recipient{"joe", uid, uid, homes["joe"], dash, ext} }
 	for _, c := range []struct {
@@ -290,15 +290,15 @@ func TestUsersDBComesFirst(t *testing.T) {
 	t.Parallel()
 	passwd := filepath.Join(t.TempDir(), "passwd")
 	writeFile(t, passwd, "alias:x:7790:7790::/var/qmail/alias:\n")
-	r := &Resolver{Passwd: NewPasswd(passwd), Alias: AliasUser, Break: DefaultBreak,
-		UsersDB: usersDB(t, [2]string{"!joe\x00", user("virtual", "89", "89", "/v", "-", "joe")}, [2]string{"", ""})}
+	path := usersDB(t, [2]string{"!joe\x00", user("virtual", "89", "89", "/v", "-", "joe")}, [2]string{"", ""})
+	r := &Resolver{UsersDB: NewUsersDB(path), Passwd: NewPasswd(passwd), Alias: AliasUser, Break: DefaultBreak}
 	if got, err := r.Resolve("joe"); got.User != "virtual" || err != nil {
 		t.Errorf("got %+v, %v", got, err)
 	}
 	if got, err := r.Resolve("jim"); got.User != "alias" || got.Ext != "jim" || err != nil {
 		t.Errorf("got %+v, %v", got, err)
 	}
-	writeFile(t, r.UsersDB, "damaged")
+	writeFile(t, path, "damaged")
 	if _, err := r.Resolve("jim"); !errors.Is(err, ErrUsersDB) {
 		t.Errorf("damage must not fall through: got %v", err)
 	}

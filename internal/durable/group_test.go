@@ -5,12 +5,15 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 )
+
+var errBroken = errors.New("EIO")
 
 // probe is a file or a file system whose sync waits until it is let go.
 type probe struct {
@@ -34,182 +37,341 @@ type instant struct{ syncs atomic.Int32 }
 
 func (p *instant) Sync() error { p.syncs.Add(1); return nil }
 
-func TestLoneWriterSyncsItsOwn(t *testing.T) {
+// place is a tree of directories that notes what is done with them, and where
+// those in broken cannot be synced or, if their error says so, opened.
+type place struct {
+	Tree   // no other operation
+	broken map[string]error
+
+	mu  sync.Mutex
+	did []string
+}
+
+var errNoDirectory = errors.New("ENOENT")
+
+func (p *place) note(what string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.did = append(p.did, what)
+}
+
+func (p *place) times(what string) (n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, d := range p.did {
+		if d == what {
+			n++
+		}
+	}
+	return n
+}
+
+func (p *place) at(name string) Directory { return Directory{p, name} }
+
+func (p *place) Dir(name string) (Dir, error) {
+	p.note("open " + name)
+	if err := p.broken[name]; errors.Is(err, errNoDirectory) {
+		return nil, err
+	}
+	return &placeDir{place: p, name: name}, nil
+}
+
+type placeDir struct {
+	Dir   // no other operation
+	place *place
+	name  string
+}
+
+func (d *placeDir) Sync() error {
+	d.place.note("sync " + d.name)
+	return d.place.broken[d.name]
+}
+
+func (d *placeDir) Close() error { d.place.note("close " + d.name); return nil }
+
+// noted is a file of a place.
+type noted struct {
+	place *place
+	name  string
+}
+
+func (f noted) Sync() error {
+	f.place.note("sync " + f.name)
+	return f.place.broken[f.name]
+}
+
+// noSyncAll is for groups where nobody asks for All.
+func noSyncAll() error { return errors.New("syncfs though nobody asked for it") }
+
+// Contents are durable before names, and a directory is opened for each sync:
+// a descriptor whose sync failed is never used again.
+func TestFilesComeBeforeDirectories(t *testing.T) {
 	t.Parallel()
-	all := newProbe()
-	g := NewGroup(all.Sync, true)
-	file, dir := &instant{}, &instant{}
-	for range 3 {
-		if err := g.Wait(g.Begin(), file, dir); err != nil {
+	g := NewGroup(noSyncAll)
+	p := &place{}
+	for range 2 {
+		if err := g.Wait(g.Begin(), []Syncer{noted{p, "file"}}, p.at("new")); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if all.syncs.Load() != 0 || file.syncs.Load() != 3 || dir.syncs.Load() != 3 {
-		t.Errorf("%d syncfs, %d and %d fsyncs", all.syncs.Load(), file.syncs.Load(), dir.syncs.Load())
+	once := []string{"sync file", "open new", "sync new", "close new"}
+	if want := slices.Concat(once, once); !slices.Equal(p.did, want) {
+		t.Errorf("did %q, want %q", p.did, want)
 	}
 }
 
-// While one sync runs, the next group forms, and one sync serves it; nobody
-// is served by a sync that began before he was ready.
-func TestGroupSharesOneSync(t *testing.T) {
+// While one sync runs, the next group forms. Each of its files and each
+// distinct directory is synced once, all files before any directory; nobody is
+// served by a sync that began before he was ready.
+func TestGroupSharesItsSyncs(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		all, first := newProbe(), newProbe()
-		g := NewGroup(all.Sync, true)
+		g := NewGroup(noSyncAll)
+		first := newProbe()
 		results := make(chan error, 100)
-		go func() { results <- g.Wait(g.Begin(), first) }()
+		go func() { results <- g.Wait(g.Begin(), []Syncer{first}) }()
 		<-first.began
-		for range 10 {
-			go func() { results <- g.Wait(g.Begin(), &instant{}) }()
+		p, other := &place{}, &place{}
+		const members = 30 // more than sync side by side
+		for i := range members {
+			g.Join(g.Begin(), func(err error) { results <- err }, []Syncer{noted{p, fmt.Sprint(i)}},
+				p.at("new"), other.at("new"), p.at("bucket "+fmt.Sprint(i%3)))
 		}
 		synctest.Wait()
-		if len(results) != 0 {
-			t.Fatal("somebody was told before his sync began")
+		if len(results) != 0 || len(p.did) != 0 {
+			t.Fatal("somebody was told, or synced, before his sync began")
 		}
 		first.release <- nil
-		<-all.began
-		synctest.Wait()
-		if len(results) != 1 {
-			t.Fatalf("%d were told after the first sync", len(results))
-		}
-		all.release <- nil
-		for range 11 {
+		for range members + 1 {
 			if err := <-results; err != nil {
 				t.Error(err)
 			}
 		}
-		if n := all.syncs.Load(); n != 1 {
-			t.Errorf("%d syncs for one group", n)
+		for i := range members {
+			if n := p.times("sync " + fmt.Sprint(i)); n != 1 {
+				t.Errorf("file %d was synced %d times", i, n)
+			}
+		}
+		for _, dir := range []string{"new", "bucket 0", "bucket 1", "bucket 2"} {
+			if p.times("open "+dir) != 1 || p.times("sync "+dir) != 1 || p.times("close "+dir) != 1 {
+				t.Errorf("%s is not synced once: %q", dir, p.did)
+			}
+		}
+		if !slices.Equal(other.did, []string{"open new", "sync new", "close new"}) {
+			t.Errorf("the directory of the same name in another tree: %q", other.did)
+		}
+		if slices.Index(p.did, "open new") < members {
+			t.Errorf("a directory before a file: %q", p.did)
 		}
 	})
 }
 
-func TestUntrustedFileSystemSyncsEach(t *testing.T) {
+// All waits for the whole file system, and for who joins the same sync.
+func TestAllSyncsEverything(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		all, first := newProbe(), newProbe()
-		g := NewGroup(all.Sync, false)
-		go g.Wait(g.Begin(), first)
+		g := NewGroup(all.Sync)
+		results := make(chan error, 10)
+		go func() { results <- g.Wait(g.Begin(), []Syncer{first}) }()
 		<-first.began
-		shared := &instant{}
-		files := make([]*instant, 20)
-		var wg sync.WaitGroup
-		for i := range files {
-			files[i] = &instant{}
-			wg.Go(func() {
-				if err := g.Wait(g.Begin(), files[i], shared); err != nil {
-					t.Error(err)
-				}
-			})
-		}
+		p := &place{}
+		go func() { results <- g.All(g.Begin()) }()
+		go func() { results <- g.Wait(g.Begin(), []Syncer{noted{p, "file"}}, p.at("new")) }()
 		synctest.Wait()
 		first.release <- nil
-		wg.Wait()
-		for i, f := range files {
-			if f.syncs.Load() != 1 {
-				t.Errorf("file %d synced %d times", i, f.syncs.Load())
-			}
+		<-results
+		<-all.began
+		synctest.Wait()
+		if len(results) != 0 {
+			t.Error("told before the syncfs ended")
 		}
-		if all.syncs.Load() != 0 || shared.syncs.Load() != 1 {
-			t.Errorf("%d syncfs, the shared directory synced %d times", all.syncs.Load(), shared.syncs.Load())
+		all.release <- nil
+		if err := errors.Join(<-results, <-results); err != nil {
+			t.Error(err)
+		}
+		if all.syncs.Load() != 1 || p.times("sync file") != 1 || p.times("sync new") != 1 {
+			t.Errorf("%d syncfs, %q", all.syncs.Load(), p.did)
+		}
+		all.release <- errBroken
+		if err := g.All(g.Begin()); !errors.Is(err, errBroken) {
+			t.Errorf("a failed syncfs: %v", err)
 		}
 	})
 }
 
-// A failed sync is final for its group and for all who had begun to write;
-// who begins later is served again (R5).
+// Whatever sync fails, it fails for its whole batch and for all who had begun
+// to write; who begins later is served again (R5).
 func TestFailedSyncIsFinal(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		broken := errors.New("EIO")
-		all, first := newProbe(), newProbe()
-		g := NewGroup(all.Sync, true)
-		began := g.Begin()
-		results := make(chan error, 100)
-		go func() { results <- g.Wait(g.Begin(), first) }()
-		<-first.began
-		for range 3 {
-			go func() { results <- g.Wait(g.Begin(), &instant{}) }()
-		}
-		synctest.Wait()
-		first.release <- nil
-		<-all.began
-		next := newProbe() // waits for the next sync, began before the failure
-		go func() { results <- g.Wait(began, next) }()
-		synctest.Wait()
-		all.release <- broken
-		next.release <- nil
-		failed := 0
-		for range 5 {
-			if err := <-results; errors.Is(err, broken) {
-				failed++
-			} else if err != nil {
-				t.Error(err)
-			}
-		}
-		if failed != 4 {
-			t.Errorf("%d of 4 were told of the failure", failed)
-		}
-		if err := g.Wait(g.Begin(), &instant{}); err != nil {
-			t.Errorf("who began after it: %v", err)
-		}
-	})
+	for _, tc := range []struct {
+		name   string
+		broken map[string]error
+	}{
+		{"a file", map[string]error{"1": errBroken}},
+		{"a directory", map[string]error{"new": errBroken}},
+		{"a directory that cannot be opened", map[string]error{"new": errNoDirectory}},
+		{"the last of many files", map[string]error{"29": errBroken}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) { failedSyncIsFinal(t, &place{broken: tc.broken}) })
+		})
+	}
 }
 
-func TestLoneFailureIsFinal(t *testing.T) {
-	t.Parallel()
-	g := NewGroup(nil, false)
+func failedSyncIsFinal(t *testing.T, p *place) {
+	g := NewGroup(noSyncAll)
+	first, next := newProbe(), newProbe()
 	early := g.Begin()
-	file := newProbe()
-	file.release <- errors.New("EIO")
-	if err := g.Wait(g.Begin(), file, &instant{}); err == nil {
-		t.Error("a failed sync was no error")
+	ended := make(chan error, 1)
+	go func() { ended <- g.Wait(g.Begin(), []Syncer{first}) }()
+	<-first.began
+	const members = 30
+	results := make(chan error, members+1)
+	tell := func(err error) { results <- err }
+	for i := range members {
+		g.Join(g.Begin(), tell, []Syncer{noted{p, fmt.Sprint(i)}}, p.at("good"), p.at("new"))
 	}
-	if err := g.Wait(early, &instant{}); err == nil {
-		t.Error("who wrote while the sync failed was told that all is well")
+	g.Ride(g.Begin(), time.Hour, tell, p.at("good"))
+	late := g.Begin()
+	first.release <- nil
+	if err := <-ended; err != nil {
+		t.Errorf("who was served before: %v", err)
 	}
+	for range members + 1 {
+		if err := <-results; err == nil {
+			t.Error("a failed sync was no error for one of its batch")
+		}
+	}
+	for i, ticket := range []Ticket{early, late} {
+		next.release <- nil
+		if err := g.Wait(ticket, []Syncer{next}); err == nil {
+			t.Errorf("%d: who wrote while the sync failed was told that all is well", i)
+		}
+	}
+	if err := g.Wait(g.Begin(), []Syncer{&instant{}}); err != nil {
+		t.Errorf("who began after it: %v", err)
+	}
+	if open, closed := p.times("open good"), p.times("close good"); open != closed {
+		t.Errorf("%d directories opened and %d closed", open, closed)
+	}
+}
+
+// The ticket decides, not the batch: who began before a failure and joins one
+// batch with those who began after it fails alone.
+func TestFailureReachesOnlyThoseWhoHadBegun(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := NewGroup(noSyncAll)
+		early := g.Begin()
+		failing, first := newProbe(), newProbe()
+		failing.release <- errBroken
+		if err := g.Wait(g.Begin(), []Syncer{failing}); !errors.Is(err, errBroken) {
+			t.Fatalf("a failed sync: %v", err)
+		}
+		go g.Wait(g.Begin(), []Syncer{first})
+		<-first.began
+		before, after := make(chan error, 1), make(chan error, 1)
+		g.Join(early, func(err error) { before <- err }, []Syncer{&instant{}})
+		g.Join(g.Begin(), func(err error) { after <- err }, []Syncer{&instant{}})
+		first.release <- nil
+		if err := <-before; !errors.Is(err, errBroken) {
+			t.Errorf("began before: %v", err)
+		}
+		if err := <-after; err != nil {
+			t.Errorf("began after: %v", err)
+		}
+	})
 }
 
 func TestRidersGoAlongOrAlone(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		all, first := newProbe(), newProbe()
-		g := NewGroup(all.Sync, true)
+		g := NewGroup(noSyncAll)
 		told := make(chan error, 10)
 		tell := func(err error) { told <- err }
 
 		// Alone: after the delay of the first, both with one sync.
 		begun := time.Now()
-		dir, other := &instant{}, &instant{}
-		g.Ride(g.Begin(), time.Second, tell, dir)
+		p := &place{broken: map[string]error{"bad": errBroken}}
+		g.Ride(g.Begin(), time.Second, tell, p.at("new"))
 		time.Sleep(500 * time.Millisecond)
-		g.Ride(g.Begin(), time.Second, tell, other)
-		<-all.began
-		if waited := time.Since(begun); waited != time.Second {
-			t.Errorf("synced after %v", waited)
-		}
-		all.release <- nil
+		g.Ride(g.Begin(), time.Second, tell, p.at("new"), p.at("other"))
 		if err := errors.Join(<-told, <-told); err != nil {
 			t.Error(err)
 		}
-
-		// Along: with the next group, not with a lone writer's sync.
-		g.Ride(g.Begin(), time.Hour, tell, dir)
-		go g.Wait(g.Begin(), first)
-		<-first.began
-		for range 2 {
-			go g.Wait(g.Begin(), &instant{})
+		if waited := time.Since(begun); waited != time.Second {
+			t.Errorf("synced after %v", waited)
 		}
-		synctest.Wait()
+		if p.times("sync new") != 1 || p.times("sync other") != 1 {
+			t.Errorf("did %q", p.did)
+		}
+
+		// Along: with the next sync that somebody waits for, not with one that
+		// has begun.
+		first := newProbe()
+		go g.Wait(g.Begin(), []Syncer{first})
+		<-first.began
+		g.Ride(g.Begin(), time.Hour, tell, p.at("new"))
 		first.release <- nil
-		<-all.began
 		synctest.Wait()
 		if len(told) != 0 {
-			t.Error("told too early")
+			t.Error("a rider was served by a sync that had begun before, or by one of his own")
 		}
-		all.release <- errors.New("EIO")
-		if err := <-told; err == nil {
-			t.Error("rider of a failed sync was told that all is well")
+		if err := g.Wait(g.Begin(), []Syncer{&instant{}}); err != nil {
+			t.Error(err)
+		}
+		if err := <-told; err != nil {
+			t.Error(err)
+		}
+		if p.times("sync new") != 2 {
+			t.Errorf("did %q", p.did)
+		}
+
+		// Once served, no sync of his own follows.
+		time.Sleep(2 * time.Hour)
+		if len(told) != 0 || p.times("sync new") != 2 {
+			t.Errorf("afterwards: did %q", p.did)
+		}
+
+		// The failure of a rider's directory is a failure of the batch.
+		g.Ride(g.Begin(), time.Hour, tell, p.at("bad"))
+		if err := g.Wait(g.Begin(), []Syncer{&instant{}}); !errors.Is(err, errBroken) {
+			t.Errorf("who took a failing rider along: %v", err)
+		}
+		if err := <-told; !errors.Is(err, errBroken) {
+			t.Errorf("rider of a failed sync: %v", err)
+		}
+	})
+}
+
+// A rider whose delay ends while a sync runs goes with the next one.
+func TestRiderWaitsForARunningSync(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := NewGroup(noSyncAll)
+		p := &place{}
+		first := newProbe()
+		go g.Wait(g.Begin(), []Syncer{first})
+		<-first.began
+		told := make(chan error, 1)
+		g.Ride(g.Begin(), time.Second, func(err error) { told <- err }, p.at("new"))
+		time.Sleep(time.Minute)
+		if len(told) != 0 || len(p.did) != 0 {
+			t.Error("served while another sync ran")
+		}
+		first.release <- nil
+		synctest.Wait()
+		if len(told) != 1 || p.times("sync new") != 1 {
+			t.Errorf("not served after it: %q", p.did)
+		}
+		// The delay of the next begins anew.
+		begun := time.Now()
+		<-told
+		g.Ride(g.Begin(), time.Second, func(err error) { told <- err }, p.at("new"))
+		if <-told; time.Since(begun) != time.Second {
+			t.Errorf("the next rider waited %v", time.Since(begun))
 		}
 	})
 }
@@ -217,9 +379,10 @@ func TestRidersGoAlongOrAlone(t *testing.T) {
 func TestAllTakesRidersAlong(t *testing.T) {
 	t.Parallel()
 	all := &instant{}
-	g := NewGroup(all.Sync, true)
+	g := NewGroup(all.Sync)
+	p := &place{}
 	told := make(chan error, 1)
-	g.Ride(g.Begin(), time.Hour, func(err error) { told <- err }, &instant{})
+	g.Ride(g.Begin(), time.Hour, func(err error) { told <- err }, p.at("new"))
 	if err := g.All(g.Begin()); err != nil {
 		t.Fatal(err)
 	}
@@ -228,79 +391,81 @@ func TestAllTakesRidersAlong(t *testing.T) {
 	}
 }
 
-func TestPace(t *testing.T) {
+// Nothing to sync is nothing that can fail.
+func TestNothingToSync(t *testing.T) {
 	t.Parallel()
-	now := time.Unix(1e9, 0)
-	var p pace
-	p.took(false, 1, time.Millisecond, now)
-	p.took(true, 8, tolerated, now)
-	if !p.worthwhile(now) {
-		t.Error("a short syncfs was judged")
-	}
-	p.took(true, 8, slowFactor*8*time.Millisecond, now)
-	if !p.worthwhile(now) {
-		t.Error("a syncfs as fast as the single syncs was judged")
-	}
-	p.took(true, 8, time.Second, now)
-	if p.worthwhile(now) || !p.worthwhile(now.Add(shortAvoid)) {
-		t.Error("a slow syncfs is not avoided for the short time")
-	}
-	p.took(true, 8, time.Second, now)
-	if p.worthwhile(now.Add(shortAvoid)) || !p.worthwhile(now.Add(2*shortAvoid)) {
-		t.Error("the second time is not longer")
-	}
-	for range 20 {
-		p.took(true, 8, time.Second, now)
-	}
-	if !p.worthwhile(now.Add(longAvoid)) {
-		t.Error("avoided for more than the long time")
+	for name, g := range realGroups(t, t.TempDir()) {
+		if err := g.Wait(g.Begin(), nil); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 
-// Many concurrent writers on the real file system: fewer syncs than messages.
+// realGroups are groups on the file system of dir, with the kernel's queue
+// where it has one, and without.
+func realGroups(t testing.TB, dir string) map[string]*Group {
+	t.Helper()
+	g, err := OpenGroup(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	without, err := OpenGroup(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	without.queue = nil
+	return map[string]*Group{"as opened": g, "for files": FileGroup(), "without a queue": without}
+}
+
+// Many concurrent writers on the real file system: fewer syncs of the directory
+// than messages, and all messages.
 func TestConcurrentWritersShare(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	tree, err := OpenTree(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	real, err := OpenGroup(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var syncs atomic.Int32
-	g := NewGroup(func() error { syncs.Add(1); return real.syncAll() }, true)
-	const writers, each = 16, 10
-	var singles atomic.Int32
-	var wg sync.WaitGroup
-	for w := range writers {
-		wg.Go(func() {
-			for i := range each {
-				if err := put(g, tree, fmt.Sprintf("%d-%d", w, i), &singles); err != nil {
-					t.Error(err)
-				}
+	root := t.TempDir()
+	for name, g := range realGroups(t, root) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := filepath.Join(root, name)
+			if err := os.Mkdir(dir, 0o700); err != nil {
+				t.Fatal(err)
+			}
+			tree, err := OpenTree(dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			counting := &countingTree{Tree: tree}
+			const writers, each = 16, 10
+			var wg sync.WaitGroup
+			for w := range writers {
+				wg.Go(func() {
+					for i := range each {
+						if err := put(g, counting, fmt.Sprintf("%d-%d", w, i)); err != nil {
+							t.Error(err)
+						}
+					}
+				})
+			}
+			wg.Wait()
+			if n := counting.dirs.Load(); n >= writers*each {
+				t.Errorf("%d syncs of the directory for %d messages", n, writers*each)
+			}
+			names, err := filepath.Glob(dir + "/new-*")
+			if err != nil || len(names) != writers*each {
+				t.Errorf("%d files, %v", len(names), err)
 			}
 		})
 	}
-	wg.Wait()
-	if n := syncs.Load() + singles.Load(); n >= writers*each {
-		t.Errorf("%d syncs for %d messages", n, writers*each)
-	}
-	names, err := filepath.Glob(dir + "/new-*")
-	if err != nil || len(names) != writers*each {
-		t.Errorf("%d files, %v", len(names), err)
-	}
 }
 
-type counted struct {
-	Syncer
-	n *atomic.Int32
+// countingTree counts the directories that were opened.
+type countingTree struct {
+	Tree
+	dirs atomic.Int32
 }
 
-func (c counted) Sync() error { c.n.Add(1); return c.Syncer.Sync() }
+func (c *countingTree) Dir(name string) (Dir, error) { c.dirs.Add(1); return c.Tree.Dir(name) }
 
-func put(g *Group, tree Tree, name string, singles *atomic.Int32) error {
+func put(g *Group, tree Tree, name string) error {
 	ticket := g.Begin()
 	f, err := tree.Create("tmp-"+name, 0o600)
 	if err != nil {
@@ -312,47 +477,42 @@ func put(g *Group, tree Tree, name string, singles *atomic.Int32) error {
 	if err := tree.Rename("tmp-"+name, "new-"+name); err != nil {
 		return err
 	}
-	dir, err := tree.Dir(".")
-	if err != nil {
+	if err := g.Wait(ticket, []Syncer{f}, Directory{tree, "."}); err != nil {
 		return err
 	}
-	if err := g.Wait(ticket, counted{f, singles}, dir); err != nil {
-		return err
-	}
-	return errors.Join(f.Close(), dir.Close())
+	return f.Close()
 }
 
 func BenchmarkCommit(b *testing.B) {
 	for _, writers := range []int{1, 8, 32} {
-		b.Run(fmt.Sprintf("writers=%d", writers), func(b *testing.B) {
-			dir, err := os.MkdirTemp(".", "bench")
-			if err != nil {
-				b.Fatal(err)
-			}
-			b.Cleanup(func() { os.RemoveAll(dir) })
-			tree, err := OpenTree(dir)
-			if err != nil {
-				b.Fatal(err)
-			}
-			g, err := OpenGroup(dir)
-			if err != nil {
-				b.Fatal(err)
-			}
-			var next atomic.Int64
-			var singles atomic.Int32
-			var wg sync.WaitGroup
-			b.ResetTimer()
-			for range writers {
-				wg.Go(func() {
-					for i := next.Add(1); i <= int64(b.N); i = next.Add(1) {
-						if err := put(g, tree, fmt.Sprint(i), &singles); err != nil {
-							b.Error(err)
+		dir, err := os.MkdirTemp(".", "bench")
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Cleanup(func() { os.RemoveAll(dir) })
+		groups := realGroups(b, dir)
+		for _, name := range []string{"as opened", "without a queue"} {
+			b.Run(fmt.Sprintf("writers=%d/%s", writers, name), func(b *testing.B) {
+				tree, err := OpenTree(dir)
+				if err != nil {
+					b.Fatal(err)
+				}
+				counting := &countingTree{Tree: tree}
+				var next atomic.Int64
+				var wg sync.WaitGroup
+				b.ResetTimer()
+				for range writers {
+					wg.Go(func() {
+						for i := next.Add(1); i <= int64(b.N); i = next.Add(1) {
+							if err := put(groups[name], counting, fmt.Sprint(time.Now().UnixNano(), i)); err != nil {
+								b.Error(err)
+							}
 						}
-					}
-				})
-			}
-			wg.Wait()
-			b.ReportMetric(float64(singles.Load())/float64(b.N), "lone/op")
-		})
+					})
+				}
+				wg.Wait()
+				b.ReportMetric(float64(counting.dirs.Load())/float64(b.N), "dirs/op")
+			})
+		}
 	}
 }

@@ -169,15 +169,3 @@ func TestNames(t *testing.T) {
 		t.Errorf("stopped after %d, %v", n, err)
 	}
 }
-
-func TestWhichFileSystemsAreTrusted(t *testing.T) {
-	t.Parallel()
-	for kind, want := range map[int64]bool{
-		unix.EXT4_SUPER_MAGIC: true, unix.XFS_SUPER_MAGIC: true, unix.BTRFS_SUPER_MAGIC: true,
-		unix.TMPFS_MAGIC: false, unix.NFS_SUPER_MAGIC: false, unix.OVERLAYFS_SUPER_MAGIC: false, 0: false,
-	} {
-		if got := syncfsIsTrusted(kind); got != want {
-			t.Errorf("%#x: %v", kind, got)
-		}
-	}
-}

@@ -10,8 +10,8 @@ import (
 // floors are all packages of the module from the ground up. A package imports
 // packages of lower floors, and of its own floor those in neighbours.
 var floors = [][]string{
-	{ // ground: words and values, nothing but the standard library
-		"internal/address", "internal/clock", "internal/fate", "internal/getopt", "internal/logline",
+	{ // ground: words, values and the machine, nothing of ours
+		"internal/address", "internal/clock", "internal/fate", "internal/footprint", "internal/getopt", "internal/logline",
 		"internal/maildate", "internal/qmailhome",
 	},
 	{ // what a program's Main takes

@@ -14,6 +14,7 @@ import (
 	"testing/iotest"
 
 	"postrider/internal/clock"
+	"postrider/internal/durable"
 	"postrider/internal/durable/durabletest"
 )
 
@@ -24,8 +25,13 @@ const (
 
 // deliver delivers one message onto disk.
 func deliver(disk *durabletest.Disk) error {
-	_, err := NewFolder(disk).Deliver(NewNames(clock.Real(), "host"), []byte(header), strings.NewReader(body))
+	_, err := folderOn(disk, disk.SyncAll).Deliver([]byte(header), strings.NewReader(body))
 	return err
+}
+
+// folderOn returns the Maildir on a disk, with a group of its own.
+func folderOn(tree durable.Tree, syncAll func() error) *Folder {
+	return NewFolder(tree, durable.NewGroup(syncAll), NewNames(clock.Real(), "host"))
 }
 
 func inFolder(t *testing.T, disk *durabletest.Disk) (inNew []string, inTmp int) {
@@ -97,12 +103,11 @@ func TestPowerCutAfterEveryOperation(t *testing.T) {
 func TestManyDeliveries(t *testing.T) {
 	t.Parallel()
 	disk := durabletest.New("tmp", "new")
-	folder := NewFolder(disk)
-	names := NewNames(clock.Real(), "host")
+	folder := folderOn(disk, disk.SyncAll)
 	var wg sync.WaitGroup
 	for range 50 {
 		wg.Go(func() {
-			if _, err := folder.Deliver(names, []byte(header), strings.NewReader(body)); err != nil {
+			if _, err := folder.Deliver([]byte(header), strings.NewReader(body)); err != nil {
 				t.Error(err)
 			}
 		})
@@ -142,8 +147,8 @@ func TestLostAnswers(t *testing.T) {
 		{"EEXIST after a link that worked", syscall.EINVAL, syscall.EEXIST},
 	} {
 		tree := lying{durabletest.New("tmp", "new"), c.rename, c.link}
-		folder := NewFolder(tree)
-		_, err := folder.Deliver(NewNames(clock.Real(), "h"), []byte(header), strings.NewReader(body))
+		folder := folderOn(tree, tree.SyncAll)
+		_, err := folder.Deliver([]byte(header), strings.NewReader(body))
 		if inNew, inTmp := inFolder(t, tree.Disk); err != nil || len(inNew) != 1 || inTmp != 0 {
 			t.Errorf("%s: %v, %d in new, %d in tmp", c.name, err, len(inNew), inTmp)
 		}
@@ -153,8 +158,8 @@ func TestLostAnswers(t *testing.T) {
 func TestUnreadableMessage(t *testing.T) {
 	t.Parallel()
 	disk := durabletest.New("tmp", "new")
-	folder := NewFolder(disk)
-	_, err := folder.Deliver(NewNames(clock.Real(), "h"), nil, iotest.TimeoutReader(strings.NewReader(strings.Repeat("x", 1<<20))))
+	folder := folderOn(disk, disk.SyncAll)
+	_, err := folder.Deliver(nil, iotest.TimeoutReader(strings.NewReader(strings.Repeat("x", 1<<20))))
 	if !errors.Is(err, ErrMessage) {
 		t.Errorf("got %v", err)
 	}
@@ -197,12 +202,13 @@ func TestOpenOnDisk(t *testing.T) {
 	}
 	defer home.Close()
 	large := strings.Repeat("0123456789abcde\n", 4*copyBuffer/16)
-	folder, closer, err := Open(int(home.Fd()), "./Maildir/")
+	store := NewStore(clock.Real(), "host")
+	folder, done, err := store.Open(int(home.Fd()), root, "./Maildir/")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer closer.Close()
-	name, err := folder.Deliver(NewNames(clock.Real(), "host"), []byte(header), strings.NewReader(large))
+	defer done()
+	name, err := folder.Deliver([]byte(header), strings.NewReader(large))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -214,7 +220,7 @@ func TestOpenOnDisk(t *testing.T) {
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != fileMode {
 		t.Errorf("mode %v, %v", info.Mode(), err)
 	}
-	if _, _, err := Open(int(home.Fd()), "./None/"); !errors.Is(err, os.ErrNotExist) {
+	if _, _, err := store.Open(int(home.Fd()), root, "./None/"); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("no Maildir: %v", err)
 	}
 	if _, err := os.Stat(filepath.Join(root, "None")); err == nil {
@@ -227,14 +233,14 @@ func BenchmarkDeliver(b *testing.B) {
 	message := strings.Repeat("0123456789abcde\n", 250)
 	for _, writers := range []int{1, 8, 32} {
 		b.Run(strconv.Itoa(writers), func(b *testing.B) {
-			names := NewNames(clock.Real(), "host")
+			store := NewStore(clock.Real(), "host")
 			var next atomic.Int64
 			var wg sync.WaitGroup
 			for range writers {
-				folder := benchFolder(b)
+				folder := benchFolder(b, store)
 				wg.Go(func() {
 					for next.Add(1) <= int64(b.N) {
-						if _, err := folder.Deliver(names, []byte(header), strings.NewReader(message)); err != nil {
+						if _, err := folder.Deliver([]byte(header), strings.NewReader(message)); err != nil {
 							b.Error(err)
 						}
 					}
@@ -246,7 +252,7 @@ func BenchmarkDeliver(b *testing.B) {
 	}
 }
 
-func benchFolder(b *testing.B) *Folder {
+func benchFolder(b *testing.B, store *Store) *Folder {
 	b.Helper()
 	root := b.TempDir()
 	for _, dir := range []string{"tmp", "new"} {
@@ -254,10 +260,10 @@ func benchFolder(b *testing.B) *Folder {
 			b.Fatal(err)
 		}
 	}
-	folder, closer, err := Open(0, root)
+	folder, done, err := store.Open(0, root, root)
 	if err != nil {
 		b.Fatal(err)
 	}
-	b.Cleanup(func() { closer.Close() })
+	b.Cleanup(done)
 	return folder
 }

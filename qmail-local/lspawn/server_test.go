@@ -2,6 +2,8 @@ package lspawn
 
 import (
 	"fmt"
+	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -90,7 +92,7 @@ func newBench(t *testing.T) *bench {
 	b := &bench{t: t, clock: &manualClock{now: time.Unix(1795000000, 0)}, slots: 10, ended: make(chan struct{})}
 	log := logline.NewWriter(null)
 	b.s = newServer(b.clock, log, &directory{minimum: MinimumUID, resolver: accounts.Resolver{
-		UsersDB: path, Passwd: accounts.NewPasswd(path + ".none"), Alias: "alias", Break: '-',
+		UsersDB: accounts.NewUsersDB(path), Passwd: accounts.NewPasswd(path + ".none"), Alias: "alias", Break: '-',
 	}}, &launcher{path: self, private: true, null: null})
 	b.s.setup = localwork.AppendSetup(nil, localwork.Setup{})
 	go func() {
@@ -130,15 +132,16 @@ func (b *bench) give(n int, local string) uint64 {
 		b.t.Fatal(err)
 	}
 	job := spawn.Job{ID: queuedir.NewID(time.Now(), 1, 2), Recipients: []spawn.Recipient{{Delivery: b.next, Address: to}}}
-	f, err := os.Open(os.DevNull)
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	defer f.Close()
-	if err := b.link.Send(spawn.AppendJobs(nil, b.slots, []spawn.Job{job}), f); err != nil {
-		b.t.Fatal(err)
-	}
+	b.send([]spawn.Job{job})
 	return b.next
+}
+
+// send sends one packet of jobs.
+func (b *bench) send(jobs []spawn.Job, files ...*os.File) {
+	b.t.Helper()
+	if err := b.link.Send(spawn.AppendJobs(nil, b.slots, jobs), files...); err != nil {
+		b.t.Fatal(err)
+	}
 }
 
 func (b *bench) results(n int) map[uint64]string {
@@ -386,17 +389,104 @@ func TestReplacedLink(t *testing.T) {
 
 func TestBrokenLinkIsDropped(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
-	if err := b.link.Send([]byte("garbage")); err != nil {
+	to, err := address.New("1-x@good")
+	if err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := b.link.Receive(make([]byte, 10), 0); err == nil {
-		t.Error("answered")
+	job := spawn.Job{ID: queuedir.NewID(time.Now(), 1, 2), Recipients: []spawn.Recipient{{Delivery: 1, Address: to}}}
+	byFile := job
+	byFile.Message.ByFile = true
+	for name, send := range map[string]func(b *bench){
+		"garbage": func(b *bench) {
+			if err := b.link.Send([]byte("garbage")); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"a descriptor too few":  func(b *bench) { b.send([]spawn.Job{job, byFile, byFile}, os.Stdin) },
+		"a descriptor too many": func(b *bench) { b.send([]spawn.Job{job, byFile}, os.Stdin, os.Stdin) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t)
+			send(b)
+			if _, _, err := b.link.Receive(make([]byte, 10), 0); err == nil {
+				t.Error("answered")
+			}
+			b.link.Close()
+			b.connect()
+			if got := b.deliver(1, "good"); got != "Kdid\n" {
+				t.Errorf("got %q", got)
+			}
+		})
 	}
-	b.link.Close()
-	b.connect()
-	if got := b.deliver(1, "good"); got != "Kdid\n" {
-		t.Errorf("got %q", got)
+}
+
+// A packet with messages of both forms: each worker gets those of its user's
+// deliveries, in the form in which they came.
+func TestMessagesReachTheWorkers(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	var jobs []spawn.Job
+	var files []*os.File
+	want := make(map[uint64]string)
+	for i := range 20 {
+		text := fmt.Sprintf("message %d", i)
+		number := uint64(i)
+		to, err := address.New(fmt.Sprintf("%d-x@message", i%3))
+		if err != nil {
+			t.Fatal(err)
+		}
+		job := spawn.Job{ID: queuedir.NewID(time.Now(), 1, 2), Recipients: []spawn.Recipient{{Delivery: number, Address: to}}}
+		if i%4 == 1 {
+			f, err := queuedir.Memfd([]byte(text))
+			if err != nil {
+				t.Fatal(err)
+			}
+			job.Message.ByFile = true
+			files = append(files, f)
+			text += " by descriptor"
+		} else {
+			job.Message.Bytes = []byte(text)
+		}
+		want[number] = "K" + text
+		jobs = append(jobs, job)
+	}
+	b.send(jobs, files...)
+	fdpass.CloseAll(files)
+	if got := b.results(len(jobs)); !maps.Equal(got, want) {
+		t.Errorf("got %v", got)
+	}
+}
+
+// A message whose delivery comes to nothing is closed.
+func TestMessagesAreClosed(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ to, want string }{
+		"unknown user": {"nobody@good", "Z"},
+		"crash":        {"1-x@exit", "Z"},
+	} {
+		b := newBench(t)
+		to, err := address.New(c.to)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, w, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		job := spawn.Job{ID: queuedir.NewID(time.Now(), 1, 2), Recipients: []spawn.Recipient{{Delivery: 1, Address: to}}}
+		job.Message.ByFile = true
+		b.send([]spawn.Job{job}, w)
+		w.Close()
+		if got := b.results(1)[1]; !strings.HasPrefix(got, c.want) {
+			t.Errorf("%s: %q", name, got)
+		}
+		if err := r.SetReadDeadline(time.Now().Add(20 * time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := r.Read(make([]byte, 1)); err != io.EOF {
+			t.Errorf("%s: somebody holds the message: %v", name, err)
+		}
+		r.Close()
 	}
 }
 

@@ -1,6 +1,7 @@
 package lspawn
 
 import (
+	"io"
 	"os"
 	"strings"
 	"syscall"
@@ -36,15 +37,18 @@ func fakeWorker() {
 		if err != nil {
 			return
 		}
-		fdpass.CloseAll(files)
 		switch localwork.KindOf(buf[:n]) {
 		case localwork.KindJobs:
 			jobs, err := localwork.DecodeJobs(buf[:n])
 			if err != nil {
 				panic(err)
 			}
+			if err := localwork.AttachFiles(jobs, files); err != nil {
+				panic(err)
+			}
 			for _, j := range jobs {
 				misbehave(link, j)
+				j.Message.Close()
 			}
 		case localwork.KindGranted:
 			number, err := localwork.DecodeSlot(buf[:n], localwork.KindGranted)
@@ -68,6 +72,16 @@ func misbehave(link *fdpass.Packets, j localwork.Job) {
 		answer(link, j.Delivery, spawn.Success, "did\n")
 	case "env":
 		answer(link, j.Delivery, spawn.Success, strings.Join(os.Environ(), ",")+strings.Join(descriptors(), ","))
+	case "message":
+		text := string(j.Message.Bytes)
+		if j.Message.ByFile {
+			content, err := io.ReadAll(j.Message.File)
+			if err != nil {
+				panic(err)
+			}
+			text = string(content) + " by descriptor"
+		}
+		answer(link, j.Delivery, spawn.Success, text)
 	case "silent":
 	case "nul":
 		answer(link, j.Delivery, spawn.Failure, "before\x00after")

@@ -16,6 +16,7 @@ import (
 	"postrider/internal/durable/durabletest"
 	"postrider/internal/queuedir"
 	"postrider/internal/wire/entries"
+	"postrider/internal/wire/submit"
 )
 
 // dropped is the content of a file in drop/.
@@ -321,7 +322,7 @@ func TestDropOfWhatIsInTheQueue(t *testing.T) {
 		if err := d.writeEnvelope([]byte(goodEnvelope)); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := d.commit(n); err != nil {
+		if _, err := commit(d, n); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -334,7 +335,9 @@ func TestDropOfWhatIsInTheQueue(t *testing.T) {
 	if err := d.writeEnvelope([]byte(goodEnvelope)); err != nil {
 		t.Fatal(err)
 	}
-	if a, _ := next.server.commit(d, ours); a.Kind != 'K' {
+	answered := make(chan submit.Answer, 1)
+	next.server.commit(d, ours, func(a submit.Answer) { answered <- a })
+	if a := <-answered; a.Kind != submit.Accepted {
 		t.Fatalf("answer %+v", a)
 	}
 	next.leave(1, dropped("", goodEnvelope, nonce))
@@ -374,13 +377,13 @@ func TestCrashWhileTakingIn(t *testing.T) {
 				}
 			}
 			put(dropped(m.body, m.envelope(), queuedir.Nonce{7}))
-			s := diskStore(d, true)
+			s := diskStore(d)
 			d.CrashAt(i)
 			announced := 0
 			takeIn(s, func(entries.Message) { announced++ })
 			finished := d.Operations() <= i+1
 			after := d.AfterCrash(remain)
-			again := diskStore(after, true)
+			again := diskStore(after)
 			if err := again.recover(); err != nil {
 				t.Fatal(err)
 			}
@@ -438,7 +441,7 @@ func TestDropResistsItsRemoval(t *testing.T) {
 		t.Fatal(err)
 	}
 	tree := &stubborn{Disk: d}
-	s := diskStore(tree, true)
+	s := diskStore(tree)
 	announced := 0
 	server := newServer(s, func(entries.Message) { announced++ }, func(string) {}, 10, func(uint32) string { return "by uid 0" })
 	b := newDropbox(server, nil)

@@ -25,8 +25,8 @@ func newDisk() *durabletest.Disk {
 	return durabletest.New(dirs...)
 }
 
-func diskStore(d syncTree, trusted bool) *Store {
-	return NewStore(d, durable.NewGroup(d.SyncAll, trusted), clock.Real(), func(string) {})
+func diskStore(d syncTree) *Store {
+	return NewStore(d, durable.NewGroup(d.SyncAll), clock.Real(), func(string) {})
 }
 
 // sample is a message of each kind that is written differently.
@@ -72,7 +72,7 @@ func (m sample) put(s *Store) (entries.Message, error) {
 			p = p[n:]
 		}
 	}
-	out, err := d.commit(newNonce())
+	out, err := commit(d, newNonce())
 	if err == nil {
 		s.settled(out.ID)
 	}
@@ -146,7 +146,7 @@ func TestEachOperationFails(t *testing.T) {
 			t.Parallel()
 			for i := 0; ; i++ {
 				d := newDisk()
-				s := diskStore(d, true)
+				s := diskStore(d)
 				d.FailAt(i, syscall.ENOSPC)
 				out, err := m.put(s)
 				trace := d.Trace()
@@ -198,20 +198,18 @@ func TestCrashAfterEachOperation(t *testing.T) {
 		"only synced": durabletest.OnlySynced, "everything": durabletest.Everything,
 		"part 1": durabletest.Part(r), "part 2": durabletest.Part(r), "part 3": durabletest.Part(r), "part 4": durabletest.Part(r),
 	}
-	for _, trusted := range []bool{true, false} {
-		for _, m := range samples {
-			for what, remain := range remains {
-				for i := 0; ; i++ {
-					d := newDisk()
-					s := diskStore(d, trusted)
-					d.CrashAt(i)
-					out, err := m.put(s)
-					finished := d.Operations() <= i+1
-					after := d.AfterCrash(remain)
-					checkAfterCrash(t, fmt.Sprintf("%s, %s, crash after %d", m.name, what, i), after, m, out.ID, err == nil)
-					if finished {
-						break
-					}
+	for _, m := range samples {
+		for what, remain := range remains {
+			for i := 0; ; i++ {
+				d := newDisk()
+				s := diskStore(d)
+				d.CrashAt(i)
+				out, err := m.put(s)
+				finished := d.Operations() <= i+1
+				after := d.AfterCrash(remain)
+				checkAfterCrash(t, fmt.Sprintf("%s, %s, crash after %d", m.name, what, i), after, m, out.ID, err == nil)
+				if finished {
+					break
 				}
 			}
 		}
@@ -220,7 +218,7 @@ func TestCrashAfterEachOperation(t *testing.T) {
 
 func checkAfterCrash(t *testing.T, when string, d *durabletest.Disk, m sample, acked queuedir.ID, ok bool) {
 	t.Helper()
-	s := diskStore(d, true)
+	s := diskStore(d)
 	if err := s.recover(); err != nil {
 		t.Fatalf("%s: recovery: %v", when, err)
 	}
@@ -277,7 +275,7 @@ func TestCrashDuringRemoval(t *testing.T) {
 	for _, m := range samples[:2] {
 		for i := 0; ; i++ {
 			d := newDisk()
-			s := diskStore(d, true)
+			s := diskStore(d)
 			out, err := m.put(s)
 			if err != nil {
 				t.Fatal(err)

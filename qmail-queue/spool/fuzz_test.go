@@ -66,7 +66,7 @@ func FuzzDropFile(f *testing.F) {
 		if _, err := file.Write(content); err != nil {
 			t.Fatal(err)
 		}
-		s := diskStore(d, true)
+		s := diskStore(d)
 		announced := 0
 		takeIn(s, func(entries.Message) { announced++ })
 		files := d.Files()

@@ -42,7 +42,7 @@ func linkPair(t *testing.T, s *Store) (*link, *fdpass.Packets) {
 // again it is told to scan (invariant 4).
 func TestSlowSchedulerIsToldToScan(t *testing.T) {
 	t.Parallel()
-	l, peer := linkPair(t, diskStore(newDisk(), true))
+	l, peer := linkPair(t, diskStore(newDisk()))
 	go l.run()
 	envelope := make([]byte, entries.MaxInlineEnvelope)
 	const many = 500
@@ -105,7 +105,7 @@ func TestPeerWhoBreaksTheProtocolIsDropped(t *testing.T) {
 		"rubbish":         []byte("rubbish"),
 		"our own message": entries.Append(nil, entries.Message{Kind: entries.Removed, ID: queuedir.NewID(time.Now(), 1, 1)}),
 	} {
-		l, peer := linkPair(t, diskStore(newDisk(), true))
+		l, peer := linkPair(t, diskStore(newDisk()))
 		go l.run()
 		if err := peer.Send(packet); err != nil {
 			t.Fatal(err)
@@ -207,7 +207,7 @@ func TestSweep(t *testing.T) {
 	d := newDisk()
 	c := &movedClock{Clock: clock.Real()}
 	d.SetClock(c.Now)
-	s := NewStore(d, durable.NewGroup(d.SyncAll, true), c, func(string) {})
+	s := NewStore(d, durable.NewGroup(d.SyncAll), c, func(string) {})
 	id := func(seq int) queuedir.ID { return queuedir.NewID(c.Now(), seq, 7) }
 	stale, orphan, whole, torn, kept := id(1), id(2), id(3), id(4), id(5)
 	for _, name := range []string{
@@ -256,7 +256,7 @@ func TestSweep(t *testing.T) {
 func TestRefusedEntryThatResists(t *testing.T) {
 	t.Parallel()
 	d := newDisk()
-	s := diskStore(&resisting{Disk: d}, true)
+	s := diskStore(&resisting{Disk: d})
 	_, err := samples[0].put(s)
 	if err == nil {
 		t.Fatal("accepted though its sync failed")
@@ -291,7 +291,7 @@ func (r *resisting) Dir(string) (durable.Dir, error) { return nil, errors.New("E
 func TestQueryWithTrouble(t *testing.T) {
 	t.Parallel()
 	d := newDisk()
-	s := diskStore(d, true)
+	s := diskStore(d)
 	m, err := samples[0].put(s)
 	if err != nil {
 		t.Fatal(err)

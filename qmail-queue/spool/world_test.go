@@ -122,6 +122,17 @@ func (q *queue) connect() *os.File {
 	return theirs
 }
 
+// commit is draft.commit for those who have nothing else to do.
+func commit(d *draft, nonce queuedir.Nonce) (entries.Message, error) {
+	var m entries.Message
+	result := make(chan error, 1)
+	d.commit(nonce, func(committed entries.Message, err error) {
+		m = committed
+		result <- err
+	})
+	return m, <-result
+}
+
 func newNonce() queuedir.Nonce {
 	var n queuedir.Nonce
 	rand.Read(n[:])
