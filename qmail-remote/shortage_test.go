@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"postrider/internal/wire/parent"
+	"postrider/internal/wire/spawn"
 )
 
 // A worker that had no descriptors left for a while gives the jobs of that
@@ -35,10 +36,16 @@ func TestWorkerOutOfDescriptors(t *testing.T) {
 		t.Errorf("before: %s", got)
 	}
 	limit(t, cmd.Process.Pid, 3)
-	b.give(p, simpleMessage, b.job(2, "d.example", "r@d.example", "s@d.example"))
+	large := simpleMessage + strings.Repeat("0123456789abcde\n", spawn.MaxInline/16) // comes by descriptor
+	b.give(p, large, b.job(2, "d.example", "r@d.example", "s@d.example"))
 	const later = "ZSystem resources temporarily unavailable. (#4.3.0)/"
 	if got := b.results(p, 2); got != "2"+later+"\n3"+later {
 		t.Errorf("without descriptors: %s", got)
+	}
+	// One in the packet arrives, and is in trouble of its own.
+	b.give(p, simpleMessage, b.job(5, "d.example", "r@d.example"))
+	if got := b.results(p, 1); !strings.HasPrefix(got, "5Z") {
+		t.Errorf("without descriptors, in the packet: %s", got)
 	}
 	limit(t, cmd.Process.Pid, 1000)
 	b.give(p, simpleMessage, b.job(4, "d.example", ""))
@@ -46,7 +53,7 @@ func TestWorkerOutOfDescriptors(t *testing.T) {
 		t.Errorf("after: %s", got)
 	}
 	b.control.Close()
-	if err := cmd.Wait(); err != nil || strings.Count(log.String(), "too many open files") != 1 {
+	if err := cmd.Wait(); err != nil || strings.Count(log.String(), "descriptors of a packet are lost") != 1 {
 		t.Errorf("%v, log %q", err, log.String())
 	}
 }
