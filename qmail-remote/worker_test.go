@@ -20,6 +20,7 @@ import (
 // workbench is a worker with the ends that qmail-start and qmail-send hold.
 type workbench struct {
 	*host
+	given   int // jobs
 	control *parent.Channel
 	log     *os.File
 	status  chan int
@@ -76,17 +77,17 @@ func (b *workbench) link() *fdpass.Packets {
 	return p
 }
 
-// give sends jobs with a message, every second one with a descriptor of it.
+// give sends jobs, the message of every other one by descriptor.
 func (b *workbench) give(p *fdpass.Packets, text string, jobs ...spawn.Job) {
 	b.t.Helper()
 	var files []*os.File
 	for i := range jobs {
-		if i%2 == 0 && len(text) <= spawn.MaxInline {
+		b.given++
+		if jobs[i].Message.ByFile = b.given%2 == 0 || len(text) > spawn.MaxInline; jobs[i].Message.ByFile {
+			files = append(files, messageFile(b.t, text))
+		} else {
 			jobs[i].Message.Bytes = []byte(text)
-			continue
 		}
-		jobs[i].Message.ByFile = true
-		files = append(files, messageFile(b.t, text))
 	}
 	if err := p.Send(spawn.AppendJobs(nil, 0, jobs), files...); err != nil {
 		b.t.Fatal(err)
@@ -103,6 +104,14 @@ func (b *workbench) job(first uint64, domain string, recipients ...string) spawn
 	for i, r := range recipients {
 		j.Recipients = append(j.Recipients, spawn.Recipient{Delivery: first + uint64(i), Address: addr(b.t, r)})
 	}
+	return j
+}
+
+// fileJob is a job whose message goes by descriptor.
+func (b *workbench) fileJob(first uint64, domain string, recipients ...string) spawn.Job {
+	b.t.Helper()
+	j := b.job(first, domain, recipients...)
+	j.Message.ByFile = true
 	return j
 }
 
@@ -293,15 +302,11 @@ func TestWorkerProtocol(t *testing.T) {
 	}{
 		{"no packet of ours", func(b *workbench, p *fdpass.Packets) error { return p.Send([]byte("X")) }},
 		{"job without descriptor", func(b *workbench, p *fdpass.Packets) error {
-			j := b.job(1, "d", "r@d")
-			j.Message.ByFile = true
-			return p.Send(spawn.AppendJobs(nil, 0, []spawn.Job{j}))
+			return p.Send(spawn.AppendJobs(nil, 0, []spawn.Job{b.fileJob(1, "d", "r@d")}))
 		}},
 		{"more descriptors than jobs", func(b *workbench, p *fdpass.Packets) error {
 			f := messageFile(b.t, "")
-			j := b.job(1, "d", "r@d")
-			j.Message.ByFile = true
-			return p.Send(spawn.AppendJobs(nil, 0, []spawn.Job{b.job(2, "d", "r@d"), j}), f, f)
+			return p.Send(spawn.AppendJobs(nil, 0, []spawn.Job{b.job(2, "d", "r@d"), b.fileJob(1, "d", "r@d")}), f, f)
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -344,9 +349,7 @@ func TestWorkerUnreadable(t *testing.T) {
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
 		t.Fatal(err)
 	}
-	j := b.job(1, "d.example", "r@d.example")
-	j.Message.ByFile = true
-	if err := p.Send(spawn.AppendJobs(nil, 0, []spawn.Job{j}), f); err != nil {
+	if err := p.Send(spawn.AppendJobs(nil, 0, []spawn.Job{b.fileJob(1, "d.example", "r@d.example")}), f); err != nil {
 		t.Fatal(err)
 	}
 	if got := b.results(p, 1); got != "1ZUnable to read message. (#4.3.0)/" {

@@ -186,8 +186,8 @@ func TestMessageSizes(t *testing.T) {
 	}
 	c.play(bye)
 	h.stop()
-	if h.spool.opened != 1 {
-		t.Errorf("%d connections to the spool, want one for all", h.spool.opened)
+	if h.spool.opened != 2 {
+		t.Errorf("%d connections to the spool, want one for short messages and one for long ones", h.spool.opened)
 	}
 	if used := h.d.lent.used.Load(); used != 0 {
 		t.Errorf("%d octets are still lent", used)

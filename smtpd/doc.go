@@ -47,6 +47,7 @@
 //	network.go     sockets
 //	queue.go       what a session asks of the queue
 //	spool.go       the queue of the daemon: connections to qmail-spool
+//	pipeline.go    the one that short messages share
 //	again.go       short messages whose answer was lost
 //	programs.go    the queue of the classic form
 //	service.go     what sessions share; log lines

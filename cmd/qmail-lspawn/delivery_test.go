@@ -209,7 +209,8 @@ func (d *daemon) give(recipient, body string) uint64 {
 	}
 	d.next++
 	job := spawn.Job{
-		ID: queuedir.NewID(time.Now(), 1, 2), Sender: mustAddress(d.t, "sender@example.org"),
+		Message: spawn.Message{ByFile: true},
+		ID:      queuedir.NewID(time.Now(), 1, 2), Sender: mustAddress(d.t, "sender@example.org"),
 		Recipients: []spawn.Recipient{{Delivery: d.next, Address: mustAddress(d.t, recipient)}},
 	}
 	if err := d.link.Send(spawn.AppendJobs(nil, d.slots, []spawn.Job{job}), f); err != nil {

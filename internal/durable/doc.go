@@ -1,14 +1,19 @@
 // Package durable makes what was written survive a power cut, many writers
-// with one sync: the group commit of the queue and of Maildirs.
+// together: the group commit of the queue and of Maildirs.
 //
 // Rooms and stores may import it; it imports no other package of ours. It
 // trusts the names it is given: they are made by us, relative to a directory
 // that only we can write.
 //
 // A writer takes a Ticket before its first change, writes, renames, and then
-// waits in its Group; Wait returns nil when everything it did before is
-// durable. A Maildir delivery waits twice, once for its data and once for its
-// rename: other deliveries' data and renames ride on the same syncs.
+// joins its Group, which syncs the files of all who wait at that moment, all at
+// the same time, and then each of their directories once. A Maildir delivery
+// waits twice, once for its data and once for its rename.
+//
+// Files are synced one by one, never the whole file system: every error is
+// that of a file of ours, and nobody waits for what others have written. The
+// kernel runs the syncs of a group side by side and the journal merges them.
+// docs/performance.md compares that with syncfs.
 //
 // Invariants:
 //
@@ -18,17 +23,15 @@
 //     failed, also for those who wait in the next group: the kernel reports a
 //     lost page once, and nobody can know whose it was. There is never a
 //     second sync that "works" (R5).
-//  3. syncfs is used only on ext4, xfs and btrfs, on a descriptor that was
-//     open before the first write, one at a time. Elsewhere, and where it
-//     takes much longer, each file and directory is synced by itself.
-//  4. Nobody waits to collect a group: a lone writer is synced at once, the
-//     cheapest way.
+//  3. Contents are durable before the directories are synced that name them.
+//  4. Nobody waits to collect a group: a lone writer is synced at once.
 //  5. Names are never replaced: Create and Rename fail with EEXIST.
 //
 // Every error here is temporary for the mail.
 //
-// Files: group.go the group commit, pace.go when syncfs is worth it, tree.go
-// the file operations as an interface, tree_linux.go the real ones,
-// syncfs_linux.go which file systems have a syncfs to be trusted. The folder
+// Files: group.go the group commit; queue_linux.go many syncs at a time
+// without threads; open_linux.go the groups of real file systems; tree.go the
+// file operations as an interface; tree_linux.go the real ones,
+// treeat_linux.go below a user's directory, copy_linux.go copying. The folder
 // durabletest has file operations for tests that fail and crash on demand.
 package durable

@@ -1,5 +1,5 @@
-// Package footprint bounds what a daemon takes of the machine: processors,
-// wake-ups, memory. docs/performance.md has the measurements behind it.
+// Package footprint bounds what a daemon takes of the machine: processors and
+// wake-ups. docs/performance.md has the measurements behind it.
 //
 // The mains of daemons and those who start daemons import it; it imports
 // nothing of ours.
@@ -8,7 +8,6 @@ package footprint
 import (
 	"os"
 	"runtime"
-	"runtime/debug"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -23,13 +22,6 @@ func OneProcessor() { runtime.GOMAXPROCS(1) }
 // connections. The stages of a message's way work at the same time, and none
 // of them can use all processors.
 func HalfTheProcessors() { runtime.GOMAXPROCS(max(1, runtime.NumCPU()/2)) }
-
-// Memory makes the collector run when garbage is as much as percent of what is
-// in use, and harder above limit bytes for the whole process.
-func Memory(percent int, limit int64) {
-	debug.SetGCPercent(percent)
-	debug.SetMemoryLimit(limit)
-}
 
 const (
 	// calmSlack is how late a timer of a daemon may be. Go's watchdog thread

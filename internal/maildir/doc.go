@@ -17,15 +17,14 @@
 //     first try may have worked though the answer was lost (R22).
 //  5. A Maildir is never created.
 //
-// Each delivery syncs its own file and directory, many of them side by side:
-// the journal merges what comes together. Measured on ext4 with 1, 8 and 32
-// deliveries at a time, that was faster than one syncfs for all that wait
-// (deliver_test.go has the benchmark), and it does not wait for what the
-// user's other programs have written.
+// The deliveries of a process that wait at the same moment share their two
+// syncs (package durable), and those into the same Maildir share its open
+// directory. They do not wait for what the user's other programs have written.
 //
 // Every error is temporary for the mail; ErrMessage says that it was the
 // message that could not be read.
 //
-//	deliver.go   Folder, Open, Deliver: the steps of a delivery
+//	store.go     Store: what the deliveries of a process share
+//	deliver.go   Folder, Deliver: the steps of a delivery
 //	names.go     Names: unique names
 package maildir

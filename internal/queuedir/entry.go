@@ -128,9 +128,10 @@ type Entry struct {
 	ID      ID
 	Footer  Footer
 	layout  Layout
-	content io.ReaderAt // all of the entry
 	size    int64
-	f       *os.File // nil: content is in memory
+	content io.ReaderAt // all of the entry
+	text    []byte      // the same, if it is in memory
+	f       *os.File    // the same, if it is not
 }
 
 // maxInMemory is the largest entry that is read at once and kept in memory:
@@ -140,39 +141,58 @@ const maxInMemory = 20 << 10
 // OpenEntry opens the entry of id and checks its envelope and footer. The
 // error is fs.ErrNotExist, ErrTorn, ErrDamaged, or one of the system.
 func OpenEntry(l Layout, id ID) (*Entry, error) {
-	f, err := os.OpenFile(l.Entry(id), os.O_RDONLY|unix.O_NOFOLLOW, 0)
-	if err != nil {
+	e := &Entry{ID: id, layout: l}
+	if err := e.open(l.Entry(id)); err != nil {
 		return nil, err
 	}
-	e := &Entry{ID: id, layout: l, f: f, content: f}
-	err = e.read()
-	if err == nil {
-		err = e.check()
-	}
-	if err != nil {
-		_ = f.Close() // only read from
+	if err := e.check(); err != nil {
+		e.Close()
 		return nil, fmt.Errorf("%s: %w", l.Entry(id), err)
 	}
 	return e, nil
 }
 
-// read takes a short entry into memory.
-func (e *Entry) read() error {
-	info, err := e.f.Stat()
+// open opens the entry, and takes a short one into memory. It makes no os.File
+// of that: those are offered to the poller, one system call and much garbage
+// for each message.
+func (e *Entry) open(path string) error {
+	fd, err := retry(func() (int, error) { return unix.Open(path, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0) })
 	if err != nil {
-		return err
+		return &fs.PathError{Op: "open", Path: path, Err: err}
 	}
-	e.size = info.Size()
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		_ = unix.Close(fd) // only read from
+		return &fs.PathError{Op: "stat", Path: path, Err: err}
+	}
+	e.size = st.Size
 	if e.size > maxInMemory {
+		e.f = os.NewFile(uintptr(fd), path)
+		e.content = e.f
 		return nil
 	}
-	text := make([]byte, e.size)
-	if _, err := io.ReadFull(io.NewSectionReader(e.f, 0, e.size), text); err != nil {
-		return readError(err)
+	defer unix.Close(fd) // only read from
+	e.text = make([]byte, e.size)
+	for done := 0; done < len(e.text); {
+		n, err := retry(func() (int, error) { return unix.Pread(fd, e.text[done:], int64(done)) })
+		if err != nil {
+			return &fs.PathError{Op: "read", Path: path, Err: err}
+		}
+		if n == 0 {
+			return fmt.Errorf("%s: %w", path, ErrTorn) // it became shorter
+		}
+		done += n
 	}
-	_ = e.f.Close() // only read from
-	e.f, e.content = nil, bytes.NewReader(text)
+	e.content = bytes.NewReader(e.text)
 	return nil
+}
+
+func retry(call func() (int, error)) (int, error) {
+	for {
+		if n, err := call(); err != unix.EINTR {
+			return n, err
+		}
+	}
 }
 
 func (e *Entry) check() (err error) {
@@ -190,7 +210,7 @@ func (e *Entry) check() (err error) {
 	if rest := e.size - int64(FooterSize) - e.inlineSize(); rest != e.Footer.EnvelopeSize {
 		return ErrTorn
 	}
-	crc, err := checksumOf(io.NewSectionReader(e.content, e.inlineSize(), e.Footer.EnvelopeSize))
+	crc, err := e.envelopeChecksum()
 	if err != nil {
 		return readError(err)
 	}
@@ -198,6 +218,13 @@ func (e *Entry) check() (err error) {
 		return fmt.Errorf("%w: checksum of the envelope", ErrDamaged)
 	}
 	return nil
+}
+
+func (e *Entry) envelopeChecksum() (uint32, error) {
+	if e.text != nil {
+		return Checksum(0, e.text[e.inlineSize():][:e.Footer.EnvelopeSize]), nil
+	}
+	return checksumOf(io.NewSectionReader(e.f, e.inlineSize(), e.Footer.EnvelopeSize))
 }
 
 // readError turns the end of a file that became shorter into ErrTorn.
@@ -232,7 +259,8 @@ func checksumOf(r io.Reader) (uint32, error) {
 
 // Envelope returns a reader at the start of the envelope.
 func (e *Entry) Envelope() (*EnvelopeReader, error) {
-	return NewEnvelopeReader(io.NewSectionReader(e.content, e.inlineSize(), e.Footer.EnvelopeSize))
+	r := io.NewSectionReader(e.content, e.inlineSize(), e.Footer.EnvelopeSize)
+	return newEnvelopeReader(r, int(min(e.Footer.EnvelopeSize+1, envelopeBuffer)))
 }
 
 // CountRecipients reads the envelope through.
@@ -284,11 +312,17 @@ func (e *Entry) inlineBody() (*os.File, error) {
 	return Memfd(body)
 }
 
-// Bytes returns an inline body, whose checksum was compared.
+// Bytes returns an inline body, whose checksum was compared. Nobody may change
+// it.
 func (e *Entry) Bytes() ([]byte, error) {
-	body := make([]byte, e.Footer.BodySize)
-	if _, err := e.content.ReadAt(body, 0); err != nil && len(body) > 0 {
-		return nil, readError(err)
+	var body []byte
+	if e.text != nil {
+		body = e.text[:e.Footer.BodySize]
+	} else {
+		body = make([]byte, e.Footer.BodySize)
+		if _, err := e.f.ReadAt(body, 0); err != nil && len(body) > 0 {
+			return nil, readError(err)
+		}
 	}
 	if Checksum(0, body) != e.Footer.BodyCRC {
 		return nil, fmt.Errorf("%w: %s: checksum of the body", ErrDamaged, e.layout.Entry(e.ID))

@@ -80,10 +80,17 @@ type EnvelopeReader struct {
 	err  error
 }
 
+// envelopeBuffer holds the longest record.
+const envelopeBuffer = 4096
+
 // NewEnvelopeReader reads the head of the envelope in r. Any record out of
 // place, unknown or malformed is ErrDamaged.
 func NewEnvelopeReader(r io.Reader) (*EnvelopeReader, error) {
-	e := &EnvelopeReader{in: bufio.NewReaderSize(r, 4096)}
+	return newEnvelopeReader(r, envelopeBuffer)
+}
+
+func newEnvelopeReader(r io.Reader, buffer int) (*EnvelopeReader, error) {
+	e := &EnvelopeReader{in: bufio.NewReaderSize(r, buffer)}
 	e.Head.Sender = e.address(recordSender)
 	uid, err := strconv.ParseUint(e.value(recordUID), 10, 32)
 	e.fail(err)

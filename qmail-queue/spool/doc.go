@@ -25,7 +25,7 @@
 // queue of ours takes is refused for good (refusal.go).
 //
 // Files: main.go start, control channel and end; server.go who may submit;
-// connection.go one submitter; envelope.go the submitted envelope; draft.go a
+// connection.go one submitter, answers.go what it is told; envelope.go the submitted envelope; draft.go a
 // message being received; commit.go what makes it an entry; names.go message
 // numbers and buckets; store.go what is in flight; budget.go and memory.go
 // bounds of memory; nonces.go messages submitted twice;
