@@ -223,7 +223,7 @@ func (s *server) wait(patience time.Duration) {
 	}
 }
 
-// commit makes d an entry, and answers and announces it when it is one. answer
+// commit makes d an entry, and announces and answers it when it is one. answer
 // must not wait.
 func (s *server) commit(d *draft, nonce queuedir.Nonce, answer func(submit.Answer)) {
 	key := nonceKey{nonce, d.from.uid}
@@ -245,8 +245,8 @@ func (s *server) commit(d *draft, nonce queuedir.Nonce, answer func(submit.Answe
 		}
 		s.store.recent.fulfil(key, m.ID)
 		s.store.settled(m.ID)
+		s.announce(m) // first: once all is answered we may end
 		answer(submit.Answer{Kind: submit.Accepted, ID: m.ID.String()})
-		s.announce(m)
 	})
 }
 
