@@ -263,13 +263,16 @@ func checkAnswers(t *testing.T, when string, m sample, d *durabletest.Disk, q *d
 // that were accepted are whole, and the others are whole, torn, or gone.
 func TestPowerCutWhilePipelined(t *testing.T) {
 	t.Parallel()
-	const count = 4
+	const count = 3
 	r := rand.New(rand.NewPCG(5, 6))
 	remains := map[string]durabletest.Remains{
 		"only synced": durabletest.OnlySynced, "everything": durabletest.Everything, "part": durabletest.Part(r),
 	}
-	for _, m := range samples[:2] {
+	for s, m := range samples[:2] {
 		for what, remain := range remains {
+			if s > 0 && what != "part" {
+				continue // what is written differently is the same here
+			}
 			for i := 0; ; i++ {
 				d := newDisk()
 				d.CrashAt(i)
