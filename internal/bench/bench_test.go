@@ -68,8 +68,8 @@ func gather(y *yard, n plan) (*report.Results, []*peer) {
 	var labels []string
 	left := make(map[string]error)
 	for _, name := range order {
-		// Postfix brings the generator, so that it is installed in any case.
-		if !chosen(name, order) && name != postfix {
+		// Ours is what all is about, and Postfix brings the generator.
+		if !chosen(name, order) && name != ours && name != postfix {
 			continue
 		}
 		p, err := makers[name](y, n.mailboxes)
@@ -79,7 +79,7 @@ func gather(y *yard, n plan) (*report.Results, []*peer) {
 		case err != nil:
 			fmt.Printf("%s is left out: %v\n", name, err)
 			left[name] = err
-		case chosen(name, order):
+		case chosen(name, order) || name == ours:
 			peers = append(peers, p)
 			labels = append(labels, p.label())
 		}
@@ -103,12 +103,12 @@ func takeTurn(t *turn) []account.Process {
 	}
 	fresh := false
 	for _, w := range all {
-		if !chosen(w.name, names) {
+		if w.name != warmUp && !chosen(w.name, names) {
 			continue
 		}
 		ctx, cancel := context.WithTimeout(t.y.t.Context(), workloadLimit)
 		var err error
-		if !fresh {
+		if !fresh || w.fresh {
 			err = t.freshen(ctx)
 		}
 		if err == nil {

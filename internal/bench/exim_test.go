@@ -99,7 +99,7 @@ func newExim(y *yard, _ int) (*peer, error) {
 		// client to close first.
 		sessions: 60,
 		// It is several times slower than the others, and nobody waits that long.
-		share: 5,
+		share: 10,
 	}
 	return p.defaults(y), nil
 }

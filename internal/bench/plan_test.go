@@ -54,8 +54,8 @@ func planned() plan {
 }
 
 const (
-	workloadLimit = 10 * time.Minute // a workload with one mail system
-	stepLimit     = 2 * time.Minute  // a command
+	workloadLimit = 4 * time.Minute // a workload with one mail system
+	stepLimit     = 2 * time.Minute // a command
 	settleLimit   = 15 * time.Second
 	latencyLimit  = 40 * time.Second
 	smallSize     = 4096

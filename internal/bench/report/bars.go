@@ -59,7 +59,7 @@ func (s *svg) barsOf(res *Results, row Row, base string, y int) {
 		from, to := ratioX(1), ratioX(ratio)
 		s.rect(min(from, to), top, max(1, max(from, to)-min(from, to)), barHeight-1, colours()[i%len(colours())])
 		if i == 0 { // ours
-			s.text(max(from, to)+4, top+barHeight-1, "start", "#000000", number(ratio))
+			s.text(max(from, to)+4, top+barHeight-1, "start", "#000000", Number(ratio))
 		}
 	}
 }

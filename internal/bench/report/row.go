@@ -40,7 +40,7 @@ func (r Row) outcome(res *Results) (reached string, met bool) {
 		return "", false
 	}
 	if r.Goal.AtMost > 0 {
-		return number(ours), ours <= r.Goal.AtMost
+		return Number(ours), ours <= r.Goal.AtMost
 	}
 	if r.Goal.Times == 0 {
 		return "", false
@@ -78,8 +78,8 @@ func (r Row) ratio(a, b float64) float64 {
 	return a / b
 }
 
-// number writes three digits that matter.
-func number(v float64) string {
+// Number writes three digits that matter.
+func Number(v float64) string {
 	switch {
 	case v >= 100 || v == float64(int(v)):
 		return fmt.Sprintf("%.0f", v)

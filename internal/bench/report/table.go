@@ -39,9 +39,9 @@ func (r *Results) text(system, row string, ranges bool) string {
 	if !measured {
 		return "-"
 	}
-	text := number(value)
+	text := Number(value)
 	if least, most := r.Range(system, row); ranges && least != most {
-		text += fmt.Sprintf(" [%s-%s]", number(least), number(most))
+		text += fmt.Sprintf(" [%s-%s]", Number(least), Number(most))
 	}
 	return text
 }
