@@ -41,8 +41,8 @@ func planned() plan {
 	switch {
 	case *quick:
 		return plan{
-			rounds: 1, mailboxes: 1000, messages: 600, users: 100, calls: 40, recipients: 1000, large: 8, largeSize: 25 << 20,
-			backlog: 2000, latencies: 50, held: 300, limitTime: 500 * time.Millisecond, idleTime: 500 * time.Millisecond,
+			rounds: 1, mailboxes: 1000, messages: 400, users: 100, calls: 30, recipients: 300, large: 4, largeSize: 25 << 20,
+			backlog: 1000, latencies: 50, held: 300, limitTime: 500 * time.Millisecond, idleTime: 500 * time.Millisecond,
 		}
 	case *runBench:
 		return plan{

@@ -65,11 +65,11 @@ func settings(n plan, peers []*peer) string {
 			others = append(others, fmt.Sprintf("%s %d", p.name, p.sessions))
 		}
 	}
-	text := fmt.Sprintf("%s. %d rounds in turns; median [least-most]. %d messages of %d bytes a round, one a connection, 20 sessions", strings.Join(versions, ", "), n.rounds, n.messages, smallSize)
+	text := fmt.Sprintf("%s. Rounds in turns: %d; median [least-most]. %d messages of %d bytes a round, one a connection, 20 sessions", strings.Join(versions, ", "), n.rounds, n.messages, smallSize)
 	if len(others) > 0 {
 		text += " (" + strings.Join(others, ", ") + ")"
 	}
-	text += fmt.Sprintf("; W3 %d calls; W5 %d messages of %d MB, 4 sessions; W6 %d messages that wait; W8 %d sessions.", n.calls, n.large, n.largeSize>>20, n.backlog, n.held)
+	text += fmt.Sprintf("; W3 %d calls; W5 %d messages of %d MiB, 4 sessions; W6 %d messages that wait; W8 %d sessions.", n.calls, n.large, n.largeSize>>20, n.backlog, n.held)
 	for _, p := range peers {
 		if p.share > 1 {
 			text += fmt.Sprintf(" %s gets a %dth of the messages, and of W6 a %dth.", p.name, p.share, 2*p.share)

@@ -75,7 +75,7 @@ func (t *turn) messages() int { return max(1, t.plan.messages/t.p.share) }
 
 // inbound is W1: from the network into Maildirs.
 func (t *turn) inbound(ctx context.Context, name string, users int) error {
-	n := t.messages() / users * users
+	n := max(1, t.messages()/users) * users
 	cost, err := t.y.meter()
 	if err != nil {
 		return err
@@ -260,11 +260,12 @@ func (t *turn) hold(ctx context.Context) error {
 }
 
 // inject sends messages of a size to the recipients in turns. smtp-source
-// does, where it is there and can: to one recipient.
+// does, where it is there and can: to one recipient, of a mail system that does
+// not refuse for now what it cannot deliver as fast.
 func (t *turn) inject(ctx context.Context, recipients []string, n, sessions, size int) error {
-	if t.y.tools == "" || len(recipients) > 1 {
+	if t.y.tools == "" || len(recipients) > 1 || t.p.backlog > 0 {
 		a, err := t.y.loadOnce(ctx, load.Order{
-			Do: load.Send, Server: server, Messages: n, Sessions: sessions, Size: size, Recipients: recipients,
+			Do: load.Send, Server: server, Messages: n, Sessions: sessions, Size: size, Recipients: recipients, Again: t.p.backlog > 0,
 		})
 		if err == nil && a.Failed > 0 {
 			err = fmt.Errorf("%d of %d messages were refused: %s", a.Failed, n, a.Error)

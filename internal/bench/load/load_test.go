@@ -85,6 +85,37 @@ func TestRefused(t *testing.T) {
 	}
 }
 
+// TestAgain meets a server that refuses the first message for now.
+func TestAgain(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() {
+		for refused := true; ; refused = false {
+			c, err := l.Accept()
+			if err != nil {
+				return // closed
+			}
+			if !refused {
+				s := &sinkCount{want: 1, say: func(Answer) {}}
+				s.serve(c)
+				return
+			}
+			if _, err := io.WriteString(c, "451 later\r\n"); err != nil {
+				t.Error(err)
+			}
+			c.Close()
+		}
+	}()
+	a := run(t, Order{Do: Send, Server: l.Addr().String(), Messages: 1, Sessions: 1, Size: 1, Recipients: []string{"a@x.test"}, Again: true})[0]
+	if a.Count != 1 || a.Failed != 0 {
+		t.Errorf("%+v", a)
+	}
+}
+
 func TestHold(t *testing.T) {
 	t.Parallel()
 	address, _ := startSink(t, 1)

@@ -31,6 +31,7 @@ type Order struct {
 	Size       int      // bytes of a message
 	Recipients []string // taken in turns
 	Each       int      // recipients of one message, 1 if 0
+	Again      bool     // of Send: what is refused for now is sent again
 	Dir        string   // a Maildir's new, or where Limits writes
 	Root       string   // of Sendmail: where the program lives
 	Argv       []string // of Sendmail

@@ -51,7 +51,7 @@ func send(o Order, _ io.Reader, say func(Answer)) error {
 				if !ok {
 					return
 				}
-				note(one(o.Server, recipients, data))
+				note(o.one(recipients, data))
 			}
 		})
 	}
@@ -59,6 +59,21 @@ func send(o Order, _ io.Reader, say func(Answer)) error {
 	say(a)
 	return nil
 }
+
+// one sends one message, with o.Again until it is not refused for now.
+func (o Order) one(recipients []string, data []byte) (accepted time.Time, err error) {
+	for start := time.Now(); ; time.Sleep(againAfter) {
+		accepted, err = one(o.Server, recipients, data)
+		var refused *refusal
+		if !o.Again || !errors.As(err, &refused) || refused.reply[0] != '4' || time.Since(start) > patience {
+			return accepted, err
+		}
+	}
+}
+
+// againAfter is much shorter than any mail system waits: it asks for the most
+// that the server takes.
+const againAfter = 10 * time.Millisecond
 
 func later(a, b time.Time) time.Time {
 	if b.After(a) {

@@ -12,6 +12,11 @@ import (
 // patience bounds every wait for a server.
 const patience = 2 * time.Minute
 
+// refusal is a reply that is not the wanted one.
+type refusal struct{ what, reply string }
+
+func (r *refusal) Error() string { return r.what + ": " + r.reply }
+
 // client waits for the reply to each command before the next, as smtp-source
 // does, so that every mail system is asked in the same way.
 type client struct {
@@ -59,7 +64,7 @@ func (c *client) expect(digit byte, what string) error {
 			return fmt.Errorf("%s: %w", what, err)
 		}
 		if len(line) < 4 || line[0] != digit {
-			return fmt.Errorf("%s: %s", what, bytes.TrimSpace(line))
+			return &refusal{what, string(bytes.TrimSpace(line)) + " "}
 		}
 		if line[3] != '-' {
 			return nil
