@@ -56,8 +56,8 @@ func curves() []curve {
 	}
 }
 
-// TestCurves measures how cost grows. Without a flag it takes the first two
-// points of each curve, once, with few messages.
+// TestCurves measures how cost grows. Without a flag it takes one point of each
+// curve, once, with few messages.
 func TestCurves(t *testing.T) {
 	testhost.NeedRoot(t, "disks and control groups of its own")
 	if *runBench && !*runCurves {
@@ -112,7 +112,7 @@ func (t *turn) draw(c curve) (text, picture string, err error) {
 	points := c.points
 	switch {
 	case !*runCurves:
-		points = points[:2]
+		points = points[1:2]
 	case *quick:
 		points = points[:len(points)-2]
 	}
@@ -222,7 +222,7 @@ func (t *turn) byQueue(ctx context.Context, waiting int) (float64, []string, err
 	if err := t.freshen(ctx); err != nil {
 		return 0, nil, err
 	}
-	if err := errors.Join(t.p.stop(ctx), t.preload(waiting)); err != nil {
+	if err := errors.Join(t.p.stop(ctx), t.preload(ctx, waiting)); err != nil {
 		return 0, nil, err
 	}
 	restart, err := t.firstDelivery(ctx)
@@ -241,6 +241,9 @@ func (t *turn) byQueue(ctx context.Context, waiting int) (float64, []string, err
 		return 0, nil, err
 	}
 	delivered := perSecond(t.plan.messages, last.Sub(start))
+	if err := t.stillWaiting(ctx, waiting); err != nil {
+		return 0, nil, err
+	}
 	memory := int64(0)
 	if t.y.group != nil {
 		list, err := t.y.group.Memory()
@@ -250,6 +253,25 @@ func (t *turn) byQueue(ctx context.Context, waiting int) (float64, []string, err
 		memory = account.Total(list)
 	}
 	return delivered, texts(delivered, restart.Seconds(), megabytes(memory)), nil
+}
+
+// stillWaiting waits until the queue holds no more than what waits, and fails if
+// it holds less.
+func (t *turn) stillWaiting(ctx context.Context, waiting int) error {
+	for {
+		queued := len(t.p.queued())
+		if queued == waiting {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%d messages are queued, and %d should wait", queued, waiting)
+		case <-time.After(200 * time.Millisecond):
+		}
+		if queued < waiting {
+			return fmt.Errorf("%d messages are queued, and %d should wait", queued, waiting)
+		}
+	}
 }
 
 func texts(values ...float64) []string {

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -16,13 +17,13 @@ import (
 // preload puts messages into the queue of the stopped suite that were tried
 // once and wait for days: as many files as if they had been sent, in a
 // fraction of the time.
-func (t *turn) preload(n int) error {
+func (t *turn) preload(ctx context.Context, n int) error {
 	w, err := newPreloader(queuedir.At(t.y.host.Path("/var/qmail")))
 	if err != nil {
 		return err
 	}
 	for i := range n {
-		if err := w.message(i); err != nil {
+		if err := errors.Join(ctx.Err(), w.message(i)); err != nil {
 			return err
 		}
 	}

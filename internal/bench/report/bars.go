@@ -29,7 +29,7 @@ func Bars(res *Results, rows []Row, base string) string {
 	rowHeight := len(res.Systems)*barHeight + barGap
 	s := newSVG(barWidth, barTop+len(shown)*rowHeight+20, fmt.Sprintf("How many times as good as %s (right is better; logarithmic)", base))
 	for i, system := range res.Systems {
-		x := 40 + i*150
+		x := 20 + i*158
 		s.rect(x, 32, 12, 12, colours()[i%len(colours())])
 		s.text(x+18, 42, "start", textColour, system)
 	}

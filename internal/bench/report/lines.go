@@ -46,7 +46,7 @@ func Line(c Curve) string {
 		s.text(lineLeft-6, y(v)+4, "end", textColour, fmt.Sprintf("%g", v))
 	}
 	s.text(lineWidth/2, lineHeight-12, "middle", "#000000", c.X)
-	s.text(lineLeft-40, lineTop-8, "start", "#000000", c.Y)
+	s.text(lineLeft-40, lineTop-16, "start", "#000000", c.Y)
 	places := placesX(c.Points)
 	var path []string
 	for i, p := range c.Points {
