@@ -259,7 +259,7 @@ func (t *turn) byQueue(ctx context.Context, waiting int) (float64, []string, err
 // it holds less.
 func (t *turn) stillWaiting(ctx context.Context, waiting int) error {
 	for {
-		queued := len(t.p.queued())
+		queued, _ := t.p.queued()
 		if queued == waiting {
 			return nil
 		}

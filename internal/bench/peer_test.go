@@ -208,29 +208,31 @@ func clear(dir string, keep bool) error {
 // drained waits until its queue is empty.
 func (p *peer) drained(ctx context.Context) error {
 	for {
-		queued := p.queued()
-		if len(queued) == 0 {
+		queued, such := p.queued()
+		if queued == 0 {
 			return nil
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("%s: %d files stay queued, such as %s: %w\n%s", p.name, len(queued), queued[0], ctx.Err(), p.logTail())
+			return fmt.Errorf("%s: %d files stay queued, such as %s: %w\n%s", p.name, queued, such, ctx.Err(), p.logTail())
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
 }
 
-func (p *peer) queued() (files []string) {
+// queued returns how many files its queue has, and the name of one.
+func (p *peer) queued() (n int, such string) {
 	for _, dir := range p.queue {
 		// A file that vanishes meanwhile is not queued.
 		_ = filepath.WalkDir(p.y.host.Path(dir), func(name string, d os.DirEntry, err error) error {
 			if err == nil && d.Type().IsRegular() {
-				files = append(files, name)
+				n++
+				such = name
 			}
 			return nil
 		})
 	}
-	return files
+	return n, such
 }
 
 // dirs prefixes names with the root of its tree.

@@ -54,7 +54,7 @@ func planned() plan {
 }
 
 const (
-	workloadLimit = 4 * time.Minute // a workload with one mail system
+	workloadLimit = 8 * time.Minute // a workload with one mail system
 	stepLimit     = 2 * time.Minute // a command
 	settleLimit   = 15 * time.Second
 	latencyLimit  = 40 * time.Second

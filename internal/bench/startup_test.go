@@ -34,6 +34,9 @@ func starts() int {
 // turns. What they are asked to do is nothing, or to refuse.
 func TestStartUp(t *testing.T) {
 	testhost.NeedRoot(t, "the suite installed with users of its own")
+	if *runCurves {
+		t.Skip("SKIPPED: -bench-curves measures the curves")
+	}
 	h := testhost.NewNetwork(t).Host("start.test")
 	h.Install()
 	dir := t.TempDir()
