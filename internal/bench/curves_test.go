@@ -69,12 +69,12 @@ func TestCurves(t *testing.T) {
 	if err := y.makeMailboxes(0, n.mailboxes); err != nil {
 		t.Fatal(err)
 	}
-	p, err := newPostrider(y, n.mailboxes)
+	p, err := newPostrider(y, n)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if *runCurves {
-		if _, err := newPostfix(y, 1); err != nil { // for smtp-source
+		if _, err := newPostfix(y, n); err != nil { // for smtp-source
 			t.Fatal(err)
 		}
 	}
