@@ -58,7 +58,7 @@ func TestWorkloads(t *testing.T) {
 // aloud.
 func gather(y *yard, n plan) (*report.Results, []*peer) {
 	y.t.Helper()
-	type maker func(*yard, int) (*peer, error)
+	type maker func(*yard, plan) (*peer, error)
 	makers := map[string]maker{ours: newPostrider, postfix: newPostfix, opensmtpd: newOpenSMTPD, exim: newExim, chasquid: newChasquid}
 	order := []string{ours}
 	if *runBench {
@@ -72,7 +72,7 @@ func gather(y *yard, n plan) (*report.Results, []*peer) {
 		if !chosen(name, order) && name != ours && name != postfix {
 			continue
 		}
-		p, err := makers[name](y, n.mailboxes)
+		p, err := makers[name](y, n)
 		switch {
 		case err != nil && name == ours:
 			y.t.Fatal(err)

@@ -24,7 +24,7 @@ drop_characters: "."
 
 // newChasquid: it has neither static routes nor relaying without a password.
 // Mail to the sink goes through aliases, and the network's zone has the MX.
-func newChasquid(y *yard, mailboxes int) (*peer, error) {
+func newChasquid(y *yard, n plan) (*peer, error) {
 	inside, err := tree(y.t, "chasquid", "chasquid", "safecat", "openssl")
 	if err != nil {
 		return nil, err
@@ -34,17 +34,15 @@ func newChasquid(y *yard, mailboxes int) (*peer, error) {
 		return nil, err
 	}
 	etc := root + "/etc/chasquid"
-	var users, all, far strings.Builder
-	for i := range mailboxes {
+	var users strings.Builder
+	for i := range n.mailboxes {
 		// Only that a user exists is looked at.
 		fmt.Fprintf(&users, "users: { key: \"u%d\" value: { plain: { password: \"x\" } } }\n", i)
-		fmt.Fprintf(&all, ",%s", mailUser(i))
-		fmt.Fprintf(&far, ",%s", farUser(i))
 	}
 	y.host.WriteFile(etc+"/chasquid.conf", chasquidConf, 0o644)
 	y.host.WriteFile(etc+"/domains/local.test/users", users.String(), 0o644)
 	y.host.WriteFile(etc+"/domains/local.test/aliases", fmt.Sprintf("out: x@remote.test\ndead: x@dead.test\nall: %s\nallremote: %s\n",
-		all.String()[1:], far.String()[1:]), 0o644)
+		strings.Join(mailUsers(n.recipients), ","), strings.Join(farUsers(n.recipients), ",")), 0o644)
 	y.host.WriteFile(root+"/etc/resolv.conf", "nameserver 10.77.0.1\n", 0o644)
 	y.farZone()
 	const cert = `mkdir -p certs/local.test /var/log/chasquid /var/lib/chasquid && rm -f hooks/* &&

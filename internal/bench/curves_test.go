@@ -69,12 +69,12 @@ func TestCurves(t *testing.T) {
 	if err := y.makeMailboxes(0, n.mailboxes); err != nil {
 		t.Fatal(err)
 	}
-	p, err := newPostrider(y, n.mailboxes)
+	p, err := newPostrider(y, n)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if *runCurves {
-		if _, err := newPostfix(y, 1); err != nil { // for smtp-source
+		if _, err := newPostfix(y, n); err != nil { // for smtp-source
 			t.Fatal(err)
 		}
 	}
@@ -141,12 +141,16 @@ func (t *turn) draw(c curve) (text, picture string, err error) {
 // pointLimit bounds one point of a curve, with all its tries.
 const pointLimit = 15 * time.Minute
 
-// repeated measures W1 several times in a suite that was just started and
-// returns the medians.
+// repeated measures W1 in a suite that was just started.
 func (t *turn) repeated(ctx context.Context, recipients []string, users []int, n, sessions, size int) (delivered, accepted float64, err error) {
 	if err := errors.Join(t.freshen(ctx), t.warm(ctx)); err != nil {
 		return 0, 0, err
 	}
+	return t.again(ctx, recipients, users, n, sessions, size)
+}
+
+// again measures W1 several times and returns the medians.
+func (t *turn) again(ctx context.Context, recipients []string, users []int, n, sessions, size int) (delivered, accepted float64, err error) {
 	var ds, as []float64
 	times := tries
 	if !*runCurves || *quick {
@@ -232,15 +236,10 @@ func (t *turn) byQueue(ctx context.Context, waiting int) (float64, []string, err
 	if err := errors.Join(t.y.emptyMailboxes(upTo(1)), t.y.settle(ctx)); err != nil {
 		return 0, nil, err
 	}
-	start := time.Now()
-	if err := t.inject(ctx, mailUsers(1), t.plan.messages, t.p.sessions, smallSize); err != nil {
-		return 0, nil, err
-	}
-	last, err := t.y.delivered(ctx, upTo(1), t.plan.messages)
+	delivered, _, err := t.again(ctx, mailUsers(1), upTo(1), t.plan.messages, t.p.sessions, smallSize)
 	if err != nil {
 		return 0, nil, err
 	}
-	delivered := perSecond(t.plan.messages, last.Sub(start))
 	if err := t.stillWaiting(ctx, waiting); err != nil {
 		return 0, nil, err
 	}

@@ -76,7 +76,7 @@ begin retry
 * * F,2h,15m; G,16h,1h,1.5; F,4d,6h
 `
 
-func newExim(y *yard, _ int) (*peer, error) {
+func newExim(y *yard, _ plan) (*peer, error) {
 	inside, err := tree(y.t, "exim", "exim4-daemon-light")
 	if err != nil {
 		return nil, err

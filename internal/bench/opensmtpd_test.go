@@ -40,7 +40,7 @@ $ActionFileDefaultTemplate RSYSLOG_TraditionalFileFormat
 *.* -/var/log/mail/mail.log
 `
 
-func newOpenSMTPD(y *yard, mailboxes int) (*peer, error) {
+func newOpenSMTPD(y *yard, n plan) (*peer, error) {
 	inside, err := tree(y.t, "opensmtpd", "opensmtpd", "rsyslog")
 	if err != nil {
 		return nil, err
@@ -50,7 +50,7 @@ func newOpenSMTPD(y *yard, mailboxes int) (*peer, error) {
 		return nil, err
 	}
 	var users strings.Builder
-	for i := range mailboxes {
+	for i := range n.mailboxes {
 		fmt.Fprintf(&users, "u%d %d:%d:%s/u%d\n", i, mailUID, mailUID, mailHome, i)
 	}
 	y.host.WriteFile(root+"/etc/vusers", users.String(), 0o644)

@@ -45,7 +45,7 @@ smtp_connection_cache_on_demand = yes
 `
 
 // newPostfix also brings the load generator and the sink.
-func newPostfix(y *yard, mailboxes int) (*peer, error) {
+func newPostfix(y *yard, n plan) (*peer, error) {
 	inside, err := tree(y.t, "postfix", "postfix")
 	if err != nil {
 		return nil, err
@@ -57,7 +57,7 @@ func newPostfix(y *yard, mailboxes int) (*peer, error) {
 	y.tools = root
 	y.host.WriteFile(root+"/etc/postfix/main.cf", mainCF, 0o644)
 	var boxes strings.Builder
-	for i := range mailboxes {
+	for i := range n.mailboxes {
 		fmt.Fprintf(&boxes, "%s u%d/Maildir/\n", mailUser(i), i)
 	}
 	y.host.WriteFile(root+"/etc/postfix/mailboxes", boxes.String(), 0o644)

@@ -8,7 +8,7 @@ import (
 
 // newPostrider installs the suite. Its mailboxes belong to one user, by
 // users/assign, as those of the others do.
-func newPostrider(y *yard, mailboxes int) (*peer, error) {
+func newPostrider(y *yard, n plan) (*peer, error) {
 	h := y.host
 	h.Install()
 	h.Control("me", "bench.test")
@@ -27,7 +27,7 @@ func newPostrider(y *yard, mailboxes int) (*peer, error) {
 		waste:    []string{"/var/qmail/queue/info"},
 		sendmail: []string{"/var/qmail/bin/sendmail", "-t", "-i"},
 	}
-	return p.defaults(y), assign(y, mailboxes)
+	return p.defaults(y), assign(y, n.mailboxes)
 }
 
 // assign tells the suite of so many mailboxes.
