@@ -174,15 +174,15 @@ func (l *pipeline) breakOff(err error) {
 	if l.broken == nil {
 		l.broken = err
 	}
+	_ = l.file.Close() // drops what was not committed, and ends a write that waits
 	l.changed.Signal()
 }
 
-// end closes the connection and tells all that were not answered.
+// end tells all that were not answered.
 func (l *pipeline) end(err error) {
 	if err != nil {
 		l.breakOff(err)
 	}
-	_ = l.file.Close() // drops what was not committed
 	<-l.readEnded
 	l.mu.Lock()
 	defer l.mu.Unlock()
