@@ -16,7 +16,8 @@ test:
 	CGO_ENABLED=0 $(GO) vet ./...
 	CGO_ENABLED=0 $(GO) test ./...
 
-# make bench BENCHFLAGS=--quick takes under three minutes.
+# All workloads and mail systems, into docs/performance.md; as root.
+# BENCHFLAGS=--quick takes under three minutes and writes nothing.
 bench:
 	internal/bench/run $(BENCHFLAGS)
 

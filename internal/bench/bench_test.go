@@ -2,264 +2,165 @@ package bench
 
 import (
 	"context"
-	"flag"
+	"errors"
 	"fmt"
-	"math"
+	"maps"
 	"os"
-	"regexp"
-	"runtime"
 	"slices"
-	"strings"
-	"syscall"
 	"testing"
 	"time"
 
+	"postrider/internal/bench/account"
+	"postrider/internal/bench/load"
+	"postrider/internal/bench/report"
 	"postrider/internal/testhost"
 )
 
-var (
-	runBench = flag.Bool("bench-run", false, "measure")
-	quick    = flag.Bool("bench-quick", false, "measure with a tenth of the messages, two rounds")
-)
-
-func TestMain(m *testing.M) { os.Exit(testhost.Main(m)) }
-
-// plan is how much is measured.
-type plan struct{ rounds, messages, relayed, calls, starts int }
-
-func planned() plan {
-	switch {
-	case !*runBench:
-		return plan{rounds: 1, messages: 100, relayed: 50, calls: 5, starts: 10}
-	case *quick:
-		return plan{rounds: 2, messages: 600, relayed: 300, calls: 30, starts: 100}
+// TestMain makes the test binary the load as well.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == load.Arg {
+		os.Exit(load.Main(os.Stdin, os.Stdout))
 	}
-	return plan{rounds: 5, messages: 3000, relayed: 2000, calls: 200, starts: 400}
+	os.Exit(testhost.Main(m))
 }
 
-// numbers are the results of one peer and workload, one value a round.
-type numbers map[string][]float64
-
-// TestThroughput measures the suite and Postfix in turns.
-func TestThroughput(t *testing.T) {
-	testhost.NeedRoot(t, "disks of their own")
-	net := testhost.NewNetwork(t)
+// TestWorkloads measures all mail systems in turns.
+func TestWorkloads(t *testing.T) {
+	testhost.NeedRoot(t, "disks and control groups of its own")
+	if *runCurves {
+		t.Skip("SKIPPED: -bench-curves measures the curves")
+	}
+	began := time.Now()
 	n := planned()
-	ours := newPostrider(t, net)
-	peers := []*peer{ours}
-	tools := ""
-	if *runBench {
-		tools = postfixTree(t)
-		peers = append(peers, newPostfix(t, net, tools))
+	y := newYard(t, *runBench)
+	if err := y.makeMailboxes(0, n.mailboxes); err != nil {
+		t.Fatal(err)
 	}
-	results := make(map[string]numbers)
-	for range n.rounds {
-		for _, p := range peers {
-			if results[p.name] == nil {
-				results[p.name] = make(numbers)
-			}
-			p.empty(t)
-			p.start()
-			measure(t, p, tools, n, results[p.name])
-			p.stop()
+	res, peers := gather(y, n)
+	idle := make(map[string][]account.Process)
+	for round := range n.rounds {
+		if *runBench {
+			fmt.Printf("round %d of %d\n", round+1, n.rounds)
 		}
-	}
-	syncs := 0.0
-	if *runBench {
-		syncs = syncsPerMessage(t, ours, tools, n.messages/5)
-	}
-	report(t, peers, results, syncs, n)
-}
-
-// measure runs all workloads once.
-func measure(t *testing.T, p *peer, tools string, n plan, result numbers) {
-	t.Helper()
-	ctx := testhost.Within(t, waitLimit)
-	inject := func(to string, messages int) time.Duration {
-		t.Helper()
-		took, err := p.send(ctx, tools, to, messages)
-		if err != nil {
+		if err := measureLimits(y, n, res); err != nil {
 			t.Fatal(err)
 		}
-		return took
-	}
-	start := time.Now()
-	took := inject(localRecipient, n.messages)
-	last, err := p.delivered(ctx, n.messages)
-	if err != nil {
-		t.Fatalf("%v\n%s", err, p.host.Log().Timed(max(0, p.host.Log().Len()-50)))
-	}
-	result.add("accepted/s", perSecond(n.messages, took))
-	result.add("delivered/s", perSecond(n.messages, last.Sub(start)))
-	drained(t, ctx, p)
-	stopSink := startSink(t, p, tools)
-	start = time.Now()
-	inject(remoteRecipient, n.relayed)
-	drained(t, ctx, p)
-	result.add("relayed/s", perSecond(n.relayed, time.Since(start)))
-	stopSink()
-	result.add("sendmail ms", callSendmail(t, p, n.calls))
-	drained(t, ctx, p)
-}
-
-// drained waits for an empty queue; if something stays, the log says why.
-func drained(t *testing.T, ctx context.Context, p *peer) {
-	t.Helper()
-	err := p.drained(ctx)
-	if err == nil {
-		return
-	}
-	t.Error(err)
-	for _, line := range p.host.Log().Lines(0) {
-		if strings.Contains(line.Text, "deferral") || strings.Contains(line.Text, "warning") {
-			t.Log(line.Text)
+		for _, p := range peers {
+			idle[p.name] = takeTurn(&turn{y: y, p: p, plan: n, res: res})
 		}
 	}
-	t.FailNow()
+	if *runBench {
+		publish(t, began, n, res, peers, idle[ours], syncsPerMessage(t, &turn{y: y, p: peers[0], plan: n, res: res}))
+	}
 }
 
-// send injects with smtp-source or, in the small run that needs no tools, with
-// one connection.
-func (p *peer) send(ctx context.Context, tools, to string, messages int) (time.Duration, error) {
-	if tools != "" {
-		return p.inject(ctx, tools, to, messages)
+// gather installs the mail systems. One that cannot be installed is left out,
+// aloud.
+func gather(y *yard, n plan) (*report.Results, []*peer) {
+	y.t.Helper()
+	type maker func(*yard, int) (*peer, error)
+	makers := map[string]maker{ours: newPostrider, postfix: newPostfix, opensmtpd: newOpenSMTPD, exim: newExim, chasquid: newChasquid}
+	order := []string{ours}
+	if *runBench {
+		order = append(order, postfix, opensmtpd, exim, chasquid)
 	}
-	start := time.Now()
-	c, err := p.host.SMTP(ctx, "127.0.0.1:25")
-	if err != nil {
-		return 0, err
-	}
-	defer c.Close()
-	for range messages {
-		if err := c.Send("x@client.test", []string{to}, "Subject: m\n\n"+strings.Repeat("x\n", 2000)); err != nil {
-			return 0, err
+	var peers []*peer
+	var labels []string
+	left := make(map[string]error)
+	for _, name := range order {
+		// Ours is what all is about, and Postfix brings the generator.
+		if !chosen(name, order) && name != ours && name != postfix {
+			continue
+		}
+		p, err := makers[name](y, n.mailboxes)
+		switch {
+		case err != nil && name == ours:
+			y.t.Fatal(err)
+		case err != nil:
+			fmt.Printf("%s is left out: %v\n", name, err)
+			left[name] = err
+		case chosen(name, order) || name == ours:
+			peers = append(peers, p)
+			labels = append(labels, p.label())
 		}
 	}
-	return time.Since(start), c.Quit()
+	res := report.NewResults(labels...)
+	for _, name := range slices.Sorted(maps.Keys(left)) {
+		res.Note(name + " could not be installed.")
+	}
+	return res, peers
 }
 
-// startSink plays the next host.
-func startSink(t *testing.T, p *peer, tools string) (stop func()) {
-	t.Helper()
-	if tools == "" {
-		return p.host.Sink("127.0.0.1:"+sinkPort, nil).Close
+// takeTurn runs all workloads with one mail system, once, and returns its idle
+// processes. What fails with ours fails the test; what fails with another is
+// noted.
+func takeTurn(t *turn) []account.Process {
+	t.y.t.Helper()
+	all := workloads()
+	names := make([]string, len(all))
+	for i, w := range all {
+		names[i] = w.name
 	}
-	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer null.Close()
-	sink, err := p.host.Start(testhost.Command{
-		Argv:  []string{"chroot", tools, "smtp-sink", "-u", "postfix", "127.0.0.1:" + sinkPort, "200"},
-		Files: []*os.File{null, null, null},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	// A sink that does not listen yet would defer mail for minutes.
-	p.awaitGreeting(t, "127.0.0.1:"+sinkPort)
-	return func() {
-		if err := sink.SignalGroup(syscall.SIGTERM); err != nil {
-			t.Error(err)
+	fresh := false
+	for _, w := range all {
+		if w.name != warmUp && !chosen(w.name, names) {
+			continue
 		}
-		if _, err := sink.Wait(testhost.Within(t, time.Minute)); err != nil {
-			t.Error(err)
+		ctx, cancel := context.WithTimeout(t.y.t.Context(), workloadLimit)
+		var err error
+		if !fresh || w.fresh {
+			err = t.freshen(ctx)
 		}
-	}
-}
-
-// callSendmail returns milliseconds per call of sendmail, one after another.
-func callSendmail(t *testing.T, p *peer, calls int) float64 {
-	t.Helper()
-	script := fmt.Sprintf("i=0; while [ $i -lt %d ]; do printf 'From: x@client.test\\nTo: %s\\nSubject: m\\n\\nbody\\n' | %s || exit 1; i=$((i+1)); done",
-		calls, localRecipient, strings.Join(p.sendmail, " "))
-	start := time.Now()
-	p.host.Must("sh", "-c", script)
-	return float64(time.Since(start).Microseconds()) / 1000 / float64(calls)
-}
-
-// syncsPerMessage counts the spool's sync calls for messages in and out.
-func syncsPerMessage(t *testing.T, p *peer, tools string, messages int) float64 {
-	t.Helper()
-	p.empty(t)
-	p.start()
-	spool := p.host.Find("qmail-spool")
-	if len(spool) != 1 {
-		t.Fatalf("spools: %v", spool)
-	}
-	said, says, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer said.Close()
-	tracer, err := p.host.Start(testhost.Command{
-		Argv:  []string{"strace", "-f", "-e", "trace=fsync,fdatasync,syncfs", "-o", "/tmp/syncs", "-p", fmt.Sprint(spool[0].PID)},
-		Files: []*os.File{says, says, says},
-	})
-	says.Close()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := said.Read(make([]byte, 4096)); err != nil { // "attached"
-		t.Fatal(err)
-	}
-	ctx := testhost.Within(t, waitLimit)
-	if _, err := p.inject(ctx, tools, localRecipient, messages); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := p.delivered(ctx, messages); err != nil {
-		t.Fatal(err)
-	}
-	if err := p.drained(ctx); err != nil {
-		t.Fatal(err)
-	}
-	if err := tracer.Signal(syscall.SIGTERM); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := tracer.Wait(ctx); err != nil {
-		t.Fatal(err)
-	}
-	p.stop()
-	return float64(len(syncDone.FindAllString(p.host.ReadFile("/tmp/syncs"), -1))) / float64(messages)
-}
-
-var syncDone = regexp.MustCompile(`(?m)(fsync|fdatasync|syncfs)(\(| resumed>).*= 0$`)
-
-func (n numbers) add(name string, value float64) { n[name] = append(n[name], value) }
-
-func perSecond(n int, d time.Duration) float64 { return float64(n) / d.Seconds() }
-
-func median(values []float64) float64 {
-	sorted := slices.Sorted(slices.Values(values))
-	return sorted[len(sorted)/2]
-}
-
-// report prints the medians with the range of the rounds.
-func report(t *testing.T, peers []*peer, results map[string]numbers, syncs float64, n plan) {
-	t.Helper()
-	var b strings.Builder
-	fmt.Fprintf(&b, "%d rounds in turns; %d messages of 4 KiB over 20 sessions, one connection each; %d processors; median [min-max]\n",
-		n.rounds, n.messages, runtime.NumCPU())
-	fmt.Fprintf(&b, "%-16s", "")
-	names := []string{"accepted/s", "delivered/s", "relayed/s", "sendmail ms"}
-	for _, name := range names {
-		fmt.Fprintf(&b, "%22s", name)
-	}
-	b.WriteByte('\n')
-	for _, p := range peers {
-		fmt.Fprintf(&b, "%-16s", p.name)
-		for _, name := range names {
-			v := results[p.name][name]
-			digits := 0
-			if median(v) < 100 {
-				digits = 1
-			}
-			fmt.Fprintf(&b, "%22s", fmt.Sprintf("%.*f [%.*f-%.*f]", digits, median(v), digits, slices.Min(v), digits, slices.Max(v)))
+		if err == nil {
+			err = w.do(t, ctx)
 		}
-		b.WriteByte('\n')
+		if err == nil && w.name != "W6" {
+			err = errors.Join(t.p.drained(ctx), t.y.settle(ctx))
+		}
+		cancel()
+		// A failure leaves mail behind that is not the next workload's.
+		fresh = err == nil
+		t.failed(w.name, err)
 	}
-	if syncs > 0 && !math.IsInf(syncs, 0) {
-		fmt.Fprintf(&b, "syncs of qmail-spool per message: %.2f\n", syncs)
+	ctx, cancel := context.WithTimeout(context.Background(), stepLimit)
+	defer cancel()
+	t.failed("the end", t.tidy(ctx))
+	return t.processes
+}
+
+// freshen starts it with empty mailboxes and an empty queue.
+func (t *turn) freshen(ctx context.Context) error {
+	return errors.Join(t.tidy(ctx), t.y.settle(ctx), t.p.start(ctx))
+}
+
+// tidy stops it and removes all mail.
+func (t *turn) tidy(ctx context.Context) error {
+	return errors.Join(t.p.stop(ctx), t.p.wipe(), t.y.emptyMailboxes(upTo(t.plan.mailboxes)))
+}
+
+func (t *turn) failed(what string, err error) {
+	t.y.t.Helper()
+	switch {
+	case err == nil:
+	case t.p.name == ours:
+		t.y.t.Errorf("%s: %v", what, err)
+	default:
+		fmt.Printf("%s, %s: %v\n", t.p.name, what, err)
+		t.res.Note(fmt.Sprintf("%s did not finish %s in every round.", t.p.name, what))
 	}
-	fmt.Print(b.String())
+}
+
+// measureLimits measures what the machine can do, in every round, since it
+// drifts as the mail systems do.
+func measureLimits(y *yard, n plan, res *report.Results) error {
+	ctx, cancel := context.WithTimeout(y.t.Context(), stepLimit)
+	defer cancel()
+	a, err := y.loadOnce(ctx, load.Order{Do: load.Limits, Sessions: 20, Dir: "/home", Limit: n.limitTime})
+	if a.Error != "" {
+		err = errors.New(a.Error)
+	}
+	for name, rate := range a.Rates {
+		res.Add(machine, name, rate)
+	}
+	return err
 }

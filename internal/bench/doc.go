@@ -1,20 +1,40 @@
-// Package bench measures the suite: how many messages a second it accepts and
-// delivers, and what starting its programs costs. Every number is taken in one
-// run with its yardstick, Postfix from Debian or an empty Go program, in turns,
-// since machines drift. "make bench" runs it.
+// Package bench measures the suite beside Postfix, OpenSMTPD, Exim and
+// chasquid from Debian: what they accept, deliver and relay, what that costs,
+// and what starting the suite's programs costs. All is measured in one run, in
+// turns, since machines drift. "make bench" runs it; docs/performance.md says
+// what the workloads are and carries the results.
 //
-// Nobody imports it; there is nothing here but tests. Both mail systems run on
-// test hosts (internal/testhost) of their own, on journaled ext4 images. The
-// load generator is Postfix's smtp-source. Both make a message durable before
-// they accept it.
+// Nobody imports it; there is nothing here but tests. All mail systems live on
+// one test host (internal/testhost), with queues and mailboxes on one journaled
+// ext4. What runs beside them there is this binary too (internal/bench/load).
 //
-// Without the flag -bench-run nothing is measured; one small run shows that the
-// tools still work.
+// Without the flag -bench-run nothing is measured; one small run, with the
+// suite alone, shows that the tools still work.
+//
+// Invariants:
+//
+//  1. Only processes that the benchmark started are ended: those of its host,
+//     found by its control group or by their own handles.
+//  2. Nothing is sent to another machine: the host's network has no way out.
+//  3. Every wait has a limit.
+//  4. Only a full run without a failure of the suite changes the documents.
 //
 // Files:
 //
-//	bench_test.go    what is measured, in which order, and the table
-//	peer_test.go     a mail system under load: clean, start, stop
-//	postrider_test.go, postfix_test.go  the two
-//	startup_test.go  what it costs to start a program
+//	plan_test.go       how much is measured, and the limits of waiting
+//	rows_test.go       what the table has, and what the suite shall reach
+//	bench_test.go      rounds and turns
+//	workloads_test.go  W1 to W8; backlog_test.go is W6
+//	cost_test.go       processor time
+//	sink_test.go       the next host
+//	syncs_test.go      sync calls of the suite
+//	yard_test.go       the host that all take turns on, and the load in it
+//	mailboxes_test.go  the mailboxes that all deliver into
+//	tree_test.go       Debian trees, installed once
+//	peer_test.go       a mail system: start, stop, wipe
+//	postrider_test.go, postfix_test.go, opensmtpd_test.go, exim_test.go,
+//	chasquid_test.go   each one's configuration
+//	publish_test.go    the results, printed and put into the documents
+//	curves_test.go     how cost grows; preload_test.go makes a queue that waits
+//	startup_test.go    what it costs to start a program
 package bench

@@ -2,132 +2,255 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
-	"testing"
 	"time"
 
 	"postrider/internal/testhost"
 )
 
-// peer is a mail system on a host.
-type peer struct {
-	name string
-	host *testhost.Host
-	// start starts it with an empty queue, stop ends it.
-	start, stop func()
-	mailbox     string   // Maildir of u0@local.test, as the host names it
-	queue       []string // directories whose files are queued messages
-	sendmail    []string // how a local program sends
-}
-
+// Where things are on the host, for every mail system.
 const (
-	localRecipient  = "u0@local.test"
-	remoteRecipient = "x@remote.test"
-	sinkPort        = "2526"
-	waitLimit       = 3 * time.Minute
+	server     = "127.0.0.1:25"
+	sinkServer = "127.0.0.2:2526"
+	deadServer = "127.0.0.3:2526" // nobody listens
 )
 
-// run runs a command of the tools' tree in the host.
-func (p *peer) tool(ctx context.Context, tools string, argv ...string) error {
-	r, err := p.host.Run(ctx, testhost.Command{Argv: append([]string{"chroot", tools}, argv...)})
+// peer is a mail system in the yard.
+type peer struct {
+	name    string
+	version string
+	// syncs says whether what it acknowledges survives a power cut.
+	syncs bool
+	// root is its tree in the host, "" without.
+	root string
+	// daemons start it, one after the other; all but the last end soon.
+	daemons [][]string
+	// orderly says that its last daemon ends all others when it is told to.
+	orderly bool
+	// queue are the directories, as the host names them, whose files are
+	// queued messages; waste is emptied with them. fixed says that it does not
+	// make the directories in them again.
+	queue, waste []string
+	fixed        bool
+	sendmail     []string // nil without
+
+	sessions int // of the generator, where 20 would measure something else
+	share    int // it gets one message where others get this many
+	backlog  int // how many messages it lets wait; 0 is no limit
+
+	relayTo, deadTo  string // recipients that are relayed, to the sink and to nobody
+	localAll, farAll string // its names for many recipients, where it limits them
+
+	y       *yard
+	process *testhost.Process
+}
+
+// defaults fills in what most have in common.
+func (p *peer) defaults(y *yard) *peer {
+	p.y = y
+	if p.sessions == 0 {
+		p.sessions = 20
+	}
+	if p.share == 0 {
+		p.share = 1
+	}
+	if p.relayTo == "" {
+		p.relayTo, p.deadTo = "x@remote.test", "x@dead.test"
+	}
+	return p
+}
+
+// label is the head of its column.
+func (p *peer) label() string {
+	if p.syncs {
+		return p.name
+	}
+	return p.name + " (no sync)"
+}
+
+// start starts it and waits until it greets.
+func (p *peer) start(ctx context.Context) error {
+	if err := p.launch(ctx); err != nil {
+		return err
+	}
+	for {
+		c, err := p.y.host.SMTP(ctx, server)
+		if err == nil {
+			return c.Quit()
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%s does not greet: %w\n%s", p.name, err, p.logTail())
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// launch starts its daemons in the control group, with a log on the disk.
+func (p *peer) launch(ctx context.Context) error {
+	null, err := os.Open(os.DevNull)
 	if err != nil {
 		return err
 	}
-	if r.Code != 0 {
-		return fmt.Errorf("%s: %v", strings.Join(argv, " "), r)
+	defer null.Close()
+	log, err := p.y.logFile(p.name)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	for i, argv := range p.daemons {
+		p.process, err = p.y.host.Start(testhost.Command{Argv: p.grouped(argv), Files: []*os.File{null, log, log}})
+		if err != nil {
+			return err
+		}
+		if i == len(p.daemons)-1 {
+			break
+		}
+		if r, err := p.process.Wait(ctx); err != nil || r.Code != 0 {
+			return fmt.Errorf("%s: %v, %v\n%s", argv[0], r, err, p.logTail())
+		}
 	}
 	return nil
 }
 
-// inject lets smtp-source send messages over 20 parallel sessions, one
-// connection a message, and returns how long it took.
-func (p *peer) inject(ctx context.Context, tools, to string, messages int) (time.Duration, error) {
-	start := time.Now()
-	err := p.tool(ctx, tools, "smtp-source", "-s", "20", "-m", fmt.Sprint(messages), "-l", "4096",
-		"-f", "x@client.test", "-t", to, "inet:127.0.0.1:25")
-	return time.Since(start), err
+// grouped is the command line that joins the control group, enters the tree
+// and has the environment of an init script.
+func (p *peer) grouped(argv []string) []string {
+	clean := []string{"env", "-i", "PATH=/var/qmail/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C", "HOME=/root"}
+	if p.root != "" {
+		clean = append(clean, "chroot", p.root)
+	}
+	argv = append(clean, argv...)
+	if p.y.group == nil {
+		return argv
+	}
+	return append([]string{"sh", "-c", `echo 0 >"$0" && exec "$@"`, p.y.group.Procs()}, argv...)
 }
 
-// empty removes all mail of former runs.
-func (p *peer) empty(t *testing.T) {
-	t.Helper()
-	dir := p.host.Path(filepath.Join(p.mailbox, "new"))
-	entries, err := os.ReadDir(dir)
+func (p *peer) logTail() string {
+	text, err := os.ReadFile(p.y.host.Path("/home/logs/" + p.name))
 	if err != nil {
-		t.Fatal(err)
+		return err.Error()
+	}
+	return tail(string(text))
+}
+
+// stop ends it and waits until none of its processes is left. Only what it
+// started is in its control group.
+func (p *peer) stop(ctx context.Context) error {
+	if p.process == nil {
+		return nil
+	}
+	var err error
+	if p.y.group == nil || p.orderly {
+		if err = p.process.Signal(syscall.SIGTERM); err == nil {
+			_, err = p.process.Wait(ctx)
+		}
+	}
+	p.process = nil
+	if p.y.group == nil {
+		return err
+	}
+	for round := range 100 {
+		pids, pidsErr := p.y.group.PIDs()
+		if pidsErr != nil || len(pids) == 0 {
+			return errors.Join(err, pidsErr)
+		}
+		signal := syscall.SIGTERM
+		if round > 50 {
+			signal = syscall.SIGKILL
+		}
+		if round%10 == 0 {
+			for _, pid := range pids {
+				_ = syscall.Kill(pid, signal) // or it has ended
+			}
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	return errors.Join(err, fmt.Errorf("%s does not end", p.name))
+}
+
+// wipe removes all queued mail and the logs, while it is stopped.
+func (p *peer) wipe() error {
+	for _, dir := range append(p.queue, p.waste...) {
+		if err := clear(p.y.host.Path(dir), p.fixed); err != nil {
+			return err
+		}
+	}
+	return clear(p.y.host.Path("/home/logs"), true)
+}
+
+// clear empties a directory; keep leaves the directories in it, now empty.
+func clear(dir string, keep bool) error {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
 	}
 	for _, e := range entries {
-		if err := os.Remove(filepath.Join(dir, e.Name())); err != nil {
-			t.Fatal(err)
+		if err != nil {
+			return err
+		}
+		name := filepath.Join(dir, e.Name())
+		if keep && e.IsDir() {
+			err = clear(name, keep)
+		} else {
+			err = os.RemoveAll(name)
 		}
 	}
+	return err
 }
 
-// delivered waits for n files in the mailbox and returns when the last came:
-// the change time of the youngest, so that looking costs nothing.
-func (p *peer) delivered(ctx context.Context, n int) (time.Time, error) {
-	dir := filepath.Join(p.mailbox, "new")
-	names, err := p.host.WaitForFiles(ctx, dir, func(names []string) bool { return len(names) >= n })
-	if err != nil {
-		return time.Time{}, fmt.Errorf("%s delivered %d of %d: %w", p.name, len(names), n, err)
-	}
-	var last time.Time
-	for _, name := range names {
-		var st syscall.Stat_t
-		if err := syscall.Stat(p.host.Path(filepath.Join(dir, name)), &st); err != nil {
-			return time.Time{}, err
-		}
-		if when := time.Unix(st.Ctim.Unix()); when.After(last) {
-			last = when
-		}
-	}
-	return last, nil
-}
-
-// drained waits until the queue is empty.
+// drained waits until its queue is empty.
 func (p *peer) drained(ctx context.Context) error {
-	for p.queued() > 0 {
+	for {
+		queued, such := p.queued()
+		if queued == 0 {
+			return nil
+		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("%s: %d messages stay queued: %w", p.name, p.queued(), ctx.Err())
-		case <-time.After(10 * time.Millisecond):
+			return fmt.Errorf("%s: %d files stay queued, such as %s: %w\n%s", p.name, queued, such, ctx.Err(), p.logTail())
+		case <-time.After(50 * time.Millisecond):
 		}
 	}
-	return nil
 }
 
-func (p *peer) queued() int {
-	n := 0
+// queued returns how many files its queue has, and the name of one.
+func (p *peer) queued() (n int, such string) {
 	for _, dir := range p.queue {
 		// A file that vanishes meanwhile is not queued.
-		_ = filepath.WalkDir(p.host.Path(dir), func(_ string, d os.DirEntry, err error) error {
+		_ = filepath.WalkDir(p.y.host.Path(dir), func(name string, d os.DirEntry, err error) error {
 			if err == nil && d.Type().IsRegular() {
 				n++
+				such = name
 			}
 			return nil
 		})
 	}
-	return n
+	return n, such
 }
 
-// awaitGreeting waits until somebody at the address on p's host greets.
-func (p *peer) awaitGreeting(t *testing.T, address string) {
-	t.Helper()
-	ctx := testhost.Within(t, time.Minute)
-	for {
-		c, err := p.host.SMTP(ctx, address)
-		if err == nil {
-			c.Quit()
-			return
-		}
-		select {
-		case <-ctx.Done():
-			t.Fatalf("%s: %s does not greet: %v", p.name, address, err)
-		case <-time.After(20 * time.Millisecond):
-		}
+// dirs prefixes names with the root of its tree.
+func dirs(root string, names ...string) []string {
+	list := strings.Fields(strings.Join(names, " "))
+	for i := range list {
+		list[i] = root + list[i]
 	}
+	return list
+}
+
+// version is that of a Debian package.
+func (y *yard) version(root, name string) string {
+	ctx, cancel := context.WithTimeout(y.t.Context(), stepLimit)
+	defer cancel()
+	r, err := y.host.Run(ctx, testhost.Command{Argv: []string{"chroot", root, "dpkg-query", "-W", "-f", "${Version}", name}})
+	if err != nil || r.Code != 0 {
+		return "of unknown version"
+	}
+	return r.Stdout
 }

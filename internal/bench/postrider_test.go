@@ -1,27 +1,50 @@
 package bench
 
 import (
-	"testing"
-
-	"postrider/internal/testhost"
+	"fmt"
+	"os/exec"
+	"strings"
 )
 
-// newPostrider installs the suite.
-func newPostrider(t *testing.T, net *testhost.Network) *peer {
-	t.Helper()
-	h := net.Host("postrider.test")
+// newPostrider installs the suite. Its mailboxes belong to one user, by
+// users/assign, as those of the others do.
+func newPostrider(y *yard, mailboxes int) (*peer, error) {
+	h := y.host
 	h.Install()
-	h.AddUsers("u0")
-	h.Control("me", "postrider.test")
+	h.Control("me", "bench.test")
 	h.Control("locals", "local.test")
-	h.Control("rcpthosts", "local.test", "remote.test")
-	h.Control("smtproutes", "remote.test:127.0.0.1:"+sinkPort)
+	h.Control("rcpthosts", "local.test")
+	h.Control("tcp.smtp", `127.:allow,RELAYCLIENT=""`)
+	h.Control("smtplisten", server)
+	h.Control("concurrencysmtp", "2000")
+	h.Control("concurrencysmtpip", "2000")
 	h.Control("concurrencyremote", "100")
+	h.Control("smtproutes", "remote.test:"+sinkServer, ".remote.test:"+sinkServer, "dead.test:"+deadServer)
 	p := &peer{
-		name: "postrider", host: h, mailbox: "/home/u0/Maildir", queue: []string{"/var/qmail/queue/new"},
-		sendmail: []string{"/usr/sbin/sendmail", "-t", "-i"},
+		name: ours, version: revision(), syncs: true, orderly: true, fixed: true,
+		daemons:  [][]string{{"qmail-start", "./Maildir/"}},
+		queue:    []string{"/var/qmail/queue/new"},
+		waste:    []string{"/var/qmail/queue/info"},
+		sendmail: []string{"/var/qmail/bin/sendmail", "-t", "-i"},
 	}
-	p.start = func() { h.StartSuite(); p.awaitGreeting(t, "127.0.0.1:25") }
-	p.stop = h.StopSuite
-	return p
+	return p.defaults(y), assign(y, mailboxes)
+}
+
+// assign tells the suite of so many mailboxes.
+func assign(y *yard, mailboxes int) error {
+	var users strings.Builder
+	for i := range mailboxes {
+		fmt.Fprintf(&users, "=u%d:vmail:%d:%d:%s/u%d:::\n", i, mailUID, mailUID, mailRoot, i)
+	}
+	y.host.WriteFile("/var/qmail/users/assign", users.String()+".\n", 0o644)
+	return y.run("qmail-newu")
+}
+
+// revision names what is measured.
+func revision() string {
+	out, err := exec.Command("git", "describe", "--always", "--dirty").Output()
+	if err != nil {
+		return "of unknown revision"
+	}
+	return strings.TrimSpace(string(out))
 }

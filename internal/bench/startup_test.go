@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"postrider/internal/bench/report"
 	"postrider/internal/testhost"
 )
 
@@ -18,10 +19,24 @@ const emptyProgram = "package main\n\nfunc main() {}\n"
 // shells and .qmail files start.
 const maxStart = 2.5
 
+// starts is how often each program is started.
+func starts() int {
+	switch {
+	case *quick:
+		return 100
+	case *runBench:
+		return 400
+	}
+	return 10
+}
+
 // TestStartUp compares the start of programs with that of an empty one, in
 // turns. What they are asked to do is nothing, or to refuse.
 func TestStartUp(t *testing.T) {
 	testhost.NeedRoot(t, "the suite installed with users of its own")
+	if *runCurves {
+		t.Skip("SKIPPED: -bench-curves measures the curves")
+	}
 	h := testhost.NewNetwork(t).Host("start.test")
 	h.Install()
 	dir := t.TempDir()
@@ -42,7 +57,7 @@ func TestStartUp(t *testing.T) {
 		{filepath.Join(bin, "qmail-queue")}, // no message: exit 54 or 91
 	}
 	times := make([][]float64, len(programs))
-	for range planned().starts {
+	for range starts() {
 		for i, argv := range programs {
 			cmd := exec.Command(argv[0], argv[1:]...)
 			start := time.Now()
@@ -54,11 +69,11 @@ func TestStartUp(t *testing.T) {
 			}
 		}
 	}
-	base := median(times[0])
+	base := report.Median(times[0])
 	fmt.Printf("start-up, median of %d in turns: empty Go program %.2f ms", len(times[0]), base)
 	for i, argv := range programs[1:] {
-		ratio := median(times[i+1]) / base
-		fmt.Printf("; %s %.2f ms (%.2f x)", filepath.Base(argv[0]), median(times[i+1]), ratio)
+		ratio := report.Median(times[i+1]) / base
+		fmt.Printf("; %s %.2f ms (%.2f x)", filepath.Base(argv[0]), report.Median(times[i+1]), ratio)
 		if *runBench && ratio > maxStart {
 			t.Errorf("%s takes %.2f times as long as an empty program", argv[0], ratio)
 		}

@@ -43,7 +43,7 @@ var floors = [][]string{
 		"smtpd",
 	},
 	{ // what tests need
-		"internal/bench", "internal/durable/durabletest", "internal/ledger", "internal/resolver/resolvertest", "internal/scenario",
+		"internal/bench", "internal/bench/account", "internal/bench/load", "internal/bench/report", "internal/durable/durabletest", "internal/ledger", "internal/resolver/resolvertest", "internal/scenario",
 		"internal/testhost", "internal/testhost/moved",
 	},
 	{ // programs
@@ -60,6 +60,7 @@ var neighbours = map[string][]string{
 	"internal/wire/spawn":     {"internal/wire/codec"},
 	"internal/wire/localwork": {"internal/wire/codec", "internal/wire/spawn"}, // a worker answers what a spawner asks
 	"internal/testhost":       {"internal/testhost/moved"},
+	"internal/bench":          {"internal/bench/account", "internal/bench/load", "internal/bench/report"},
 }
 
 // testFloor is the floor of the packages that only tests and programs of tests

@@ -1,0 +1,76 @@
+package load
+
+import (
+	"errors"
+	"io"
+	"time"
+)
+
+// pause is between two messages of latency: each meets a system that has
+// nothing else to do but its backlog.
+const pause = 10 * time.Millisecond
+
+// latency sends o.Messages one after another and measures from the beginning
+// of the connection until the file is in the mailbox o.Dir. It gives up after
+// o.Limit and answers with what it has.
+func latency(o Order, _ io.Reader, say func(Answer)) error {
+	box, err := watch(o.Dir)
+	if err != nil {
+		return err
+	}
+	defer box.close()
+	data := text(o.Size, o.Recipients[0])
+	a := Answer{Began: time.Now()}
+	for range o.Messages {
+		if time.Since(a.Began) > o.Limit {
+			break
+		}
+		start := time.Now()
+		sent := make(chan error, 1)
+		go func() {
+			accepted, err := one(o.Server, o.Recipients[:1], data)
+			if !accepted.IsZero() {
+				err = nil
+			}
+			sent <- err
+		}()
+		there, err := box.next(max(time.Second, o.Limit-time.Since(a.Began)))
+		if err := errors.Join(err, <-sent); err != nil {
+			return err
+		}
+		a.Millis = append(a.Millis, millis(there.Sub(start)))
+		time.Sleep(pause)
+	}
+	a.Ended, a.Count = time.Now(), len(a.Millis)
+	say(a)
+	return nil
+}
+
+// first tries to send one message from before the server listens, and says
+// when it was in the mailbox.
+func first(o Order, _ io.Reader, say func(Answer)) error {
+	box, err := watch(o.Dir)
+	if err != nil {
+		return err
+	}
+	defer box.close()
+	data := text(o.Size, o.Recipients[0])
+	say(Answer{Began: time.Now()})
+	for start := time.Now(); ; time.Sleep(2 * time.Millisecond) {
+		accepted, err := one(o.Server, o.Recipients[:1], data)
+		if !accepted.IsZero() {
+			break
+		}
+		if time.Since(start) > o.Limit {
+			return err
+		}
+	}
+	there, err := box.next(o.Limit)
+	if err != nil {
+		return err
+	}
+	say(Answer{Ended: there, Count: 1})
+	return nil
+}
+
+func millis(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
