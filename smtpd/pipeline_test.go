@@ -2,6 +2,7 @@ package smtpd
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -205,7 +206,7 @@ func TestSpoolDiesWithMessagesUnanswered(t *testing.T) {
 			if !tc.relink {
 				next = s
 			}
-			p := s.pool()
+			p := newSpool()
 			s.serve = append(s.serve, func(c *os.File, in *bufio.Reader) {
 				s.take(in, count)
 				for i := range answered {
@@ -217,6 +218,10 @@ func TestSpoolDiesWithMessagesUnanswered(t *testing.T) {
 					}
 				}
 			}, s.acceptAll)
+			if err := p.relink(s.link()); err != nil {
+				t.Fatal(err)
+			}
+			defer func() { p.current().Close() }()
 			for i, err := range commitAll(p, numbered(count)) {
 				if err != nil {
 					t.Errorf("message %d: %v", i, err)
@@ -309,8 +314,10 @@ func TestAnswerToNothing(t *testing.T) {
 			}
 			awaitBroken(t, p)
 			id, err := p.commitShort([]byte("y"), []byte(testEnvelope))
-			if err != nil || strings.HasSuffix(id, "77") || s.opened != 2 {
-				t.Errorf("got %s, %v over %d connections", id, err, s.opened)
+			opened := 0
+			s.note(func() { opened = s.opened })
+			if err != nil || strings.HasSuffix(id, "77") || opened != 2 {
+				t.Errorf("got %s, %v over %d connections", id, err, opened)
 			}
 		})
 	}
@@ -321,47 +328,51 @@ func TestAnswerToNothing(t *testing.T) {
 // written, or does not read on. What arrives whole is as it was.
 func TestTextIsKeptUntilWritten(t *testing.T) {
 	t.Parallel()
-	s := &scriptedSpool{fakeSpool: newFakeSpool(t)}
-	connections := 0
-	s.serve = append(s.serve, func(c *os.File, in *bufio.Reader) {
-		before := 1 << 20 // messages until it leaves
-		s.note(func() {
-			if connections++; connections <= 2 {
-				before = connections * 30
-			}
-		})
-		for id := range before {
-			m, err := s.receive(in)
-			if err != nil {
-				return
-			}
-			if strings.Trim(m.text, m.text[:1]) != "" {
-				t.Errorf("a message was changed while it was written")
-			}
-			if _, err := c.Write(acceptAs(id + 1)); err != nil {
-				return
-			}
-		}
-		if before == 30 {
-			c.Write(submit.AppendFrame(nil, 'Q', nil)) // says nonsense and reads no more
+	for name, leave := range map[string]func(c *os.File){
+		"it leaves": func(*os.File) {},
+		"it says nonsense and reads no more": func(c *os.File) {
+			c.Write(submit.AppendFrame(nil, 'Q', nil))
 			time.Sleep(10 * time.Millisecond)
-		}
-	})
-	p := s.pool()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := &scriptedSpool{fakeSpool: newFakeSpool(t)}
+			answer := func(c *os.File, in *bufio.Reader, count int) {
+				for id := range count {
+					m, err := s.receive(in)
+					if err != nil {
+						return
+					}
+					if !strings.HasPrefix(strings.Repeat(m.text[:1], 100<<10), m.text) {
+						t.Error("a message was changed while it was written")
+					}
+					if _, err := c.Write(acceptAs(id + 1)); err != nil {
+						return
+					}
+				}
+			}
+			s.serve = append(s.serve,
+				func(c *os.File, in *bufio.Reader) { answer(c, in, 30); leave(c) },
+				func(c *os.File, in *bufio.Reader) { answer(c, in, 1<<20) })
+			commitAndReuse(t, s.pool())
+		})
+	}
+}
+
+// commitAndReuse hands in messages and writes over each as soon as it may.
+func commitAndReuse(t *testing.T, p *spool) {
+	t.Helper()
 	var wg sync.WaitGroup
 	for i := range maxCommits {
 		wg.Go(func() {
 			text := make([]byte, 60<<10)
 			for round := range 4 {
-				for j := range text {
-					text[j] = 'a' + byte(i+round)%26
-				}
+				copy(text, bytes.Repeat([]byte{'a' + byte(i+round)%26}, len(text)))
 				if _, err := p.commitShort(text, []byte(testEnvelope)); err != nil {
 					t.Error(err)
 				}
-				for j := range text {
-					text[j] = '#'
-				}
+				copy(text, bytes.Repeat([]byte{'#'}, len(text)))
 			}
 		})
 	}
