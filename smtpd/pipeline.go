@@ -3,6 +3,7 @@ package smtpd
 import (
 	"bufio"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -19,6 +20,7 @@ type pipeline struct {
 	mu      sync.Mutex
 	changed sync.Cond
 	waiting []*shortMessage // to be written
+	writing []*shortMessage // being written: nobody else may have their memory
 	sent    []*shortMessage // to be answered
 	broken  error           // why it cannot go on
 }
@@ -82,7 +84,7 @@ func (l *pipeline) put(m *shortMessage) bool {
 		return false
 	}
 	l.waiting = append(l.waiting, m)
-	l.changed.Signal()
+	l.changed.Broadcast()
 	return true
 }
 
@@ -102,7 +104,9 @@ func (l *pipeline) run() {
 		}
 		if err = l.send(frames); err != nil {
 			err = unavailable("write to qmail-spool", err)
+			break
 		}
+		l.written()
 	}
 	l.end(err)
 }
@@ -120,10 +124,19 @@ func (l *pipeline) next() (frames [][]byte) {
 	for _, m := range l.waiting {
 		frames = append(frames, m.frames...)
 	}
-	l.sent = append(l.sent, l.waiting...)
+	l.writing = append(l.writing[:0], l.waiting...)
 	l.waiting = l.waiting[:0]
 	l.setDeadline()
 	return frames
+}
+
+// written lets those be answered that were being written.
+func (l *pipeline) written() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.sent = append(l.sent, l.writing...)
+	l.writing = l.writing[:0]
+	l.changed.Broadcast()
 }
 
 // read takes the answers until the connection ends.
@@ -146,6 +159,9 @@ func (l *pipeline) read() {
 func (l *pipeline) answered(answer submit.Answer) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	for len(l.sent) == 0 && len(l.writing) > 0 && l.broken == nil {
+		l.changed.Wait()
+	}
 	if len(l.sent) == 0 {
 		return false
 	}
@@ -161,7 +177,7 @@ func (l *pipeline) answered(answer submit.Answer) bool {
 // setDeadline bounds the wait for the next answer; the caller holds mu.
 func (l *pipeline) setDeadline() {
 	deadline := time.Time{}
-	if len(l.sent) > 0 {
+	if len(l.sent)+len(l.writing) > 0 {
 		deadline = time.Now().Add(commitTime)
 	}
 	_ = l.file.SetReadDeadline(deadline) // fails only if closed, which the reader sees
@@ -174,21 +190,21 @@ func (l *pipeline) breakOff(err error) {
 	if l.broken == nil {
 		l.broken = err
 	}
-	l.changed.Signal()
+	_ = l.file.Close() // drops what was not committed, and ends a write that waits
+	l.changed.Broadcast()
 }
 
-// end closes the connection and tells all that were not answered.
+// end tells all that were not answered.
 func (l *pipeline) end(err error) {
 	if err != nil {
 		l.breakOff(err)
 	}
-	_ = l.file.Close() // drops what was not committed
 	<-l.readEnded
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, m := range append(l.sent, l.waiting...) {
+	for _, m := range slices.Concat(l.sent, l.writing, l.waiting) {
 		m.err = l.broken
 		close(m.done)
 	}
-	l.sent, l.waiting = nil, nil
+	l.sent, l.writing, l.waiting = nil, nil, nil
 }

@@ -313,6 +313,9 @@ func commitFrames(last, envelope []byte, nonce submitNonce) [][]byte {
 	return frames
 }
 
+// maxPieces is how many pieces the kernel takes in one write (IOV_MAX).
+const maxPieces = 1024
+
 // send writes frames in as few system calls as the socket takes them.
 func (c connection) send(frames [][]byte) error {
 	if err := c.file.SetWriteDeadline(time.Now().Add(commitTime)); err != nil {
@@ -325,7 +328,7 @@ func (c connection) send(frames [][]byte) error {
 	var writeErr error
 	err = raw.Write(func(fd uintptr) bool {
 		for len(frames) > 0 {
-			n, err := unix.Writev(int(fd), frames)
+			n, err := unix.Writev(int(fd), frames[:min(len(frames), maxPieces)])
 			if err == unix.EINTR {
 				continue
 			}
