@@ -2,19 +2,24 @@ package localwork
 
 import (
 	"bytes"
+	"os"
 	"reflect"
 	"testing"
+
+	"postrider/internal/wire/spawn"
 )
 
 var testJobs = []Job{
-	{Delivery: 1, User: "joe", Home: "/home/joe", Local: "joe-list", Dash: "-", Ext: "list", Domain: "example.org", Sender: "s@example.com"},
+	{Delivery: 1, User: "joe", Home: "/home/joe", Local: "joe-list", Dash: "-", Ext: "list", Domain: "example.org", Sender: "s@example.com",
+		Message: spawn.Message{Bytes: []byte("Subject: x\n\nJ\x00\xff\n")}},
 	{Delivery: 1 << 50, User: "alias", Home: "/var/qmail/alias", Local: "x", Dash: "-", Ext: "x", Domain: "example.org"},
+	{Delivery: 3, User: "joe", Home: "/home/joe", Local: "joe", Domain: "example.org", Message: spawn.Message{ByFile: true}},
 }
 
 func TestRoundTrip(t *testing.T) {
 	t.Parallel()
 	packet := AppendJobs(nil, testJobs)
-	if want := jobsHeader + JobSize(testJobs[0]) + JobSize(testJobs[1]); len(packet) != want {
+	if want := jobsHeader + JobSize(testJobs[0]) + JobSize(testJobs[1]) + JobSize(testJobs[2]); len(packet) != want {
 		t.Errorf("JobSize: packet has %d bytes, want %d", len(packet), want)
 	}
 	jobs, err := DecodeJobs(packet)
@@ -36,6 +41,17 @@ func TestRoundTrip(t *testing.T) {
 	}
 	if _, err := DecodeSlot(slot, KindGranted); err == nil {
 		t.Error("another kind was taken")
+	}
+}
+
+func TestAttachFiles(t *testing.T) {
+	t.Parallel()
+	jobs := append([]Job(nil), testJobs...)
+	if err := AttachFiles(jobs, nil); err == nil {
+		t.Error("a message by descriptor without one was taken")
+	}
+	if err := AttachFiles(jobs, []*os.File{os.Stdin}); err != nil || jobs[2].Message.File != os.Stdin || jobs[0].Message.File != nil {
+		t.Errorf("got %v", err)
 	}
 }
 

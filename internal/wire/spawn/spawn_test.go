@@ -2,6 +2,7 @@ package spawn
 
 import (
 	"bytes"
+	"os"
 	"reflect"
 	"strings"
 	"testing"
@@ -26,7 +27,8 @@ func testJobs(t testing.TB) []Job {
 		{ID: id, Sender: mustAddress(t, ""), Recipients: []Recipient{{1, mustAddress(t, "joe@example.org")}}},
 		{ID: id, Sender: mustAddress(t, "s@example.org"), Host: "example.com", Recipients: []Recipient{
 			{2, mustAddress(t, "a@example.com")}, {1 << 40, mustAddress(t, "b@example.com")},
-		}},
+		}, Message: Message{Bytes: []byte("Subject: x\n\nJ\x00\xff\n")}},
+		{ID: id, Sender: mustAddress(t, ""), Recipients: []Recipient{{3, mustAddress(t, "joe@example.org")}}, Message: Message{ByFile: true}},
 	}
 }
 
@@ -34,7 +36,7 @@ func TestJobsRoundTrip(t *testing.T) {
 	t.Parallel()
 	jobs := testJobs(t)
 	packet := AppendJobs(nil, 10, jobs)
-	size := JobSize(jobs[0]) + JobSize(jobs[1])
+	size := JobSize(jobs[0]) + JobSize(jobs[1]) + JobSize(jobs[2])
 	if want := jobsHeader + size; len(packet) != want {
 		t.Errorf("JobSize: packet has %d bytes, want %d", len(packet), want)
 	}
@@ -52,6 +54,70 @@ func TestJobsRoundTrip(t *testing.T) {
 	}
 	if _, _, err := DecodeJobs(AppendJobs(nil, 0, []Job{{ID: jobs[0].ID}})); err == nil {
 		t.Error("a job without recipients was taken")
+	}
+}
+
+// A message in the packet has a limit, and its form is one of two.
+func TestMessages(t *testing.T) {
+	t.Parallel()
+	job := testJobs(t)[0]
+	for size, good := range map[int]bool{0: true, 1: true, MaxInline: true, MaxInline + 1: false} {
+		job.Message.Bytes = bytes.Repeat([]byte("m"), size)
+		packet := AppendJobs(nil, 1, []Job{job})
+		if len(packet) != jobsHeader+JobSize(job) {
+			t.Errorf("%d bytes: JobSize is wrong", size)
+		}
+		_, got, err := DecodeJobs(packet)
+		if (err == nil) != good || good && !bytes.Equal(got[0].Message.Bytes, job.Message.Bytes) {
+			t.Errorf("%d bytes: %v", size, err)
+		}
+		// The receiver's buffer is used again.
+		clear(packet)
+		if good && !bytes.Equal(got[0].Message.Bytes, job.Message.Bytes) {
+			t.Errorf("%d bytes: the message is part of the packet", size)
+		}
+	}
+	job.Message = Message{ByFile: true}
+	packet := AppendJobs(nil, 1, []Job{job})
+	packet[len(packet)-1] = 'X'
+	if _, _, err := DecodeJobs(packet); err == nil {
+		t.Error("a message of another form was taken")
+	}
+}
+
+// Descriptors go to those messages that are files, in their order, or stay the
+// caller's.
+func TestAttach(t *testing.T) {
+	t.Parallel()
+	files := []*os.File{os.Stdin, os.Stdout, os.Stderr}
+	for _, c := range []struct {
+		forms string // of messages: F or B
+		files int
+		want  []*os.File // nil: refused
+	}{
+		{"", 0, []*os.File{}},
+		{"BB", 0, []*os.File{nil, nil}},
+		{"FBF", 2, []*os.File{os.Stdin, nil, os.Stdout}},
+		{"BFFF", 3, []*os.File{nil, os.Stdin, os.Stdout, os.Stderr}},
+		{"", 1, nil},
+		{"B", 1, nil},
+		{"F", 0, nil},
+		{"FBF", 1, nil},
+		{"FBF", 3, nil},
+	} {
+		jobs := make([]Job, len(c.forms))
+		for i, form := range c.forms {
+			jobs[i].Message.ByFile = form == 'F'
+		}
+		err := AttachFiles(jobs, files[:c.files])
+		if (err == nil) != (c.want != nil) {
+			t.Errorf("%s with %d files: %v", c.forms, c.files, err)
+		}
+		for i, j := range jobs {
+			if err != nil && j.Message.File != nil || err == nil && j.Message.File != c.want[i] {
+				t.Errorf("%s with %d files: message %d has %v", c.forms, c.files, i, j.Message.File)
+			}
+		}
 	}
 }
 
