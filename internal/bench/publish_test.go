@@ -31,7 +31,7 @@ func publish(t *testing.T, began time.Time, n plan, res *report.Results, peers [
 		b.WriteString(notes + "\n")
 	}
 	b.WriteString("What the machine itself can do, in the same rounds:\n\n" + limitTable(res) + "\n")
-	fmt.Fprintf(&b, "The suite calls fsync, fdatasync or syncfs %.2f times for a message of W1.\n\n", syncs)
+	fmt.Fprintf(&b, "The suite asks for syncs %.2f times for a message of W1: once for each group of files, and once for each group of directories.\n\n", syncs)
 	b.WriteString("Its idle processes:\n\n" + processTable(idle))
 	fmt.Print("\n", b.String())
 	fmt.Printf("\nThe run took %v.\n", time.Since(began).Round(time.Second))

@@ -13,12 +13,13 @@ import (
 	"postrider/internal/testhost"
 )
 
-var syncDone = regexp.MustCompile(`(?m)(fsync|fdatasync|syncfs)(\(| resumed>).*= 0$`)
+var syncDone = regexp.MustCompile(`(?m)(?:(?:fsync|fdatasync|syncfs)(?:\(| resumed>).*= 0|io_submit(?:\(| resumed>).*= [1-9]\d*)$`)
 
 // traceFile is in the host's memory, so that writing it syncs nothing.
 const traceFile = "/tmp/syncs"
 
-// syncsPerMessage counts the sync calls of the whole suite for messages of W1.
+// syncsPerMessage counts how often the whole suite asks for syncs, of one file
+// or of many at a time (io_submit), for messages of W1.
 // Tracing makes it slow, so that this is a turn of its own.
 func syncsPerMessage(t *testing.T, turn *turn) float64 {
 	t.Helper()
@@ -40,7 +41,7 @@ func syncsPerMessage(t *testing.T, turn *turn) float64 {
 
 func (t *turn) countSyncs(ctx context.Context) (float64, error) {
 	var traced []int
-	argv := []string{"strace", "-f", "-qq", "-e", "trace=fsync,fdatasync,syncfs", "-o", traceFile}
+	argv := []string{"strace", "-f", "-qq", "-e", "trace=fsync,fdatasync,syncfs,io_submit", "-o", traceFile}
 	for _, p := range t.y.host.Processes() {
 		if strings.HasPrefix(p.Name, "qmail-") {
 			argv = append(argv, "-p", fmt.Sprint(p.PID))
