@@ -169,3 +169,105 @@ func TestNames(t *testing.T) {
 		t.Errorf("stopped after %d, %v", n, err)
 	}
 }
+
+// ReadFrom appends whatever it is given: sections of files by the kernel, all
+// else by reading, and tells the size.
+func TestReadFrom(t *testing.T) {
+	t.Parallel()
+	tree, dir := openTemp(t)
+	text := strings.Repeat("0123456789abcde\n", copyPiece/16*2+10)
+	source := filepath.Join(dir, "source")
+	if err := os.WriteFile(source, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	file, err := os.Open(source)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	go func() {
+		io.WriteString(w, "from a pipe")
+		w.Close()
+	}()
+	for _, c := range []struct {
+		name string
+		from io.Reader
+		want string
+	}{
+		{"section", io.NewSectionReader(file, 0, int64(len(text))), text},
+		{"part", io.NewSectionReader(file, 3, copyPiece), text[3 : 3+copyPiece]},
+		{"nothing", io.NewSectionReader(file, 0, 0), ""},
+		{"memory", io.NewSectionReader(strings.NewReader(text), 1, 5), text[1:6]},
+		{"reader", strings.NewReader("text"), "text"},
+		{"pipe", r, "from a pipe"},
+	} {
+		f, err := tree.Create(c.name, 0o600)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.Write([]byte("header ")); err != nil {
+			t.Fatal(err)
+		}
+		n, err := f.(io.ReaderFrom).ReadFrom(c.from)
+		if err != nil || n != int64(len(c.want)) {
+			t.Errorf("%s: %d bytes, %v", c.name, n, err)
+		}
+		if _, err := f.Write([]byte(" end")); err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(f.Flush(), f.Close()); err != nil {
+			t.Errorf("%s: %v", c.name, err)
+		}
+		if got, err := os.ReadFile(filepath.Join(dir, c.name)); err != nil || string(got) != "header "+c.want+" end" {
+			t.Errorf("%s: %d bytes, %v", c.name, len(got), err)
+		}
+	}
+}
+
+// A source that ends too soon or cannot be read, and a full disk, are errors.
+func TestReadFromFails(t *testing.T) {
+	t.Parallel()
+	tree, dir := openTemp(t)
+	text := strings.Repeat("x", 100_000)
+	source := filepath.Join(dir, "source")
+	if err := os.WriteFile(source, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	whole, err := os.Open(source)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer whole.Close()
+	writeOnly, err := os.OpenFile(source, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer writeOnly.Close()
+	for name, from := range map[string]*io.SectionReader{
+		"too short":     io.NewSectionReader(whole, 0, int64(len(text))+1),
+		"not for reads": io.NewSectionReader(writeOnly, 0, int64(len(text))),
+	} {
+		f, err := tree.Create(name, 0o600)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n, err := f.(io.ReaderFrom).ReadFrom(from); err == nil {
+			t.Errorf("%s: %d bytes and no error", name, n)
+		}
+		f.Close()
+	}
+	fd, err := unix.Open("/dev/full", unix.O_WRONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		t.Skip(err)
+	}
+	f := &systemFile{fd: fd, name: "full"}
+	defer f.Close()
+	if n, err := f.ReadFrom(io.NewSectionReader(whole, 0, int64(len(text)))); !errors.Is(err, unix.ENOSPC) {
+		t.Errorf("full: %d bytes, %v", n, err)
+	}
+}
