@@ -18,6 +18,11 @@ type job struct {
 	entry *queuedir.Entry
 }
 
+// inPacket tells whether the message goes in the packet itself.
+func (j job) inPacket() bool {
+	return j.entry.Footer.Inline && j.entry.Footer.BodySize <= spawn.MaxInline
+}
+
 // messageSize bounds what the message adds to a packet.
 func (j job) messageSize() int {
 	return spawn.MessageSize(spawn.Message{}) + int(min(j.entry.Footer.BodySize, spawn.MaxInline))
@@ -25,7 +30,7 @@ func (j job) messageSize() int {
 
 // openMessage takes the message out of the entry.
 func (j *job) openMessage() (err error) {
-	if j.entry.Footer.BodySize <= spawn.MaxInline {
+	if j.inPacket() {
 		j.Message.Bytes, err = j.entry.Bytes()
 		return err
 	}

@@ -315,6 +315,9 @@ func (e *Entry) inlineBody() (*os.File, error) {
 // Bytes returns an inline body, whose checksum was compared. Nobody may change
 // it.
 func (e *Entry) Bytes() ([]byte, error) {
+	if !e.Footer.Inline {
+		return nil, fmt.Errorf("%w: %s: the body is not in it", ErrDamaged, e.layout.Entry(e.ID))
+	}
 	var body []byte
 	if e.text != nil {
 		body = e.text[:e.Footer.BodySize]
