@@ -309,6 +309,40 @@ func TestManyRecipients(t *testing.T) {
 	}
 }
 
+// Messages around the size up to which they go in the packet, from entries that
+// are kept in memory and others, many of them in one packet.
+func TestMessagesOfAllSizes(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, newHost(t, nil), newManualClock())
+	r.connect()
+	loc := connectAgent(t, r.s, local, 0, always(spawn.Success, "ok\n"))
+	want := make(map[string]string)
+	for i, size := range []int{0, 1, spawn.MaxInline - 1, spawn.MaxInline, spawn.MaxInline + 1, 20 << 10, queuedir.MaxInlineBody, queuedir.MaxInlineBody + 1, 300_000} {
+		for j, outside := range []bool{false, true} {
+			body := strings.Repeat(string(rune('a'+i)), size)
+			n := 2*i + j
+			to := fmt.Sprintf("u%d@loc.example.org", n)
+			want[to] = body
+			r.spool.accept(testMessage{id: id(n), sender: "a@x.org", body: body, recipients: []string{to}, outside: outside})
+		}
+	}
+	r.untilEmpty(t)
+	seen := loc.seen()
+	for i, j := range seen.jobs {
+		to := j.Recipients[0].Address.String()
+		if seen.bodies[i] != want[to] {
+			t.Errorf("%s got %d bytes, want %d", to, len(seen.bodies[i]), len(want[to]))
+		}
+		if inPacket := !j.Message.ByFile; inPacket && len(want[to]) > spawn.MaxInline {
+			t.Errorf("%s: %d bytes in the packet", to, len(want[to]))
+		}
+		delete(want, to)
+	}
+	if len(want) != 0 {
+		t.Errorf("%d messages were not delivered; log:\n%s", len(want), strings.Join(r.log.all(), "\n"))
+	}
+}
+
 func TestRefusedRecipients(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, newHost(t, map[string]string{

@@ -249,6 +249,7 @@ type testMessage struct {
 	sender     string
 	recipients []string
 	body       string
+	outside    bool // the body is a file of its own though it is short
 }
 
 func (m testMessage) envelope(t testing.TB) []byte {
@@ -272,7 +273,7 @@ func (m testMessage) envelope(t testing.TB) []byte {
 func (h host) queue(t testing.TB, m testMessage) {
 	t.Helper()
 	envelope := m.envelope(t)
-	inline := len(m.body) <= queuedir.MaxInlineBody
+	inline := len(m.body) <= queuedir.MaxInlineBody && !m.outside
 	var b []byte
 	if inline {
 		b = []byte(m.body)

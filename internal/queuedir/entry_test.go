@@ -180,6 +180,103 @@ func TestEntryDamage(t *testing.T) {
 	}
 }
 
+// Entries in memory and entries in files: the same is found damaged, by
+// whichever way the body is taken.
+func TestBodyDamageOfAnySize(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name       string
+		size       int
+		recipients int
+		inMemory   bool
+	}{
+		{"empty body", 0, 1, true},
+		{"short", 100, 2, true},
+		{"nearly too large for memory", 16 << 10, 1, true},
+		{"inline in a file", maxInMemory, 1, false},
+		{"largest inline", MaxInlineBody, 1, false},
+		{"short with many recipients", 100, 2000, false},
+	} {
+		body := strings.Repeat("y", c.size)
+		whole := entryBytes(t, body, true, c.recipients)
+		take := func(b []byte) (direct, byFile error) {
+			e, err := OpenEntry(writeEntry(t, b, ""), testID)
+			if err != nil {
+				t.Fatalf("%s: %v", c.name, err)
+			}
+			defer e.Close()
+			if (e.text != nil) != c.inMemory || (e.f == nil) != c.inMemory {
+				t.Errorf("%s: in memory: %v", c.name, e.text != nil)
+			}
+			got, direct := e.Bytes()
+			if direct == nil && string(got) != body {
+				t.Errorf("%s: another body of %d bytes", c.name, len(got))
+			}
+			f, byFile := e.Body()
+			if byFile == nil {
+				f.Close()
+			}
+			return direct, byFile
+		}
+		if direct, byFile := take(whole); direct != nil || byFile != nil {
+			t.Errorf("%s: %v, %v", c.name, direct, byFile)
+		}
+		for _, at := range []int{0, c.size / 2, c.size - 1} {
+			if c.size == 0 {
+				break
+			}
+			damaged := bytes.Clone(whole)
+			damaged[at] ^= 1
+			if direct, byFile := take(damaged); !errors.Is(direct, ErrDamaged) || !errors.Is(byFile, ErrDamaged) {
+				t.Errorf("%s, flip at %d: %v, %v", c.name, at, direct, byFile)
+			}
+		}
+	}
+}
+
+// Nobody writes a short body outside of its entry. If there is one, nothing of
+// the entry is taken for it.
+func TestShortBodyOutside(t *testing.T) {
+	t.Parallel()
+	body := strings.Repeat("y", 5000)
+	e, err := OpenEntry(writeEntry(t, entryBytes(t, body, false, 1), body), testID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	if _, err := e.Bytes(); !errors.Is(err, ErrDamaged) {
+		t.Errorf("bytes of a body that is not inline: %v", err)
+	}
+	f, err := e.Body()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if got, err := io.ReadAll(f); err != nil || string(got) != body {
+		t.Errorf("%d bytes, %v", len(got), err)
+	}
+}
+
+// What the entry of a short message holds stays readable without its file.
+func TestShortEntryNeedsNoFile(t *testing.T) {
+	t.Parallel()
+	l := writeEntry(t, entryBytes(t, "body\n", true, 3), "")
+	e, err := OpenEntry(l, testID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	if err := os.Truncate(l.Entry(testID), 3); err != nil {
+		t.Fatal(err)
+	}
+	if body, err := e.Bytes(); err != nil || string(body) != "body\n" {
+		t.Errorf("%q, %v", body, err)
+	}
+	if n, err := e.CountRecipients(); err != nil || n != 3 {
+		t.Errorf("%d recipients, %v", n, err)
+	}
+}
+
 func TestOutsideBodyDamage(t *testing.T) {
 	t.Parallel()
 	body := strings.Repeat("y", MaxInlineBody+1)
