@@ -114,7 +114,8 @@ func checkDescriptors(t *testing.T, p testhost.ProcessInfo) {
 }
 
 // runtimeFiles are what the Go runtime opens for itself (the cgroup's limits
-// are where it takes the number of processors from), and sockets.
+// are where it takes the number of processors from), the eventfd of those who
+// have the kernel sync files, and sockets.
 func runtimeFiles() []string {
 	return []string{"socket:", "anon_inode:[eventpoll]", "anon_inode:[eventfd]", "anon_inode:[pidfd]", "/sys/fs/cgroup/"}
 }
