@@ -1,6 +1,7 @@
 package durable
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
 	"sync"
@@ -30,6 +31,15 @@ type Ticket struct{ failures uint64 }
 type Directory struct {
 	Tree Tree
 	Name string
+}
+
+// Sync syncs d alone. Whoever joins a Group names d there instead.
+func (d Directory) Sync() error {
+	dir, err := d.Tree.Dir(d.Name)
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
 }
 
 // member is somebody who waits for a sync.

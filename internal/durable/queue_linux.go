@@ -128,10 +128,13 @@ func (q *syncQueue) submit(requests []*iocb) int {
 	for taken < len(requests) {
 		n, _, errno := unix.Syscall(unix.SYS_IO_SUBMIT, q.context, uintptr(len(requests)-taken),
 			uintptr(unsafe.Pointer(&requests[taken])))
-		if errno != 0 && errno != unix.EINTR {
-			break
+		switch errno {
+		case 0:
+			taken += int(n)
+		case unix.EINTR:
+		default:
+			return taken
 		}
-		taken += int(n)
 	}
 	return taken
 }
@@ -146,19 +149,27 @@ func (q *syncQueue) collect(what []Syncer, n int) error {
 		if _, err := q.ready.Read(count[:]); err != nil {
 			least = n // wait here: nobody may close a file whose sync is under way
 		}
-		got, _, errno := unix.Syscall6(unix.SYS_IO_GETEVENTS, q.context, uintptr(least), uintptr(n),
-			uintptr(unsafe.Pointer(&events[0])), 0, 0)
-		if errno != 0 {
-			continue // EINTR
-		}
-		for _, e := range events[:got] {
+		got := q.ended(events[:n], least)
+		for _, e := range got {
 			if e.res != 0 && failure == nil {
 				failure = pathError("fsync", nameOf(what[e.data]), unix.Errno(-e.res))
 			}
 		}
-		n -= int(got)
+		n -= len(got)
 	}
 	return failure
+}
+
+// ended returns the results that are there, at least so many.
+func (q *syncQueue) ended(events []ioEvent, least int) []ioEvent {
+	for {
+		n, _, errno := unix.Syscall6(unix.SYS_IO_GETEVENTS, q.context, uintptr(least), uintptr(len(events)),
+			uintptr(unsafe.Pointer(&events[0])), 0, 0)
+		if errno == 0 {
+			return events[:n]
+		}
+		// EINTR: what the eventfd has counted is there and not counted again.
+	}
 }
 
 func nameOf(s Syncer) string {

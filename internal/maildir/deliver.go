@@ -53,8 +53,7 @@ func (d *Folder) Deliver(header []byte, message io.Reader) (string, error) {
 	if err != nil {
 		return "", errors.Join(err, d.unlink("tmp/"+name))
 	}
-	// "new/." and not "new": the owner may have made it a symbolic link.
-	if err := d.group.Wait(ticket, nil, durable.Directory{Tree: d.tree, Name: "new/."}); err != nil {
+	if err := d.group.Wait(ticket, nil, d.newDir()); err != nil {
 		return "", errors.Join(err, d.withdraw(name))
 	}
 	return name, nil
@@ -145,18 +144,13 @@ func (d *Folder) arrived(name string, size int64) bool {
 	return errors.Is(err, fs.ErrNotExist) || err == nil && here.Links == 2 && there.Links == 2
 }
 
-// syncNew makes the names in new durable.
-func (d *Folder) syncNew() error {
-	dir, err := d.tree.Dir("new/.")
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
-}
+// newDir is where names must become durable: "new/." and not "new", which the
+// owner may have made a symbolic link.
+func (d *Folder) newDir() durable.Directory { return durable.Directory{Tree: d.tree, Name: "new/."} }
 
 // withdraw takes back a file that is in new but perhaps not durable.
 func (d *Folder) withdraw(name string) error {
-	return errors.Join(d.unlink("new/"+name), d.syncNew())
+	return errors.Join(d.unlink("new/"+name), d.newDir().Sync())
 }
 
 func (d *Folder) unlink(name string) error {

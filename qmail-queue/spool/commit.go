@@ -94,21 +94,8 @@ func (d *draft) refuse(cause error, done func(entries.Message, error)) {
 		names = append(names, layout.Body(d.id))
 	}
 	d.s.doom(d.id, names...)
-	dir := d.s.newDir(d.id)
-	if err := syncDirectory(dir); err != nil {
+	if err := d.s.newDir(d.id).Sync(); err != nil {
 		d.s.log("warning: cannot sync after a failed commit: " + err.Error())
 	}
 	done(entries.Message{}, &refusal{code: exitWrite, err: fmt.Errorf("commit %s: %w", d.id, cause)})
-}
-
-func syncDirectory(d durable.Directory) error {
-	dir, err := d.Tree.Dir(d.Name)
-	if err != nil {
-		return err
-	}
-	err = dir.Sync()
-	if closeErr := dir.Close(); err == nil {
-		err = closeErr
-	}
-	return err
 }
