@@ -3,6 +3,7 @@ package smtpd
 import (
 	"bufio"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -41,14 +42,17 @@ func newPipeline(c connection) *pipeline {
 	return l
 }
 
-// exchange sends a short message and waits for the answer. An error says that
-// the outcome is not known.
+// errUnsent says that a message never left: there is no outcome to be unsure of.
+var errUnsent = errors.New("not sent")
+
+// exchange sends a short message and waits for the answer. The error is
+// errUnsent, or says that the outcome is not known.
 func (p *spool) exchange(frames [][]byte) (submit.Answer, error) {
 	m := &shortMessage{frames: frames, done: make(chan struct{})}
 	for sent := false; !sent; {
 		l, err := p.pipeline()
 		if err != nil {
-			return submit.Answer{}, err
+			return submit.Answer{}, fmt.Errorf("%w: %w", errUnsent, err)
 		}
 		sent = l.put(m) // or it broke just now
 	}
@@ -202,8 +206,12 @@ func (l *pipeline) end(err error) {
 	<-l.readEnded
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, m := range slices.Concat(l.sent, l.writing, l.waiting) {
+	for _, m := range slices.Concat(l.sent, l.writing) {
 		m.err = l.broken
+		close(m.done)
+	}
+	for _, m := range l.waiting {
+		m.err = fmt.Errorf("%w: %w", errUnsent, l.broken)
 		close(m.done)
 	}
 	l.sent, l.writing, l.waiting = nil, nil, nil

@@ -457,3 +457,50 @@ func TestCommitWithoutSpool(t *testing.T) {
 		t.Errorf("waited for %v", waited)
 	}
 }
+
+// A message that never left is refused at once: there is no outcome to wait for.
+func TestUnsentIsRefusedAtOnce(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name  string
+		spool func(channel *fdpass.Packets)
+	}{
+		{"gone", func(channel *fdpass.Packets) { channel.Close() }},
+		{"busy", func(channel *fdpass.Packets) {
+			for {
+				f, err := submit.ReceiveConnection(channel)
+				if err != nil {
+					return
+				}
+				_, _ = f.Write(submit.AppendFrame(nil, submit.Busy, nil)) // as the client sees
+				f.Close()
+			}
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			ours, theirs, err := fdpass.Pair(unix.SOCK_SEQPACKET)
+			if err != nil {
+				t.Fatal(err)
+			}
+			channel, err := fdpass.NewPackets(theirs)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer channel.Close()
+			p := newSpool()
+			if err := p.relink(ours); err != nil {
+				t.Fatal(err)
+			}
+			go c.spool(channel)
+			begun := time.Now()
+			_, err = p.commitShort([]byte("x\n"), []byte("Fa@b\x00Tc@d\x00"))
+			if !errors.Is(err, errUnsent) || queueReply(err).code != 451 {
+				t.Errorf("got %v", err)
+			}
+			if waited := time.Since(begun); waited >= againTime {
+				t.Errorf("after %v", waited)
+			}
+		})
+	}
+}

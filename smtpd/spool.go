@@ -243,7 +243,10 @@ func (p *spool) commitShort(last, envelope []byte) (string, error) {
 	defer func() { <-p.commits }()
 	nonce := newNonce()
 	answer, err := p.exchange(commitFrames(last, envelope, nonce))
-	if err != nil {
+	if errors.Is(err, errUnsent) { // the connection may have ended while it was idle
+		answer, err = p.exchange(commitFrames(last, envelope, nonce))
+	}
+	if err != nil && !errors.Is(err, errUnsent) {
 		answer, err = p.again(last, envelope, nonce, err)
 	}
 	if err != nil {
