@@ -16,6 +16,14 @@ test:
 	CGO_ENABLED=0 $(GO) vet ./...
 	CGO_ENABLED=0 $(GO) test ./...
 
+# The tests of faults and attacks alone, with what they counted; as root.
+# FAULTS=long is the long form: hours, to be run by hand.
+FAULTS = bounded
+test-faults:
+	CGO_ENABLED=0 FAULTS=$(FAULTS) $(GO) test -v -count=1 -timeout 12h $(FAULTTESTS)
+
+FAULTTESTS = ./internal/scenario/...
+
 # All workloads and mail systems, into docs/performance.md; as root.
 # BENCHFLAGS=--quick takes under three minutes and writes nothing.
 bench:
@@ -36,4 +44,4 @@ run:
 clean:
 	rm -rf '$(BUILD)'
 
-.PHONY: all test bench install setup run clean
+.PHONY: all test test-faults bench install setup run clean

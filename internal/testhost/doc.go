@@ -42,6 +42,7 @@
 //	log.go        lines of the suite's log, waited for
 //	watch.go      files and Maildirs, waited for
 //	patience.go   how long tests wait
+//	length.go     how much fault tests do: bounded or long
 //	build.go      the suite, built once
 //	suite.go      the suite, installed, started, stopped
 //	clock.go      a clock the test moves
