@@ -22,6 +22,11 @@ FAULTS = bounded
 test-faults:
 	CGO_ENABLED=0 FAULTS=$(FAULTS) $(GO) test -v -count=1 -timeout 12h $(FAULTTESTS)
 
+# Every fuzz target for FUZZTIME on all processors, one after the other.
+FUZZTIME = 10m
+fuzz:
+	internal/fuzz/run -t $(FUZZTIME)
+
 FAULTTESTS = ./internal/scenario/...
 
 # All workloads and mail systems, into docs/performance.md; as root.
@@ -44,4 +49,4 @@ run:
 clean:
 	rm -rf '$(BUILD)'
 
-.PHONY: all test test-faults bench install setup run clean
+.PHONY: all test test-faults fuzz bench install setup run clean
