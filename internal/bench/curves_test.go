@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -78,31 +79,39 @@ func TestCurves(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	text := fmt.Sprintf("Measured on %s: %s; Postrider %s; one journaled ext4 in an image file. Median of %d.\n\n",
-		began.Format("2006-01-02"), report.Machine(), p.version, tries)
 	for _, c := range curves() {
+		if !c.wanted() {
+			continue
+		}
 		turn := &turn{y: y, p: p, plan: n, res: report.NewResults(ours)}
-		part, picture, err := turn.draw(c)
+		text, picture, err := turn.draw(c)
 		if err != nil {
 			t.Errorf("%s: %v\n%s", c.title, err, p.logTail())
 			break
 		}
-		text += part
-		if *runCurves && !*quick {
-			if err := os.WriteFile(filepath.Join(documents, c.picture()), []byte(picture), 0o644); err != nil {
+		if !*runCurves {
+			continue
+		}
+		text += fmt.Sprintf("\nMeasured on %s: %s; Postrider %s; one journaled ext4 in an image file. Median of %d.\n",
+			began.Format("2006-01-02"), report.Machine(), p.version, tries)
+		fmt.Print("\n", text)
+		if !*quick {
+			err := errors.Join(
+				os.WriteFile(filepath.Join(documents, c.picture()), []byte(picture), 0o644),
+				report.ReplaceIn(document, "curve by "+c.name, text))
+			if err != nil {
 				t.Error(err)
 			}
 		}
 	}
 	if *runCurves {
-		fmt.Print("\n", text)
 		fmt.Printf("The run took %v.\n", time.Since(began).Round(time.Second))
 	}
-	if *runCurves && !*quick && !t.Failed() {
-		if err := report.ReplaceIn(document, "curves", text); err != nil {
-			t.Error(err)
-		}
-	}
+}
+
+// wanted reports whether -bench-only names the curve, or nothing.
+func (c curve) wanted() bool {
+	return *only == "" || slices.Contains(strings.Split(*only, ","), c.name)
 }
 
 func (c curve) picture() string { return "performance-" + c.name + ".svg" }
@@ -134,7 +143,7 @@ func (t *turn) draw(c curve) (text, picture string, err error) {
 			fmt.Printf("%s %s: %s\n", c.title, c.label(x), strings.Join(row, ", "))
 		}
 	}
-	text = fmt.Sprintf("### %s\n\n![%s](%s)\n\n%s\n", c.title, c.title, c.picture(), report.Markdown(lines))
+	text = fmt.Sprintf("![%s](%s)\n\n%s", c.title, c.picture(), report.Markdown(lines))
 	return text, report.Line(drawn), nil
 }
 

@@ -11,7 +11,7 @@ var (
 	runBench  = flag.Bool("bench-run", false, "measure all mail systems and write docs/performance.md")
 	quick     = flag.Bool("bench-quick", false, "measure with few messages and write nothing")
 	runCurves = flag.Bool("bench-curves", false, "measure how cost grows and write docs/performance.md")
-	only      = flag.String("bench-only", "", "measure only the workloads and mail systems whose names are in this comma-separated list, and write nothing")
+	only      = flag.String("bench-only", "", "measure only the workloads and mail systems whose names are in this comma-separated list, and write nothing; or only these curves")
 )
 
 // plan is how much is measured.
