@@ -26,7 +26,7 @@ type answers struct {
 	waiting []*answer // of messages in their order; nil frames are not known yet
 	sending bool
 	waits   bool // the connection waits for the next message
-	lost    bool // the client does not read: nothing more is sent
+	lost    bool // the client does not read: the connection is closed
 }
 
 // answer is that of one message.
@@ -64,8 +64,11 @@ func (a *answers) run() {
 		if a.lost {
 			continue
 		}
-		// What cannot be told is known by its nonce when it comes again.
-		a.lost = a.send(frames) != nil
+		// What cannot be told is known by its nonce when it comes again, and it
+		// comes again only if the client sees that there will be no answer.
+		if a.lost = a.send(frames) != nil; a.lost {
+			_ = a.f.Close() // nothing more is told
+		}
 	}
 }
 
