@@ -113,10 +113,28 @@ func (h *Host) StartSuite() {
 // StartSuiteWith starts qmail-start with these arguments.
 func (h *Host) StartSuiteWith(args ...string) {
 	h.t.Helper()
+	h.startSuite(append(cleanEnvironment(), append([]string{"qmail-start"}, args...)...))
+}
+
+// StartSuiteUnder starts the suite below another program, which gets files as
+// descriptors from 3 on, and passes on signals and qmail-start's end.
+func (h *Host) StartSuiteUnder(program []string, files ...*os.File) {
+	h.t.Helper()
+	argv := append(cleanEnvironment(), program...)
+	h.startSuite(append(argv, "qmail-start", "./Maildir/"), files...)
+}
+
+// cleanEnvironment begins a command line as an init script does.
+func cleanEnvironment() []string {
+	return []string{"env", "-i", "PATH=/var/qmail/bin:/usr/bin:/bin"}
+}
+
+func (h *Host) startSuite(argv []string, files ...*os.File) {
+	h.t.Helper()
 	h.suiteMu.Lock()
 	defer h.suiteMu.Unlock()
 	first := h.log.Len()
-	p, err := h.launch(args)
+	p, err := h.launch(argv, files)
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -137,9 +155,8 @@ func (h *Host) StartSuiteWith(args ...string) {
 	}
 }
 
-// launch runs qmail-start with both outputs in the host's log and the
-// environment of an init script.
-func (h *Host) launch(args []string) (*Process, error) {
+// launch runs a command with both outputs in the host's log.
+func (h *Host) launch(argv []string, files []*os.File) (*Process, error) {
 	null, err := os.Open(os.DevNull)
 	if err != nil {
 		return nil, err
@@ -154,8 +171,7 @@ func (h *Host) launch(args []string) (*Process, error) {
 		h.log.read(r)
 		r.Close()
 	}()
-	argv := append([]string{"env", "-i", "PATH=/var/qmail/bin:/usr/bin:/bin", "qmail-start"}, args...)
-	return h.Start(Command{Argv: argv, Files: []*os.File{null, w, w}})
+	return h.Start(Command{Argv: argv, Files: append([]*os.File{null, w, w}, files...)})
 }
 
 // StopSuite stops the suite in order and fails the test if it does not end

@@ -1,0 +1,22 @@
+//go:build linux && amd64
+
+// Package failing holds tests of the suite on a machine that fails: every
+// system call on the way of a message in turn, and disks, memory, processes and
+// descriptors that run out.
+//
+// Nobody imports it; there is nothing here but tests. As root nothing is
+// skipped.
+//
+// What every test here demands (requirements R5 to R12, R61, R62): a message
+// is acknowledged and then delivered once what failed works again, or it gets a
+// temporary answer and is nowhere. Nothing bounces, nothing has to be repaired
+// by hand or started again.
+//
+// Files:
+//
+//	main_test.go      the test binary as supervisor, too
+//	rig_test.go       a host whose suite runs under internal/faultcall
+//	evidence_test.go  what the host shows to the ledger
+//	sweep_test.go     the Nth call, N = 1, 2, 3 ...
+//	accept_test.go    acceptance: qmail-spool, qmail-smtpd, sendmail, qmail-queue
+package failing

@@ -1,0 +1,62 @@
+//go:build linux && amd64
+
+package failing
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"postrider/internal/ledger"
+	"postrider/internal/testhost"
+)
+
+// collect gathers what the host's mailboxes, queue and log show. Every user's
+// Maildir is that of the address of the same name.
+func collect(t *testing.T, l *ledger.Ledger, h *testhost.Host, users ...string) ledger.Evidence {
+	t.Helper()
+	var e ledger.Evidence
+	for _, user := range users {
+		for _, m := range h.Maildir(user).Messages() {
+			info, err := os.Stat(h.Path(m.File))
+			if err != nil {
+				t.Fatal(err)
+			}
+			e.Deliveries = append(e.Deliveries, ledger.Delivery{
+				Place: m.File, Recipient: user + "@" + h.Name, Sender: strings.Trim(m.Header("Return-Path"), "<>"),
+				Text: m.Text, When: info.ModTime(),
+			})
+		}
+	}
+	queue := h.Path("/var/qmail/queue")
+	var err error
+	e.Queue, err = ledger.ScanQueue(l, filepath.Join(queue, "new"), filepath.Join(queue, "drop"), filepath.Join(queue, "bad"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range h.Log().Lines(0) {
+		e.Log = append(e.Log, ledger.LogLine{When: line.When, Text: line.Text})
+	}
+	e.Leftovers = leftovers(t, h)
+	return e
+}
+
+// leftovers are the files that a queue at rest has not.
+func leftovers(t *testing.T, h *testhost.Host) []string {
+	t.Helper()
+	var found []string
+	root := h.Path("/var/qmail/queue")
+	for _, dir := range []string{"tmp", "new", "info", "drop", "bad"} {
+		err := filepath.WalkDir(filepath.Join(root, dir), func(path string, d os.DirEntry, err error) error {
+			if err == nil && !d.IsDir() {
+				found = append(found, strings.TrimPrefix(path, root))
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return found
+}
