@@ -58,8 +58,12 @@ func supervise(argv []string) error {
 	if err != nil {
 		return err
 	}
-	t := newTracer()
-	go serveOrders(os.NewFile(orderFD, "orders"), t)
+	o := newOrders(os.NewFile(orderFD, "orders"))
+	t := newTracer(func(e Event) { o.tell(report{Event: &e}) })
+	if _, err := o.next(t); err != nil {
+		return err
+	}
+	go o.serve(t)
 	pid, err := syscall.ForkExec("/proc/self/exe", append([]string{self, launcherName}, argv...), &syscall.ProcAttr{
 		Env: os.Environ(), Files: []uintptr{0, 1, 2}, Sys: &syscall.SysProcAttr{Ptrace: true},
 	})

@@ -25,8 +25,8 @@ type Supervisor struct {
 }
 
 // New returns the test's end, and the file that the supervisor must get as its
-// descriptor 3.
-func New() (*Supervisor, *os.File, error) {
+// descriptor 3. The orders hold from the program's first call on.
+func New(first ...Order) (*Supervisor, *os.File, error) {
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, nil, err
@@ -39,8 +39,12 @@ func New() (*Supervisor, *os.File, error) {
 	s := &Supervisor{
 		f: os.NewFile(uintptr(fds[0]), "supervisor"), answers: make(chan report, 1), changed: make(chan struct{}),
 	}
+	theirs := os.NewFile(uintptr(fds[1]), "supervisor's end")
+	if err := json.NewEncoder(s.f).Encode(request{first}); err != nil {
+		return nil, nil, errors.Join(err, s.f.Close(), theirs.Close())
+	}
 	go s.receive()
-	return s, os.NewFile(uintptr(fds[1]), "supervisor's end"), nil
+	return s, theirs, nil
 }
 
 // Close ends the supervisor, and with it all that it runs.
@@ -87,36 +91,64 @@ func (s *Supervisor) Arm(orders ...Order) (seen []int, err error) {
 }
 
 // Events returns the events from number first on, and a channel that is closed
-// when there is another, or there will be none.
+// when there is another, or the supervisor ends.
 func (s *Supervisor) Events(first int) ([]Event, <-chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return append([]Event(nil), s.events[min(first, len(s.events)):]...), s.changed
 }
 
-// serveOrders is the supervisor's end: it takes orders until the test is gone.
-func serveOrders(f *os.File, t *tracer) {
-	in, out := json.NewDecoder(f), json.NewEncoder(f)
-	var mu sync.Mutex
-	tell := func(r report) {
-		mu.Lock()
-		defer mu.Unlock()
-		_ = out.Encode(r) // the only failure is that the test is gone, which is seen below
+// All returns all events when the supervisor has ended.
+func (s *Supervisor) All() []Event {
+	for range s.answers { // is closed at the end
 	}
-	t.tell = func(e Event) { tell(report{Event: &e}) }
+	events, _ := s.Events(0)
+	return events
+}
+
+// orders is the supervisor's end.
+type orders struct {
+	in  *json.Decoder
+	mu  sync.Mutex
+	out *json.Encoder
+}
+
+func newOrders(f *os.File) *orders {
+	return &orders{in: json.NewDecoder(f), out: json.NewEncoder(f)}
+}
+
+// tell sends a report. The only failure is that the test is gone, which ends
+// serve.
+func (o *orders) tell(r report) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	_ = o.out.Encode(r)
+}
+
+// next takes one request.
+func (o *orders) next(t *tracer) (report, error) {
+	var r request
+	if err := o.in.Decode(&r); err != nil {
+		return report{}, err
+	}
+	seen, err := t.arm(r.Orders)
+	if err != nil {
+		return report{Err: err.Error()}, nil
+	}
+	return report{Seen: seen}, nil
+}
+
+// serve takes requests until the test is gone, and then ends the supervisor;
+// the kernel kills who is traced.
+func (o *orders) serve(t *tracer) {
 	for {
-		var r request
-		if err := in.Decode(&r); err != nil {
+		answer, err := o.next(t)
+		if err != nil {
 			if err != io.EOF {
 				fmt.Fprintf(os.Stderr, "%s: %v\n", supervisorName, err)
 			}
-			os.Exit(111) // and the kernel kills who is traced
+			os.Exit(111)
 		}
-		seen, err := t.arm(r.Orders)
-		answer := report{Seen: seen}
-		if err != nil {
-			answer.Err = err.Error()
-		}
-		tell(answer)
+		o.tell(answer)
 	}
 }

@@ -42,9 +42,9 @@ type submitted struct {
 	iocb    uint64
 }
 
-func newTracer() *tracer {
+func newTracer(tell func(Event)) *tracer {
 	return &tracer{
-		tell: func(Event) {}, threads: make(map[int]*thread), names: make(map[int]string),
+		tell: tell, threads: make(map[int]*thread), names: make(map[int]string),
 		syncs: make(map[submitted]string), after: make(map[int]func(*stop) error),
 	}
 }

@@ -3,82 +3,79 @@
 package failing
 
 import (
-	"context"
-	"errors"
+	"fmt"
 	"testing"
-	"time"
 
 	"postrider/internal/faultcall"
-	"postrider/internal/testhost"
 )
 
-// spoolCalls are on qmail-spool's way from the first byte to the answer.
-var spoolCalls = []faultcall.Class{
-	faultcall.Open, faultcall.Write, faultcall.Read, faultcall.Sync, faultcall.Submit, faultcall.Rename, faultcall.Unlink,
-	faultcall.Close, faultcall.Flush, faultcall.Send, faultcall.Receive, faultcall.Accept,
-}
+// sizes are a message that is in memory, one that is so just, and one whose
+// body is a file of its own.
+var sizes = []int{600, 40_000, 100_000}
 
-// TestAcceptance lets each call of qmail-spool fail while messages of all
-// sizes come in by SMTP.
+// TestAcceptance lets each call of qmail-spool, and of qmail-smtpd, fail while
+// messages of all sizes come in by SMTP.
 func TestAcceptance(t *testing.T) {
 	r := newRig(t, "alice")
 	r.host.Control("concurrencylocal", "0") // nothing else happens meanwhile
 	r.start()
-	var n tally
-	for _, size := range []struct {
-		name  string
-		bytes int
-	}{{"small", 600}, {"medium", 40_000}, {"large", 100_000}} {
-		r.run(sweep{
-			name: "SMTP " + size.name, program: "qmail-spool", classes: spoolCalls,
-			do: func(o faultcall.Order) { r.bySMTP(o, size.bytes, "alice") },
-		}, &n)
+	for _, size := range sizes {
+		for program, share := range map[string]int{"qmail-spool": 1, "qmail-smtpd": 4} {
+			r.run(sweep{
+				name: fmt.Sprintf("SMTP, %d bytes", size), program: program, classes: writePath, share: share,
+				do: func(o faultcall.Order) bool { return r.underSMTP(o, size) },
+			})
+		}
 	}
-	n.log(t)
-	r.host.StopSuite()
-	r.host.Control("concurrencylocal", "20")
-	r.start()
-	ctx, cancel := context.WithTimeout(t.Context(), patient)
-	defer cancel()
-	r.drain(ctx)
-	r.judge()
+	r.finish()
 }
 
-// bySMTP sends a message and checks that the answer is one that a fault of the
-// machine may have.
-func (r *rig) bySMTP(o faultcall.Order, size int, to ...string) {
+// underSMTP lets the suite take a message by SMTP under an order.
+func (r *rig) underSMTP(o faultcall.Order, size int) (fired bool) {
 	r.t.Helper()
-	in, text := r.compose("smtp", size, to...)
-	if o.Class == faultcall.Send || o.Fault.Kill {
-		// An answer that is lost leaves it open whether the message was taken,
-		// and qmail-smtpd has a long one no more to ask again with.
-		r.book.Fault("lost answer", o.Program)
+	events, _ := r.calls.Events(0)
+	record := faultcall.Order{Program: o.Program, Class: o.Class}
+	if o.Class == faultcall.Sync {
+		r.arm(o, record)
+	} else {
+		r.arm(o)
 	}
-	ctx, cancel := context.WithTimeout(r.t.Context(), 20*time.Second)
-	defer cancel()
-	c, err := r.host.SMTP(ctx, r.host.IP.String()+":25")
-	if err == nil {
-		defer c.Close()
-		err = c.Send(in.Sender, in.Recipients, text)
+	got := r.bySMTP(o, size, "alice")
+	fired = r.arm()[0] >= o.Nth
+	if fired && o.Class == faultcall.Sync && o.Program == "qmail-spool" {
+		after, _ := r.calls.Events(len(events))
+		r.checkSync(o, got, after)
 	}
-	var reply *testhost.Reply
-	switch {
-	case err == nil:
-		r.book.Ack(in.ID)
-	case errors.As(err, &reply):
-		r.book.Nack(in.ID, reply.Code)
-		if reply.Code/100 != 4 {
-			r.t.Errorf("%s %s: the answer to a fault of the machine is %v", in.ID, describe(o), reply)
-		}
-	default:
-		r.book.Unknown(in.ID)
-		r.t.Errorf("%s %s: no answer: %v", in.ID, describe(o), err)
-		if r.silent++; r.silent == 3 {
-			r.t.Fatalf("no service\nlog:\n%s", r.host.Log().Timed(max(0, r.host.Log().Len()-100)))
+	return fired
+}
+
+// checkSync: after a failed sync the message is refused, and its files are
+// never synced again as if that could help (R5).
+func (r *rig) checkSync(o faultcall.Order, got outcome, events []faultcall.Event) {
+	r.t.Helper()
+	if got == taken {
+		r.wrong("%s: and yet the message was taken", describe(o))
+	}
+	failed := ""
+	for _, e := range events {
+		switch {
+		case e.Fault.Errno != 0:
+			failed = e.Target
+		case e.Target == failed && isEntry(failed):
+			r.wrong("%s: %s was synced again", describe(o), failed)
 		}
 	}
 }
 
-func describe(o faultcall.Order) string {
-	return faultcall.Event{Program: o.Program, Call: string(o.Class), Nth: o.Nth, Fault: o.Fault, Target: o.Target}.String()
+// isEntry tells files from directories, which are synced again and again.
+func isEntry(path string) bool { return len(path) > len("/var/qmail/queue/new/00/") }
+
+// finish lets the messages go out that were kept, and judges.
+func (r *rig) finish() {
+	r.t.Helper()
+	r.injected.log(r.t)
+	r.restart(func() { r.host.Control("concurrencylocal", "20") })
+	r.drain()
+	r.judge()
+	r.report()
 }

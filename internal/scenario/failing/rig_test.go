@@ -5,6 +5,7 @@ package failing
 import (
 	"context"
 	"fmt"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -16,24 +17,31 @@ import (
 
 const (
 	domain  = "mx1.example"
-	patient = 60 * time.Second // for what takes milliseconds on an idle machine
+	sender  = "sender" // gets the bounces
+	nobody  = "nobody" // is no user; every message to him bounces
+	patient = 60 * time.Second
 )
 
 // rig is a host whose suite runs under a supervisor, and the ledger of what is
 // sent to it.
 type rig struct {
-	t      *testing.T
-	host   *testhost.Host
-	book   *ledger.Ledger
-	calls  *faultcall.Supervisor // nil if the suite runs without one
-	sent   int
-	users  []string
-	silent int // submissions without an answer
+	t        *testing.T
+	host     *testhost.Host
+	book     *ledger.Ledger
+	calls    *faultcall.Supervisor // nil if the suite runs without one
+	standing []faultcall.Order     // hold all the time
+	users    []string
+	sent     int
+	clock    time.Duration
+	silent   int      // submissions without an answer
+	problems []string // what a fault must not lead to
+	injected tally
 }
 
 func newRig(t *testing.T, users ...string) *rig {
 	t.Helper()
 	testhost.NeedUsers(t)
+	users = append(users, sender)
 	h := testhost.NewNetwork(t).Host(domain)
 	h.Install()
 	h.AddUsers(users...)
@@ -48,55 +56,85 @@ func newRig(t *testing.T, users ...string) *rig {
 // start starts the suite under a supervisor.
 func (r *rig) start() {
 	r.t.Helper()
-	calls, theirs, err := faultcall.New()
+	calls, theirs, err := faultcall.New(r.standing...)
 	if err != nil {
 		r.t.Fatal(err)
 	}
 	defer theirs.Close()
 	r.t.Cleanup(func() { calls.Close() })
-	// Process 1 of the host is this test binary.
-	r.host.StartSuiteUnder(faultcall.Prefix("/proc/1/exe"), theirs)
+	r.host.StartSuiteUnder(faultcall.Prefix(testBinary), theirs)
 	r.calls = calls
 }
 
+// testBinary is this program as the host has it: its process 1.
+const testBinary = "/proc/1/exe"
+
+// restart stops the suite in order and starts it again, with control files
+// changed in between.
+func (r *rig) restart(change func()) {
+	r.t.Helper()
+	r.host.StopSuite()
+	change()
+	r.start()
+}
+
+// arm replaces the orders that do not stand and returns how many calls matched
+// each of the old ones.
 func (r *rig) arm(orders ...faultcall.Order) []int {
 	r.t.Helper()
-	seen, err := r.calls.Arm(orders...)
+	seen, err := r.calls.Arm(append(orders, r.standing...)...)
 	if err != nil {
-		r.t.Fatalf("%v\nlog:\n%s", err, r.host.Log().Timed(max(0, r.host.Log().Len()-100)))
+		r.t.Fatalf("%v\nlog:\n%s", err, r.lastLog(100))
 	}
 	return seen
+}
+
+// wrong notes what a fault must not lead to.
+func (r *rig) wrong(format string, args ...any) {
+	r.problems = append(r.problems, fmt.Sprintf(format, args...))
 }
 
 // compose makes the next message and writes it down.
 func (r *rig) compose(via string, size int, to ...string) (ledger.Intent, string) {
 	r.sent++
 	id := fmt.Sprintf("%s-%d", via, r.sent)
+	addresses := make([]string, len(to))
 	for i := range to {
-		to[i] += "@" + domain
+		addresses[i] = to[i] + "@" + domain
 	}
-	sender := "sender@" + domain
-	text, hash := ledger.Compose(id, sender, to[0], size)
-	in := ledger.Intent{ID: id, Via: via, Sender: sender, Recipients: to, Hash: hash}
+	from := sender + "@" + domain
+	text, hash := ledger.Compose(id, from, addresses[0], size)
+	in := ledger.Intent{ID: id, Via: via, Sender: from, Recipients: addresses, Hash: hash}
 	r.book.Intend(in)
 	return in, text
 }
 
-// drain lifts all faults and waits until the queue is empty.
-func (r *rig) drain(ctx context.Context) {
+// drain lifts the faults and waits until the queue is empty. Where the clock
+// can be moved, it is moved past the times after which trouble with the queue
+// is looked at again.
+func (r *rig) drain() {
 	r.t.Helper()
+	if r.calls != nil {
+		r.arm()
+	}
+	ctx, cancel := context.WithTimeout(r.t.Context(), patient)
+	defer cancel()
 	for {
 		if err := r.host.Suite().Signal(syscall.SIGALRM); err != nil {
 			r.t.Fatal(err)
 		}
-		moment, cancel := context.WithTimeout(ctx, 3*time.Second)
+		if r.clock > 0 {
+			r.clock += 3 * time.Minute
+			r.host.MoveClock(r.clock)
+		}
+		moment, cancel := context.WithTimeout(ctx, time.Second)
 		err := r.host.WaitForEmptyQueue(moment)
 		cancel()
 		if err == nil {
 			return
 		}
 		if ctx.Err() != nil {
-			r.t.Fatalf("the queue does not empty: %v\nlog:\n%s", r.host.Queue(), r.host.Log().Timed(max(0, r.host.Log().Len()-200)))
+			r.t.Fatalf("the queue does not empty: %v\nlog:\n%s", r.host.Queue(), r.lastLog(200))
 		}
 	}
 }
@@ -105,19 +143,62 @@ func (r *rig) drain(ctx context.Context) {
 func (r *rig) judge() {
 	r.t.Helper()
 	r.host.StopSuite()
-	violations, summary := r.book.Check(collect(r.t, r.book, r.host, r.users...))
+	evidence := collect(r.t, r.book, r.host, r.users...)
+	violations, summary := r.book.Check(evidence)
 	r.t.Log(summary)
-	for i, v := range violations {
-		if i == 20 {
-			r.t.Errorf("... %d violations in all", len(violations))
-			break
-		}
-		r.t.Error(v)
+	for _, v := range violations {
+		r.wrong("%v", v)
 	}
+	r.checkBounces(evidence)
 	if err := r.book.Close(); err != nil {
 		r.t.Error(err)
 	}
-	if r.t.Failed() {
-		r.t.Logf("the last lines of the log:\n%s", r.host.Log().Timed(max(0, r.host.Log().Len()-60)))
+}
+
+// checkBounces: nothing bounces because of a fault.
+func (r *rig) checkBounces(e ledger.Evidence) {
+	for _, d := range e.Deliveries {
+		b, isBounce := ledger.ParseBounce(d.Text)
+		if !isBounce {
+			continue
+		}
+		for _, to := range b.Recipients {
+			if to != nobody+"@"+domain {
+				r.wrong("%s: a fault made a bounce for %s", b.ID, to)
+			}
+		}
 	}
+}
+
+// report fails the test with what was wrong.
+func (r *rig) report() {
+	r.t.Helper()
+	for i, problem := range r.problems {
+		if i == 20 {
+			r.t.Errorf("... %d in all", len(r.problems))
+			break
+		}
+		r.t.Error(problem)
+	}
+	if r.t.Failed() {
+		r.t.Logf("the last lines of the log:\n%s", r.lastLog(60))
+	}
+}
+
+func (r *rig) lastLog(n int) string {
+	return r.host.Log().Timed(max(0, r.host.Log().Len()-n))
+}
+
+// tally counts what was injected.
+type tally map[string]int
+
+func (n tally) log(t *testing.T) {
+	t.Helper()
+	total := 0
+	var parts []string
+	for what, count := range n {
+		total += count
+		parts = append(parts, fmt.Sprintf("%s %d", what, count))
+	}
+	t.Logf("%d faults: %s", total, strings.Join(parts, ", "))
 }

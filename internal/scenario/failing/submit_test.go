@@ -1,0 +1,174 @@
+//go:build linux && amd64
+
+package failing
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+
+	"postrider/internal/faultcall"
+	"postrider/internal/ledger"
+	"postrider/internal/testhost"
+)
+
+// answerWait is longer than any pause that a fault leads to.
+const answerWait = 20 * time.Second
+
+// outcome is what a submitter was told.
+type outcome int
+
+const (
+	taken outcome = iota
+	refused
+	unanswered
+)
+
+// note writes an outcome down.
+func (r *rig) note(in ledger.Intent, o outcome) outcome {
+	switch o {
+	case taken:
+		r.book.Ack(in.ID)
+	case refused:
+		r.book.Nack(in.ID, 451)
+	default:
+		r.book.Unknown(in.ID)
+	}
+	return o
+}
+
+// bySMTP sends a message by SMTP under an order.
+func (r *rig) bySMTP(o faultcall.Order, size int, to ...string) outcome {
+	r.t.Helper()
+	in, text := r.compose("smtp", size, to...)
+	if o.Class == faultcall.Send || o.Fault.Kill {
+		// An answer that is lost leaves it open whether the message was taken,
+		// and qmail-smtpd has a long one no more to ask again with.
+		r.book.Fault("lost answer", o.Program)
+	}
+	ctx, cancel := context.WithTimeout(r.t.Context(), answerWait)
+	defer cancel()
+	c, err := r.host.SMTP(ctx, r.host.IP.String()+":25")
+	if err == nil {
+		defer c.Close()
+		err = c.Send(in.Sender, in.Recipients, text)
+	}
+	var reply *testhost.Reply
+	switch {
+	case err == nil:
+		return r.note(in, taken)
+	case errors.As(err, &reply):
+		if reply.Code/100 != 4 {
+			r.wrong("%s: %s: the answer to a fault of the machine is %v", in.ID, describe(o), reply)
+		}
+		return r.note(in, refused)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		r.wrong("%s: %s: no answer: %v", in.ID, describe(o), err)
+		if r.silent++; r.silent == 3 {
+			r.t.Fatalf("no service: %v\nlog:\n%s", r.problems, r.lastLog(100))
+		}
+	}
+	return r.note(in, unanswered) // the connection was closed
+}
+
+// program runs a program of users, sendmail or qmail-queue, with a message.
+// Under a supervisor of its own it meets the order; with none the order is one
+// for the suite.
+func (r *rig) program(o faultcall.Order, supervised bool, name string, size int, to ...string) (got outcome, fired bool) {
+	r.t.Helper()
+	in, text := r.compose(name, size, to...)
+	command := testhost.Command{Argv: []string{
+		"setpriv", "--reuid=" + sender, "--regid=" + sender, "--init-groups", "env", "-i", "/var/qmail/bin/" + name}}
+	var files []*os.File
+	switch name {
+	case "sendmail":
+		command.Argv = append(append(command.Argv, "-f", in.Sender), in.Recipients...)
+	case "qmail-queue":
+		files = append(files, r.pipe("F"+in.Sender+"\x00T"+strings.Join(in.Recipients, "\x00T")+"\x00\x00"))
+	}
+	files = append([]*os.File{r.pipe(text)}, append(files, r.null(), r.null())...)[:3]
+	var calls *faultcall.Supervisor
+	if supervised {
+		var theirs *os.File
+		var err error
+		if calls, theirs, err = faultcall.New(o); err != nil {
+			r.t.Fatal(err)
+		}
+		defer calls.Close()
+		files = append(files, theirs)
+		command.Argv = append(faultcall.Prefix(testBinary), command.Argv...)
+	}
+	if o.Class == faultcall.Receive || o.Class == faultcall.Send || o.Fault.Kill {
+		r.book.Fault("lost answer", o.Program)
+	}
+	command.Files = files
+	code := r.runToEnd(command)
+	if calls != nil {
+		fired = len(calls.All()) > 0
+	}
+	return r.judgeExit(in, o, code), fired
+}
+
+// judgeExit: 0, or a temporary failure in the program's own words.
+func (r *rig) judgeExit(in ledger.Intent, o faultcall.Order, code int) outcome {
+	switch {
+	case code == 0:
+		return r.note(in, taken)
+	case code < 0 && o.Fault.Kill:
+		return r.note(in, unanswered)
+	case in.Via == "sendmail" && code != 75 && code != 111, in.Via == "qmail-queue" && (code >= 11 && code <= 40 || code < 0):
+		r.wrong("%s: %s: exit code %d", in.ID, describe(o), code)
+	}
+	return r.note(in, refused)
+}
+
+func (r *rig) runToEnd(c testhost.Command) int {
+	r.t.Helper()
+	defer func() {
+		for _, f := range c.Files {
+			f.Close()
+		}
+	}()
+	p, err := r.host.Start(c)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	for _, f := range c.Files {
+		f.Close()
+	}
+	ctx, cancel := context.WithTimeout(r.t.Context(), answerWait)
+	defer cancel()
+	result, err := p.Wait(ctx)
+	if err != nil {
+		_ = p.SignalGroup(syscall.SIGKILL)
+		r.t.Fatalf("%v: %v", c.Argv, err)
+	}
+	return result.Code
+}
+
+// pipe returns the reading end of a pipe that gives text.
+func (r *rig) pipe(text string) *os.File {
+	r.t.Helper()
+	out, in, err := os.Pipe()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	go func() {
+		_, _ = io.WriteString(in, text) // not read to the end after a fault
+		in.Close()
+	}()
+	return out
+}
+
+func (r *rig) null() *os.File {
+	r.t.Helper()
+	f, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return f
+}
