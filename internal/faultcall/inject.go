@@ -123,7 +123,7 @@ func (t *tracer) decide(s *stop, name string, target func() string) (f Fault, fi
 			continue
 		}
 		f, fires = o.Fault, true
-		t.tell(Event{t.program(s.process), s.process, name, what, o.seen, f, time.Now()})
+		t.tell(Event{t.program(s.process), s.process, class, name, what, o.seen, f, time.Now()})
 	}
 	return f, fires
 }

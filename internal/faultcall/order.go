@@ -46,6 +46,7 @@ func (f Fault) String() string {
 type Event struct {
 	Program string
 	PID     int // as the host numbers it
+	Class   Class
 	Call    string
 	Target  string // file, or what the descriptor is; "from -> to" of two names
 	Nth     int

@@ -18,5 +18,9 @@
 //	rig_test.go       a host whose suite runs under internal/faultcall
 //	evidence_test.go  what the host shows to the ledger
 //	sweep_test.go     the Nth call, N = 1, 2, 3 ...
-//	accept_test.go    acceptance: qmail-spool, qmail-smtpd, sendmail, qmail-queue
+//	submit_test.go     messages handed in by SMTP, sendmail, qmail-queue
+//	accept_test.go     acceptance by SMTP: qmail-spool, qmail-smtpd
+//	plain_test.go      the same with fsync, without io_submit
+//	caller_test.go     sendmail, qmail-queue, and the drop directory
+//	mutant_test.go     programs with a fault that the sweeps must find
 package failing

@@ -80,6 +80,36 @@ func (r *rig) bySMTP(o faultcall.Order, size int, to ...string) outcome {
 // for the suite.
 func (r *rig) program(o faultcall.Order, supervised bool, name string, size int, to ...string) (got outcome, fired bool) {
 	r.t.Helper()
+	if !supervised {
+		got, _ = r.programUnder(o, nil, name, size, to...)
+		return got, false
+	}
+	got, events := r.programUnder(o, []faultcall.Order{o}, name, size, to...)
+	return got, len(events) > 0
+}
+
+// callsOf counts the calls of a program that meets no fault.
+func (r *rig) callsOf(name string, size int) map[faultcall.Class]int {
+	r.t.Helper()
+	var records []faultcall.Order
+	for _, class := range callerCalls {
+		records = append(records, faultcall.Order{Program: name, Class: class})
+	}
+	got, events := r.programUnder(faultcall.Order{}, records, name, size, "alice")
+	if got != taken {
+		r.t.Fatalf("%s does not work without faults, either", name)
+	}
+	counts := make(map[faultcall.Class]int)
+	for _, e := range events {
+		counts[e.Class]++
+	}
+	return counts
+}
+
+// programUnder runs a program with orders for it, or without a supervisor, and
+// judges its end by o.
+func (r *rig) programUnder(o faultcall.Order, orders []faultcall.Order, name string, size int, to ...string) (outcome, []faultcall.Event) {
+	r.t.Helper()
 	in, text := r.compose(name, size, to...)
 	command := testhost.Command{Argv: []string{
 		"setpriv", "--reuid=" + sender, "--regid=" + sender, "--init-groups", "env", "-i", "/var/qmail/bin/" + name}}
@@ -92,10 +122,10 @@ func (r *rig) program(o faultcall.Order, supervised bool, name string, size int,
 	}
 	files = append([]*os.File{r.pipe(text)}, append(files, r.null(), r.null())...)[:3]
 	var calls *faultcall.Supervisor
-	if supervised {
+	if orders != nil {
 		var theirs *os.File
 		var err error
-		if calls, theirs, err = faultcall.New(o); err != nil {
+		if calls, theirs, err = faultcall.New(orders...); err != nil {
 			r.t.Fatal(err)
 		}
 		defer calls.Close()
@@ -107,10 +137,53 @@ func (r *rig) program(o faultcall.Order, supervised bool, name string, size int,
 	}
 	command.Files = files
 	code := r.runToEnd(command)
+	var events []faultcall.Event
 	if calls != nil {
-		fired = len(calls.All()) > 0
+		events = calls.All()
 	}
-	return r.judgeExit(in, o, code), fired
+	return r.judgeExit(in, o, code), events
+}
+
+// leave puts a message into queue/drop as qmail-queue does when nobody answers,
+// and waits until it was taken in or the fault has left it there: a run of
+// qmail-queue against a socket that refuses.
+func (r *rig) leave() {
+	r.t.Helper()
+	first := r.host.Log().Len()
+	socket := r.host.Path("/var/qmail/queue/submit.sock")
+	if err := os.Rename(socket, socket+".away"); err != nil {
+		r.t.Fatal(err)
+	}
+	got, _ := r.program(faultcall.Order{}, false, "qmail-queue", 600, "alice")
+	if err := os.Rename(socket+".away", socket); err != nil {
+		r.t.Fatal(err)
+	}
+	if got != taken {
+		r.t.Fatal("qmail-queue does not drop")
+	}
+	r.awaitDropOr(func() bool { return r.host.Log().Len() > first }) // a warning
+}
+
+// awaitDrops waits until everything in queue/drop was taken in.
+func (r *rig) awaitDrops() {
+	r.t.Helper()
+	r.awaitDropOr(func() bool { return false })
+}
+
+func (r *rig) awaitDropOr(enough func() bool) {
+	r.t.Helper()
+	ctx := testhost.Within(r.t, patient+patient/2)
+	for {
+		moment, cancel := context.WithTimeout(ctx, 300*time.Millisecond)
+		names, err := r.host.WaitForFiles(moment, "/var/qmail/queue/drop", func(names []string) bool { return len(names) == 0 })
+		cancel()
+		switch {
+		case err == nil || enough():
+			return
+		case ctx.Err() != nil:
+			r.t.Fatalf("drop holds %d messages\nlog:\n%s", len(names), r.lastLog(50))
+		}
+	}
 }
 
 // judgeExit: 0, or a temporary failure in the program's own words.
