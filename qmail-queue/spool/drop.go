@@ -130,10 +130,10 @@ func (p *pass) visit(name string) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil
-	case isTransient(err):
-		return err
-	case err != nil:
+	case err != nil && isForeign(err):
 		return p.discard(name, "cannot be opened: "+err.Error())
+	case err != nil:
+		return err
 	}
 	defer f.Close() // only read from
 	info, err := f.Info()
@@ -164,9 +164,11 @@ func (p *pass) expireOther(name string) error {
 	return p.discard(name, "is left behind")
 }
 
-// isTransient tells our own shortage from a file that cannot be opened.
-func isTransient(err error) bool {
-	for _, e := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.EIO, syscall.EINTR, syscall.EAGAIN} {
+// isForeign tells what no program of ours left from trouble of the machine's,
+// which says nothing about the file: only what is known to be no message of ours
+// may be removed.
+func isForeign(err error) bool {
+	for _, e := range []error{syscall.ELOOP, syscall.EXDEV, syscall.EACCES, syscall.ENXIO, syscall.ENODEV} {
 		if errors.Is(err, e) {
 			return true
 		}
