@@ -22,5 +22,6 @@
 //	accept_test.go     acceptance by SMTP: qmail-spool, qmail-smtpd
 //	plain_test.go      the same with fsync, without io_submit
 //	caller_test.go     sendmail, qmail-queue, and the drop directory
+//	deliver_test.go    Maildir, mbox, bounces; kills at any call
 //	mutant_test.go     programs with a fault that the sweeps must find
 package failing

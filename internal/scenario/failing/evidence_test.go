@@ -13,7 +13,7 @@ import (
 )
 
 // collect gathers what the host's mailboxes, queue and log show. Every user's
-// Maildir is that of the address of the same name.
+// Maildir, and mbox, is that of the address of the same name.
 func collect(t *testing.T, l *ledger.Ledger, h *testhost.Host, users ...string) ledger.Evidence {
 	t.Helper()
 	var e ledger.Evidence
@@ -29,6 +29,7 @@ func collect(t *testing.T, l *ledger.Ledger, h *testhost.Host, users ...string) 
 			})
 		}
 	}
+	e.Deliveries = append(e.Deliveries, mboxes(t, h, users)...)
 	queue := h.Path("/var/qmail/queue")
 	var err error
 	e.Queue, err = ledger.ScanQueue(l, filepath.Join(queue, "new"), filepath.Join(queue, "drop"), filepath.Join(queue, "bad"))
@@ -40,6 +41,30 @@ func collect(t *testing.T, l *ledger.Ledger, h *testhost.Host, users ...string) 
 	}
 	e.Leftovers = leftovers(t, h)
 	return e
+}
+
+// mboxes are the messages in the files Mailbox of users who have one.
+func mboxes(t *testing.T, h *testhost.Host, users []string) []ledger.Delivery {
+	t.Helper()
+	var found []ledger.Delivery
+	for _, user := range users {
+		file := "/home/" + user + "/Mailbox"
+		data, err := os.ReadFile(h.Path(file))
+		if os.IsNotExist(err) {
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, text := range strings.Split("\n"+string(data), "\nFrom ")[1:] {
+			_, text, _ = strings.Cut(text, "\n") // sender and time
+			head := testhost.Message{Text: text}
+			found = append(found, ledger.Delivery{
+				Place: file, Recipient: user + "@" + h.Name, Sender: strings.Trim(head.Header("Return-Path"), "<>"), Text: text,
+			})
+		}
+	}
+	return found
 }
 
 // leftovers are the files that a queue at rest has not.

@@ -1,0 +1,118 @@
+//go:build linux && amd64
+
+package failing
+
+import (
+	"context"
+	"regexp"
+	"testing"
+	"time"
+
+	"postrider/internal/faultcall"
+	"postrider/internal/testhost"
+)
+
+// TestDelivery lets calls of every program behind the acceptance fail while
+// messages go into a Maildir and an mbox, and bounce. Nothing is started again:
+// what was deferred is delivered when the fault is gone. The scheduler runs on
+// a clock that can be moved, since it looks again after two minutes.
+func TestDelivery(t *testing.T) {
+	r := newRig(t, "alice", "bob")
+	r.host.InstallMovedClock()
+	r.clock = time.Second
+	r.host.WriteFile("/home/bob/.qmail", "./Mailbox\n", 0o644)
+	r.host.Chown("/home/bob/.qmail", "bob")
+	r.start()
+	for _, program := range []string{"qmail-local", "qmail-send", "qmail-lspawn", "qmail-spool"} {
+		r.run(sweep{
+			name: "Maildir, mbox, bounce", program: program, classes: writePath, share: 12,
+			do: r.underDelivery, rest: r.drain,
+		})
+	}
+	r.injected.log(t)
+	r.judge()
+	r.report()
+}
+
+var ended = regexp.MustCompile(`^end msg `)
+
+// underDelivery sends a message that is taken before the order holds, and waits
+// until it fired or the message is done with.
+func (r *rig) underDelivery(o faultcall.Order) (fired bool) {
+	r.t.Helper()
+	to := [][]string{{"alice"}, {"bob"}, {"alice", nobody}}[r.sent%3]
+	size := []int{600, 100_000}[r.sent/3%2]
+	first := r.host.Log().Len()
+	events, _ := r.calls.Events(0)
+	r.book.Fault(o.Fault.String(), o.Program)
+	r.arm(o)
+	r.bySMTP(o, size, to...)
+	r.await(len(events), first)
+	return r.arm()[0] >= o.Nth
+}
+
+// await waits for an event after those that there were, or for the end of a
+// message in the log from line first on.
+func (r *rig) await(events, first int) {
+	r.t.Helper()
+	ctx, cancel := context.WithTimeout(r.t.Context(), answerWait)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() {
+		_, _, err := r.host.Log().Wait(ctx, first, ended)
+		done <- err
+	}()
+	for {
+		fresh, changed := r.calls.Events(events)
+		if len(fresh) > 0 {
+			return
+		}
+		select {
+		case err := <-done:
+			if err != nil {
+				r.wrong("neither fault nor delivery: %v", err)
+			}
+			return
+		case <-changed:
+		}
+	}
+}
+
+// TestKills kills each program before and after calls on the way of a message.
+// qmail-start starts it again.
+func TestKills(t *testing.T) {
+	r := newRig(t, "alice")
+	rounds := testhost.Times(t, "calls of each program and class at which it is killed", 2, maxNth)
+	for _, program := range []string{"qmail-spool", "qmail-send", "qmail-lspawn", "qmail-local", "qmail-smtpd"} {
+		for _, class := range []faultcall.Class{faultcall.Open, faultcall.Write, faultcall.Sync, faultcall.Rename, faultcall.Unlink, faultcall.Send} {
+			r.killAt(program, class, rounds)
+		}
+	}
+	r.injected.log(t)
+	r.start()
+	r.drain()
+	r.judge()
+	r.report()
+}
+
+// killAt starts the suite afresh for each class: the second death of a program
+// would make qmail-start wait.
+func (r *rig) killAt(program string, class faultcall.Class, rounds int) {
+	r.t.Helper()
+	for nth := 1; nth <= rounds; nth++ {
+		fired := false
+		for _, after := range []bool{false, true} {
+			o := faultcall.Order{Program: program, Class: class, Nth: nth, Fault: faultcall.Fault{Kill: true, After: after}}
+			r.start()
+			if r.underDelivery(o) {
+				fired = true
+				r.count(program)
+			}
+			r.drain()
+			r.host.StopSuite()
+		}
+		if !fired {
+			return
+		}
+	}
+}
