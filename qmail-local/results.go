@@ -53,8 +53,9 @@ func (q *resultQueue) run() {
 		}
 		packet = localwork.AppendResults(packet[:0], batch)
 		// A failure means that qmail-lspawn is gone and counts these
-		// deliveries as deferred; the receiver sees the same end.
+		// deliveries as deferred, or must: it sees the end, as our receiver does.
 		if q.link.Send(packet) != nil {
+			_ = q.link.Close() // nothing more can be told on it
 			return
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -76,8 +77,33 @@ func (p *Packets) send(data []byte, files []*os.File, wait bool) (bool, error) {
 	if err != nil {
 		return false, err
 	}
+	for {
+		sent, err := sendOnce(raw, data, oob, wait)
+		if !isShort(err) {
+			// The descriptors must stay open until the kernel has copied them.
+			keepOpen(files)
+			return sent, err
+		}
+		if !wait {
+			return false, nil
+		}
+		time.Sleep(shortPause)
+	}
+}
+
+// shortPause is between two tries while the kernel is short of memory.
+const shortPause = 10 * time.Millisecond
+
+// isShort tells a shortage of the kernel's from the end of a connection: the
+// packet was not sent, or is still there, and nobody would make another
+// connection between two processes that live.
+func isShort(err error) bool {
+	return errors.Is(err, unix.ENOMEM) || errors.Is(err, unix.ENOBUFS) || errors.Is(err, unix.ETOOMANYREFS)
+}
+
+func sendOnce(raw syscall.RawConn, data, oob []byte, wait bool) (bool, error) {
 	var sendErr error
-	err = raw.Write(func(fd uintptr) bool {
+	err := raw.Write(func(fd uintptr) bool {
 		for {
 			sendErr = unix.Sendmsg(int(fd), data, oob, nil, unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT)
 			if sendErr != unix.EINTR {
@@ -86,8 +112,6 @@ func (p *Packets) send(data []byte, files []*os.File, wait bool) (bool, error) {
 		}
 		return sendErr != unix.EAGAIN || !wait
 	})
-	// The descriptors must stay open until the kernel has copied them.
-	keepOpen(files)
 	switch {
 	case err != nil:
 		return false, err
@@ -127,6 +151,16 @@ func keepOpen(files []*os.File) {
 // descriptors, at most maxFiles. The end of the connection is io.EOF. With
 // ErrShortage the length is returned, too, and the next packet can be received.
 func (p *Packets) Receive(buf []byte, maxFiles int) (int, []*os.File, error) {
+	for {
+		n, files, err := p.receiveOnce(buf, maxFiles)
+		if !isShort(err) {
+			return n, files, err
+		}
+		time.Sleep(shortPause)
+	}
+}
+
+func (p *Packets) receiveOnce(buf []byte, maxFiles int) (int, []*os.File, error) {
 	raw, err := p.f.SyscallConn()
 	if err != nil {
 		return 0, nil, err
