@@ -30,6 +30,7 @@ func TestDelivery(t *testing.T) {
 		})
 	}
 	r.injected.log(t)
+	r.rest()
 	r.judge()
 	r.report()
 }
@@ -90,7 +91,7 @@ func TestKills(t *testing.T) {
 	}
 	r.injected.log(t)
 	r.start()
-	r.drain()
+	r.rest()
 	r.judge()
 	r.report()
 }
@@ -109,7 +110,7 @@ func (r *rig) killAt(program string, class faultcall.Class, rounds int) {
 				r.count(program)
 			}
 			r.drain()
-			r.host.StopSuite()
+			r.host.StopSuite() // what is on its way is finished or deferred
 		}
 		if !fired {
 			return

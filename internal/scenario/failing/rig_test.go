@@ -117,7 +117,7 @@ func (r *rig) drain() {
 	if r.calls != nil {
 		r.arm()
 	}
-	ctx, cancel := context.WithTimeout(r.t.Context(), patient)
+	ctx, cancel := context.WithTimeout(r.t.Context(), patient/3)
 	defer cancel()
 	for {
 		if err := r.host.Suite().Signal(syscall.SIGALRM); err != nil {
@@ -134,9 +134,20 @@ func (r *rig) drain() {
 			return
 		}
 		if ctx.Err() != nil {
-			r.t.Fatalf("the queue does not empty: %v\nlog:\n%s", r.host.Queue(), r.lastLog(200))
+			r.t.Fatalf("the queue does not empty: %v%s\nlog:\n%s", r.host.Queue(), r.lastFaults(8), r.lastLog(200))
 		}
 	}
+}
+
+// rest lets everything go out, and once more after a message that came last:
+// what was being taken when the queue was empty is done, too.
+func (r *rig) rest() {
+	r.t.Helper()
+	r.drain()
+	if r.bySMTP(faultcall.Order{}, 600, "alice") != taken {
+		r.wrong("no service after the faults")
+	}
+	r.drain()
 }
 
 // judge stops the suite and holds the ledger against what is found.
@@ -144,6 +155,9 @@ func (r *rig) judge() {
 	r.t.Helper()
 	r.host.StopSuite()
 	evidence := collect(r.t, r.book, r.host, r.users...)
+	if n := withoutOrphans(r.host, &evidence); n > 0 {
+		r.t.Logf("%d files of entries that are gone are left to the sweeps", n)
+	}
 	violations, summary := r.book.Check(evidence)
 	r.t.Log(summary)
 	for _, v := range violations {
@@ -183,6 +197,19 @@ func (r *rig) report() {
 	if r.t.Failed() {
 		r.t.Logf("the last lines of the log:\n%s", r.lastLog(60))
 	}
+}
+
+// lastFaults are the last n that the supervisor made.
+func (r *rig) lastFaults(n int) string {
+	if r.calls == nil {
+		return ""
+	}
+	var b strings.Builder
+	events, _ := r.calls.Events(0)
+	for _, e := range events[max(0, len(events)-n):] {
+		fmt.Fprintf(&b, "\n%s %v", e.When.Format("05.000"), e)
+	}
+	return b.String()
 }
 
 func (r *rig) lastLog(n int) string {
