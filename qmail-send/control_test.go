@@ -11,6 +11,7 @@ import (
 
 	"postrider/internal/control"
 	"postrider/internal/fdpass"
+	"postrider/internal/queuedir"
 	"postrider/internal/wire/entries"
 	"postrider/internal/wire/parent"
 	"postrider/internal/wire/spawn"
@@ -249,6 +250,11 @@ func TestServe(t *testing.T) {
 	up, done := start()
 	tail.await(t, "status: local 0/10 remote 0/20")
 	_, second := start()
+	clock.awaitWait(t, clock.Now().Add(time.Second))
+	clock.advance(clock.Now().Add(time.Second))
+	tail.await(t, "warning: another qmail-send has not left this queue yet; waiting for up to 30s")
+	clock.awaitWait(t, clock.Now().Add(queuedir.LockPatience-time.Second))
+	clock.advance(clock.Now().Add(queuedir.LockPatience - time.Second))
 	if code := <-second; code != exitTrouble {
 		t.Errorf("a second qmail-send exits %d", code)
 	}

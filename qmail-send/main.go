@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"postrider/internal/clock"
 	"postrider/internal/control"
 	"postrider/internal/logline"
 	"postrider/internal/queuedir"
@@ -49,7 +50,12 @@ func serve(w world.World, log *logline.Writer, channel *parent.Channel) int {
 		return cannotStart(log, "unable to read controls", err)
 	}
 	layout := queuedir.At(w.Home)
-	lock, reason, err := lockQueue(layout)
+	stop := make(chan os.Signal, 1)
+	signal.Notify(stop, unix.SIGTERM)
+	lock, reason, err := lockQueue(layout, w.Clock, stop, func() {
+		log.Line(fmt.Sprintf("warning: another qmail-send has not left this queue yet; waiting for up to %v", queuedir.LockPatience))
+	})
+	signal.Stop(stop)
 	if err != nil {
 		return cannotStart(log, reason, err)
 	}
@@ -66,7 +72,7 @@ func serve(w world.World, log *logline.Writer, channel *parent.Channel) int {
 
 // cannotStart logs qmail's line (spec 2.1), and the cause on a line of its own.
 func cannotStart(log *logline.Writer, reason string, err error) int {
-	if err != nil && !errors.Is(err, unix.EWOULDBLOCK) {
+	if err != nil && !errors.Is(err, queuedir.ErrLocked) {
 		log.Line("warning: " + err.Error())
 	}
 	log.Line("alert: cannot start: " + reason)
@@ -74,29 +80,18 @@ func cannotStart(log *logline.Writer, reason string, err error) int {
 }
 
 // lockQueue takes the lock that keeps a second qmail-send, ours or qmail's
-// own, from this queue. A lock ends with its holder: it is never stale.
-func lockQueue(l queuedir.Layout) (f *os.File, reason string, err error) {
+// own, from this queue. A former one whose parent was killed has it until its
+// deliveries are done.
+func lockQueue(l queuedir.Layout, c clock.Clock, stop <-chan os.Signal, slow func()) (f *os.File, reason string, err error) {
 	f, err = os.OpenFile(l.SendLock(), os.O_WRONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, "unable to open mutex", err
 	}
-	if err := flock(f); err != nil {
+	if err := queuedir.AwaitLock(f, c, stop, slow); err != nil {
 		_ = f.Close() // not written to
 		return nil, "qmail-send is already running", err
 	}
 	return f, "", nil
-}
-
-func flock(f *os.File) error {
-	raw, err := f.SyscallConn()
-	if err != nil {
-		return err
-	}
-	var lockErr error
-	if err := raw.Control(func(fd uintptr) { lockErr = unix.Flock(int(fd), unix.LOCK_EX|unix.LOCK_NB) }); err != nil {
-		return err
-	}
-	return lockErr
 }
 
 // obey turns signals into events (spec 2.7). routes are those of the start.

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"postrider/internal/accounts"
+	"postrider/internal/clock"
 	"postrider/internal/durable"
 	"postrider/internal/fdpass"
 	"postrider/internal/logline"
@@ -27,7 +28,6 @@ const (
 )
 
 const (
-	lockPatience  = 30 * time.Second // for a former process that drains
 	drainPatience = 10 * time.Second
 	housekeeping  = time.Minute
 	sweepInterval = time.Hour
@@ -59,6 +59,7 @@ func Main(w world.World) int {
 
 // daemon is a running qmail-spool.
 type daemon struct {
+	lock      *os.File // held as long as we run
 	store     *Store
 	server    *server
 	drop      *dropbox
@@ -71,7 +72,8 @@ type daemon struct {
 // it may not have made durable.
 func open(w world.World, log func(string)) (*daemon, error) {
 	queue := queuedir.At(w.Home)
-	if err := lock(queue.SpoolLock()); err != nil {
+	held, err := lock(queue.SpoolLock(), w.Clock, log)
+	if err != nil {
 		return nil, err
 	}
 	who, err := callers(w.Home)
@@ -89,7 +91,7 @@ func open(w world.World, log func(string)) (*daemon, error) {
 	if err := makeBuckets(queue); err != nil {
 		return nil, err
 	}
-	d := &daemon{store: NewStore(tree, group, w.Clock, log), log: log}
+	d := &daemon{lock: held, store: NewStore(tree, group, w.Clock, log), log: log}
 	if err := d.store.recover(); err != nil {
 		return nil, err
 	}
@@ -98,22 +100,21 @@ func open(w world.World, log func(string)) (*daemon, error) {
 	return d, err
 }
 
-// lock makes sure that no other qmail-spool works on this queue. The lock goes
-// with the process.
-func lock(path string) error {
-	fd, err := unix.Open(path, unix.O_RDWR|unix.O_CREAT|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0o600)
+// lock makes sure that no other qmail-spool works on this queue. A former one
+// whose parent was killed has the lock until its clients are served.
+func lock(path string, c clock.Clock, log func(string)) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o600)
 	if err != nil {
-		return &os.PathError{Op: "open", Path: path, Err: err}
+		return nil, err
 	}
-	for deadline := time.Now().Add(lockPatience); ; time.Sleep(lockPatience / 100) {
-		err = unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB)
-		if err == nil {
-			return nil
-		}
-		if err != unix.EWOULDBLOCK && err != unix.EINTR || time.Now().After(deadline) {
-			return fmt.Errorf("lock %s: %w: another qmail-spool works on this queue", path, err)
-		}
+	err = queuedir.AwaitLock(f, c, nil, func() {
+		log(fmt.Sprintf("warning: another qmail-spool has not left this queue yet; waiting for up to %v", queuedir.LockPatience))
+	})
+	if err != nil {
+		_ = f.Close() // not written to
+		return nil, fmt.Errorf("lock %s: %w", path, err)
 	}
+	return f, nil
 }
 
 // callers returns the words of the Received line for a uid of the public

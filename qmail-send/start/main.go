@@ -7,9 +7,9 @@ import (
 	"os/signal"
 	"syscall"
 
-	"postrider/internal/clock"
 	"postrider/internal/logline"
 	"postrider/internal/priv"
+	"postrider/internal/queuedir"
 	"postrider/internal/wire/parent"
 	"postrider/internal/world"
 )
@@ -125,31 +125,26 @@ func identify(in priv.Installation) (map[string]priv.Identity, error) {
 // waitForLock takes the queue's lock, waiting for a predecessor that stops. It
 // returns nothing if a signal ends the wait.
 func waitForLock(w world.World, log *logline.Writer, signals <-chan os.Signal) (*os.File, error) {
-	giveUp := w.Clock.Now().Add(patience)
-	for tries := 0; ; tries++ {
-		lock, err := lockQueue(w.Home)
-		now := w.Clock.Now()
-		if !errors.Is(err, errLocked) || !now.Before(giveUp) {
-			return lock, err
-		}
-		if tries == 0 {
-			log.Line(fmt.Sprintf("qmail-start: warning: %v; trying again for %v", err, patience))
-		}
-		if stopped := pauseOrStop(w.Clock, signals); stopped {
-			return nil, nil
-		}
+	f, err := openLock(w.Home)
+	if err != nil {
+		return nil, err
 	}
-}
-
-func pauseOrStop(c clock.Clock, signals <-chan os.Signal) (stopped bool) {
-	wake, free := c.At(c.Now().Add(tryInterval))
-	defer free()
-	select {
-	case <-wake:
-		return false
-	case sig := <-signals:
-		return sig == syscall.SIGTERM || sig == syscall.SIGINT
+	begun := w.Clock.Now()
+	err = queuedir.AwaitLock(f, w.Clock, signals, func() {
+		log.Line(fmt.Sprintf("qmail-start: warning: %v; trying again for %v", errLocked, queuedir.LockPatience))
+	})
+	switch {
+	case err == nil:
+		return f, nil
+	case !errors.Is(err, queuedir.ErrLocked):
+		err = &os.PathError{Op: "lock", Path: f.Name(), Err: err}
+	case w.Clock.Now().Before(begun.Add(queuedir.LockPatience)):
+		err = nil // a signal
+	default:
+		err = errLocked
 	}
+	_ = f.Close() // a directory
+	return nil, err
 }
 
 // attachLogger puts a log program in front of all others.

@@ -20,24 +20,15 @@ const (
 // errLocked says that another qmail-start runs on this queue.
 var errLocked = errors.New("qmail-start is already running on this queue")
 
-// lockQueue locks the queue's lock directory. Nobody but the queue's users can
-// open it, so that nobody else can hold the lock.
-func lockQueue(home string) (*os.File, error) {
+// openLock opens the queue's lock directory, which is what is locked. Nobody
+// but the queue's users can open it, so that nobody else can hold the lock.
+func openLock(home string) (*os.File, error) {
 	path := filepath.Join(home, "queue/lock")
 	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, &os.PathError{Op: "open", Path: path, Err: err}
 	}
-	f := os.NewFile(uintptr(fd), path)
-	err = unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB)
-	if err != nil {
-		f.Close()
-		if err == unix.EWOULDBLOCK {
-			return nil, errLocked
-		}
-		return nil, &os.PathError{Op: "lock", Path: path, Err: err}
-	}
-	return f, nil
+	return os.NewFile(uintptr(fd), path), nil
 }
 
 // listenPublic makes the socket that everybody may connect to. The queue

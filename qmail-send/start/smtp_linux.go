@@ -14,11 +14,14 @@ import (
 )
 
 const (
-	// patience is how long a port or a lock that another process still has
-	// is waited for: it may be our own predecessor, who drains.
-	patience    = 30 * time.Second
-	tryInterval = time.Second
-	tcpBacklog  = 1024
+	// patience is how long a port that another process still has is waited
+	// for: it may be our own predecessor, whose parent was killed.
+	patience = 30 * time.Second
+	// tryInterval is short: until a port is ours mail is refused.
+	tryInterval = 50 * time.Millisecond
+	// busyRemark is how long a busy port is nothing to speak of.
+	busyRemark = time.Second
+	tcpBacklog = 1024
 )
 
 // doors are the listening sockets of qmail-smtpd. They belong to qmail-start,
@@ -69,7 +72,7 @@ func (s *supervisor) open(now time.Time) {
 		s.stop("without mail from the network", exitDeferred)
 	default:
 		d.next = now.Add(tryInterval)
-		if !d.waiting {
+		if !d.waiting && !now.Before(d.giveUp.Add(busyRemark-patience)) {
 			s.log(fmt.Sprintf("qmail-start: warning: %s; trying again for %v", explain(busy[0], busyErr), patience))
 			d.waiting = true
 		}

@@ -16,6 +16,7 @@ import (
 	"postrider/internal/clock"
 	"postrider/internal/logline"
 	"postrider/internal/priv"
+	"postrider/internal/queuedir"
 	"postrider/internal/world"
 )
 
@@ -259,15 +260,23 @@ func TestSecondServerDoesNotStart(t *testing.T) {
 	t.Parallel()
 	home := newHome(t)
 	writeControl(t, home, "smtplisten", "")
-	lock, err := lockQueue(home)
+	lock, err := openLock(home)
 	if err != nil {
+		t.Fatal(err)
+	}
+	if err := queuedir.TryLock(lock); err != nil {
 		t.Fatal(err)
 	}
 	s := run(t, home)
 	s.await("qmail-start: warning: qmail-start is already running on this queue; trying again for 30s")
 	lock.Close() // the predecessor ends
 	s.await("qmail-start: qmail-spool started .*")
-	if _, err := lockQueue(home); err != errLocked {
+	second, err := openLock(home)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer second.Close()
+	if err := queuedir.TryLock(second); err != queuedir.ErrLocked {
 		t.Errorf("a second lock: %v", err)
 	}
 }

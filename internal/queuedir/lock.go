@@ -1,0 +1,88 @@
+package queuedir
+
+import (
+	"errors"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"postrider/internal/clock"
+)
+
+const (
+	// LockPatience is how long a lock is waited for that another process has:
+	// a predecessor that finishes its work, whose parent was killed.
+	LockPatience = 30 * time.Second
+	// lockRemark is how long a wait for a lock is nothing to speak of.
+	lockRemark = time.Second
+)
+
+// ErrLocked says that another process has a lock, and keeps it.
+var ErrLocked = errors.New("another process works on this queue")
+
+// TryLock takes the lock of an open file if nobody has it; else ErrLocked. A
+// lock goes with the process that has it: it is never stale.
+func TryLock(f *os.File) error {
+	err := flock(f, unix.LOCK_EX|unix.LOCK_NB)
+	if err == unix.EWOULDBLOCK {
+		return ErrLocked
+	}
+	return err
+}
+
+// AwaitLock takes the lock of an open file, waiting for whoever has it: at most
+// LockPatience (ErrLocked), and not after TERM or INT on stop. slow is called
+// if it takes more than a second.
+func AwaitLock(f *os.File, c clock.Clock, stop <-chan os.Signal, slow func()) error {
+	if err := TryLock(f); err != ErrLocked {
+		return err
+	}
+	// The kernel wakes us at the moment the lock is free. Who gives up leaves
+	// the waiting to end with the process.
+	taken := make(chan error, 1)
+	go func() { taken <- flock(f, unix.LOCK_EX) }()
+	begun := c.Now()
+	next := begun.Add(lockRemark)
+	for {
+		wake, free := c.At(next)
+		select {
+		case err := <-taken:
+			free()
+			return err
+		case sig := <-stop:
+			if sig == unix.SIGTERM || sig == unix.SIGINT {
+				free()
+				return ErrLocked
+			}
+		case <-wake:
+			now := c.Now()
+			if !now.Before(begun.Add(LockPatience)) {
+				return ErrLocked
+			}
+			if end := begun.Add(LockPatience); !now.Before(next) && next.Before(end) {
+				slow()
+				next = end
+			}
+		}
+		free()
+	}
+}
+
+func flock(f *os.File, how int) (err error) {
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return err
+	}
+	controlErr := raw.Control(func(fd uintptr) {
+		for {
+			if err = unix.Flock(int(fd), how); err != unix.EINTR {
+				return
+			}
+		}
+	})
+	if controlErr != nil {
+		return controlErr
+	}
+	return err
+}

@@ -1,0 +1,66 @@
+package queuedir
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"postrider/internal/clock"
+)
+
+func openLock(t *testing.T, path string) *os.File {
+	t.Helper()
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	return f
+}
+
+// Mutation: with a try each second in place of the kernel's wait the successor
+// comes too late.
+func TestLockIsTakenTheMomentItIsFree(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "lock")
+	first, second := openLock(t, path), openLock(t, path)
+	if err := TryLock(first); err != nil {
+		t.Fatal(err)
+	}
+	if err := TryLock(second); err != ErrLocked {
+		t.Errorf("a second lock: %v", err)
+	}
+	slow, taken := make(chan struct{}), make(chan error, 1)
+	go func() { taken <- AwaitLock(second, clock.Real(), nil, func() { close(slow) }) }()
+	select {
+	case <-slow:
+	case err := <-taken:
+		t.Fatalf("taken from its holder: %v", err)
+	}
+	begun := time.Now()
+	first.Close()
+	if err := <-taken; err != nil {
+		t.Fatal(err)
+	}
+	if waited := time.Since(begun); waited > 500*time.Millisecond {
+		t.Errorf("free for %v before it was taken", waited)
+	}
+}
+
+func TestSignalEndsTheWaitForALock(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "lock")
+	first, second := openLock(t, path), openLock(t, path)
+	if err := TryLock(first); err != nil {
+		t.Fatal(err)
+	}
+	signals := make(chan os.Signal, 2)
+	signals <- unix.SIGHUP // not for those who wait
+	signals <- unix.SIGTERM
+	if err := AwaitLock(second, clock.Real(), signals, func() {}); err != ErrLocked {
+		t.Errorf("got %v", err)
+	}
+}
