@@ -27,12 +27,35 @@ type Summary struct {
 	Delivered, Bounced, Queued, Duplicates int
 	Repeated                               int // bounces
 	Uncertain                              int // refused for now during a fault, and there
+	Torn                                   int // left unfinished in an mbox by a fault
 	Faults                                 int
+	// Window is the longest time from a success in the log to a fault that
+	// repeated the delivery.
+	Window time.Duration
+}
+
+// Add adds another run.
+func (s *Summary) Add(other Summary) {
+	s.Messages += other.Messages
+	s.Acked += other.Acked
+	s.Nacked += other.Nacked
+	s.Unknown += other.Unknown
+	s.Delivered += other.Delivered
+	s.Bounced += other.Bounced
+	s.Queued += other.Queued
+	s.Duplicates += other.Duplicates
+	s.Repeated += other.Repeated
+	s.Uncertain += other.Uncertain
+	s.Torn += other.Torn
+	s.Faults += other.Faults
+	s.Window = max(s.Window, other.Window)
 }
 
 func (s Summary) String() string {
-	return fmt.Sprintf("%d messages; recipients: %d acknowledged, %d refused, %d unknown; %d delivered, %d bounced, %d queued, %d duplicates, %d repeated bounces, %d refused for now by a fault and there; %d faults",
-		s.Messages, s.Acked, s.Nacked, s.Unknown, s.Delivered, s.Bounced, s.Queued, s.Duplicates, s.Repeated, s.Uncertain, s.Faults)
+	return fmt.Sprintf("%d messages; recipients: %d acknowledged, %d refused, %d unknown; %d delivered, %d bounced, %d queued, "+
+		"%d duplicates (at most %v after the success), %d repeated bounces, %d refused for now by a fault and there, %d torn in an mbox; %d faults",
+		s.Messages, s.Acked, s.Nacked, s.Unknown, s.Delivered, s.Bounced, s.Queued,
+		s.Duplicates, s.Window.Round(time.Millisecond), s.Repeated, s.Uncertain, s.Torn, s.Faults)
 }
 
 // Limits of rule L9.
@@ -224,13 +247,8 @@ func (c *checker) count(a *account) {
 
 // repeats checks how often a message came to a recipient (L4, L5, L7).
 func (c *checker) repeats(e Entry, recipient string, a *account) {
-	entries, excused := c.excused(a.delivered, recipient)
-	if n := len(a.delivered); len(entries) > 1 {
-		c.violated("L4", e.ID, recipient, "was accepted %d times: %v", len(entries), entries)
-	} else if n > 1+excused {
-		c.violated("L4", e.ID, recipient, "delivered %d times, faults excuse %d repetitions (%s)", n, excused, entries)
-	}
-	if len(a.delivered) > 0 && len(a.bounces) > 0 && excused == 0 {
+	c.copies(e.ID, recipient, a.delivered)
+	if len(a.delivered) > 0 && len(a.bounces) > 0 && !c.history.unlogged(a.delivered[0].QueueID, c.faults) {
 		c.violated("L5", e.ID, recipient, "delivered and bounced")
 	}
 	if len(a.bounces) == 0 {
@@ -238,14 +256,69 @@ func (c *checker) repeats(e Entry, recipient string, a *account) {
 	}
 	// A bounce is a message and may be delivered again as any other; a second
 	// one takes a fault when the first was handed in.
-	bounces, again := c.excused(a.bounces, a.bounces[0].Recipient)
-	again += c.rebounced(bounces)
-	if len(a.bounces) > 1+again {
-		c.violated("L7", e.ID, recipient, "bounced %d times (%v), faults excuse %d repetitions", len(a.bounces), bounces, again)
+	bounces := origins(a.bounces)
+	for _, id := range bounces {
+		same := slices.DeleteFunc(slices.Clone(a.bounces), func(d Delivery) bool { return d.QueueID != id })
+		c.times("L7", e.ID, Hop{id, same[0].Recipient}, len(same))
+	}
+	if len(bounces) > 1+c.rebounced(bounces) {
+		c.violated("L7", e.ID, recipient, "bounced %d times (%v)", len(bounces), bounces)
 	}
 	if e.Sender == "" {
 		c.violated("L7", e.ID, recipient, "has the null sender and was bounced")
 	}
+}
+
+// copies checks that each copy comes from the one entry of the queue, on the
+// way that the log explains: what was forwarded was an entry once more.
+func (c *checker) copies(id, recipient string, delivered []Delivery) {
+	if entries := origins(delivered); len(entries) > 1 {
+		c.violated("L4", id, recipient, "was accepted %d times: %v", len(entries), entries)
+		return
+	}
+	final := make(map[Hop]int)             // copies a last hop made
+	onward := make(map[Hop]map[string]int) // entries that a hop made
+	for _, d := range delivered {
+		hop := Hop{d.QueueID, recipient}
+		for _, next := range d.Forwarded {
+			if onward[hop] == nil {
+				onward[hop] = make(map[string]int)
+			}
+			onward[hop][next.QueueID]++
+			hop = next
+		}
+		final[hop]++
+	}
+	for hop, n := range final {
+		c.times("L4", id, hop, n)
+	}
+	for hop, entries := range onward {
+		c.times("L4", id, hop, len(entries))
+	}
+}
+
+// times checks that the log explains so many copies of an entry.
+func (c *checker) times(rule Rule, id string, hop Hop, n int) {
+	x := c.history.explain(hop.QueueID, hop.Recipient, c.faults)
+	if n > 1 {
+		c.summary.Window = max(c.summary.Window, x.window)
+	}
+	if n > 1 && x.wrong != "" {
+		c.violated(rule, id, hop.Recipient, "%d copies of msg %s: %s", n, hop.QueueID, x.wrong)
+	}
+	if n > max(1, x.copies)+x.unlogged {
+		c.violated(rule, id, hop.Recipient, "%d copies of msg %s, attempts explain %d, faults %d more", n, hop.QueueID, x.copies, x.unlogged)
+	}
+}
+
+// origins returns the entries of the queue that copies came from.
+func origins(copies []Delivery) (entries []string) {
+	for _, d := range copies {
+		if !slices.Contains(entries, d.QueueID) {
+			entries = append(entries, d.QueueID)
+		}
+	}
+	return entries
 }
 
 // rebounced counts the faults that hit while bounces of one message came into
@@ -273,23 +346,10 @@ func (c *checker) rebounced(entries []string) int {
 	return n
 }
 
-// excused returns the entries of the queue that copies came from, and how many
-// repetitions faults excuse.
-func (c *checker) excused(copies []Delivery, recipient string) (entries []string, n int) {
-	for _, d := range copies {
-		if slices.Contains(entries, d.QueueID) {
-			continue
-		}
-		entries = append(entries, d.QueueID)
-		n += c.history.excuses(d.QueueID, recipient, c.faults)
-		if len(copies) > len(c.history.attempts[key(d.QueueID, recipient)]) && c.history.unlogged(d.QueueID, c.faults) {
-			n++
-		}
-	}
-	return entries, n
-}
-
 func (c *checker) quiescence() {
+	if c.summary.Torn = c.evidence.Torn; c.evidence.Torn > len(c.faults) {
+		c.violated("L2", "", "", "%d copies are torn, by %d faults", c.evidence.Torn, len(c.faults))
+	}
 	for _, what := range c.evidence.Leftovers {
 		c.violated("L8", "", "", "%s is left", what)
 	}

@@ -56,6 +56,9 @@ func (r *run) attempt(message, recipient, result string, start, end float64) {
 	}
 }
 
+// schedulerDies begins the numbers of deliveries anew.
+func (r *run) schedulerDies() { r.delivery = 0 }
+
 // deliver puts a copy into a mailbox.
 func (r *run) deliver(text, message, recipient string) *Delivery {
 	text = "Return-Path: <" + sender + ">\nReceived: (qmail " + message + " invoked by uid 5); x\n" + text
@@ -143,7 +146,8 @@ func TestGoodRunsAreClean(t *testing.T) {
 		},
 		"delivered twice by a kill": func() *run {
 			r, text := good()
-			r.fault(0.25)
+			r.fault(0.35)
+			r.schedulerDies()
 			r.attempt("77", "x@b.example", "success", 5, 6)
 			r.deliver(text, "77", "x@b.example")
 			return r
@@ -193,8 +197,33 @@ func TestEachViolationIsSeen(t *testing.T) {
 			r.fault(60)
 			r.deliver(text, "77", "x@b.example")
 		}},
+		{"again without the scheduler's death", "L4", func(r *run, text string) {
+			r.fault(0.35)
+			r.attempt("77", "x@b.example", "success", 5, 6)
+			r.deliver(text, "77", "x@b.example")
+		}},
+		{"again long after the success", "L4", func(r *run, text string) {
+			r.fault(0.3 + (markTime + slack).Seconds())
+			r.schedulerDies()
+			r.attempt("77", "x@b.example", "success", 5, 6)
+			r.deliver(text, "77", "x@b.example")
+		}},
+		{"put off, no fault, and delivered", "L4", func(r *run, text string) {
+			r.attempt("77", "x@b.example", "deferral", 5, 6)
+			r.attempt("77", "x@b.example", "success", 7, 8)
+			r.deliver(text, "77", "x@b.example")
+		}},
+		{"forwarded twice without a fault", "L4", func(r *run, text string) {
+			for _, onward := range []string{"80", "81"} {
+				d := r.deliver(text, "77", "x@b.example")
+				d.Forwarded = []Hop{{onward, "z@b.example"}}
+			}
+			r.evidence.Deliveries = r.evidence.Deliveries[1:]
+		}},
+		{"torn more often than killed", "L2", func(r *run, text string) { r.evidence.Torn = 1 }},
 		{"three times by one fault", "L4", func(r *run, text string) {
 			r.fault(0.25)
+			r.schedulerDies()
 			r.attempt("77", "x@b.example", "success", 5, 6)
 			r.log(6.1, "end msg 77")
 			r.deliver(text, "77", "x@b.example")

@@ -18,7 +18,13 @@ type Delivery struct {
 	When      time.Time
 	// QueueID is the number in the scheduler's log; found in Text if empty.
 	QueueID string
+	// Forwarded is the way of a copy that .qmail files sent on: each entry of
+	// the queue that it became, and for whom.
+	Forwarded []Hop
 }
+
+// Hop is an entry of the queue and the recipient whose delivery it is about.
+type Hop struct{ QueueID, Recipient string }
 
 // Queued is a message in a queue file.
 type Queued struct {
@@ -35,6 +41,8 @@ type Evidence struct {
 	// Leftovers names what a system at rest has not: files in tmp, strange
 	// processes, locks.
 	Leftovers []string
+	// Torn is how many copies a killed delivery left unfinished in an mbox.
+	Torn int
 	// Working says that the queue may still hold mail.
 	Working bool
 }

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"fmt"
 	"regexp"
 	"time"
 )
@@ -8,6 +9,7 @@ import (
 // attempt is a delivery that the scheduler's log says it began.
 type attempt struct {
 	message, recipient string
+	life               int // of the scheduler: they number deliveries from 1
 	start              time.Time
 	result             string // "success", "failure", "deferral", or none
 	resultAt           time.Time
@@ -32,9 +34,14 @@ func key(message, recipient string) string { return message + " " + recipient }
 func readLog(lines []LogLine) history {
 	h := history{attempts: make(map[string][]*attempt), ended: make(map[string]time.Time), first: make(map[string]time.Time)}
 	running := make(map[string]*attempt) // by delivery number of the current run
+	life := 0
 	for _, line := range lines {
 		if m := startLine.FindStringSubmatch(line.Text); m != nil {
-			a := &attempt{message: m[2], recipient: m[3], start: line.When}
+			if m[1] == "1" {
+				life++
+				clear(running)
+			}
+			a := &attempt{message: m[2], recipient: m[3], life: life, start: line.When}
 			running[m[1]] = a
 			h.attempts[key(m[2], m[3])] = append(h.attempts[key(m[2], m[3])], a)
 		} else if m := resultLine.FindStringSubmatch(line.Text); m != nil {
@@ -53,24 +60,71 @@ func readLog(lines []LogLine) history {
 	return h
 }
 
-// slack is how far apart a log line and the moment it speaks of may be: the
-// log is a pipe that somebody reads when he gets the processor.
-const slack = 2 * time.Second
+const (
+	// slack is how far apart a log line and the moment it speaks of may be:
+	// the log is a pipe that somebody reads when he gets the processor.
+	slack = 500 * time.Millisecond
+	// markTime is how long a success may be known to a process alone: until
+	// it is written down for good, or the message removed. A fault within it
+	// may repeat the delivery; that is the window which is published.
+	markTime = 3 * time.Second
+)
 
-// excuses counts the attempts of a message for a recipient that a fault hit
-// between hand-over and the moment when success was written down for good.
-func (h history) excuses(message, recipient string, faults []Fault) int {
-	n := 0
-	for _, a := range h.attempts[key(message, recipient)] {
-		end, known := h.ended[message]
-		if a.result == "deferral" || a.result == "failure" {
-			end, known = a.resultAt, true
-		}
-		if hitBetween(faults, a.start, end, known) {
-			n++
+// explained is how often a message may have reached a recipient.
+type explained struct {
+	copies   int           // by the attempts in the log
+	unlogged int           // by attempts whose line a fault may have swallowed
+	window   time.Duration // the longest from a success to the fault that repeated it
+	wrong    string        // an attempt that should not have been made
+}
+
+// explain goes through the attempts of a message for a recipient. One without
+// a result was under way when the scheduler died, one that was put off may
+// have been carried out if a fault hit it, and after a success another comes
+// only if the scheduler died before the success was written down.
+func (h history) explain(message, recipient string, faults []Fault) explained {
+	var x explained
+	attempts := h.attempts[key(message, recipient)]
+	for i, a := range attempts {
+		switch {
+		case a.result == "":
+			x.copies++
+		case a.result != "success":
+			if hitBetween(faults, a.start, a.resultAt, true) {
+				x.copies++
+			}
+		default:
+			x.copies++
+			if i == len(attempts)-1 {
+				break
+			}
+			next := attempts[i+1]
+			after, hit := firstHit(faults, a.resultAt, next.start)
+			if next.life == a.life || !hit || after > markTime {
+				x.wrong = fmt.Sprintf("tried again %v after a success that was written down", next.start.Sub(a.resultAt))
+			}
+			x.window = max(x.window, after)
 		}
 	}
-	return n
+	first, known := h.first[message]
+	end, ended := h.ended[message]
+	for _, f := range faults {
+		if hitBetween([]Fault{f}, first, end, known && ended) {
+			x.unlogged++
+		}
+	}
+	return x
+}
+
+// firstHit returns how long after start the first fault came, and whether
+// there is one before end.
+func firstHit(faults []Fault, start, end time.Time) (after time.Duration, hit bool) {
+	for _, f := range faults {
+		if f.When.After(start.Add(-slack)) && f.When.Before(end.Add(slack)) {
+			return max(0, f.When.Sub(start)), true
+		}
+	}
+	return 0, false
 }
 
 // unlogged reports whether a fault may have swallowed the log of an attempt:

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -56,6 +57,38 @@ func queueID(head string) string {
 		return m[1]
 	}
 	return ""
+}
+
+// QueueIDs returns the entries of the queue that a message was, the first one
+// first: more than one if it was forwarded.
+func QueueIDs(text string) (ids []string) {
+	head, _ := split(text)
+	for _, m := range invoked.FindAllStringSubmatch(head, -1) {
+		ids = append(ids, m[1])
+	}
+	slices.Reverse(ids)
+	return ids
+}
+
+// Values returns all values of a header field, the topmost first.
+func Values(text, name string) (values []string) {
+	head, _ := split(text)
+	for line := range strings.Lines(head) {
+		if n, v, found := strings.Cut(line, ":"); found && strings.EqualFold(n, name) {
+			values = append(values, strings.TrimSpace(v))
+		}
+	}
+	return values
+}
+
+// Whole tells whether a body is as long as its last line says.
+func Whole(text string) bool {
+	_, body := split(text)
+	i := strings.LastIndexByte(strings.TrimSuffix(body, "\n"), '\n')
+	var id string
+	var size int
+	n, err := fmt.Sscanf(body[i+1:], "%s ends after %d bytes\n", &id, &size)
+	return n == 2 && err == nil && size == i+1
 }
 
 // rawID finds ids in files of whatever format.
