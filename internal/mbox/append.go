@@ -2,6 +2,7 @@ package mbox
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -31,6 +32,8 @@ var (
 // File is an mbox, open for appending. Tests pass one that fails.
 type File interface {
 	io.Writer
+	// ReadAt reads what is there already; it fails where that is not allowed.
+	io.ReaderAt
 	// TryLock takes the exclusive lock unless another holds it.
 	TryLock() (taken bool, err error)
 	Size() (int64, error)
@@ -60,7 +63,7 @@ func appendLocked(c clock.Clock, f File, header []byte, message io.Reader) error
 	if err != nil {
 		return err
 	}
-	err = write(f, header, message)
+	err = write(f, append(separator(f, end), header...), message)
 	if err == nil {
 		err = f.Sync()
 	}
@@ -71,6 +74,23 @@ func appendLocked(c clock.Clock, f File, header []byte, message io.Reader) error
 		return errors.Join(err, f.Truncate(end))
 	}
 	return nil
+}
+
+// separator returns what is missing at the end of the file before a From_
+// line: a delivery that was killed has left half a message, and readers would
+// take the next one for the rest of it.
+func separator(f File, end int64) []byte {
+	tail := make([]byte, min(end, 2))
+	if n, err := f.ReadAt(tail, end-int64(len(tail))); n < len(tail) || err != nil && err != io.EOF {
+		return nil // no file with an end, or one that may only be written
+	}
+	switch {
+	case len(tail) == 0 || bytes.HasSuffix(tail, []byte("\n\n")):
+		return nil
+	case tail[len(tail)-1] == '\n':
+		return []byte("\n")
+	}
+	return []byte("\n\n")
 }
 
 // lock tries until the lock is taken. It does not sleep in flock itself:

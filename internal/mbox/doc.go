@@ -12,7 +12,9 @@
 //     was empty, its name as well.
 //  3. After an error the file is as long as before, as far as the file system
 //     still obeys.
-//  4. Memory does not depend on the message: a line may be gigabytes.
+//  4. A message begins after an empty line, whatever a delivery that was
+//     killed left at the end of the file.
+//  5. Memory does not depend on the message: a line may be gigabytes.
 //
 // Every error is temporary for the mail; ErrMessage says that it was the
 // message that could not be read, ErrLocked that others held the file.

@@ -22,6 +22,7 @@ type file struct {
 // Anything but a regular file is written as far as it can be: /dev/null keeps
 // nothing, and nobody asked it to.
 func Open(dir int, path string) (File, error) {
+	// Write-only, for a FIFO without a reader is an error then.
 	fd, err := retryFD(func() (int, error) {
 		return unix.Openat(dir, path, unix.O_WRONLY|unix.O_APPEND|unix.O_CREAT|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, fileMode)
 	})
@@ -69,6 +70,26 @@ func (f *file) Write(p []byte) (int, error) {
 		done += n
 	}
 	return done, nil
+}
+
+// ReadAt reads what is there; of anything but a regular file, nothing.
+func (f *file) ReadAt(p []byte, offset int64) (int, error) {
+	if !f.regular {
+		return 0, io.ErrUnexpectedEOF
+	}
+	fd, err := retryFD(func() (int, error) {
+		return unix.Openat(f.dir, f.path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
+	})
+	if err != nil {
+		return 0, f.wrap("open for reading", err)
+	}
+	defer unix.Close(fd) // only read from
+	var ours, there unix.Stat_t
+	if unix.Fstat(f.fd, &ours) != nil || unix.Fstat(fd, &there) != nil || ours.Dev != there.Dev || ours.Ino != there.Ino {
+		return 0, io.ErrUnexpectedEOF // the name is another file's by now
+	}
+	n, err := retryFD(func() (int, error) { return unix.Pread(fd, p, offset) })
+	return max(0, n), f.wrap("read", err)
 }
 
 func (f *file) Truncate(size int64) error {

@@ -113,6 +113,13 @@ func (f *fake) TryLock() (bool, error) {
 
 func (f *fake) Size() (int64, error) { return int64(len(f.content)), f.step() }
 
+func (f *fake) ReadAt(p []byte, offset int64) (int, error) {
+	if err := f.step(); err != nil {
+		return 0, err
+	}
+	return bytes.NewReader(f.content).ReadAt(p, offset)
+}
+
 func (f *fake) Write(p []byte) (int, error) {
 	if !f.locked {
 		return 0, errors.New("written without the lock")
@@ -169,6 +176,34 @@ func TestEveryOperationFails(t *testing.T) {
 			if f.count <= i {
 				break
 			}
+		}
+	}
+}
+
+// What a killed delivery left must not swallow the message after it.
+func TestMessageBeginsAfterAnEmptyLine(t *testing.T) {
+	t.Parallel()
+	for _, c := range [][2]string{{"", ""}, {"x", "\n\n"}, {"\n", "\n"}, {"From a\n\nhalf a li", "\n\n"}, {"From a\n\nx\n", "\n"}, {"From a\n\n", ""}} {
+		dir := t.TempDir()
+		path := filepath.Join(dir, "Mailbox")
+		if err := os.WriteFile(path, []byte(c[0]), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		d, err := os.Open(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer d.Close()
+		f, err := Open(int(d.Fd()), "Mailbox")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := Append(clock.Real(), f, []byte(header), strings.NewReader("y\n")); err != nil {
+			t.Fatal(err)
+		}
+		got, err := os.ReadFile(path)
+		if want := c[0] + c[1] + header + "y\n\n"; err != nil || string(got) != want {
+			t.Errorf("after %q: got %q, %v; want %q", c[0], got, err, want)
 		}
 	}
 }
