@@ -22,12 +22,12 @@ FAULTS = bounded
 test-faults:
 	CGO_ENABLED=0 FAULTS=$(FAULTS) $(GO) test -v -count=1 -timeout 12h $(FAULTTESTS)
 
+FAULTTESTS = ./internal/scenario/... ./internal/killtest/...
+
 # Every fuzz target for FUZZTIME on all processors, one after the other.
 FUZZTIME = 10m
 fuzz:
 	internal/fuzz/run -t $(FUZZTIME)
-
-FAULTTESTS = ./internal/scenario/...
 
 # All workloads and mail systems, into docs/performance.md; as root.
 # BENCHFLAGS=--quick takes under three minutes and writes nothing.

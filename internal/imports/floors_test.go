@@ -43,7 +43,7 @@ var floors = [][]string{
 		"smtpd",
 	},
 	{ // what tests need
-		"internal/bench", "internal/bench/account", "internal/bench/load", "internal/bench/report", "internal/durable/durabletest", "internal/faultcall", "internal/ledger", "internal/resolver/resolvertest", "internal/scenario", "internal/scenario/failing",
+		"internal/bench", "internal/bench/account", "internal/bench/load", "internal/bench/report", "internal/durable/durabletest", "internal/faultcall", "internal/killtest", "internal/ledger", "internal/resolver/resolvertest", "internal/scenario", "internal/scenario/failing",
 		"internal/testhost", "internal/testhost/moved",
 	},
 	{ // programs

@@ -247,7 +247,7 @@ func (c *checker) count(a *account) {
 
 // repeats checks how often a message came to a recipient (L4, L5, L7).
 func (c *checker) repeats(e Entry, recipient string, a *account) {
-	c.copies(e.ID, recipient, a.delivered)
+	c.copies(e, recipient, a.delivered)
 	if len(a.delivered) > 0 && len(a.bounces) > 0 && !c.history.unlogged(a.delivered[0].QueueID, c.faults) {
 		c.violated("L5", e.ID, recipient, "delivered and bounced")
 	}
@@ -259,7 +259,7 @@ func (c *checker) repeats(e Entry, recipient string, a *account) {
 	bounces := origins(a.bounces)
 	for _, id := range bounces {
 		same := slices.DeleteFunc(slices.Clone(a.bounces), func(d Delivery) bool { return d.QueueID != id })
-		c.times("L7", e.ID, Hop{id, same[0].Recipient}, len(same))
+		c.times("L7", e, Hop{id, same[0].Recipient}, len(same))
 	}
 	if len(bounces) > 1+c.rebounced(bounces) {
 		c.violated("L7", e.ID, recipient, "bounced %d times (%v)", len(bounces), bounces)
@@ -271,9 +271,9 @@ func (c *checker) repeats(e Entry, recipient string, a *account) {
 
 // copies checks that each copy comes from the one entry of the queue, on the
 // way that the log explains: what was forwarded was an entry once more.
-func (c *checker) copies(id, recipient string, delivered []Delivery) {
+func (c *checker) copies(e Entry, recipient string, delivered []Delivery) {
 	if entries := origins(delivered); len(entries) > 1 {
-		c.violated("L4", id, recipient, "was accepted %d times: %v", len(entries), entries)
+		c.violated("L4", e.ID, recipient, "was accepted %d times: %v", len(entries), entries)
 		return
 	}
 	final := make(map[Hop]int)             // copies a last hop made
@@ -290,24 +290,24 @@ func (c *checker) copies(id, recipient string, delivered []Delivery) {
 		final[hop]++
 	}
 	for hop, n := range final {
-		c.times("L4", id, hop, n)
+		c.times("L4", e, hop, n)
 	}
 	for hop, entries := range onward {
-		c.times("L4", id, hop, len(entries))
+		c.times("L4", e, hop, len(entries))
 	}
 }
 
 // times checks that the log explains so many copies of an entry.
-func (c *checker) times(rule Rule, id string, hop Hop, n int) {
-	x := c.history.explain(hop.QueueID, hop.Recipient, c.faults)
+func (c *checker) times(rule Rule, e Entry, hop Hop, n int) {
+	x := c.history.explain(hop.QueueID, hop.Recipient, e.Begun, c.faults)
 	if n > 1 {
 		c.summary.Window = max(c.summary.Window, x.window)
 	}
 	if n > 1 && x.wrong != "" {
-		c.violated(rule, id, hop.Recipient, "%d copies of msg %s: %s", n, hop.QueueID, x.wrong)
+		c.violated(rule, e.ID, hop.Recipient, "%d copies of msg %s: %s", n, hop.QueueID, x.wrong)
 	}
 	if n > max(1, x.copies)+x.unlogged {
-		c.violated(rule, id, hop.Recipient, "%d copies of msg %s, attempts explain %d, faults %d more", n, hop.QueueID, x.copies, x.unlogged)
+		c.violated(rule, e.ID, hop.Recipient, "%d copies of msg %s, attempts explain %d, faults %d more", n, hop.QueueID, x.copies, x.unlogged)
 	}
 }
 

@@ -78,11 +78,11 @@ type explained struct {
 	wrong    string        // an attempt that should not have been made
 }
 
-// explain goes through the attempts of a message for a recipient. One without
-// a result was under way when the scheduler died, one that was put off may
+// explain goes through the attempts of a message for a recipient. begun is when
+// its sender began. One without a result was under way when the scheduler died, one that was put off may
 // have been carried out if a fault hit it, and after a success another comes
 // only if the scheduler died before the success was written down.
-func (h history) explain(message, recipient string, faults []Fault) explained {
+func (h history) explain(message, recipient string, begun time.Time, faults []Fault) explained {
 	var x explained
 	attempts := h.attempts[key(message, recipient)]
 	for i, a := range attempts {
@@ -107,11 +107,18 @@ func (h history) explain(message, recipient string, faults []Fault) explained {
 		}
 	}
 	first, known := h.first[message]
+	if !known {
+		first = begun
+	}
 	end, ended := h.ended[message]
 	for _, f := range faults {
-		if hitBetween([]Fault{f}, first, end, known && ended) {
+		if hitBetween([]Fault{f}, first, end, ended) {
 			x.unlogged++
 		}
+	}
+	// A fault may swallow the very first line about a message, too.
+	if f, hit := lastHit(faults, begun, first); hit && !hitBetween([]Fault{f}, first, end, ended) {
+		x.unlogged++
 	}
 	return x
 }
@@ -125,6 +132,15 @@ func firstHit(faults []Fault, start, end time.Time) (after time.Duration, hit bo
 		}
 	}
 	return 0, false
+}
+
+func lastHit(faults []Fault, start, end time.Time) (f Fault, hit bool) {
+	for _, other := range faults {
+		if hitBetween([]Fault{other}, start, end, true) {
+			f, hit = other, true
+		}
+	}
+	return f, hit
 }
 
 // unlogged reports whether a fault may have swallowed the log of an attempt:

@@ -20,5 +20,4 @@
 //	evidence_test.go   what a host shows to the ledger
 //	siege_test.go      attacks from the network, and names that lie
 //	amplification_test.go  loops, and failures by the hundred
-//	kill_test.go       kill -9 of every process under load
 package scenario

@@ -15,6 +15,7 @@ import (
 // by it.
 type Log struct {
 	mu      sync.Mutex
+	before  int // lines that were forgotten
 	lines   []LogLine
 	changed chan struct{} // closed and replaced whenever a line comes
 	closed  bool
@@ -67,14 +68,26 @@ func (l *Log) close() {
 func (l *Log) Len() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return len(l.lines)
+	return l.before + len(l.lines)
 }
+
+// Forget drops the lines before number first, so that a long run does not
+// keep them all. The others keep their numbers.
+func (l *Log) Forget(first int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := l.index(first)
+	l.lines, l.before = append([]LogLine(nil), l.lines[n:]...), l.before+n
+}
+
+// index returns where line number first is, or would be.
+func (l *Log) index(first int) int { return min(max(0, first-l.before), len(l.lines)) }
 
 // Lines returns the lines from number first on.
 func (l *Log) Lines(first int) []LogLine {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return append([]LogLine(nil), l.lines[min(first, len(l.lines)):]...)
+	return append([]LogLine(nil), l.lines[l.index(first):]...)
 }
 
 // Timed returns all lines from number first on as one text, with the time
@@ -107,12 +120,12 @@ func (l *Log) Find(first int, pattern *regexp.Regexp) (match []string, next int,
 }
 
 func (l *Log) find(first int, pattern *regexp.Regexp) ([]string, int, bool) {
-	for i := first; i < len(l.lines); i++ {
+	for i := l.index(first); i < len(l.lines); i++ {
 		if match := pattern.FindStringSubmatch(l.lines[i].Text); match != nil {
-			return match, i + 1, true
+			return match, l.before + i + 1, true
 		}
 	}
-	return nil, max(first, len(l.lines)), false
+	return nil, max(first, l.before+len(l.lines)), false
 }
 
 // Wait waits for a line from number first on that matches.

@@ -79,6 +79,15 @@ func (s *Sink) Accepted() []Accepted {
 	return append([]Accepted(nil), s.accepted...)
 }
 
+// Take returns the messages since the last Take, and forgets them.
+func (s *Sink) Take() []Accepted {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	taken := s.accepted
+	s.accepted = nil
+	return taken
+}
+
 // Sessions returns how many connections there were.
 func (s *Sink) Sessions() int {
 	s.mu.Lock()

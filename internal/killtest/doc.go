@@ -1,0 +1,24 @@
+// Package killtest kills the programs of the suite with SIGKILL under load,
+// again and again, and holds the ledger (internal/ledger) against what is
+// found: nothing lost, nothing repeated but what a kill hit.
+//
+// Nobody imports it; there is nothing here but tests. They need root.
+//
+// A run is a sequence of epochs. In each, clients send messages by SMTP,
+// sendmail and qmail-queue to Maildirs, mboxes, programs, forwards, another
+// host, and recipients that do not exist; meanwhile processes are killed: one,
+// several, all, the parent of all, and in a quarter of the cycles once more
+// within 500 ms of their restart. Then the queue runs empty, the suite is
+// stopped, and rules L1 to L10 are checked on all that the epoch left. So the
+// memory of a run depends on the length of an epoch and not on the number of
+// recipients.
+//
+// Files:
+//
+//	kill_test.go      the run: epochs, figures
+//	host_test.go      the host: users, mailboxes, the next host
+//	load_test.go      clients
+//	messages_test.go  what they send
+//	killer_test.go    who is killed when, and how long until mail is taken again
+//	evidence_test.go  what an epoch left
+package killtest
