@@ -131,3 +131,10 @@ func ParseBounce(text string) (b Bounce, isBounce bool) {
 	}
 	return b, true
 }
+
+// Identify returns the id of a message, empty if it has none, and the hash of
+// its body as Intent carries it.
+func Identify(text string) (id, hash string) {
+	head, body := split(text)
+	return ledgerID(head), Hash(body)
+}

@@ -1,0 +1,130 @@
+package powercut
+
+import (
+	"fmt"
+
+	"postrider/internal/testhost"
+)
+
+// workload is something the suite does, recorded as one trace.
+type workload struct {
+	name       string
+	deliveries int // at a time
+	work       func(*recording)
+}
+
+// sizes lie around the limits of the queue: 16 KiB, up to which a message
+// travels in the packet of its job, and 64 KiB, up to which it is in its entry.
+var sizes = []int{0, 1, 600, 4096, 16_000, 16_800, 65_000, 66_500, 1 << 20}
+
+// workloads are those of the bounded form, or with each size and number of
+// recipients by itself.
+func workloads() []workload {
+	list := []workload{
+		{"concurrent enqueues", 0, concurrentEnqueues},
+		{"deliver to a Maildir", 20, func(r *recording) { r.through(r.compose(600, "alice")) }},
+		{"deliver a large one", 20, func(r *recording) { r.through(r.compose(70_000, "alice")) }},
+		{"deliver to many", 20, func(r *recording) { r.through(r.compose(900, names("alice", 50)...)) }},
+		{"deliver to an mbox", 20, func(r *recording) { r.through(r.compose(600, "carol"), r.compose(700, "carol")) }},
+		{"deliver at once", 20, deliverAtOnce},
+		{"forward", 20, func(r *recording) { r.through(r.compose(600, "dave"), r.compose(66_500, "dave", "alice")) }},
+		{"relay", 20, func(r *recording) {
+			r.through(r.compose(600, "x@"+far), r.compose(66_500, "x@"+far, "y@"+far, "alice"))
+		}},
+		{"temporary failure", 20, temporaryFailure},
+		{"bounce", 20, func(r *recording) { r.through(r.compose(600, "nobody"), r.compose(700, "alice", "no-one", "x@"+far)) }},
+		{"drop", 20, drop},
+		{"restart", 20, restart},
+	}
+	if !testhost.Long() {
+		for _, recipients := range []int{1, 2, 50} {
+			list = append(list, workload{fmt.Sprintf("enqueue for %d", recipients), 0, func(r *recording) {
+				r.traced(func() {
+					for _, size := range sizes {
+						if size < 1<<20 || recipients == 1 {
+							r.must(r.fresh(size, recipients))
+						}
+					}
+				})
+			}})
+		}
+		return list
+	}
+	for _, recipients := range []int{1, 2, 50} {
+		for _, size := range sizes {
+			list = append(list, workload{fmt.Sprintf("enqueue %d bytes for %d", size, recipients), 0, func(r *recording) {
+				r.traced(func() { r.must(r.fresh(size, recipients)) })
+			}})
+		}
+	}
+	return list
+}
+
+// fresh is a message to recipients that nothing else is sent to.
+func (r *recording) fresh(size, recipients int) Message {
+	return r.compose(size, names(fmt.Sprintf("alice-%d", r.sequence), recipients)...)
+}
+
+// through sends messages and waits until they are gone.
+func (r *recording) through(messages ...Message) {
+	r.traced(func() {
+		r.must(messages...)
+		r.empty()
+	})
+}
+
+func concurrentEnqueues(r *recording) {
+	var lists [][]Message
+	for client := range 4 {
+		var list []Message
+		for n := range 3 {
+			list = append(list, r.compose(sizes[2+(client+2*n)%6], names(fmt.Sprintf("alice-%d", client), 1+client)...))
+		}
+		lists = append(lists, list)
+	}
+	r.traced(func() { r.many(lists...) })
+}
+
+func deliverAtOnce(r *recording) {
+	var lists [][]Message
+	for range 3 {
+		lists = append(lists, []Message{r.compose(600, "alice", "load"), r.compose(17_000, "load", "dave"), r.compose(900, "alice", "carol")})
+	}
+	r.traced(func() {
+		r.many(lists...)
+		r.empty()
+	})
+}
+
+// temporaryFailure has a progress file with what is done and what is not.
+func temporaryFailure(r *recording) {
+	m := r.compose(600, "alice", "erin", "nobody")
+	r.traced(func() {
+		first := r.host.Log().Len()
+		r.must(m)
+		r.host.WaitForLog(first, `^delivery \d+: deferral: `)
+		r.host.WaitForLog(first, `^bounce msg `)
+		r.host.Must("touch", "/tmp/open")
+		r.empty()
+	})
+}
+
+func drop(r *recording) {
+	r.sendmail(r.compose(600, "alice", "load"))
+	r.sendmail(r.compose(70_000, "alice", "x@"+far))
+	r.traced(func() {
+		r.empty()
+		r.host.Maildir("alice").Wait(testhost.Within(r.t, soon), 2)
+		r.empty()
+	})
+}
+
+// restart finds a queue of an earlier run.
+func restart(r *recording) {
+	r.concurrency(0)
+	r.traced(func() {
+		r.must(r.compose(600, "alice"), r.compose(700, "alice", "carol"), r.compose(66_500, "alice", "nobody"), r.compose(800, "x@"+far))
+	})
+	r.concurrency(20)
+	r.traced(r.empty)
+}
