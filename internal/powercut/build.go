@@ -92,6 +92,7 @@ func (b *builder) content(file Inode, fates []fate) *Content {
 		bytes = apply(bytes, b.Ops[i], fates[i])
 	}
 	c := b.contents.content(bytes)
+	c.forget()
 	b.known[string(key)] = c
 	return c
 }

@@ -63,13 +63,16 @@ func (v Violation) String() string { return fmt.Sprintf("%s: %s %s", v.Rule, v.W
 
 // Checker checks states of one trace.
 type Checker struct {
-	t      *Trace
-	c      Case
-	b      *builder
-	sent   map[string]*Message
-	owners map[string][]string // Maildir or mbox to recipients
-	wholes map[*Content]bool   // messages in mailboxes as they were meant to be
-	acks   map[Mark][]Pair
+	t       *Trace
+	c       Case
+	b       *builder
+	sent    map[string]*Message
+	index   map[Pair][]Pair     // what a message to an address counts for
+	kinds   map[string]kind     // of names
+	owners  map[string][]string // Maildir or mbox to recipients
+	wholes  map[*Content]bool   // messages in mailboxes as they were meant to be
+	acks    map[Mark][]Pair
+	bounces map[string][]Pair // by the bounce's entry
 
 	durable *moment          // the last one that was looked at
 	marked  map[string][]int // recipients whose mark was durable, by entry
@@ -79,10 +82,16 @@ type Checker struct {
 func NewChecker(t *Trace, c Case) *Checker {
 	k := &Checker{
 		t: t, c: c, b: newBuilder(t), sent: make(map[string]*Message), owners: make(map[string][]string),
-		acks: make(map[Mark][]Pair), marked: make(map[string][]int),
+		index: make(map[Pair][]Pair), kinds: make(map[string]kind),
+		acks: make(map[Mark][]Pair), bounces: make(map[string][]Pair), marked: make(map[string][]int),
 	}
 	for i, m := range c.Messages {
 		k.sent[m.ID] = &c.Messages[i]
+		for _, r := range m.Recipients {
+			for _, address := range append([]string{r}, c.Places[r].Via...) {
+				k.index[Pair{m.ID, address}] = append(k.index[Pair{m.ID, address}], Pair{m.ID, r})
+			}
+		}
 	}
 	for r, place := range c.Places {
 		for _, box := range []string{place.Maildir, place.Mbox} {
@@ -127,8 +136,8 @@ func (k *Checker) promised(m Mark) []Pair {
 	var text *message
 	switch {
 	case m.Kind == Dropped:
-		e = readDrop(string(k.b.final(m.File).Data))
-		text = readMessage(e.body)
+		content := k.b.final(m.File)
+		e, text = *content.drop(), content.dropped()
 	case k.t.Entries[m.ID] != 0:
 		content := k.b.final(k.t.Entries[m.ID])
 		e = *content.entry()
@@ -148,29 +157,21 @@ func (k *Checker) promised(m Mark) []Pair {
 			}
 		}
 	}
-	if text.bounce != nil && m.Kind == Sent {
-		for _, r := range text.bounce.Recipients {
-			pairs = append(pairs, Pair{text.bounce.ID, r})
-		}
+	if text.bounce == nil {
+		return pairs
 	}
-	return pairs
+	for _, r := range text.bounce.Recipients {
+		k.bounces[m.ID] = append(k.bounces[m.ID], Pair{text.bounce.ID, r})
+	}
+	if m.Kind == Sent {
+		return k.bounces[m.ID]
+	}
+	return nil
 }
 
 // pairs are those that a message to an address counts for: its own, and those
 // of recipients who forward to it.
-func (k *Checker) pairs(id, address string) []Pair {
-	m := k.sent[id]
-	if m == nil {
-		return nil
-	}
-	var pairs []Pair
-	for _, r := range m.Recipients {
-		if r == address || slices.Contains(k.c.Places[r].Via, address) {
-			pairs = append(pairs, Pair{id, r})
-		}
-	}
-	return pairs
-}
+func (k *Checker) pairs(id, address string) []Pair { return k.index[Pair{id, address}] }
 
 // finding is what is found in one state.
 type finding struct {
@@ -178,13 +179,14 @@ type finding struct {
 	tree     *Tree
 	accepted map[string]bool // entries that somebody was told of
 	there    map[Pair]bool
+	bouncing map[Pair]bool // their bounces were accepted
 	broken   []Violation
 }
 
 // Check returns the rules that a state breaks.
 func (k *Checker) Check(s *State) []Violation {
 	k.remember(s.durable)
-	f := &finding{k: k, tree: s.Tree, accepted: make(map[string]bool), there: make(map[Pair]bool)}
+	f := &finding{k: k, tree: s.Tree, accepted: make(map[string]bool), there: make(map[Pair]bool), bouncing: make(map[Pair]bool)}
 	for _, p := range k.c.Sent {
 		f.there[p] = true
 	}
@@ -192,6 +194,9 @@ func (k *Checker) Check(s *State) []Violation {
 		switch m.Kind {
 		case Accepted:
 			f.accepted[m.ID] = true
+			for _, p := range k.bounces[m.ID] {
+				f.bouncing[p] = true
+			}
 		case Sent:
 			f.note(k.acks[m])
 		}
@@ -262,34 +267,77 @@ var (
 	}
 )
 
-func (f *finding) file(name string, content *Content) {
-	if m := entryName.FindStringSubmatch(name); m != nil {
-		if path.Base(path.Dir(name)) != m[1][18:] {
-			f.breaks(Undocumented, name, "is in the wrong bucket")
-		}
-		if m[2] == "" {
-			f.entry(name, m[1], content)
-		}
-		return
+// kind is what a name is for.
+type kind struct {
+	use use
+	id  string // of an entry, its body or its progress
+	dir string // the Maildir
+}
+
+type use int
+
+const (
+	unknown use = iota
+	wrongBucket
+	anEntry
+	aBody
+	aDrop
+	mail
+	mbox
+	another
+)
+
+func (k *Checker) kindOf(name string) kind {
+	found, known := k.kinds[name]
+	if !known {
+		found = k.classify(name)
+		k.kinds[name] = found
 	}
-	if m := dropPath.FindStringSubmatch(name); m != nil && isDropName(m[1]) {
-		if e := readDrop(string(content.Data)); e.whole {
-			f.queued(&e, readMessage(e.body), nil)
+	return found
+}
+
+func (k *Checker) classify(name string) kind {
+	if m := entryName.FindStringSubmatch(name); m != nil {
+		switch {
+		case path.Base(path.Dir(name)) != m[1][18:]:
+			return kind{use: wrongBucket}
+		case m[2] != "":
+			return kind{use: aBody, id: m[1]}
 		}
-		return
+		return kind{use: anEntry, id: m[1]}
 	}
 	if m := mailbox.FindStringSubmatch(name); m != nil {
-		f.mail(name, m[1], content)
-		return
+		return kind{use: mail, dir: m[1]}
 	}
-	if owners := f.k.owners[name]; owners != nil {
-		f.mbox(content, owners)
-		return
+	m := dropPath.FindStringSubmatch(name)
+	switch {
+	case m != nil && isDropName(m[1]):
+		return kind{use: aDrop}
+	case k.owners[name] != nil:
+		return kind{use: mbox}
+	case k.t.Base.Files[name] != nil, slices.ContainsFunc(others, func(r *regexp.Regexp) bool { return r.MatchString(name) }):
+		return kind{use: another}
 	}
-	if f.k.t.Base.Files[name] != nil || slices.ContainsFunc(others, func(r *regexp.Regexp) bool { return r.MatchString(name) }) {
-		return
+	return kind{}
+}
+
+func (f *finding) file(name string, content *Content) {
+	switch kind := f.k.kindOf(name); kind.use {
+	case unknown:
+		f.breaks(Undocumented, name, "is in no documented place")
+	case wrongBucket:
+		f.breaks(Undocumented, name, "is in the wrong bucket")
+	case anEntry:
+		f.entry(name, kind.id, content)
+	case aDrop:
+		if e := content.drop(); e.whole {
+			f.queued(e, content.dropped(), nil)
+		}
+	case mail:
+		f.mail(name, kind.dir, content)
+	case mbox:
+		f.mbox(content, f.k.owners[name])
 	}
-	f.breaks(Undocumented, name, "is in no documented place")
 }
 
 func (f *finding) entry(name, id string, content *Content) {
@@ -316,7 +364,22 @@ func (f *finding) entry(name, id string, content *Content) {
 		}
 	}
 	f.marks(id, done)
+	f.told(id, e, text, done)
 	f.queued(e, text, done)
+}
+
+// told looks whether a failure is still known of which the sender was told:
+// its bounce was accepted.
+func (f *finding) told(id string, e *entry, text *message, done *progress) {
+	for index, r := range e.recipients {
+		if !f.bouncing[Pair{text.id, r}] {
+			continue
+		}
+		if done == nil || !done.owed[index] && !done.bounced[index] {
+			f.breaks(Repeated, id, "is there, its bounce was accepted, and that recipient %d failed is forgotten", index)
+			return
+		}
+	}
 }
 
 // marks looks whether what was durable is still known of an entry that is
@@ -356,7 +419,7 @@ func (f *finding) bounce(text *message) {
 
 func (f *finding) mail(name, dir string, content *Content) {
 	if !f.k.wholes[content] {
-		f.breaks(Partial, name, "is not whole (%d bytes)", len(content.Data))
+		f.breaks(Partial, name, "is not whole (%d bytes)", content.size)
 		return
 	}
 	text := content.message()

@@ -18,6 +18,7 @@ import (
 // parsed is what is found in a content, whatever its name is.
 type parsed struct {
 	entry    *entry
+	drop     *entry
 	message  *message
 	progress *progress
 }
@@ -135,7 +136,26 @@ func (e *entry) envelope(s string) {
 
 // outside reports whether c is the body that e wants.
 func (e *entry) outside(c *Content) bool {
-	return c != nil && len(c.Data) == e.bodySize && crc32.Checksum(c.Data, castagnoli) == e.bodyCRC
+	return c != nil && c.size == e.bodySize && c.crc == e.bodyCRC
+}
+
+// drop is c as a file of drop/.
+func (c *Content) drop() *entry {
+	p := c.once()
+	if p.drop == nil {
+		e := readDrop(string(c.Data))
+		p.drop = &e
+	}
+	return p.drop
+}
+
+// dropped is the message in a file of drop/.
+func (c *Content) dropped() *message {
+	p := c.once()
+	if p.message == nil {
+		p.message = readMessage(c.drop().body)
+	}
+	return p.message
 }
 
 func (c *Content) message() *message {

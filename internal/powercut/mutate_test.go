@@ -35,7 +35,7 @@ var mutations = []struct {
 	{"no sync of an mbox", "deliver to an mbox", Lost, []Model{Ordered, Unordered}, func(t *Trace) int {
 		return dropSyncs(t, func(s Sync) bool { return strings.Contains(s.Name, "/home/carol") })
 	}},
-	{"no sync of the progress", "temporary failure", Lost, []Model{Unordered}, func(t *Trace) int {
+	{"no sync of the progress", "temporary failure", Repeated, []Model{Ordered, Unordered}, func(t *Trace) int {
 		return dropSyncs(t, func(s Sync) bool { return strings.Contains(s.Name, "/queue/info/") })
 	}},
 	{"progress removed before its entry is durably gone", "temporary failure", Repeated, []Model{Unordered}, earlyForgetting},

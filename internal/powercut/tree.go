@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"fmt"
+	"hash/crc32"
 	"io/fs"
 	"maps"
 	"os"
@@ -20,7 +21,9 @@ type Tree struct {
 
 // Content is the bytes of a file; equal ones share a Content.
 type Content struct {
-	Data   []byte
+	Data   []byte // nil if large and one of very many
+	size   int
+	crc    uint32
 	sum    [sha256.Size]byte
 	parsed *parsed // by the check, once
 }
@@ -31,10 +34,21 @@ type store map[[sha256.Size]byte]*Content
 func (s store) content(data []byte) *Content {
 	sum := sha256.Sum256(data)
 	if s[sum] == nil {
-		s[sum] = &Content{Data: bytes.Clone(data), sum: sum}
+		s[sum] = &Content{Data: bytes.Clone(data), size: len(data), crc: crc32.Checksum(data, castagnoli), sum: sum}
 	}
 	return s[sum]
 }
+
+// forget frees the bytes of a large content after what is needed of them was
+// read: a large body has as many states as it had writes, and many times over.
+func (c *Content) forget() {
+	if c.Data != nil && c.size > maxKept {
+		c.message()
+		c.Data = nil
+	}
+}
+
+const maxKept = 128 << 10
 
 // ReadTree reads what is below the roots. prefix leads to the host they are
 // on. Sockets and the like are not read: they do not outlive a power cut.

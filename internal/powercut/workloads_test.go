@@ -15,7 +15,10 @@ type workload struct {
 
 // sizes lie around the limits of the queue: 16 KiB, up to which a message
 // travels in the packet of its job, and 64 KiB, up to which it is in its entry.
-var sizes = []int{0, 1, 600, 4096, 16_000, 16_800, 65_000, 66_500, 1 << 20}
+// Above 256 KiB a body is synced by itself.
+var sizes = []int{0, 1, 600, 4096, 16_000, 16_800, 65_000, 66_500, large, 1 << 20}
+
+const large = 300_000
 
 // workloads are those of the bounded form, or with each size and number of
 // recipients by itself.
@@ -34,6 +37,7 @@ func workloads() []workload {
 		{"temporary failure", 20, temporaryFailure},
 		{"bounce", 20, func(r *recording) { r.through(r.compose(600, "nobody"), r.compose(700, "alice", "no-one", "x@"+far)) }},
 		{"drop", 20, drop},
+		{"enqueue a large one", 0, func(r *recording) { r.traced(func() { r.must(r.fresh(large, 2)) }) }},
 		{"restart", 20, restart},
 	}
 	if !testhost.Long() {
@@ -41,7 +45,7 @@ func workloads() []workload {
 			list = append(list, workload{fmt.Sprintf("enqueue for %d", recipients), 0, func(r *recording) {
 				r.traced(func() {
 					for _, size := range sizes {
-						if size < 1<<20 || recipients == 1 {
+						if size < large {
 							r.must(r.fresh(size, recipients))
 						}
 					}
