@@ -13,42 +13,39 @@ var mutations = []struct {
 	workload string
 	rule     Rule
 	models   []Model
-	mutate   func(*Trace) int // returns how much it changed
+	mutate   func(*Trace, Case) int // returns how much it changed
 }{
-	{"no sync of the entry's file", "enqueue for 1", Torn, []Model{Ordered, Unordered}, func(t *Trace) int {
+	{"no sync of the entry's file", "enqueue for 1", Torn, []Model{Ordered, Unordered}, func(t *Trace, _ Case) int {
 		return dropSyncs(t, func(s Sync) bool { return s.Kind == SyncFile && !strings.HasSuffix(s.Name, ".body") })
 	}},
-	{"no sync of the large body", "enqueue for 1", Torn, []Model{Ordered, Unordered}, func(t *Trace) int {
+	{"no sync of the large body", "enqueue for 1", Torn, []Model{Ordered, Unordered}, func(t *Trace, _ Case) int {
 		return dropSyncs(t, func(s Sync) bool { return s.Kind == SyncFile && strings.HasSuffix(s.Name, ".body") })
 	}},
-	{"no sync of the queue's directory", "enqueue for 1", Lost, []Model{Ordered, Unordered}, func(t *Trace) int {
+	{"no sync of the queue's directory", "enqueue for 1", Lost, []Model{Ordered, Unordered}, func(t *Trace, _ Case) int {
 		return dropSyncs(t, func(s Sync) bool { return s.Kind == SyncDir && strings.Contains(s.Name, "/queue/new/") })
 	}},
 	{"a yes before the sync", "concurrent enqueues", Lost, []Model{Ordered, Unordered}, earlyYes},
-	{"no sync of a message in tmp of a Maildir", "deliver to a Maildir", Partial, []Model{Ordered, Unordered}, func(t *Trace) int {
+	{"no sync of a message in tmp of a Maildir", "deliver to a Maildir", Partial, []Model{Ordered, Unordered}, func(t *Trace, _ Case) int {
 		return dropSyncs(t, func(s Sync) bool { return s.Kind == SyncFile && strings.Contains(s.Name, "/Maildir/tmp/") })
 	}},
-	{"no sync of new of a Maildir", "deliver to a Maildir", Lost, []Model{Unordered}, func(t *Trace) int {
+	{"no sync of new of a Maildir", "deliver to a Maildir", Lost, []Model{Unordered}, func(t *Trace, _ Case) int {
 		return dropSyncs(t, func(s Sync) bool { return s.Kind == SyncDir && strings.HasSuffix(s.Name, "/Maildir/new") })
 	}},
 	{"a rename before the writing has ended", "deliver to a Maildir", Partial, []Model{Ordered, Unordered}, earlyRename},
-	{"no sync of an mbox", "deliver to an mbox", Lost, []Model{Ordered, Unordered}, func(t *Trace) int {
+	{"no sync of an mbox", "deliver to an mbox", Lost, []Model{Ordered, Unordered}, func(t *Trace, _ Case) int {
 		return dropSyncs(t, func(s Sync) bool { return strings.Contains(s.Name, "/home/carol") })
 	}},
-	{"no sync of the progress", "temporary failure", Repeated, []Model{Ordered, Unordered}, func(t *Trace) int {
+	{"no sync of the progress", "temporary failure", Repeated, []Model{Ordered, Unordered}, func(t *Trace, _ Case) int {
 		return dropSyncs(t, func(s Sync) bool { return strings.Contains(s.Name, "/queue/info/") })
 	}},
 	{"progress removed before its entry is durably gone", "temporary failure", Repeated, []Model{Unordered}, earlyForgetting},
-	{"no sync of a file in drop", "drop", Lost, []Model{Ordered, Unordered}, func(t *Trace) int {
+	{"no sync of a file in drop", "drop", Lost, []Model{Ordered, Unordered}, func(t *Trace, _ Case) int {
 		return dropSyncs(t, func(s Sync) bool {
 			return strings.Contains(s.Name, "/queue/drop")
 		})
 	}},
 	{"a file in drop removed before its entry is durable", "drop", Lost, []Model{Unordered}, earlyPickup},
-	{"an entry removed before its bounce is durable", "bounce", Lost, []Model{Unordered}, func(t *Trace) int {
-		return moveBefore(t, func(o Op) bool { return o.Kind == Unlink && strings.Contains(o.Name, "/queue/new/") },
-			func(o Op) bool { return o.Kind == Create && strings.Contains(o.Name, "/queue/tmp/") })
-	}},
+	{"an entry removed before its bounce is accepted", "bounce", Lost, []Model{Ordered, Unordered}, earlyRemoval},
 }
 
 // testMutations needs the traces of the workloads by name.
@@ -61,7 +58,7 @@ func testMutations(t *testing.T, traces map[string]recorded) {
 				t.Fatalf("no workload %q", m.workload)
 			}
 			mutant := r.trace.clone()
-			if n := m.mutate(mutant); n == 0 {
+			if n := m.mutate(mutant, r.c); n == 0 {
 				t.Fatal("there is nothing to change")
 			}
 			for _, model := range m.models {
@@ -89,7 +86,7 @@ func dropSyncs(t *Trace, which func(Sync) bool) int {
 }
 
 // earlyYes answers as soon as an entry has its name.
-func earlyYes(t *Trace) int {
+func earlyYes(t *Trace, _ Case) int {
 	changed := 0
 	for i, m := range t.Marks {
 		for _, o := range t.Ops {
@@ -104,21 +101,36 @@ func earlyYes(t *Trace) int {
 }
 
 // earlyRename shows a message in a Maildir before it is written.
-func earlyRename(t *Trace) int {
+func earlyRename(t *Trace, _ Case) int {
 	return moveBefore(t, func(o Op) bool { return o.Kind == Rename && strings.Contains(o.Name, "/Maildir/new/") },
 		func(o Op) bool { return o.Kind == Write && strings.Contains(o.Name, "/Maildir/tmp/") })
 }
 
 // earlyForgetting removes the progress together with the entry.
-func earlyForgetting(t *Trace) int {
+func earlyForgetting(t *Trace, _ Case) int {
 	return moveBefore(t, func(o Op) bool { return o.Kind == Unlink && strings.Contains(o.Name, "/queue/info/") },
 		func(o Op) bool { return o.Kind == Unlink && strings.Contains(o.Name, "/queue/new/") })
 }
 
 // earlyPickup removes what was in drop/ when it begins to be copied.
-func earlyPickup(t *Trace) int {
+func earlyPickup(t *Trace, _ Case) int {
 	return moveBefore(t, func(o Op) bool { return o.Kind == Unlink && strings.Contains(o.Name, "/queue/drop/") },
 		func(o Op) bool { return o.Kind == Create && strings.Contains(o.Name, "/queue/tmp/") })
+}
+
+// earlyRemoval removes an entry that failed before its bounce is written.
+func earlyRemoval(t *Trace, c Case) int {
+	k := NewChecker(t, c)
+	changed := 0
+	for bounce, pairs := range k.bounces {
+		for id, file := range t.Entries {
+			if text := k.b.final(file).body(); text.bounce == nil && text.id == pairs[0].ID && id < bounce {
+				changed += moveBefore(t, func(o Op) bool { return o.Kind == Unlink && o.File == file },
+					func(o Op) bool { return o.Kind == Create && o.File == t.Entries[bounce] })
+			}
+		}
+	}
+	return changed
 }
 
 // moveBefore moves the last operation of one sort to just before the last of

@@ -1,6 +1,7 @@
 package powercut
 
 import (
+	"math/rand/v2"
 	"testing"
 
 	"postrider/internal/testhost"
@@ -28,15 +29,21 @@ func TestEveryStateOfTheDiskKeepsThePromise(t *testing.T) {
 		traces[w.name] = recorded{w.name, trace, c}
 		order = append(order, traces[w.name])
 	}
-	t.Run("states", func(t *testing.T) {
-		for _, r := range order {
-			t.Run(r.name, func(t *testing.T) {
-				t.Parallel()
-				explore(t, r)
-			})
-		}
-	})
+	want := testhost.Times(t, "states that the suite is started on", 8, 500)
+	random := rand.New(rand.NewPCG(limits().Seed, 0))
+	var samples []sample
+	total := make(map[Model]int)
+	for _, r := range order {
+		keep := &sampler{random: random, want: 1 + want/len(order)}
+		explore(t, r, keep, total)
+		samples = append(samples, keep.kept...)
+	}
+	random.Shuffle(len(samples), func(i, j int) { samples[i], samples[j] = samples[j], samples[i] })
+	samples = samples[:min(len(samples), want)]
+	t.Logf("%d workloads, states: %d ordered, %d unordered, %d strict", len(order), total[Ordered], total[Unordered], total[Strict])
 	t.Run("mutations", func(t *testing.T) { testMutations(t, traces) })
+	again := testRestarts(t, s, samples)
+	t.Logf("power cuts in %d recoveries, states: %d ordered, %d unordered", len(samples), again[Ordered], again[Unordered])
 }
 
 func limits() Limits {
@@ -46,19 +53,31 @@ func limits() Limits {
 	return Limits{PerPoint: 250, Random: 16, Seed: 1}
 }
 
+// recoveryLimits are for the power cuts during a recovery.
+func recoveryLimits() Limits {
+	if testhost.Long() {
+		return Limits{PerPoint: 1000, Random: 64, Seed: 2}
+	}
+	return Limits{PerPoint: 60, Random: 4, Seed: 2}
+}
+
 // explore checks a trace under all models; strict is information only.
-func explore(t *testing.T, r recorded) (states int) {
+func explore(t *testing.T, r recorded, keep *sampler, total map[Model]int) {
+	t.Helper()
 	for _, m := range []Model{Ordered, Unordered, Strict} {
-		result := Explore(r.trace, r.c, m, limits(), nil)
-		t.Logf("%v: %d states, broken: %v", m, result.States, result.Counts)
-		states += result.States
+		see := func(state *State) { keep.see(r, state) }
+		if m == Strict {
+			see = nil
+		}
+		result := Explore(r.trace, r.c, m, limits(), see)
+		t.Logf("%s, %v: %d states, broken: %v", r.name, m, result.States, result.Counts)
+		total[m] += result.States
 		for _, b := range result.Broken {
 			if m == Strict {
-				t.Logf("%v: %v", m, b)
+				t.Logf("%s, %v: %v", r.name, m, b)
 			} else {
-				t.Errorf("%v: %v", m, b)
+				t.Errorf("%s, %v: %v", r.name, m, b)
 			}
 		}
 	}
-	return states
 }

@@ -73,8 +73,10 @@ func readLine(line string, number int, waiting map[int]*call) (*call, error) {
 		return nil, err
 	}
 	rest := m[3]
-	if strings.HasPrefix(rest, "+++") || strings.HasPrefix(rest, "---") {
-		return nil, nil // exits and signals
+	for _, other := range []string{"+++", "---", "???(", "<... ??? resumed>"} {
+		if strings.HasPrefix(rest, other) {
+			return nil, nil // exits, signals, and calls of a thread that ends
+		}
 	}
 	if r := resumed.FindStringSubmatch(rest); r != nil {
 		c := waiting[pid]
@@ -90,6 +92,9 @@ func readLine(line string, number int, waiting map[int]*call) (*call, error) {
 		return nil, fmt.Errorf("no call: %.200q", line)
 	}
 	c := &call{pid: pid, program: unhex(m[2]), name: name[1], begin: number, line: rest}
+	if strings.HasSuffix(rest, "<detached ...>") {
+		return nil, nil // strace ends before the program
+	}
 	if begun, cut := strings.CutSuffix(rest, unfinished); cut {
 		c.line = begun
 		waiting[pid] = c

@@ -1,0 +1,291 @@
+package powercut
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"postrider/internal/ledger"
+	"postrider/internal/testhost"
+)
+
+// sample is a state that the suite shall be started on.
+type sample struct {
+	recorded
+	state State
+}
+
+// sampler keeps states of a workload at random, each as likely as any other.
+type sampler struct {
+	random *rand.Rand
+	seen   int
+	kept   []sample
+	want   int
+}
+
+func (s *sampler) see(r recorded, state *State) {
+	for _, content := range state.Tree.Files {
+		if content.Data == nil { // not kept
+			return
+		}
+	}
+	s.seen++
+	if len(s.kept) < s.want {
+		s.kept = append(s.kept, sample{r, *state})
+	} else if i := s.random.IntN(s.seen); i < s.want {
+		s.kept[i] = sample{r, *state}
+	}
+}
+
+// acked are the pairs that had been promised when the power failed.
+func (s sample) acked() (acked, sent []Pair) {
+	k := NewChecker(s.trace, s.c)
+	acked, sent = slices.Clone(s.c.Acked), slices.Clone(s.c.Sent)
+	for _, m := range s.state.Marks {
+		if m.Kind == Sent {
+			sent = append(sent, k.acks[m]...)
+		} else {
+			acked = append(acked, k.acks[m]...)
+		}
+	}
+	return acked, sent
+}
+
+// restore makes a state that of the host's disk. The suite must be stopped.
+func (s *station) restore(t *Tree) {
+	s.t.Helper()
+	s.clean()
+	for name, content := range t.Files {
+		if old, err := os.ReadFile(s.host.Path(name)); err == nil && string(old) == string(content.Data) {
+			continue // set up before
+		}
+		owner, group, mode := ownerOf(name)
+		s.host.WriteFile(name, string(content.Data), mode)
+		s.host.Must("chown", owner+":"+group, name)
+	}
+	s.host.Must("touch", "/tmp/open")
+}
+
+func ownerOf(name string) (user, group string, mode os.FileMode) {
+	parts := strings.Split(name, "/")
+	switch {
+	case strings.HasPrefix(name, "/home/"):
+		return parts[2], parts[2], 0o600
+	case strings.HasPrefix(name, "/var/qmail/queue/info/"):
+		return "qmails", "qmails", 0o600
+	case strings.HasPrefix(name, "/var/qmail/queue/drop/"):
+		return "load", "qmailq", 0o640
+	}
+	return "qmailq", "qmails", 0o640
+}
+
+// testRestarts starts the suite on states and lets it work until the queue is
+// empty. Then the ledger must be content, and nobody has a message twice that
+// was marked as delivered. The recovery is recorded, and the power fails in it
+// too: its states are explored as those of any other workload.
+func testRestarts(t *testing.T, s *station, samples []sample) (states map[Model]int) {
+	states = make(map[Model]int)
+	s.concurrency(20)
+	for n, sample := range samples {
+		s.restore(sample.state.Tree)
+		acked, sent := sample.acked()
+		taken := len(s.sink.Accepted())
+		c := Case{Messages: sample.c.Messages, Places: sample.c.Places, Acked: acked, Sent: sent}
+		trace, c := s.record(c, func(r *recording) { r.traced(r.settle) })
+		name := fmt.Sprintf("restart %d, on a state of %s after line %d", n, sample.name, sample.state.Point)
+		s.holdLedger(name, sample, acked, sent, s.sink.Accepted()[taken:])
+		s.countCopies(name, sample)
+		for _, m := range []Model{Ordered, Unordered} {
+			result := Explore(trace, c, m, recoveryLimits(), nil)
+			states[m] += result.States
+			for _, b := range result.Broken {
+				t.Errorf("%s, %v: %v", name, m, b)
+			}
+		}
+	}
+	return states
+}
+
+// settle waits until everything that was in the queue and in drop/ is gone.
+func (r *recording) settle() {
+	r.t.Helper()
+	ctx := testhost.Within(r.t, soon)
+	if _, err := r.host.WaitForFiles(ctx, "/var/qmail/queue/drop", func(names []string) bool {
+		return !slices.ContainsFunc(names, isDropName)
+	}); err != nil {
+		r.t.Fatal(err)
+	}
+	r.empty()
+}
+
+// holdLedger holds the ledger of what was sent against what there is.
+func (s *station) holdLedger(name string, p sample, acked, sent []Pair, taken []testhost.Accepted) {
+	s.t.Helper()
+	var text strings.Builder
+	stamp := time.Now().UnixNano()
+	for _, m := range p.c.Messages {
+		if m.ID != "" {
+			fmt.Fprintf(&text, "%d INTENT %s smtp %s <load@%s> %s\n", stamp, m.ID, m.Hash, domain, strings.Join(m.Recipients, " "))
+		}
+	}
+	for _, pair := range acked {
+		if pair.ID != "" {
+			fmt.Fprintf(&text, "%d ACK %s %s\n", stamp, pair.ID, pair.Recipient)
+		}
+	}
+	fmt.Fprintf(&text, "%d FAULT cut disk\n", stamp)
+	book, err := ledger.Read(strings.NewReader(text.String()))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	violations, summary := book.Check(s.evidence(p, sent, taken))
+	s.t.Logf("%s: %v", name, summary)
+	for _, v := range violations {
+		if v.Rule == "L4" && len(p.c.Places[v.Recipient].Via) > 0 {
+			continue // a forward that was accepted, and not yet marked as done
+		}
+		s.t.Errorf("%s: %v", name, v)
+	}
+}
+
+// evidence is everything that is found on the host and at the sink. What the
+// sink had taken before the power failed is told by sent.
+func (s *station) evidence(p sample, sent []Pair, taken []testhost.Accepted) ledger.Evidence {
+	s.t.Helper()
+	var e ledger.Evidence
+	texts := make(map[string]Message)
+	for _, m := range p.c.Messages {
+		texts[m.ID] = m
+	}
+	add := func(place, recipient, sender, text string) {
+		if id, _ := ledger.Identify(text); id == "" && !strings.Contains(text, "X-Ledger-Id") && !isBounce(text) {
+			return // too small for an id; the check of the states looks for these
+		}
+		e.Deliveries = append(e.Deliveries, ledger.Delivery{Place: place, Recipient: recipient, Sender: sender, Text: text})
+	}
+	for _, pair := range sent {
+		if p.c.Places[pair.Recipient].Far {
+			add("sink, before", pair.Recipient, "load@"+domain, texts[pair.ID].Text)
+		}
+	}
+	for _, a := range taken {
+		for _, r := range a.Recipients {
+			add("sink", r, a.Sender, a.Text)
+		}
+	}
+	for _, user := range []string{"alice", "erin", "load"} {
+		for _, m := range s.host.Maildir(user).Messages() {
+			add(m.File, firstRecipient(m.Text), strings.Trim(m.Header("Return-Path"), "<>"), m.Text)
+		}
+	}
+	if box, err := os.ReadFile(s.host.Path("/home/carol/Mailbox")); err == nil {
+		for _, text := range mboxMessages(string(box)) {
+			add("mbox", firstRecipient(text), "load@"+domain, text)
+		}
+	}
+	for _, dir := range []string{"tmp", "new", "info", "drop", "bad"} {
+		err := filepath.WalkDir(s.host.Path("/var/qmail/queue/"+dir), func(path string, d os.DirEntry, err error) error {
+			if err == nil && d.Type().IsRegular() && mayStay(path) {
+				return nil
+			}
+			if err == nil && !d.IsDir() {
+				e.Leftovers = append(e.Leftovers, path)
+			}
+			return err
+		})
+		if err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	return e
+}
+
+func isBounce(text string) bool {
+	_, yes := ledger.ParseBounce(text)
+	return yes
+}
+
+// mayStay are files that expire later: torn and never acknowledged, hidden in
+// drop/, and the bodies of entries that are no more, which the sweep removes.
+func mayStay(name string) bool {
+	base := path.Base(name)
+	return strings.Contains(name, "/bad/unacked/") || strings.Contains(name, "/drop/.") ||
+		strings.Contains(name, "/new/") && strings.HasSuffix(base, ".body")
+}
+
+var deliveredTo = regexp.MustCompile(`(?m)^Delivered-To: (\S+)$`)
+
+// firstRecipient is to whom a message was sent that has been forwarded since.
+func firstRecipient(text string) string {
+	head, _, _ := strings.Cut(text, "\n\n")
+	all := deliveredTo.FindAllStringSubmatch(head, -1)
+	if len(all) == 0 {
+		return ""
+	}
+	return all[len(all)-1][1]
+}
+
+// mboxMessages cuts an mbox at its From_ lines.
+func mboxMessages(box string) []string {
+	var list []string
+	for part := range strings.SplitSeq("\n"+strings.TrimSuffix(box, "\n"), "\nFrom ") {
+		if _, text, found := strings.Cut(part, "\n"); found {
+			list = append(list, text)
+		}
+	}
+	return list
+}
+
+// countCopies compares how often a recipient has a message with how often the
+// state allows: once more than before only if it was still queued for him.
+func (s *station) countCopies(name string, p sample) {
+	s.t.Helper()
+	before, after := copies(p.state.Tree), copies(s.tree())
+	queued := p.queued()
+	for pair, n := range after {
+		if allowed := before[pair] + queued[pair]; n > max(1, allowed) {
+			s.t.Errorf("%s: %v has it %d times, %d before and %d queued", name, pair, n, before[pair], queued[pair])
+		}
+	}
+}
+
+// copies counts messages in Maildirs.
+func copies(t *Tree) map[Pair]int {
+	n := make(map[Pair]int)
+	for name, content := range t.Files {
+		if id, _ := ledger.Identify(string(content.Data)); isMailbox(name) && id != "" && !isBounce(string(content.Data)) {
+			n[Pair{id, firstRecipient(string(content.Data))}]++
+		}
+	}
+	return n
+}
+
+// queued counts the entries and drops of a state that are meant for a pair.
+func (s sample) queued() map[Pair]int {
+	n := make(map[Pair]int)
+	k := NewChecker(s.trace, s.c)
+	for name, content := range s.state.Tree.Files {
+		one := &Tree{Files: map[string]*Content{name: content}}
+		for _, companion := range []string{name + ".body", strings.Replace(name, "/new/", "/info/", 1)} {
+			if c := s.state.Tree.Files[companion]; c != nil {
+				one.Files[companion] = c
+			}
+		}
+		if use := k.kindOf(name).use; use != anEntry && use != aDrop {
+			continue
+		}
+		f := &finding{k: k, tree: one, there: make(map[Pair]bool), bouncing: make(map[Pair]bool)}
+		f.file(name, content)
+		for pair := range f.there {
+			n[pair]++
+		}
+	}
+	return n
+}
