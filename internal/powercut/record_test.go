@@ -41,11 +41,11 @@ type station struct {
 	sequence int
 }
 
-func newStation(t *testing.T) *station {
+func newStation(t *testing.T, options ...testhost.HostOption) *station {
 	t.Helper()
-	testhost.NeedRoot(t, "strace of all users' processes")
+	testhost.NeedRoot(t, "strace of all users' processes, and disks")
 	net := testhost.NewNetwork(t)
-	h := net.Host(domain)
+	h := net.Host(domain, options...)
 	h.Install()
 	h.AddUsers(users...)
 	h.Control("rcpthosts", domain, far)

@@ -22,6 +22,7 @@ type request struct {
 	Setup  *setup        `json:",omitempty"`
 	Start  *startRequest `json:",omitempty"`
 	Signal *signalOrder  `json:",omitempty"`
+	Cut    *powerCut     `json:",omitempty"`
 }
 
 // startRequest starts a process; the descriptors 0, 1, 2 ... of the process
@@ -191,6 +192,8 @@ func answer(req request, files []*os.File, children *children, send func(reply))
 			disk = files[0]
 		}
 		err = req.Setup.apply(disk)
+	case req.Cut != nil && len(files) > 0:
+		err = req.Cut.apply(files[0], children)
 	case req.Signal != nil:
 		err = syscall.Kill(req.Signal.PID, syscall.Signal(req.Signal.Signal))
 	case req.Start != nil:

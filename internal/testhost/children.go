@@ -15,12 +15,15 @@ import (
 // there: what the test started and what lost its parent.
 type children struct {
 	mu     sync.Mutex
+	gone   sync.Cond // no process is left
+	left   bool      // there may be one
 	ended  map[int]func(syscall.WaitStatus)
 	single bool // only one user is mapped: identities cannot be changed
 }
 
 func newChildren(singleUser bool) *children {
 	c := &children{ended: make(map[int]func(syscall.WaitStatus)), single: singleUser}
+	c.gone.L = &c.mu
 	died := make(chan os.Signal, 1)
 	signal.Notify(died, syscall.SIGCHLD)
 	go func() {
@@ -42,6 +45,10 @@ func (c *children) reap() {
 		if err == syscall.EINTR {
 			continue
 		}
+		if err == syscall.ECHILD {
+			c.left = false
+			c.gone.Broadcast()
+		}
 		if err != nil || pid <= 0 {
 			return
 		}
@@ -50,6 +57,20 @@ func (c *children) reap() {
 			report(status)
 		}
 	}
+}
+
+// killAll kills every process of the host and returns when none is left: all
+// of them are, or become, children of init.
+func (c *children) killAll() error {
+	if err := syscall.Kill(-1, syscall.SIGKILL); err != nil && err != syscall.ESRCH {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for c.left {
+		c.gone.Wait()
+	}
+	return nil
 }
 
 // start runs a program as a user of the host. The process is the leader of a
@@ -86,6 +107,7 @@ func (c *children) start(req *startRequest, files []*os.File, started func(pid i
 		return fmt.Errorf("%s: %w", program, err)
 	}
 	started(pid)
+	c.left = true
 	c.ended[pid] = ended
 	return nil
 }

@@ -33,6 +33,7 @@
 //	hostinit.go   the init of a host
 //	setup.go      the tree of a host: overlays, disk, first files of /etc
 //	disk.go       image files and loop devices
+//	powercut.go   the disk stops, everybody is killed, the disk is mounted again
 //	agent.go      how the test talks to a host's init
 //	children.go   how init starts and reaps
 //	command.go    Run, Start, Must

@@ -30,6 +30,8 @@ type Host struct {
 	port  string
 	init  *exec.Cmd
 	agent *agent
+	disk  *os.File // the image, while the host is there
+	mount Disk     // how it is mounted
 
 	accountsMu sync.Mutex
 	users      int
@@ -97,12 +99,11 @@ func (h *Host) boot(config hostConfig) error {
 	}
 	var files []*os.File
 	if !inUserNamespace() {
-		disk, err := newDisk(config.disk)
-		if err != nil {
+		if h.disk, err = newDisk(config.disk); err != nil {
 			return err
 		}
-		defer disk.Close()
-		files = append(files, disk)
+		h.mount = config.disk
+		files = append(files, h.disk)
 	}
 	return h.agent.do(request{Setup: &s}, files...)
 }
@@ -141,6 +142,9 @@ func (h *Host) halt() {
 	h.agent.close()
 	// Init ends by itself on end of file; its exit code says nothing more.
 	_ = h.init.Wait()
+	if h.disk != nil {
+		h.disk.Close()
+	}
 	if h.ns.f != nil {
 		h.ns.close()
 	}

@@ -105,25 +105,34 @@ func (s *setup) mountOverlays() error {
 // mountDisk gives the host its real file system: /var/qmail and /home live on
 // the disk image. Without an image (not root) they are in memory.
 func (s *setup) mountDisk(disk *os.File) error {
-	base := filepath.Join(scratch, "disk")
-	if err := os.Mkdir(base, 0o755); err != nil {
+	if err := os.Mkdir(diskDir, 0o755); err != nil {
 		return err
 	}
 	if disk != nil {
-		if err := mountImage(disk, base, s.DiskFS, s.DiskOpts); err != nil {
+		if err := mountImage(disk, diskDir, s.DiskFS, s.DiskOpts); err != nil {
 			return err
 		}
 	}
-	for name, dir := range map[string]string{"qmail": "/var/qmail", "home": "/home"} {
-		source := filepath.Join(base, name)
+	return bindDisk()
+}
+
+// diskDir is where the disk is mounted; what is on it is bound to the
+// directories of diskDirs.
+const diskDir = scratch + "/disk"
+
+var diskDirs = []struct{ name, dir string }{{"qmail", "/var/qmail"}, {"home", "/home"}}
+
+func bindDisk() error {
+	for _, d := range diskDirs {
+		source := filepath.Join(diskDir, d.name)
 		if err := os.MkdirAll(source, 0o755); err != nil {
 			return err
 		}
-		if err := os.MkdirAll(dir, 0o755); err != nil {
+		if err := os.MkdirAll(d.dir, 0o755); err != nil {
 			return err
 		}
-		if err := unix.Mount(source, dir, "", unix.MS_BIND, ""); err != nil {
-			return fmt.Errorf("bind %s: %w", dir, err)
+		if err := unix.Mount(source, d.dir, "", unix.MS_BIND, ""); err != nil {
+			return fmt.Errorf("bind %s: %w", d.dir, err)
 		}
 	}
 	return nil
