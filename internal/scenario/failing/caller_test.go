@@ -3,7 +3,6 @@
 package failing
 
 import (
-	"math/rand/v2"
 	"testing"
 	"time"
 
@@ -73,7 +72,7 @@ func (r *rig) sampleCaller(name string, size int) {
 	r.t.Helper()
 	began := time.Now()
 	faults := r.callerOrders(name, size)
-	rand.Shuffle(len(faults), func(i, j int) { faults[i], faults[j] = faults[j], faults[i] })
+	r.random.Shuffle(len(faults), func(i, j int) { faults[i], faults[j] = faults[j], faults[i] })
 	all := len(faults)
 	if !testhost.Long() {
 		faults = faults[:min(callerFaults, all)]

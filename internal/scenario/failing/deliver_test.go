@@ -79,41 +79,40 @@ func (r *rig) await(events, first int) {
 	}
 }
 
-// TestKills kills each program before and after calls on the way of a message.
-// qmail-start starts it again.
+// killClasses are the calls at which programs are killed: each changes what
+// another process or a restart sees.
+var killClasses = []faultcall.Class{
+	faultcall.Open, faultcall.Write, faultcall.Sync, faultcall.Rename, faultcall.Unlink, faultcall.Send,
+}
+
+// TestKills kills programs before and after calls on the way of a message, or
+// some of them, chosen at random. qmail-start starts them again.
 func TestKills(t *testing.T) {
-	r := newRig(t, "alice")
-	rounds := testhost.Times(t, "calls of each program and class at which it is killed", 2, maxNth)
+	r := newRig(t, "alice", "bob")
+	var kills []faultcall.Order
 	for _, program := range []string{"qmail-spool", "qmail-send", "qmail-lspawn", "qmail-local", "qmail-smtpd"} {
-		for _, class := range []faultcall.Class{faultcall.Open, faultcall.Write, faultcall.Sync, faultcall.Rename, faultcall.Unlink, faultcall.Send} {
-			r.killAt(program, class, rounds)
+		for _, class := range killClasses {
+			for nth := 1; nth <= 6; nth++ {
+				for _, after := range []bool{false, true} {
+					fault := faultcall.Fault{Kill: true, After: after}
+					kills = append(kills, faultcall.Order{Program: program, Class: class, Nth: nth, Fault: fault})
+				}
+			}
 		}
+	}
+	r.random.Shuffle(len(kills), func(i, j int) { kills[i], kills[j] = kills[j], kills[i] })
+	for _, o := range kills[:testhost.Times(t, "kills", 15, len(kills))] {
+		// The second death of a program would make qmail-start wait.
+		r.start()
+		if r.underDelivery(o) {
+			r.count(o.Program)
+		}
+		r.drain()
+		r.host.StopSuite() // what is on its way is finished or deferred
 	}
 	r.injected.log(t)
 	r.start()
 	r.rest()
 	r.judge()
 	r.report()
-}
-
-// killAt starts the suite afresh for each class: the second death of a program
-// would make qmail-start wait.
-func (r *rig) killAt(program string, class faultcall.Class, rounds int) {
-	r.t.Helper()
-	for nth := 1; nth <= rounds; nth++ {
-		fired := false
-		for _, after := range []bool{false, true} {
-			o := faultcall.Order{Program: program, Class: class, Nth: nth, Fault: faultcall.Fault{Kill: true, After: after}}
-			r.start()
-			if r.underDelivery(o) {
-				fired = true
-				r.count(program)
-			}
-			r.drain()
-			r.host.StopSuite() // what is on its way is finished or deferred
-		}
-		if !fired {
-			return
-		}
-	}
 }

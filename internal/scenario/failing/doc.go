@@ -23,5 +23,6 @@
 //	plain_test.go      the same with fsync, without io_submit
 //	caller_test.go     sendmail, qmail-queue, and the drop directory
 //	deliver_test.go    Maildir, mbox, bounces; kills at any call
+//	machine_test.go    full disks, no inodes, no descriptors, no processes, no memory
 //	mutant_test.go     programs with a fault that the sweeps must find
 package failing

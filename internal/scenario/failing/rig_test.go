@@ -5,6 +5,7 @@ package failing
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"syscall"
 	"testing"
@@ -33,16 +34,23 @@ type rig struct {
 	users    []string
 	sent     int
 	clock    time.Duration
+	inodes   int      // files that take inodes away
 	silent   int      // submissions without an answer
 	problems []string // what a fault must not lead to
 	injected tally
+	random   *rand.Rand
 }
 
 func newRig(t *testing.T, users ...string) *rig {
 	t.Helper()
+	return newRigOn(t, testhost.Disk{}, users...)
+}
+
+func newRigOn(t *testing.T, disk testhost.Disk, users ...string) *rig {
+	t.Helper()
 	testhost.NeedUsers(t)
 	users = append(users, sender)
-	h := testhost.NewNetwork(t).Host(domain)
+	h := testhost.NewNetwork(t).Host(domain, testhost.WithDisk(disk))
 	h.Install()
 	h.AddUsers(users...)
 	h.Control("rcpthosts", domain)
@@ -50,7 +58,9 @@ func newRig(t *testing.T, users ...string) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &rig{t: t, host: h, book: book, users: users}
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	return &rig{t: t, host: h, book: book, users: users, random: rand.New(rand.NewPCG(seed, 0))}
 }
 
 // start starts the suite under a supervisor.

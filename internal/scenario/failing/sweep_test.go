@@ -3,7 +3,6 @@
 package failing
 
 import (
-	"math/rand/v2"
 	"time"
 
 	"postrider/internal/faultcall"
@@ -61,7 +60,7 @@ func (r *rig) run(s sweep) {
 		for i, fault := range faultsOf(class) {
 			missed := 0
 			for nth := 1; missed < misses && nth <= maxNth; nth++ {
-				if i > 0 && !testhost.Long() && s.share > 1 && rand.IntN(s.share) > 0 {
+				if i > 0 && !testhost.Long() && s.share > 1 && r.random.IntN(s.share) > 0 {
 					if nth > last {
 						break
 					}

@@ -1,0 +1,256 @@
+//go:build linux && amd64
+
+package failing
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"postrider/internal/faultcall"
+	"postrider/internal/testhost"
+)
+
+// noFault is the order of messages that meet trouble of the whole machine.
+var noFault = faultcall.Order{Program: "machine"}
+
+// block is what a file system hands out at a time.
+const block = 4096
+
+// TestFullDisk fills the disk of the queue and the mailboxes up, frees it block
+// by block, and fills it again for as long as messages come in; then all
+// inodes are used up. Nobody starts anything again.
+func TestFullDisk(t *testing.T) {
+	r := newRigOn(t, testhost.Disk{Size: 96 << 20}, "alice")
+	r.onMovedClock()
+	for _, how := range []struct {
+		name       string
+		fill, free func(step int)
+	}{{"blocks", r.fillBlocks, r.freeBlocks}, {"inodes", r.fillInodes, r.freeInodes}} {
+		first := r.host.Log().Len()
+		answers := map[outcome]int{}
+		how.fill(0)
+		for range testhost.Times(t, "messages while there are no "+how.name, 20, 2000) {
+			answers[r.bySMTP(noFault, sizes[r.sent%len(sizes)], "alice")]++
+		}
+		if answers[refused] == 0 {
+			t.Errorf("no %s: every message was taken", how.name)
+		}
+		for step := range testhost.Times(t, "steps of "+how.name, 24, 200) {
+			how.free(step)
+			answers[r.bySMTP(noFault, sizes[r.sent%len(sizes)], "alice")]++
+			how.fill(step)
+		}
+		lines := r.host.Log().Len() - first
+		t.Logf("no %s: %d taken, %d refused, %d without an answer; %d log lines", how.name, answers[taken], answers[refused], answers[unanswered], lines)
+		if n := r.sent; lines > 40*n {
+			t.Errorf("no %s: %d log lines for %d messages", how.name, lines, n)
+		}
+		how.free(-1)
+		r.rest()
+	}
+	r.judge()
+	r.report()
+}
+
+// onMovedClock starts the suite without a supervisor, on a clock that can be
+// moved to when trouble is looked at again.
+func (r *rig) onMovedClock() {
+	r.t.Helper()
+	r.host.InstallMovedClock()
+	r.clock = time.Second
+	r.host.StartSuite()
+}
+
+func (r *rig) filler() string { return r.host.Path("/home/filler") }
+
+// fillBlocks takes what blocks there are.
+func (r *rig) fillBlocks(int) {
+	r.t.Helper()
+	f, err := os.OpenFile(r.filler(), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer f.Close()
+	for size := 1 << 20; size >= block; {
+		if _, err := f.Write(make([]byte, size)); errors.Is(err, syscall.ENOSPC) {
+			size /= 2
+		} else if err != nil {
+			r.t.Fatal(err)
+		}
+	}
+}
+
+// freeBlocks gives step blocks back; -1 means all.
+func (r *rig) freeBlocks(step int) {
+	r.t.Helper()
+	info, err := os.Stat(r.filler())
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	size := max(0, info.Size()-int64(step)*block)
+	if step < 0 {
+		size = 0
+	}
+	if err := os.Truncate(r.filler(), size); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// fillInodes makes empty files as long as there are inodes.
+func (r *rig) fillInodes(int) {
+	r.t.Helper()
+	dir := r.host.Path("/home/inodes")
+	if err := os.Mkdir(dir, 0o700); err != nil && !os.IsExist(err) {
+		r.t.Fatal(err)
+	}
+	for n := r.inodes; ; n++ {
+		f, err := os.OpenFile(filepath.Join(dir, strconv.Itoa(n)), os.O_CREATE|os.O_EXCL, 0o600)
+		if errors.Is(err, syscall.ENOSPC) {
+			r.inodes = n
+			return
+		}
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		f.Close()
+	}
+}
+
+// freeInodes gives step inodes back; -1 means all.
+func (r *rig) freeInodes(step int) {
+	r.t.Helper()
+	if step < 0 {
+		step = r.inodes
+	}
+	for ; step > 0 && r.inodes > 0; step-- {
+		r.inodes--
+		if err := os.Remove(r.host.Path("/home/inodes/" + strconv.Itoa(r.inodes))); err != nil {
+			r.t.Fatal(err)
+		}
+	}
+}
+
+// TestDescriptors takes descriptors away from running daemons, one daemon
+// after another, and gives them back (R61).
+func TestDescriptors(t *testing.T) {
+	r := newRig(t, "alice", "bob")
+	r.onMovedClock()
+	for _, program := range []string{"qmail-smtpd", "qmail-spool", "qmail-send", "qmail-lspawn"} {
+		for _, spare := range []int{0, 1, 2, 4} {
+			for _, p := range r.host.Find(program) {
+				r.limit(p, fmt.Sprintf("--nofile=%d:", len(p.Files)+spare))
+			}
+			for range 3 {
+				r.bySMTP(noFault, sizes[r.sent%len(sizes)], []string{"alice", "bob"}[r.sent%2])
+			}
+			for _, p := range r.host.Find(program) {
+				r.limit(p, "--nofile=1024:")
+			}
+		}
+	}
+	r.rest()
+	r.judge()
+	r.report()
+}
+
+func (r *rig) limit(p testhost.ProcessInfo, what string) {
+	r.t.Helper()
+	r.host.Must("prlimit", "--pid", strconv.Itoa(p.PID), what)
+}
+
+// group is a control group (version 1) of its own for a suite.
+type group struct {
+	t   *testing.T
+	dir string
+}
+
+// inGroup starts the suite in a control group of the controller.
+func (r *rig) inGroup(controller string) group {
+	r.t.Helper()
+	g := group{r.t, fmt.Sprintf("/sys/fs/cgroup/%s/postrider-failing-%d-%d", controller, os.Getpid(), time.Now().UnixNano())}
+	if err := os.Mkdir(g.dir, 0o755); err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(func() {
+		// The host's processes end before: its clean-up was registered later
+		// than the directory could be removed only if it was made earlier.
+		_ = os.Remove(g.dir)
+	})
+	r.host.InstallMovedClock()
+	r.clock = time.Second
+	r.host.StartSuiteUnder([]string{"sh", "-c", `echo 0 > "$0/cgroup.procs" && exec "$@"`, g.dir})
+	return g
+}
+
+func (g group) set(name string, value int) {
+	g.t.Helper()
+	if err := os.WriteFile(filepath.Join(g.dir, name), []byte(strconv.Itoa(value)), 0); err != nil && !errors.Is(err, syscall.EBUSY) {
+		g.t.Fatal(err)
+	}
+}
+
+// get returns the number after key in a file of the group, or its only one.
+func (g group) get(name, key string) int {
+	g.t.Helper()
+	data, err := os.ReadFile(filepath.Join(g.dir, name))
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	for line := range strings.Lines(string(data)) {
+		if n, err := strconv.Atoi(strings.TrimSpace(strings.TrimPrefix(line, key))); err == nil {
+			return n
+		}
+	}
+	g.t.Fatalf("%s: no number after %q in %q", name, key, data)
+	return 0
+}
+
+// TestProcesses: at the limit of processes a worker cannot be started; its
+// deliveries are deferred (R62).
+func TestProcesses(t *testing.T) {
+	r := newRig(t, "alice", "bob", "carol")
+	g := r.inGroup("pids")
+	for spare := range 4 {
+		g.set("pids.max", g.get("pids.current", "")+spare)
+		for _, user := range []string{"alice", "bob", "carol"} {
+			r.bySMTP(noFault, 600, user)
+		}
+		g.set("pids.max", 1000)
+		r.rest()
+	}
+	r.judge()
+	r.report()
+}
+
+// TestMemory takes memory away until the kernel kills (R12).
+func TestMemory(t *testing.T) {
+	r := newRig(t, "alice", "bob")
+	g := r.inGroup("memory")
+	kills := func() int { return g.get("memory.oom_control", "oom_kill ") }
+	limit := g.get("memory.usage_in_bytes", "")
+	for ; kills() == 0 && limit > 1<<20; limit = limit * 9 / 10 {
+		g.set("memory.limit_in_bytes", limit)
+		r.book.Fault("memory", strconv.Itoa(limit))
+		r.bySMTP(noFault, 100_000, []string{"alice", "bob"}[r.sent%2])
+	}
+	t.Logf("%d processes killed for lack of memory at %d bytes", kills(), limit)
+	if kills() == 0 {
+		t.Error("the kernel killed nobody")
+	}
+	g.set("memory.limit_in_bytes", 1<<30)
+	select {
+	case <-r.host.Suite().Ended():
+		r.host.StartSuite() // it was qmail-start itself
+	default:
+	}
+	r.rest()
+	r.judge()
+	r.report()
+}
