@@ -14,8 +14,8 @@ import (
 var callerCalls = append([]faultcall.Class{faultcall.Start}, writePath...)
 
 // callerFaults is how many faults each program meets in the bounded form, of
-// about 700 that there are.
-const callerFaults = 12
+// 100 to 250 that there are.
+const callerFaults = 6
 
 // TestCallers lets calls of sendmail and qmail-queue fail, and of qmail-spool
 // that they talk to.
@@ -29,7 +29,7 @@ func TestCallers(t *testing.T) {
 		}
 	}
 	r.run(sweep{
-		name: "public socket", program: "qmail-spool", classes: writePath, share: 6,
+		name: "public socket", program: "qmail-spool", classes: writePath, share: 15,
 		do: func(o faultcall.Order) bool {
 			r.arm(o)
 			r.program(o, false, "qmail-queue", 600, "alice")

@@ -137,32 +137,51 @@ func (r *rig) freeInodes(step int) {
 	}
 }
 
+// scarcity is how long there are no descriptors.
+const scarcity = 500 * time.Millisecond
+
 // TestDescriptors takes descriptors away from running daemons, one daemon
 // after another, and gives them back (R61).
 func TestDescriptors(t *testing.T) {
 	r := newRig(t, "alice", "bob")
 	r.onMovedClock()
+	waited := 0
 	for _, program := range []string{"qmail-smtpd", "qmail-spool", "qmail-send", "qmail-lspawn"} {
 		for _, spare := range []int{0, 1, 2, 4} {
 			for _, p := range r.host.Find(program) {
 				r.limit(p, fmt.Sprintf("--nofile=%d:", len(p.Files)+spare))
 			}
-			for range 3 {
-				r.bySMTP(noFault, sizes[r.sent%len(sizes)], []string{"alice", "bob"}[r.sent%2])
+			sent := make(chan struct{})
+			go func() {
+				defer close(sent)
+				for range 3 {
+					r.bySMTP(noFault, sizes[r.sent%len(sizes)], []string{"alice", "bob"}[r.sent%2])
+				}
+			}()
+			// Who has no descriptor for a client lets him wait.
+			select {
+			case <-sent:
+			case <-time.After(scarcity):
+				waited++
 			}
 			for _, p := range r.host.Find(program) {
 				r.limit(p, "--nofile=1024:")
 			}
+			<-sent
 		}
 	}
+	t.Logf("%d of 16 times somebody waited until there were descriptors again", waited)
 	r.rest()
 	r.judge()
 	r.report()
 }
 
+// limit changes a soft limit as the process's own user, who needs no right
+// for that which a container's root may lack.
 func (r *rig) limit(p testhost.ProcessInfo, what string) {
 	r.t.Helper()
-	r.host.Must("prlimit", "--pid", strconv.Itoa(p.PID), what)
+	r.host.Must("setpriv", "--reuid="+strconv.Itoa(p.UID[0]), "--regid="+strconv.Itoa(p.GID[0]), "--clear-groups",
+		"prlimit", "--pid", strconv.Itoa(p.PID), what)
 }
 
 // group is a control group (version 1) of its own for a suite.
@@ -179,9 +198,16 @@ func (r *rig) inGroup(controller string) group {
 		r.t.Fatal(err)
 	}
 	r.t.Cleanup(func() {
-		// The host's processes end before: its clean-up was registered later
-		// than the directory could be removed only if it was made earlier.
-		_ = os.Remove(g.dir)
+		// The host is to end before: a group with processes cannot be removed.
+		if err := r.host.Signal(-1, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
+			r.t.Log(err)
+		}
+		for deadline := time.Now().Add(patient); os.Remove(g.dir) != nil; time.Sleep(10 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				r.t.Errorf("%s is left", g.dir)
+				return
+			}
+		}
 	})
 	r.host.InstallMovedClock()
 	r.clock = time.Second
@@ -224,6 +250,11 @@ func TestProcesses(t *testing.T) {
 		}
 		g.set("pids.max", 1000)
 		r.rest()
+	}
+	n := g.get("pids.events", "max ")
+	t.Logf("%d times no process or thread could be made", n)
+	if n == 0 {
+		t.Error("the limit was never met")
 	}
 	r.judge()
 	r.report()

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -154,11 +155,26 @@ func (r *rig) drain() {
 func (r *rig) rest() {
 	r.t.Helper()
 	r.drain()
-	if r.bySMTP(faultcall.Order{}, 600, "alice") != taken {
-		r.wrong("no service after the faults")
-	}
+	r.awaitService()
 	r.drain()
 }
+
+// awaitService sends messages until one is taken. One more attempt follows
+// each start of a daemon, for which qmail-start may wait a while.
+func (r *rig) awaitService() {
+	r.t.Helper()
+	ctx := testhost.Within(r.t, patient)
+	for first := r.host.Log().Len(); r.bySMTP(noFault, 600, "alice") != taken; {
+		var err error
+		if _, first, err = r.host.Log().Wait(ctx, first, startedAgain); err != nil {
+			r.wrong("no service after the faults: %v", err)
+			return
+		}
+	}
+}
+
+// startedAgain are lines after which a link may be there that was missing.
+var startedAgain = regexp.MustCompile(`^(qmail-start: .* started \(pid|new msg|status: )`)
 
 // judge stops the suite and holds the ledger against what is found.
 func (r *rig) judge() {
