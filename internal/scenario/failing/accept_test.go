@@ -20,7 +20,7 @@ func TestAcceptance(t *testing.T) {
 	r.host.Control("concurrencylocal", "0") // nothing else happens meanwhile
 	r.start()
 	for _, size := range sizes {
-		for program, share := range map[string]int{"qmail-spool": 1, "qmail-smtpd": 8} {
+		for program, share := range map[string]int{"qmail-spool": 2, "qmail-smtpd": 8} {
 			r.run(sweep{
 				name: fmt.Sprintf("SMTP, %d bytes", size), program: program, classes: writePath, share: share,
 				do: func(o faultcall.Order) bool { return r.underSMTP(o, size) },

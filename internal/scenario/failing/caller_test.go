@@ -29,7 +29,7 @@ func TestCallers(t *testing.T) {
 		}
 	}
 	r.run(sweep{
-		name: "public socket", program: "qmail-spool", classes: writePath, share: 15,
+		name: "public socket", program: "qmail-spool", classes: writePath, share: 15, most: 4,
 		do: func(o faultcall.Order) bool {
 			r.arm(o)
 			r.program(o, false, "qmail-queue", 600, "alice")
@@ -54,7 +54,7 @@ func TestDrop(t *testing.T) {
 	r.start()
 	r.awaitDrops()
 	r.run(sweep{
-		name: "taking in a drop", program: "qmail-spool", classes: dropCalls, share: 12,
+		name: "taking in a drop", program: "qmail-spool", classes: dropCalls, share: 12, most: 8,
 		do: func(o faultcall.Order) bool {
 			r.arm(o)
 			r.leave()

@@ -17,6 +17,8 @@ type sweep struct {
 	classes []faultcall.Class
 	// share is which part of the faults the bounded form tries: one in so many.
 	share int
+	// most is how many calls of a class the bounded form tries; 0 means all.
+	most int
 	// do carries the operation out under the order, and says whether it fired.
 	do func(o faultcall.Order) (fired bool)
 	// rest is called after each class.
@@ -59,7 +61,7 @@ func (r *rig) run(s sweep) {
 		last := 0
 		for i, fault := range faultsOf(class) {
 			missed := 0
-			for nth := 1; missed < misses && nth <= maxNth; nth++ {
+			for nth := 1; missed < misses && nth <= s.limit(); nth++ {
 				if i > 0 && !testhost.Long() && s.share > 1 && r.random.IntN(s.share) > 0 {
 					if nth > last {
 						break
@@ -80,6 +82,13 @@ func (r *rig) run(s sweep) {
 		}
 	}
 	r.t.Logf("%s: %d calls of %s failed, in %v", s.name, total, s.program, time.Since(began).Round(time.Millisecond))
+}
+
+func (s sweep) limit() int {
+	if s.most > 0 && !testhost.Long() {
+		return s.most
+	}
+	return maxNth
 }
 
 func (r *rig) count(what string) {
