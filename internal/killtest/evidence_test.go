@@ -102,13 +102,14 @@ func mbox(t *testing.T, h *testhost.Host, path string, e *ledger.Evidence) {
 		t.Fatal(err)
 	}
 	text := h.ReadFile(path)
-	for i, part := range strings.Split("\n"+text, "\nFrom ") {
+	for i, part := range strings.Split("\n"+strings.TrimSuffix(text, "\n"), "\nFrom ") {
 		if i == 0 {
 			continue // before the first
 		}
 		_, message, _ := strings.Cut(part, "\n")
 		if !ledger.Whole(message) {
 			e.Torn++
+			t.Logf("torn in the mbox, %d bytes: %.300q ... %q", len(message), message, message[max(0, len(message)-200):])
 			continue
 		}
 		d := delivery(path, message, info.ModTime())
