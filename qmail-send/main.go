@@ -131,6 +131,15 @@ func (s *scheduler) follow(channel *parent.Channel) {
 // frame begins to use a link. One that cannot be used is logged and dropped:
 // its peer sees the end, and gets a fresh one.
 func (s *scheduler) frame(f parent.Frame) {
+	if f.Kind == parent.Pulse {
+		taken := make(chan struct{})
+		s.post(func() { close(taken) })
+		select {
+		case <-taken:
+		case <-s.stopped:
+		}
+		return
+	}
 	if f.File == nil {
 		return
 	}

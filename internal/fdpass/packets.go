@@ -123,6 +123,20 @@ func sendOnce(raw syscall.RawConn, data, oob []byte, wait bool) (bool, error) {
 	return true, nil
 }
 
+// Untaken tells whether the peer has yet to receive a packet that was sent.
+func (p *Packets) Untaken() (bool, error) {
+	raw, err := p.f.SyscallConn()
+	if err != nil {
+		return false, err
+	}
+	var n int
+	var callErr error
+	if err := raw.Control(func(fd uintptr) { n, callErr = unix.IoctlGetInt(int(fd), unix.SIOCOUTQ) }); err != nil {
+		return false, err
+	}
+	return n > 0, os.NewSyscallError("ioctl", callErr)
+}
+
 func rights(files []*os.File) ([]byte, error) {
 	if len(files) == 0 {
 		return nil, nil

@@ -134,6 +134,13 @@ func obey(channel *parent.Channel, s *server) error {
 			}
 			ready = true
 			s.post(func() { s.setup = packet })
+		case f.Kind == parent.Pulse:
+			taken := make(chan struct{})
+			s.post(func() { close(taken) })
+			select {
+			case <-taken:
+			case <-s.done:
+			}
 		case f.Kind == parent.Link && f.Name == parent.Spawn:
 			links = append(links, f.File)
 		case f.File != nil:

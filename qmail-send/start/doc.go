@@ -19,7 +19,8 @@
 //     and as after the first death once it has lived for a minute. One line
 //     says who died how and what happens.
 //  4. Nothing a daemon does makes qmail-start wait: frames are sent without
-//     waiting, and who does not read them is killed.
+//     waiting, and who does not read them is killed. There is one every 10 s:
+//     a daemon that is stopped or hangs is killed after 30 s, and restarted.
 //  5. TERM and INT stop in order: no new mail from the network, then the
 //     scheduler, the deliveries, the spool, the logger. Each is told by the
 //     end of its channel, after 10 s by TERM, 5 s later by KILL.
@@ -32,6 +33,7 @@
 // Files: main.go (from arguments to running), settings.go (arguments and
 // control files), plan.go (who is there and linked to whom), process_linux.go
 // (one child), supervise.go (the loop), restart.go (deaths and back-off), links.go
-// (what a daemon is sent), stop.go (the end), public_linux.go (the public
-// socket and the lock), smtp_linux.go (listening sockets), logger.go.
+// (what a daemon is sent), pulse.go (whether it does anything), stop.go (the
+// end), public_linux.go (the public socket and the lock), smtp_linux.go
+// (listening sockets), logger.go.
 package start

@@ -20,6 +20,7 @@ type member struct {
 	started time.Time
 	deaths  int       // one after another, since it last lived for long
 	due     time.Time // of its next start; zero if none is planned
+	pulse   pulse     // of the present process
 }
 
 // link is a socket pair between two members, with its name at each end.

@@ -37,7 +37,7 @@ func pause(deaths int) time.Duration {
 
 // start starts a member's process and sends it what it works with.
 func (s *supervisor) start(m *member) {
-	m.due, m.started = time.Time{}, s.clock.Now()
+	m.due, m.started, m.pulse = time.Time{}, s.clock.Now(), pulse{}
 	err := s.spawn(m)
 	if err == nil {
 		s.log(fmt.Sprintf("qmail-start: %s started (pid %d)", m.name, m.proc.pid()))

@@ -19,6 +19,8 @@ type supervisor struct {
 	doors  *doors
 	exits  chan exit
 	end    *ending // nil until it stops
+	// pulseDue is when the members are looked at next.
+	pulseDue time.Time
 	// status is what run returns: 0 unless something forces the end.
 	status int
 	// closeLog takes the log away from the logger, so that it ends.
@@ -42,6 +44,7 @@ func (s *supervisor) run(signals <-chan os.Signal) int {
 	for _, m := range s.plan.members {
 		s.start(m)
 	}
+	s.pulseDue = s.clock.Now().Add(pulseInterval)
 	for {
 		s.do()
 		if s.end != nil && s.end.order == stopDone {
@@ -72,6 +75,7 @@ func (s *supervisor) do() {
 		}
 	}
 	s.open(now)
+	s.takePulses(now)
 }
 
 // alarm returns a channel that delivers when something becomes due.
@@ -86,6 +90,7 @@ func (s *supervisor) alarm() (<-chan time.Time, func()) {
 		sooner(s.end.deadline)
 	} else {
 		sooner(s.doors.next)
+		sooner(s.pulseDue)
 		for _, m := range s.plan.members {
 			sooner(m.due)
 		}

@@ -24,9 +24,10 @@ import (
 // time, so that they do not read their control channels.
 type stage struct {
 	launched map[string][]*actor
-	broken   map[string]bool // cannot be launched
-	stubborn map[string]bool // does not end at TERM
-	immortal map[string]bool // does not end at KILL
+	broken   map[string]bool     // cannot be launched
+	channels map[string]*os.File // control channels that are kept open
+	stubborn map[string]bool     // does not end at TERM
+	immortal map[string]bool     // does not end at KILL
 }
 
 // actor is a process that ends when it is told to.
@@ -40,6 +41,16 @@ type actor struct {
 func (st *stage) launch(m *member, control *os.File) (process, error) {
 	if st.broken[m.name] {
 		return nil, errors.New("no such program")
+	}
+	if st.channels != nil {
+		fd, err := unix.FcntlInt(control.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+		if err != nil {
+			return nil, err
+		}
+		if old := st.channels[m.name]; old != nil {
+			old.Close()
+		}
+		st.channels[m.name] = os.NewFile(uintptr(fd), m.name)
 	}
 	a := &actor{stage: st, name: m.name, end: make(chan syscall.WaitStatus, 1)}
 	st.launched[m.name] = append(st.launched[m.name], a)
@@ -142,6 +153,73 @@ func TestBackOff(t *testing.T) {
 		}
 		if got := p.end(); got != 0 {
 			t.Errorf("exit status %d", got)
+		}
+	})
+}
+
+// take takes all frames that are there, as a daemon does that lives, and
+// returns how many.
+func (st *stage) take(t *testing.T, name string) (n int) {
+	t.Helper()
+	buf := make([]byte, 1<<16)
+	oob := make([]byte, 1024)
+	for {
+		_, oobn, _, _, err := unix.Recvmsg(int(st.channels[name].Fd()), buf, oob, unix.MSG_DONTWAIT|unix.MSG_CMSG_CLOEXEC)
+		if err != nil {
+			return n
+		}
+		n++
+		if messages, err := unix.ParseSocketControlMessage(oob[:oobn]); err == nil && len(messages) > 0 {
+			fds, err := unix.ParseUnixRights(&messages[0])
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, fd := range fds {
+				unix.Close(fd)
+			}
+		}
+	}
+}
+
+// A daemon that takes its frames lives; one that is still starting has time;
+// one that stops taking them is killed at the third look.
+func TestDaemonThatDoesNothingIsKilled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPlay(func(st *stage) { st.channels = make(map[string]*os.File) })
+		lives := []string{"qmail-spool", "qmail-send", "qmail-remote 0"}
+		look := func(first bool) {
+			for _, name := range lives {
+				if n := p.take(t, name); n == 0 {
+					t.Errorf("%s is not asked", name)
+				}
+			}
+			if first {
+				p.take(t, "qmail-lspawn")
+			}
+			time.Sleep(pulseInterval)
+			synctest.Wait()
+		}
+		look(true) // qmail-smtpd never takes what belongs to its start
+		for i := range maxMissed {
+			if len(p.launched["qmail-lspawn"]) != 1 {
+				t.Fatalf("killed at look %d", i)
+			}
+			look(false)
+		}
+		if len(p.launched["qmail-lspawn"]) != 2 {
+			t.Error("a daemon that does nothing is not killed")
+		}
+		if !p.logged("qmail-lspawn (pid 7) has done nothing for 30s; it is killed") {
+			t.Errorf("the log does not say so:\n%s", strings.Join(p.lines, "\n"))
+		}
+		for _, name := range append(lives, "qmail-smtpd") {
+			if len(p.launched[name]) != 1 {
+				t.Errorf("%s was killed", name)
+			}
+		}
+		p.end()
+		for _, f := range p.channels {
+			f.Close()
 		}
 	})
 }

@@ -19,6 +19,8 @@
 //	             instructions.
 //	N number     how many remote workers there are, in decimal digits.
 //	G            all that belongs to the start was sent.
+//	P            are you there? A daemon with a loop takes the next frame after
+//	             its loop has taken this one. Who leaves it is killed.
 //
 // End of file tells the daemon to finish what it has in hand and exit.
 package parent
@@ -70,6 +72,7 @@ const (
 	DefaultDelivery Kind = 'I'
 	RemoteWorkers   Kind = 'N'
 	Go              Kind = 'G'
+	Pulse           Kind = 'P'
 )
 
 // MaxData is the most bytes that a frame carries after its kind.
@@ -128,6 +131,9 @@ func (c *Channel) Send(f Frame) (sent bool, err error) {
 	return c.packets.TrySend(data, f.File)
 }
 
+// Untaken tells whether the daemon has left a frame that was sent to it.
+func (c *Channel) Untaken() (bool, error) { return c.packets.Untaken() }
+
 // Next waits for the next frame. io.EOF means: finish and exit.
 func (c *Channel) Next() (Frame, error) {
 	if c.buf == nil {
@@ -145,7 +151,7 @@ func (c *Channel) Next() (Frame, error) {
 		f.Name, wantFile = string(rest), true
 	case Environment, DefaultDelivery, RemoteWorkers:
 		f.Data = append([]byte(nil), rest...)
-	case Go:
+	case Go, Pulse:
 	default:
 		fdpass.CloseAll(files)
 		return Frame{}, fmt.Errorf("control channel: unknown frame %q", byte(f.Kind))
