@@ -22,7 +22,7 @@ FAULTS = bounded
 test-faults:
 	CGO_ENABLED=0 FAULTS=$(FAULTS) $(GO) test -v -count=1 -timeout 12h $(FAULTTESTS)
 
-FAULTTESTS = ./internal/scenario/... ./internal/killtest/...
+FAULTTESTS = ./internal/scenario/... ./internal/killtest ./internal/powercut
 
 # Every fuzz target for FUZZTIME on all processors, one after the other.
 FUZZTIME = 10m

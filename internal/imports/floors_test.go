@@ -43,7 +43,14 @@ var floors = [][]string{
 		"smtpd",
 	},
 	{ // what tests need
-		"internal/bench", "internal/bench/account", "internal/bench/load", "internal/bench/report", "internal/durable/durabletest", "internal/faultcall", "internal/killtest", "internal/ledger", "internal/resolver/resolvertest", "internal/scenario", "internal/scenario/failing",
+		"internal/bench", "internal/bench/account", "internal/bench/load", "internal/bench/report",
+		"internal/durable/durabletest",
+		"internal/faultcall",
+		"internal/killtest",
+		"internal/ledger",
+		"internal/powercut",
+		"internal/resolver/resolvertest",
+		"internal/scenario", "internal/scenario/failing",
 		"internal/testhost", "internal/testhost/moved",
 	},
 	{ // programs
@@ -60,6 +67,7 @@ var neighbours = map[string][]string{
 	"internal/wire/spawn":     {"internal/wire/codec"},
 	"internal/wire/localwork": {"internal/wire/codec", "internal/wire/spawn"}, // a worker answers what a spawner asks
 	"internal/testhost":       {"internal/testhost/moved"},
+	"internal/powercut":       {"internal/ledger"},
 	"internal/bench":          {"internal/bench/account", "internal/bench/load", "internal/bench/report"},
 }
 

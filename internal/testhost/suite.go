@@ -117,7 +117,8 @@ func (h *Host) StartSuiteWith(args ...string) {
 }
 
 // StartSuiteUnder starts the suite below another program, which gets files as
-// descriptors from 3 on, and passes on signals and qmail-start's end.
+// descriptors from 3 on, and passes on signals and qmail-start's end, or becomes
+// it ("strace -D").
 func (h *Host) StartSuiteUnder(program []string, files ...*os.File) {
 	h.t.Helper()
 	argv := append(cleanEnvironment(), program...)
