@@ -3,8 +3,12 @@ module postrider
 go 1.26.0
 
 require (
+	github.com/landlock-lsm/go-landlock v0.11.2
 	github.com/miekg/dns v1.1.73
 	golang.org/x/sys v0.49.0
 )
 
-require golang.org/x/net v0.57.0 // indirect
+require (
+	golang.org/x/net v0.57.0 // indirect
+	kernel.org/pub/linux/libs/security/libcap/psx v1.2.78 // indirect
+)

@@ -25,6 +25,9 @@ var floors = [][]string{
 		"internal/accounts", "internal/maildir", "internal/mbox", "internal/queuedir", "internal/rcpthosts", "internal/resolver",
 		"internal/route",
 	},
+	{ // what the kernel holds a process to
+		"internal/sandbox",
+	},
 	{ // who runs as whom
 		"internal/priv",
 	},
@@ -73,12 +76,14 @@ var neighbours = map[string][]string{
 
 // testFloor is the floor of the packages that only tests and programs of tests
 // may import.
-const testFloor = 8
+const testFloor = 9
 
 // libraries says who may import what is not ours and not Go's.
 var libraries = map[string][]string{
-	"golang.org/x/sys/unix": {"*"},
-	"github.com/miekg/dns":  {"internal/resolver", "internal/resolver/resolvertest", "internal/testhost"},
+	"golang.org/x/sys/unix":                                {"*"},
+	"github.com/miekg/dns":                                 {"internal/resolver", "internal/resolver/resolvertest", "internal/testhost"},
+	"github.com/landlock-lsm/go-landlock/landlock":         {"internal/sandbox"},
+	"github.com/landlock-lsm/go-landlock/landlock/syscall": {"internal/sandbox"},
 }
 
 // testLibraries may be imported by test files of any package.

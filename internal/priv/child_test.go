@@ -98,7 +98,7 @@ func playChild(program string) error {
 	if err := got.checkCaps(role.Caps); err != nil {
 		return err
 	}
-	if err := restrict(role); err != nil {
+	if err := restrict(role, Policy{}); err != nil {
 		return err
 	}
 	dumpable, err := unix.PrctlRetInt(unix.PR_GET_DUMPABLE, 0, 0, 0, 0)

@@ -19,8 +19,8 @@ const controlFD = 3
 
 // Enter is the first statement of a daemon's main. It refuses an identity that
 // is not that of the table, and takes away what the program does not need, in
-// this order: identity, descriptors, umask, directory, signals, what children
-// would inherit, no_new_privs, dumps.
+// this order: identity, descriptors, umask, directory, signals, capabilities,
+// no_new_privs, dumps, files and ports, system calls.
 //
 // Where a program has a classic form and was not started by its own parent,
 // identity, umask, directory and descriptors are its caller's business.
@@ -52,10 +52,17 @@ func Enter(program string) error {
 		return err
 	}
 	catchPipe()
+	policy, err := in.Policy()
+	if err != nil {
+		return err
+	}
 	if in.Private {
 		role.Caps = nil // there is nothing to take away
 	}
-	return restrict(role)
+	if err := restrict(role, policy); err != nil {
+		return err
+	}
+	return in.confine(role, policy)
 }
 
 // catchPipe makes a write to a closed pipe an error. The signal is caught and
@@ -143,7 +150,7 @@ func (c credentials) is(uid, gid uint32, groups []uint32) bool {
 // checkRecipient is the check of a program that runs as whoever gets the mail:
 // one user with one group and no rights of anybody else (spec 10, R80).
 func (c credentials) checkRecipient() error {
-	if c.uid[0] == 0 || !c.is(c.uid[0], c.gid[0], []uint32{c.gid[0]}) {
+	if c.uid[0] == 0 || !c.is(c.uid[0], c.gid[0], nil) {
 		return fmt.Errorf("runs as %v, but must run as one user other than root, in that user's group only", c)
 	}
 	return c.checkCaps(nil)
@@ -162,28 +169,50 @@ func (c credentials) checkCaps(caps []uintptr) error {
 
 // restrict takes away, in every thread, what neither the program nor what it
 // starts may use.
-func restrict(role Role) error {
+func restrict(role Role, policy Policy) error {
 	if len(role.Caps) > 0 {
-		if err := keepCapsFromChildren(role.Caps); err != nil {
+		if err := keepCaps(role, policy); err != nil {
 			return err
 		}
 	}
-	if role.NoNewPrivs {
+	if role.Confined || !policy.SetuidPrograms {
 		if err := allThreads("prctl PR_SET_NO_NEW_PRIVS", unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1); err != nil {
 			return err
 		}
 	}
-	return os.NewSyscallError("prctl PR_SET_DUMPABLE", unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0))
+	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
+		return os.NewSyscallError("prctl PR_SET_DUMPABLE", err)
+	}
+	if !role.Confined {
+		return nil // its limits are those of users' programs
+	}
+	return os.NewSyscallError("setrlimit RLIMIT_CORE", unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}))
 }
 
-// keepCapsFromChildren empties the sets that survive exec. The kernel does not
-// do it when a process changes from one user to another: only from root.
-func keepCapsFromChildren(caps []uintptr) error {
+// keepCaps takes all capabilities but the role's, and empties the sets that
+// survive exec: the kernel does not do that when a process changes from one
+// user to another, only from root.
+func keepCaps(role Role, policy Policy) error {
+	own, err := current()
+	if err != nil {
+		return err
+	}
+	// Root's child has the bounding set of its own thread (Bound), root the
+	// one it was started with. A setuid program of a user would need it.
+	if role.Program == "qmail-start" && !policy.SetuidPrograms && own.caps&(1<<unix.CAP_SETPCAP) != 0 {
+		for bit := range unboundedBy(role.Caps) {
+			if err := allThreads("prctl PR_CAPBSET_DROP", unix.SYS_PRCTL, unix.PR_CAPBSET_DROP, bit); err != nil {
+				return err
+			}
+		}
+	}
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var data [2]unix.CapUserData
-	for _, bit := range caps {
-		data[bit/32].Permitted |= 1 << (bit % 32)
-		data[bit/32].Effective |= 1 << (bit % 32)
+	for _, bit := range role.Caps {
+		if own.caps&(1<<bit) != 0 {
+			data[bit/32].Permitted |= 1 << (bit % 32)
+			data[bit/32].Effective |= 1 << (bit % 32)
+		}
 	}
 	// Without inheritable there is no ambient capability.
 	return allThreads("capset", unix.SYS_CAPSET, uintptr(unsafe.Pointer(&header)), uintptr(unsafe.Pointer(&data[0])))

@@ -5,6 +5,9 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"postrider/internal/accounts"
+	"postrider/internal/sandbox"
 )
 
 // Modes of programs. A daemon cannot be read by the user it runs as, so that
@@ -12,6 +15,13 @@ import (
 const (
 	modeDaemon = 0o711
 	modeUser   = 0o755
+)
+
+// What a confined program does with a directory: reads it, or keeps files of
+// its own there.
+const (
+	look = sandbox.Read | sandbox.List
+	keep = look | sandbox.Write | sandbox.Create | sandbox.Remove | sandbox.Move
 )
 
 // Role is one row of the table: what a daemon is given and allowed.
@@ -26,11 +36,18 @@ type Role struct {
 	// Caps are the capabilities, exactly. Only the program itself has them:
 	// nothing that it starts inherits one.
 	Caps []uintptr
-	// NoNewPrivs says that neither it nor what it starts can gain rights by
-	// exec. Users' programs may be allowed setuid helpers, so that it is not
-	// set in what leads to them.
-	NoNewPrivs bool
-	Umask      int
+	// Confined says that the program starts nothing and is held to Files,
+	// Calls and Connects (internal/sandbox). The others start programs of
+	// users, who would be held to the same for ever.
+	Confined bool
+	// Files are what a confined program can open, absolute or below Q; what
+	// is not there is left out.
+	Files []sandbox.File
+	// Calls are the kinds of system calls that it needs beyond the plain ones.
+	Calls Calls
+	// Connects says that it may connect to other hosts.
+	Connects bool
+	Umask    int
 	// Dir is the working directory: absolute, or below Q.
 	Dir string
 	// Links are the names of the links and sockets that it may receive from
@@ -50,20 +67,35 @@ func Roles() []Role {
 	return []Role{
 		{
 			Program: "qmail-start", User: "root", Group: "root",
+			Caps:  []uintptr{unix.CAP_SETUID, unix.CAP_SETGID, unix.CAP_SETPCAP, unix.CAP_KILL, unix.CAP_NET_BIND_SERVICE},
 			Umask: 0o077, Dir: "/",
 			May:    "open listening sockets and links; start, restart and stop the others with their uid and descriptors",
 			MayNot: "read a byte from the network, from users, from the queue or from the daemons",
 		},
 		{
 			Program: "qmail-spool", User: "qmailq", Group: "qmails", Groups: []string{"qmailq"},
-			NoNewPrivs: true, Umask: 0o027, Dir: "queue",
+			Confined: true, Umask: 0o027, Dir: "queue",
+			Files: []sandbox.File{
+				{Path: "queue", Access: sandbox.List},
+				{Path: "queue/tmp", Access: keep}, {Path: "queue/new", Access: keep | sandbox.MakeDir},
+				{Path: "queue/bad", Access: keep}, {Path: "queue/drop", Access: sandbox.Read | sandbox.List | sandbox.Remove},
+				{Path: "queue/lock/spool", Access: sandbox.Read | sandbox.Write},
+				{Path: accounts.PasswdFile, Access: sandbox.Read},
+			},
+			Calls:  ChangeFiles | WatchFiles,
 			Links:  []string{"public", "submit.smtpd", "submit.send", "entries"},
 			May:    "write queue/tmp, queue/new, queue/bad and queue/drop; answer on the public socket",
 			MayNot: "use the network, read other files, execute",
 		},
 		{
 			Program: "qmail-send", User: "qmails", Group: "qmails",
-			NoNewPrivs: true, Umask: 0o077, Dir: "queue",
+			Confined: true, Umask: 0o077, Dir: "queue",
+			Files: []sandbox.File{
+				{Path: "control", Access: look},
+				{Path: "queue/new", Access: look}, {Path: "queue/info", Access: keep | sandbox.MakeDir},
+				{Path: "queue/lock/sendmutex", Access: sandbox.Write},
+			},
+			Calls:   ChangeFiles | MakeMessages,
 			Links:   []string{"entries", "submit", "spawn.local", "spawn.remote.*"},
 			Forward: []syscall.Signal{syscall.SIGHUP, syscall.SIGALRM},
 			May:     "read queue/new and control; write queue/info",
@@ -84,14 +116,19 @@ func Roles() []Role {
 		},
 		{
 			Program: "qmail-remote", User: "qmailr", Group: "nofiles",
-			NoNewPrivs: true, Umask: 0o077, Dir: "/", Classic: true,
-			Links:  []string{"spawn"},
-			May:    "read the message descriptors that it is handed; ask DNS; connect to mail hosts",
-			MayNot: "write files, see other messages, listen, execute",
+			Confined: true, Umask: 0o077, Dir: "/", Classic: true,
+			Files:    []sandbox.File{{Path: "control", Access: look}, {Path: resolvConf, Access: look}},
+			Calls:    AskKernel | Internet,
+			Connects: true,
+			Links:    []string{"spawn"},
+			May:      "read the message descriptors that it is handed; ask DNS; connect to mail hosts",
+			MayNot:   "write files, see other messages, listen, execute",
 		},
 		{
 			Program: "qmail-smtpd", User: "qmaild", Group: "nofiles",
-			NoNewPrivs: true, Umask: 0o077, Dir: "/", Classic: true,
+			Confined: true, Umask: 0o077, Dir: "/", Classic: true,
+			Files:  []sandbox.File{{Path: "control", Access: look}},
+			Calls:  AskKernel,
 			Links:  []string{"submit", "listen.smtp"},
 			May:    "accept connections; hand in messages",
 			MayNot: "read the queue, a private key or a password; connect out; execute",

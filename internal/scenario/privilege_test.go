@@ -23,7 +23,7 @@ func TestEveryProcessIsWhatTheTableSays(t *testing.T) {
 	own(h, "alice", ".qmail", "|cat; echo $$ > $HOME/running; read forever < $HOME/pipe\n")
 	h.Must("mkfifo", "-m", "666", "/home/alice/pipe")
 	if err := smtp(testhost.Within(t, soon), h, h, "x@else.example", []string{"alice@mx1.example"}, letter("alice", "m")); err != nil {
-		t.Fatal(err)
+		t.Fatalf("%v\n%s", err, h.Log().Timed(0))
 	}
 	if _, err := h.WaitForFiles(testhost.Within(t, soon), "/home/alice", func(names []string) bool { return slices.Contains(names, "running") }); err != nil {
 		t.Fatalf("no delivery runs: %v\n%s", err, h.Log().Timed(0))
@@ -62,26 +62,34 @@ func checkIdentity(t *testing.T, h *testhost.Host, role priv.Role, p testhost.Pr
 	for _, g := range role.Groups {
 		groups = append(groups, h.GroupID(g))
 	}
-	var caps uint64
-	for _, c := range role.Caps {
-		caps |= 1 << c
+	caps := capsOf(role.Program)
+	bound := caps
+	seccomp := 0
+	if role.Program != "qmail-start" {
+		seccomp = 2
+	}
+	if role.Program == "qmail-local" {
+		bound = capsOf("qmail-lspawn")
 	}
 	for _, thread := range p.Threads {
-		got := fmt.Sprint(thread.UID, thread.GID, thread.Groups, thread.NoNewPrivs)
-		want := fmt.Sprint([4]int{uid, uid, uid, uid}, [4]int{gid, gid, gid, gid}, groups, 0)
-		if role.NoNewPrivs {
-			want = fmt.Sprint([4]int{uid, uid, uid, uid}, [4]int{gid, gid, gid, gid}, groups, 1)
-		}
-		if user == "alice" && len(thread.Groups) == 1 && thread.Groups[0] == gid {
-			got = strings.Replace(got, fmt.Sprint(thread.Groups), "[]", 1)
-		}
+		got := fmt.Sprint(thread.UID, thread.GID, thread.Groups, thread.NoNewPrivs, thread.Seccomp)
+		want := fmt.Sprint([4]int{uid, uid, uid, uid}, [4]int{gid, gid, gid, gid}, groups, 1, seccomp)
 		if got != want {
 			t.Errorf("%s thread %d: got %s, want %s", p.Name, thread.TID, got, want)
 		}
-		if uid != 0 && (thread.CapPrm != caps || thread.CapEff&^caps != 0) {
-			t.Errorf("%s thread %d: capabilities %x permitted, %x effective, want %x", p.Name, thread.TID, thread.CapPrm, thread.CapEff, caps)
+		gotCaps := [5]uint64{thread.CapInh, thread.CapPrm, thread.CapEff, thread.CapBnd, thread.CapAmb}
+		if want := [5]uint64{0, caps, caps, bound, 0}; gotCaps != want {
+			t.Errorf("%s thread %d: capabilities %x, want %x", p.Name, thread.TID, gotCaps, want)
 		}
 	}
+}
+
+func capsOf(program string) (bits uint64) {
+	role, _ := priv.RoleOf(program)
+	for _, c := range role.Caps {
+		bits |= 1 << c
+	}
+	return bits
 }
 
 // checkDescriptors compares the open files with what the program's work

@@ -5,6 +5,7 @@ import (
 
 	"postrider/internal/accounts"
 	"postrider/internal/address"
+	"postrider/internal/priv"
 	"postrider/internal/wire/localwork"
 	"postrider/internal/wire/spawn"
 )
@@ -16,8 +17,7 @@ const MinimumUID = 11
 // directory finds users.
 type directory struct {
 	resolver accounts.Resolver
-	minimum  uint32
-	refused  map[uint32]bool // the suite's own users
+	nobodies priv.Nobodies
 }
 
 // identity is what a worker runs as.
@@ -53,7 +53,7 @@ func (d *directory) judge(sender, recipient address.Address, user accounts.Recip
 		r := lookupReply(err)
 		return id, job, &r
 	}
-	if end := d.refuse(user.UID); end != nil {
+	if end := d.refuse(user.UID, user.GID); end != nil {
 		return id, job, end
 	}
 	job = localwork.Job{
@@ -66,15 +66,15 @@ func (d *directory) judge(sender, recipient address.Address, user accounts.Recip
 	return identity{user.UID, user.GID}, job, nil
 }
 
-// refuse tells whether mail may be delivered as uid. This is the last word
-// whatever the tables say.
-func (d *directory) refuse(uid uint32) *reply {
+// refuse tells whether mail may be delivered as uid and gid. This is the last
+// word of this program whatever the tables say; the kernel has the same one.
+func (d *directory) refuse(uid, gid uint32) *reply {
 	switch {
 	case uid == 0:
 		return &asRoot
 	case d.resolver.Private != nil && uid == d.resolver.Private.UID:
 		return nil
-	case d.resolver.Private != nil, uid < d.minimum, d.refused[uid]:
+	case d.resolver.Private != nil, d.nobodies.Has(uid, gid):
 		return &asSystem
 	}
 	return nil

@@ -48,6 +48,9 @@ func run(w world.World, channel *parent.Channel, log *logline.Writer) error {
 	if err != nil {
 		return err
 	}
+	if err := forbid(installation, directory.nobodies); err != nil {
+		return err
+	}
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 	if err != nil {
 		return err
@@ -69,6 +72,17 @@ func run(w world.World, channel *parent.Channel, log *logline.Writer) error {
 	return failure
 }
 
+// forbid has the kernel hold this process to what refuse says. In a private
+// installation it can become nobody else in any case; and programs that may
+// be setuid may become anybody.
+func forbid(in priv.Installation, nobodies priv.Nobodies) error {
+	policy, err := in.Policy()
+	if err != nil || in.Private || policy.Off || policy.SetuidPrograms {
+		return err
+	}
+	return nobodies.Forbid()
+}
+
 // newDirectory reads the settings that say who may get mail.
 func newDirectory(in priv.Installation) (*directory, error) {
 	minimum, err := control.Dir(filepath.Join(in.Home, "control")).Int("localuidmin", MinimumUID)
@@ -83,8 +97,6 @@ func newDirectory(in priv.Installation) (*directory, error) {
 			Break:      accounts.DefaultBreak,
 			MinimumUID: uint32(minimum),
 		},
-		minimum: uint32(minimum),
-		refused: make(map[uint32]bool),
 	}
 	if in.Private {
 		d.resolver.MinimumUID = 0
@@ -93,27 +105,8 @@ func newDirectory(in priv.Installation) (*directory, error) {
 		}
 		return d, nil
 	}
-	return d, d.refuseOurs()
-}
-
-// refuseOurs enters the suite's own users: a worker of such a uid would have
-// that program's rights.
-func (d *directory) refuseOurs() error {
-	names := []string{priv.Logger().User}
-	for _, role := range priv.Roles() {
-		names = append(names, role.User)
-	}
-	for _, name := range names {
-		account, err := d.resolver.Passwd.Lookup(name)
-		if errors.Is(err, accounts.ErrUnknown) {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		d.refused[account.UID] = true
-	}
-	return nil
+	d.nobodies, err = priv.FindNobodies(uint32(minimum))
+	return d, err
 }
 
 // obey carries out the parent's frames until the channel ends.

@@ -61,7 +61,8 @@ func (l *launcher) start(id identity) (*process, error) {
 	defer w.Close()
 	attr := &syscall.SysProcAttr{Setsid: true}
 	if !l.private {
-		attr.Credential = &syscall.Credential{Uid: id.uid, Gid: id.gid, Groups: []uint32{id.gid}}
+		// We have no supplementary groups that it could inherit.
+		attr.Credential = &syscall.Credential{Uid: id.uid, Gid: id.gid, NoSetGroups: true}
 	}
 	started := watchStart()
 	proc, err := footprint.StartDaemon(l.path, []string{workerName}, &os.ProcAttr{

@@ -18,6 +18,7 @@ import (
 	"postrider/internal/cdb"
 	"postrider/internal/fdpass"
 	"postrider/internal/logline"
+	"postrider/internal/priv"
 	"postrider/internal/queuedir"
 	"postrider/internal/wire/localwork"
 	"postrider/internal/wire/spawn"
@@ -91,7 +92,7 @@ func newBench(t *testing.T) *bench {
 	}
 	b := &bench{t: t, clock: &manualClock{now: time.Unix(1795000000, 0)}, slots: 10, ended: make(chan struct{})}
 	log := logline.NewWriter(null)
-	b.s = newServer(b.clock, log, &directory{minimum: MinimumUID, resolver: accounts.Resolver{
+	b.s = newServer(b.clock, log, &directory{nobodies: priv.Nobodies{Below: MinimumUID}, resolver: accounts.Resolver{
 		UsersDB: accounts.NewUsersDB(path), Passwd: accounts.NewPasswd(path + ".none"), Alias: "alias", Break: '-',
 	}}, &launcher{path: self, private: true, null: null})
 	b.s.setup = localwork.AppendSetup(nil, localwork.Setup{})
@@ -247,26 +248,29 @@ func TestWorkersAreNotBelieved(t *testing.T) {
 
 func TestRepliesWithoutAWorker(t *testing.T) {
 	t.Parallel()
-	d := &directory{minimum: 11, refused: map[uint32]bool{500: true}}
+	d := &directory{nobodies: priv.Nobodies{Below: 11, UIDs: []uint32{500}, GIDs: []uint32{0, 6}}}
 	for _, c := range []struct {
 		name string
 		uid  uint32
+		gid  uint32
 		own  uint32 // owner of a private installation
 		want *reply
 	}{
-		{"root", 0, 0, &asRoot},
-		{"below the minimum", 10, 0, &asSystem},
-		{"the minimum", 11, 0, nil},
-		{"the suite's own", 500, 0, &asSystem},
-		{"private: the owner", 5, 5, nil},
-		{"private: another", 1000, 5, &asSystem},
-		{"private: root", 0, 5, &asRoot},
+		{"root", 0, 100, 0, &asRoot},
+		{"below the minimum", 10, 100, 0, &asSystem},
+		{"the minimum", 11, 100, 0, nil},
+		{"the suite's own", 500, 100, 0, &asSystem},
+		{"root's group", 1000, 0, 0, &asSystem},
+		{"the disks' group", 1000, 6, 0, &asSystem},
+		{"private: the owner", 5, 0, 5, nil},
+		{"private: another", 1000, 100, 5, &asSystem},
+		{"private: root", 0, 100, 5, &asRoot},
 	} {
 		d.resolver.Private = nil
 		if c.own != 0 {
 			d.resolver.Private = &accounts.Account{UID: c.own}
 		}
-		if got := d.refuse(c.uid); got != c.want {
+		if got := d.refuse(c.uid, c.gid); got != c.want {
 			t.Errorf("%s: got %v", c.name, got)
 		}
 	}

@@ -39,6 +39,14 @@ func start(w world.World, stderr *logline.Writer) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	policy, err := in.Policy()
+	if err != nil {
+		return 0, err
+	}
+	if warning := policy.Warning(); warning != "" {
+		stderr.Line("qmail-start: warning: " + warning)
+	}
+	set.setuidPrograms = policy.SetuidPrograms
 	identities, err := identify(in)
 	if err != nil {
 		return 0, err
@@ -53,15 +61,15 @@ func start(w world.World, stderr *logline.Writer) (int, error) {
 // serve runs all that the settings name, each as its identity, or all as this
 // process's own user if there are none.
 func serve(w world.World, set settings, identities map[string]priv.Identity, stderr *logline.Writer, signals <-chan os.Signal) (int, error) {
-	lock, err := waitForLock(w, stderr, signals)
-	if err != nil || lock == nil {
-		return 0, err
-	}
-	defer lock.Close()
 	var spoolOwner *priv.Identity
 	if id, separated := identities["qmail-spool"]; separated {
 		spoolOwner = &id
 	}
+	lock, err := waitForLock(w, spoolOwner, stderr, signals)
+	if err != nil || lock == nil {
+		return 0, err
+	}
+	defer lock.Close()
 	public, err := listenPublic(w.Home, spoolOwner)
 	if err != nil {
 		return 0, err
@@ -73,7 +81,8 @@ func serve(w world.World, set settings, identities map[string]priv.Identity, std
 	}
 	defer null.Close()
 
-	h := &machine{home: w.Home, null: null, sendLog: w.Stdout, log: w.Stderr, identities: identities}
+	h := &machine{home: w.Home, null: null, sendLog: w.Stdout, log: w.Stderr, identities: identities,
+		setuidPrograms: set.setuidPrograms}
 	s := newSupervisor(set.plan(public), h, w.Clock, stderr.Line)
 	if set.logger != nil {
 		if err := s.attachLogger(h, w, set.logger, stderr); err != nil {
@@ -124,8 +133,8 @@ func identify(in priv.Installation) (map[string]priv.Identity, error) {
 
 // waitForLock takes the queue's lock, waiting for a predecessor that stops. It
 // returns nothing if a signal ends the wait.
-func waitForLock(w world.World, log *logline.Writer, signals <-chan os.Signal) (*os.File, error) {
-	f, err := openLock(w.Home)
+func waitForLock(w world.World, owner *priv.Identity, log *logline.Writer, signals <-chan os.Signal) (*os.File, error) {
+	f, err := openLock(w.Home, owner)
 	if err != nil {
 		return nil, err
 	}

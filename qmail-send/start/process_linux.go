@@ -32,6 +32,8 @@ type machine struct {
 	logger  *logger  // nil if there is none
 	// identities are by program; nil in a private installation.
 	identities map[string]priv.Identity
+	// setuidPrograms says that what qmail-lspawn starts may get more.
+	setuidPrograms bool
 }
 
 func (h *machine) launch(m *member, control *os.File) (process, error) {
@@ -58,11 +60,23 @@ func (h *machine) launch(m *member, control *os.File) (process, error) {
 	if control == nil {
 		startProcess = footprint.StartProgram
 	}
-	p, err := startProcess(path, args, attr)
+	var p *os.Process
+	err := h.bound(m.role, func() (err error) {
+		p, err = startProcess(path, args, attr)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
 	return child{p}, nil
+}
+
+// bound starts a child that can get no capability but those of its role.
+func (h *machine) bound(role priv.Role, start func() error) error {
+	if h.identities == nil || h.setuidPrograms && role.Program == "qmail-lspawn" {
+		return start()
+	}
+	return priv.Bound(role.Caps, start)
 }
 
 // child is a process of the kernel's.

@@ -22,21 +22,23 @@ var errLocked = errors.New("qmail-start is already running on this queue")
 
 // openLock opens the queue's lock directory, which is what is locked. Nobody
 // but the queue's users can open it, so that nobody else can hold the lock.
-func openLock(home string) (*os.File, error) {
+func openLock(home string, owner *priv.Identity) (*os.File, error) {
 	path := filepath.Join(home, "queue/lock")
-	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return nil, &os.PathError{Op: "open", Path: path, Err: err}
-	}
-	return os.NewFile(uintptr(fd), path), nil
+	return asOwner(owner, func() (*os.File, error) {
+		fd, err := unix.Open(path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return nil, &os.PathError{Op: "open", Path: path, Err: err}
+		}
+		return os.NewFile(uintptr(fd), path), nil
+	})
 }
 
-// listenPublic makes the socket that everybody may connect to. The queue
-// directory belongs to the spool's user, who could put a link in the way of
-// anything that root does there by name. So this runs in a thread that has
-// that user's rights to files, a umask and a working directory of its own, and
-// that ends with it (invariant 6).
-func listenPublic(home string, owner *priv.Identity) (*os.File, error) {
+// asOwner opens a file of the queue. The queue directory belongs to the spool's
+// user, who could put a link in the way of anything that root does there by
+// name; and root has no right of its own to the queue. So this runs in a thread
+// that has that user's rights to files, a umask and a working directory of its
+// own, and that ends with it (invariant 6).
+func asOwner(owner *priv.Identity, open func() (*os.File, error)) (*os.File, error) {
 	type result struct {
 		f   *os.File
 		err error
@@ -44,26 +46,32 @@ func listenPublic(home string, owner *priv.Identity) (*os.File, error) {
 	done := make(chan result)
 	go func() {
 		runtime.LockOSThread() // for ever: the thread is not used again
-		f, err := bindPublic(filepath.Join(home, "queue"), owner)
+		err := unix.Unshare(unix.CLONE_FS)
+		if err == nil && owner != nil {
+			err = becomeForFiles(*owner)
+		}
+		if err != nil {
+			done <- result{nil, err}
+			return
+		}
+		f, err := open()
 		done <- result{f, err}
 	}()
 	r := <-done
-	if r.err != nil {
-		return nil, fmt.Errorf("%s/queue/%s: %w", home, publicSocket, r.err)
-	}
-	return r.f, nil
+	return r.f, r.err
 }
 
-func bindPublic(dir string, owner *priv.Identity) (*os.File, error) {
-	if err := unix.Unshare(unix.CLONE_FS); err != nil {
-		return nil, os.NewSyscallError("unshare", err)
+// listenPublic makes the socket that everybody may connect to.
+func listenPublic(home string, owner *priv.Identity) (*os.File, error) {
+	f, err := asOwner(owner, func() (*os.File, error) { return bindPublic(filepath.Join(home, "queue")) })
+	if err != nil {
+		return nil, fmt.Errorf("%s/queue/%s: %w", home, publicSocket, err)
 	}
+	return f, nil
+}
+
+func bindPublic(dir string) (*os.File, error) {
 	unix.Umask(0o111)
-	if owner != nil {
-		if err := becomeForFiles(*owner); err != nil {
-			return nil, err
-		}
-	}
 	// The name is relative, since a socket's path is at most 107 bytes.
 	if err := unix.Chdir(dir); err != nil {
 		return nil, os.NewSyscallError("chdir", err)

@@ -26,7 +26,9 @@ type settings struct {
 	environ  []byte // frame data: what users' programs will inherit
 	logger   []string
 	remotes  int
-	smtp     []endpoint
+	// setuidPrograms is that of priv.Policy.
+	setuidPrograms bool
+	smtp           []endpoint
 }
 
 // endpoint is an address to listen on. An optional one is left out on a

@@ -260,7 +260,7 @@ func TestSecondServerDoesNotStart(t *testing.T) {
 	t.Parallel()
 	home := newHome(t)
 	writeControl(t, home, "smtplisten", "")
-	lock, err := openLock(home)
+	lock, err := openLock(home, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -271,7 +271,7 @@ func TestSecondServerDoesNotStart(t *testing.T) {
 	s.await("qmail-start: warning: qmail-start is already running on this queue; trying again for 30s")
 	lock.Close() // the predecessor ends
 	s.await("qmail-start: qmail-spool started .*")
-	second, err := openLock(home)
+	second, err := openLock(home, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

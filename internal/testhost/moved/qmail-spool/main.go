@@ -14,13 +14,14 @@ import (
 )
 
 func main() {
-	if err := priv.Enter("qmail-spool"); err != nil {
-		fmt.Fprintf(os.Stderr, "qmail-spool: fatal: %v\n", err)
-		os.Exit(111)
-	}
+	// Before Enter, which closes the way to the file.
 	w := world.Real()
 	var err error
 	if w.Clock, err = moved.Open(w.Home); err != nil {
+		fmt.Fprintf(os.Stderr, "qmail-spool: fatal: %v\n", err)
+		os.Exit(111)
+	}
+	if err := priv.Enter("qmail-spool"); err != nil {
 		fmt.Fprintf(os.Stderr, "qmail-spool: fatal: %v\n", err)
 		os.Exit(111)
 	}

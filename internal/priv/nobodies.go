@@ -1,0 +1,53 @@
+package priv
+
+import (
+	"errors"
+	"slices"
+
+	"postrider/internal/accounts"
+)
+
+// strongGroups own the disks and the memory of the machine, or its passwords.
+var strongGroups = []string{"root", "disk", "kmem", "shadow"}
+
+// FindNobodies looks the names up, those of the suite and of the machine.
+// Below is control/localuidmin.
+func FindNobodies(below uint32) (Nobodies, error) {
+	n := Nobodies{Below: below, GIDs: []uint32{0}}
+	for _, user := range Users() {
+		if user.Name == accounts.AliasUser {
+			continue
+		}
+		account, err := accounts.Lookup(user.Name)
+		if err != nil && !errors.Is(err, accounts.ErrUnknown) {
+			return n, err
+		}
+		if err == nil {
+			n.UIDs = append(n.UIDs, account.UID)
+		}
+	}
+	names := slices.Clone(strongGroups)
+	for _, g := range Groups() {
+		if g.Name != "nofiles" { // that of the alias user
+			names = append(names, g.Name)
+		}
+	}
+	for _, name := range names {
+		gid, err := accounts.LookupGroup(name)
+		if err != nil && !errors.Is(err, accounts.ErrUnknown) {
+			return n, err
+		}
+		if err == nil {
+			n.GIDs = append(n.GIDs, gid)
+		}
+	}
+	return n, nil
+}
+
+// Has tells whether an identity is one of them.
+func (n Nobodies) Has(uid, gid uint32) bool {
+	if uid == 0 || uid < n.Below {
+		return true
+	}
+	return slices.Contains(n.UIDs, uid) || slices.Contains(n.GIDs, gid)
+}
