@@ -54,7 +54,7 @@ var floors = [][]string{
 		"internal/powercut",
 		"internal/resolver/resolvertest",
 		"internal/scenario", "internal/scenario/failing",
-		"internal/testhost", "internal/testhost/moved",
+		"internal/testhost", "internal/testhost/inject", "internal/testhost/moved",
 	},
 	{ // programs
 		"cmd/*", "contrib/tryout", "internal/testhost/moved/*",

@@ -29,7 +29,7 @@ var plain = []uint32{
 	unix.SYS_ACCEPT4, unix.SYS_GETSOCKNAME, unix.SYS_GETPEERNAME, unix.SYS_GETSOCKOPT, unix.SYS_SETSOCKOPT,
 	unix.SYS_RECVFROM, unix.SYS_RECVMSG, unix.SYS_SENDTO, unix.SYS_SENDMSG, unix.SYS_SHUTDOWN,
 	// files: Landlock says which
-	unix.SYS_OPENAT, unix.SYS_READLINKAT, unix.SYS_GETDENTS64, unix.SYS_GETCWD, unix.SYS_FACCESSAT, unix.SYS_FACCESSAT2,
+	unix.SYS_OPENAT, unix.SYS_OPENAT2, unix.SYS_READLINKAT, unix.SYS_GETDENTS64, unix.SYS_GETCWD, unix.SYS_FACCESSAT, unix.SYS_FACCESSAT2,
 	unix.SYS_STATX, unix.SYS_FSTAT, unix.SYS_STATFS, unix.SYS_FSTATFS,
 }
 
@@ -64,6 +64,8 @@ func onlySo(pid int) []sandbox.Rule {
 		one(unix.SYS_FCNTL, 1, unix.F_GETFD, unix.F_SETFD, unix.F_GETFL, unix.F_SETFL, unix.F_DUPFD, unix.F_DUPFD_CLOEXEC,
 			unix.F_GETLK, unix.F_SETLK, unix.F_SETLKW, unix.F_OFD_GETLK, unix.F_OFD_SETLK, unix.F_OFD_SETLKW,
 			unix.F_ADD_SEALS, unix.F_GET_SEALS),
+		// How much waits to be read.
+		one(unix.SYS_IOCTL, 1, unix.SIOCINQ),
 		one(unix.SYS_SOCKETPAIR, 0, unix.AF_UNIX),
 	}
 }

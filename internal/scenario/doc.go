@@ -12,6 +12,8 @@
 //	network_test.go    mail between hosts: MX, A, retries, bounces
 //	down_test.go       mail while daemons are stopped
 //	privilege_test.go  who runs as whom, with which descriptors and files
+//	matrix_*.go        what processes that were taken over cannot do
+//	operations_*.go    what they try
 //	signal_test.go     HUP, ALRM, TERM
 //	dotqmail_test.go   forwards, programs, mboxes, aliases, nobody
 //	classic_test.go    qmail-smtpd under tcpserver

@@ -195,3 +195,36 @@ func capabilities(text string) uint64 {
 	}
 	return n
 }
+
+// OuterPID returns the number that the test knows a process of the host by.
+func (h *Host) OuterPID(pid int) int {
+	h.t.Helper()
+	space, err := os.Readlink("/proc/" + strconv.Itoa(h.init.Process.Pid) + "/ns/pid")
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	for _, e := range entries {
+		outer, err := strconv.Atoi(e.Name())
+		if err != nil {
+			continue
+		}
+		if where, err := os.Readlink("/proc/" + e.Name() + "/ns/pid"); err != nil || where != space {
+			continue
+		}
+		status, err := os.ReadFile("/proc/" + e.Name() + "/status")
+		if err != nil {
+			continue // it has ended
+		}
+		_, rest, _ := strings.Cut(string(status), "\nNSpid:")
+		line, _, _ := strings.Cut(rest, "\n")
+		if all := numbers(line); len(all) > 0 && all[len(all)-1] == pid {
+			return outer
+		}
+	}
+	h.t.Fatalf("%s: no process %d", h.Name, pid)
+	return 0
+}

@@ -1,0 +1,137 @@
+package scenario
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"runtime"
+	"slices"
+	"sync/atomic"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"postrider/internal/priv"
+	"postrider/internal/testhost"
+	"postrider/internal/testhost/inject"
+)
+
+// counted are the operations that a matrix tried.
+type counted struct{ processes, threads, refused, allowed atomic.Int64 }
+
+func (c *counted) String() string {
+	return fmt.Sprintf("%d processes, %d threads, %d operations refused, %d allowed",
+		c.processes.Load(), c.threads.Load(), c.refused.Load(), c.allowed.Load())
+}
+
+// TestNoProcessCanDoMoreThanItsJob takes over every thread of every process
+// of the table and tries all that none, or only some, shall be able to do. What
+// is allowed must work: else a wrong path would look like a refusal.
+func TestNoProcessCanDoMoreThanItsJob(t *testing.T) {
+	t.Parallel()
+	h, message := hostWithADelivery(t)
+	var c counted
+	tried := make(map[string]int)
+	for _, p := range h.Daemons() {
+		if _, found := priv.RoleOf(p.Name); !found {
+			continue // a program of alice's
+		}
+		victim := spool
+		if p.Name == spool {
+			victim = send
+		}
+		tried[p.Name] += tryAll(t, h, p, inside{message: message, victim: h.Find(victim)[0].PID}, &c)
+	}
+	t.Log(c.String())
+	for _, role := range priv.Roles() {
+		if tried[role.Program] < 40 {
+			t.Errorf("%s: only %d operations were tried", role.Program, tried[role.Program])
+		}
+	}
+	// Nothing was broken by it.
+	h.Must("sh", "-c", "echo > /home/alice/pipe")
+	waitEmpty(t, h)
+	h.StopSuite()
+}
+
+// hostWithADelivery is a host whose suite runs, with a program of alice's that
+// waits, and returns the message that it delivers.
+func hostWithADelivery(t *testing.T) (h *testhost.Host, message string) {
+	t.Helper()
+	h = mailHost(t, testhost.NewNetwork(t), "mx1.example", "alice", "bob")
+	h.WriteFile("/var/qmail/users/assign", ".\n", 0o644)
+	h.WriteFile("/var/qmail/control/probe.key", "secret\n", 0o600)
+	for _, user := range []string{"alice", "bob"} {
+		h.WriteFile("/home/"+user+"/secret", "secret\n", 0o600)
+		h.Chown("/home/"+user+"/secret", user)
+	}
+	private, err := net.Listen("unix", h.Path("/run/probe.sock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { private.Close() })
+	if err := os.Chmod(h.Path("/run/probe.sock"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	h.StartSuite()
+	own(h, "alice", ".qmail", "|cat; echo $$ > $HOME/running; read forever < $HOME/pipe\n")
+	h.Must("mkfifo", "-m", "666", "/home/alice/pipe")
+	if err := smtp(testhost.Within(t, soon), h, h, "x@else.example", []string{"alice@mx1.example"}, letter("alice", "m")); err != nil {
+		t.Fatalf("%v\n%s", err, h.Log().Timed(0))
+	}
+	if _, err := h.WaitForFiles(testhost.Within(t, soon), "/home/alice", func(names []string) bool { return slices.Contains(names, "running") }); err != nil {
+		t.Fatalf("no delivery runs: %v\n%s", err, h.Log().Timed(0))
+	}
+	id := h.Queue()[0]
+	return h, queue + "/new/" + id[len(id)-2:] + "/" + id
+}
+
+// tryAll tries all operations in all threads of a process and returns how many
+// there are for it.
+func tryAll(t *testing.T, h *testhost.Host, p testhost.ProcessInfo, in inside, c *counted) int {
+	t.Helper()
+	runtime.LockOSThread() // the tracer is this thread
+	defer runtime.UnlockOSThread()
+	var err error
+	if in.Process, err = inject.Attach(h.OuterPID(p.PID)); err != nil {
+		t.Fatalf("%s: %v", p.Name, err)
+	}
+	defer func() {
+		if err := in.Detach(); err != nil {
+			t.Errorf("%s: %v", p.Name, err)
+		}
+	}()
+	c.processes.Add(1)
+	n := 0
+	for i, tid := range in.Threads() {
+		in.tid = tid
+		c.threads.Add(1)
+		for _, o := range operations() {
+			if !o.concerns(p.Name) {
+				continue
+			}
+			if i == 0 {
+				n++
+			}
+			in.Reset()
+			judge(t, p.Name, i, o, o.try(&in), c)
+		}
+	}
+	return n
+}
+
+// judge compares how an operation ended with what the table says.
+func judge(t *testing.T, program string, thread int, o operation, errno unix.Errno, c *counted) {
+	t.Helper()
+	refused := errno == unix.EPERM || errno == unix.EACCES || errno == unix.ENOSYS
+	switch allowed := slices.Contains(o.allowed, program); {
+	case allowed && errno != 0:
+		t.Errorf("%s, thread %d: cannot %s: %v", program, thread, o.name, errno)
+	case allowed:
+		c.allowed.Add(1)
+	case !refused:
+		t.Errorf("%s, thread %d: can %s (%v)", program, thread, o.name, errno)
+	default:
+		c.refused.Add(1)
+	}
+}
