@@ -9,21 +9,35 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Bound calls start in a thread whose capability bounding set holds nothing
-// but keep, and which ends with it: what start starts can get no other
-// capability, whatever it executes. Without the capability SETPCAP start is
-// called all the same.
-func Bound(keep []uintptr, start func() error) error {
-	result := make(chan error)
+// OwnThread calls f in a thread of its own, which may change what threads have
+// of their own, and which ends with f.
+func OwnThread(f func()) {
+	done := make(chan struct{})
 	go func() {
+		defer close(done)
 		runtime.LockOSThread() // for ever: the thread is not used again
-		if err := dropBounds(keep); err != nil {
-			result <- err
+		if unix.Gettid() != unix.Getpid() {
+			f()
 			return
 		}
-		result <- start()
+		// The main thread does not end with its goroutine. It is held until
+		// another one has done the work.
+		defer runtime.UnlockOSThread()
+		OwnThread(f)
 	}()
-	return <-result
+	<-done
+}
+
+// Bound calls start in a thread whose capability bounding set holds nothing
+// but keep: what start starts can get no other capability, whatever it
+// executes. Without the capability SETPCAP start is called all the same.
+func Bound(keep []uintptr, start func() error) (err error) {
+	OwnThread(func() {
+		if err = dropBounds(keep); err == nil {
+			err = start()
+		}
+	})
+	return err
 }
 
 func dropBounds(keep []uintptr) error {

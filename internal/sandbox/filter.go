@@ -75,17 +75,13 @@ func (f Filter) compile() ([]unix.SockFilter, error) {
 	if err != nil {
 		return nil, err
 	}
-	search, err := search(spans)
-	if err != nil {
-		return nil, err
-	}
 	program := []unix.SockFilter{
 		load(offsetArch),
 		jump(unix.BPF_JEQ, machine, 1, 0),
 		answer(unix.EPERM),
 		load(offsetCall),
 	}
-	if program = append(program, search...); len(program) > unix.BPF_MAXINSNS {
+	if program = append(program, search(spans)...); len(program) > unix.BPF_MAXINSNS {
 		return nil, fmt.Errorf("the filter has %d instructions", len(program))
 	}
 	return program, nil
@@ -122,27 +118,21 @@ func (f Filter) spans() ([]span, error) {
 }
 
 // search finds the span of the loaded number.
-func search(spans []span) ([]unix.SockFilter, error) {
+func search(spans []span) []unix.SockFilter {
 	if len(spans) == 1 {
-		return spans[0].code, nil
+		return spans[0].code
 	}
 	middle := len(spans) / 2
-	lower, err := search(spans[:middle])
-	if err != nil {
-		return nil, err
+	lower, upper := search(spans[:middle]), search(spans[middle:])
+	// The distance of a conditional jump is a byte.
+	code := []unix.SockFilter{
+		jump(unix.BPF_JGE, spans[middle].from, 0, 1),
+		{Code: unix.BPF_JMP | unix.BPF_JA, K: uint32(len(lower))},
 	}
-	upper, err := search(spans[middle:])
-	if err != nil {
-		return nil, err
+	if len(lower) <= 0xff {
+		code = []unix.SockFilter{jump(unix.BPF_JGE, spans[middle].from, uint8(len(lower)), 0)}
 	}
-	code := []unix.SockFilter{jump(unix.BPF_JGE, spans[middle].from, 0, 0)}
-	switch {
-	case len(lower) <= 0xff:
-		code[0].Jt = uint8(len(lower))
-	default:
-		return nil, fmt.Errorf("the filter jumps over %d instructions", len(lower))
-	}
-	return append(append(code, lower...), upper...), nil
+	return slices.Concat(code, lower, upper)
 }
 
 func (r Rule) compile() []unix.SockFilter {

@@ -14,6 +14,8 @@
 //	privilege_test.go  who runs as whom, with which descriptors and files
 //	matrix_*.go        what processes that were taken over cannot do
 //	operations_*.go    what they try
+//	crossing_*.go      what no user can do to another
+//	setuid_test.go     programs that gain rights
 //	signal_test.go     HUP, ALRM, TERM
 //	dotqmail_test.go   forwards, programs, mboxes, aliases, nobody
 //	classic_test.go    qmail-smtpd under tcpserver

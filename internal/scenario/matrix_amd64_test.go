@@ -6,6 +6,7 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -24,12 +25,20 @@ func (c *counted) String() string {
 		c.processes.Load(), c.threads.Load(), c.refused.Load(), c.allowed.Load())
 }
 
+// reporter is what a matrix tells its findings to: a test, or one who expects
+// them.
+type reporter interface {
+	Helper()
+	Errorf(format string, args ...any)
+	Fatalf(format string, args ...any)
+}
+
 // TestNoProcessCanDoMoreThanItsJob takes over every thread of every process
 // of the table and tries all that none, or only some, shall be able to do. What
 // is allowed must work: else a wrong path would look like a refusal.
 func TestNoProcessCanDoMoreThanItsJob(t *testing.T) {
 	t.Parallel()
-	h, message := hostWithADelivery(t)
+	h, message := hostWithADelivery(t, nil)
 	var c counted
 	tried := make(map[string]int)
 	for _, p := range h.Daemons() {
@@ -54,9 +63,47 @@ func TestNoProcessCanDoMoreThanItsJob(t *testing.T) {
 	h.StopSuite()
 }
 
+// findings collects what a matrix finds.
+type findings struct {
+	*testing.T
+	found map[string]bool
+}
+
+func (f findings) Errorf(format string, args ...any) { f.found[fmt.Sprintf(format, args...)] = true }
+
+// TestTheMatrixSeesWhatIsMissing switches the sandbox off and expects the
+// matrix to find what Landlock and the filters would have refused, in each of
+// the confined programs, and nothing that users and capabilities refuse.
+func TestTheMatrixSeesWhatIsMissing(t *testing.T) {
+	t.Parallel()
+	h, message := hostWithADelivery(t, func(h *testhost.Host) { h.Control("sandbox", "off") })
+	h.WaitForLog(0, `^qmail-start: warning: control/sandbox is off`)
+	for _, program := range confinedPrograms {
+		f := findings{t, make(map[string]bool)}
+		victim := h.Find(start)[0].PID
+		tryAll(f, h, h.Find(program)[0], inside{message: message, victim: victim, unconfined: true}, &counted{})
+		for _, name := range []string{"read users/assign", "create in /tmp", "use MPTCP", "listen", "fork", "make code by mmap",
+			"make an io_uring", "fork into a user namespace", "limit itself", "make a Unix socket"} {
+			if !f.found[fmt.Sprintf("%s, thread 0: can %s (errno 0)", program, name)] {
+				t.Errorf("%s without a sandbox: not found that it can %s", program, name)
+			}
+		}
+		for finding := range f.found {
+			for _, name := range []string{"become root", "mount", "trace another", "read another user's file"} {
+				if strings.HasSuffix(finding, "can "+name+" (errno 0)") {
+					t.Error(finding)
+				}
+			}
+		}
+		t.Logf("%s: %d findings", program, len(f.found))
+	}
+	h.CrashSuite() // its processes are not what they were
+}
+
 // hostWithADelivery is a host whose suite runs, with a program of alice's that
-// waits, and returns the message that it delivers.
-func hostWithADelivery(t *testing.T) (h *testhost.Host, message string) {
+// waits, and returns the message that it delivers. configure is for what
+// comes before the start.
+func hostWithADelivery(t *testing.T, configure func(*testhost.Host)) (h *testhost.Host, message string) {
 	t.Helper()
 	h = mailHost(t, testhost.NewNetwork(t), "mx1.example", "alice", "bob")
 	h.WriteFile("/var/qmail/users/assign", ".\n", 0o644)
@@ -73,6 +120,9 @@ func hostWithADelivery(t *testing.T) (h *testhost.Host, message string) {
 	if err := os.Chmod(h.Path("/run/probe.sock"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	if configure != nil {
+		configure(h)
+	}
 	h.StartSuite()
 	own(h, "alice", ".qmail", "|cat; echo $$ > $HOME/running; read forever < $HOME/pipe\n")
 	h.Must("mkfifo", "-m", "666", "/home/alice/pipe")
@@ -88,7 +138,7 @@ func hostWithADelivery(t *testing.T) (h *testhost.Host, message string) {
 
 // tryAll tries all operations in all threads of a process and returns how many
 // there are for it.
-func tryAll(t *testing.T, h *testhost.Host, p testhost.ProcessInfo, in inside, c *counted) int {
+func tryAll(t reporter, h *testhost.Host, p testhost.ProcessInfo, in inside, c *counted) int {
 	t.Helper()
 	runtime.LockOSThread() // the tracer is this thread
 	defer runtime.UnlockOSThread()
@@ -107,7 +157,7 @@ func tryAll(t *testing.T, h *testhost.Host, p testhost.ProcessInfo, in inside, c
 		in.tid = tid
 		c.threads.Add(1)
 		for _, o := range operations() {
-			if !o.concerns(p.Name) {
+			if !o.concerns(p.Name) || o.final && in.unconfined {
 				continue
 			}
 			if i == 0 {
@@ -121,7 +171,7 @@ func tryAll(t *testing.T, h *testhost.Host, p testhost.ProcessInfo, in inside, c
 }
 
 // judge compares how an operation ended with what the table says.
-func judge(t *testing.T, program string, thread int, o operation, errno unix.Errno, c *counted) {
+func judge(t reporter, program string, thread int, o operation, errno unix.Errno, c *counted) {
 	t.Helper()
 	refused := errno == unix.EPERM || errno == unix.EACCES || errno == unix.ENOSYS
 	switch allowed := slices.Contains(o.allowed, program); {

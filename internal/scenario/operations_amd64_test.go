@@ -15,6 +15,8 @@ type inside struct {
 	tid     int
 	message string // a queued message
 	victim  int    // a process of another user, as the host numbers it
+	// unconfined leaves out what the process would not survive.
+	unconfined bool
 }
 
 // do makes one system call; strings are put into the memory of the process.
@@ -102,6 +104,8 @@ type operation struct {
 	// confined says that it is tried from the confined programs alone: who
 	// runs programs of users may do what those may.
 	confined bool
+	// final is what a process that can do it does not survive.
+	final bool
 	// except are the programs that can and that would not be the same again.
 	except []string
 }
@@ -265,8 +269,8 @@ func networkOperations() []operation {
 func processOperations() []operation {
 	const newChild = int(unix.SIGCHLD)
 	return []operation{
-		{name: "execute", try: call(unix.SYS_EXECVE, "/bin/true", 0, 0), confined: true},
-		{name: "execute a descriptor", try: call(unix.SYS_EXECVEAT, 0, "", 0, 0, unix.AT_EMPTY_PATH), confined: true},
+		{name: "execute", try: call(unix.SYS_EXECVE, "/bin/true", 0, 0), confined: true, final: true},
+		{name: "execute a descriptor", try: call(unix.SYS_EXECVEAT, 0, "", 0, 0, unix.AT_EMPTY_PATH), confined: true, final: true},
 		{name: "fork", try: call(unix.SYS_FORK), confined: true},
 		{name: "fork by clone", try: call(unix.SYS_CLONE, newChild, 0, 0, 0, 0), confined: true},
 		{name: "fork by vfork", try: call(unix.SYS_VFORK), confined: true},

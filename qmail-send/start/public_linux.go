@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 
 	"golang.org/x/sys/unix"
 
@@ -38,27 +37,16 @@ func openLock(home string, owner *priv.Identity) (*os.File, error) {
 // name; and root has no right of its own to the queue. So this runs in a thread
 // that has that user's rights to files, a umask and a working directory of its
 // own, and that ends with it (invariant 6).
-func asOwner(owner *priv.Identity, open func() (*os.File, error)) (*os.File, error) {
-	type result struct {
-		f   *os.File
-		err error
-	}
-	done := make(chan result)
-	go func() {
-		runtime.LockOSThread() // for ever: the thread is not used again
-		err := unix.Unshare(unix.CLONE_FS)
-		if err == nil && owner != nil {
+func asOwner(owner *priv.Identity, open func() (*os.File, error)) (f *os.File, err error) {
+	priv.OwnThread(func() {
+		if err = unix.Unshare(unix.CLONE_FS); err == nil && owner != nil {
 			err = becomeForFiles(*owner)
 		}
-		if err != nil {
-			done <- result{nil, err}
-			return
+		if err == nil {
+			f, err = open()
 		}
-		f, err := open()
-		done <- result{f, err}
-	}()
-	r := <-done
-	return r.f, r.err
+	})
+	return f, err
 }
 
 // listenPublic makes the socket that everybody may connect to.

@@ -260,13 +260,15 @@ func endChild(tid int) error {
 	if err := unix.Kill(int(child), unix.SIGKILL); err != nil {
 		return err
 	}
-	var status unix.WaitStatus
-	for !status.Signaled() && !status.Exited() {
+	for {
+		var status unix.WaitStatus
 		if _, err := unix.Wait4(int(child), &status, unix.WALL, nil); err != nil && err != unix.EINTR {
 			return err
 		}
+		if status.Signaled() {
+			return nil
+		}
 	}
-	return nil
 }
 
 // Detach lets the process go on.
