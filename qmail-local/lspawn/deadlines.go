@@ -8,6 +8,9 @@ const (
 	// more than the worker allows a program. Who waits for a slot waits.
 	jobLimit  = 10 * time.Minute
 	slotLimit = 70 * time.Minute
+	// stopLimit is how long a worker with deliveries may be stopped: its user
+	// can do that, and what it has is then nobody's mail for as long.
+	stopLimit = 10 * time.Second
 	// waitLimit is how long a delivery waits for its user's share or a
 	// worker, lookupLimit for the user's home directory to be looked at: it
 	// holds a place that others' mail needs.
@@ -42,9 +45,25 @@ func (s *server) checkDeadlines() {
 		}
 	}
 	for w := range s.pool.workers {
+		s.checkStopped(w, now)
 		if len(w.jobs) == 0 && now.Sub(w.used) >= idleLimit {
 			s.dismiss(w)
 		}
+	}
+}
+
+// checkStopped kills a worker that is found stopped over stopLimit.
+func (s *server) checkStopped(w *worker, now time.Time) {
+	if w.ended || len(w.jobs) == 0 || w.process == nil || !w.process.stopped() {
+		w.stopped = time.Time{}
+		return
+	}
+	if w.stopped.IsZero() {
+		w.stopped = now
+	}
+	if now.Sub(w.stopped) >= stopLimit {
+		s.warn("%s of uid %d was stopped by somebody: killed", workerName, w.id.uid)
+		s.lose(w, tooLong)
 	}
 }
 

@@ -22,7 +22,8 @@
 //     that link has ended.
 //  5. One user can hold neither all workers, nor all deliveries, nor all slots:
 //     a quarter of each stays for others.
-//  6. A worker that answers nothing for jobLimit is killed.
+//  6. A worker that answers nothing for jobLimit is killed, one that somebody
+//     stopped after stopLimit.
 //  7. Nothing that a user does to a process of his holds up a start for ever.
 //  8. Message descriptors are passed on and never read.
 //

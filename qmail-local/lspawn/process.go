@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -107,6 +108,17 @@ func (p *process) kill() {
 	// A failure means that it is gone, which wait sees.
 	_ = unix.Kill(-p.proc.Pid, unix.SIGKILL)
 	killSession(p.proc.Pid)
+}
+
+// stopped tells whether a signal or a tracer has stopped the worker.
+func (p *process) stopped() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.reaped {
+		return false
+	}
+	stat, found := processAt(strconv.Itoa(p.proc.Pid))
+	return found && (stat.state == "T" || stat.state == "t")
 }
 
 // supply sends what is in the outbox until that is closed, and then the end

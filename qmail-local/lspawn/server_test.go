@@ -297,6 +297,29 @@ func TestSilentWorkerIsKilled(t *testing.T) {
 	}
 }
 
+// Mutation: with the state "T" not looked for, this waits for jobLimit.
+func TestStoppedWorkerIsKilledSoon(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	number := b.give(1, "stop")
+	b.until("the worker is stopped", func() bool {
+		for w := range b.s.pool.workers {
+			if w.process != nil && w.process.stopped() {
+				return true
+			}
+		}
+		return false
+	})
+	b.state(b.s.checkDeadlines) // sees it
+	b.clock.advance(stopLimit)
+	if got := b.results(1)[number]; got != "Z"+tooLong.text {
+		t.Errorf("got %q", got)
+	}
+	if got := b.deliver(1, "good"); got != "Kdid\n" {
+		t.Errorf("later: %q", got)
+	}
+}
+
 func TestOneUserLeavesRoom(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)

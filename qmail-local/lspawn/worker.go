@@ -17,6 +17,7 @@ type worker struct {
 	process *process
 	jobs    map[uint64]*job // not answered yet
 	used    time.Time       // when it last had a job
+	stopped time.Time       // since when it has been found stopped
 	ended   bool            // nothing more is given or believed
 }
 
