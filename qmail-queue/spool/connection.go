@@ -42,6 +42,7 @@ type connection struct {
 	failure error // why the message that is being read is refused
 	begun   bool  // a frame of the message was seen
 	sealed  bool  // its envelope was begun: no more of the message may come
+	useless int64 // bytes that were read after its refusal
 }
 
 // serve talks to the submitter until one of us leaves, and then until all that
@@ -186,10 +187,8 @@ func (c *connection) payload(n int, take func([]byte) error) error {
 		if err != nil {
 			return err
 		}
-		if c.failure == nil {
-			if err := take(p); err != nil {
-				c.refuse(err)
-			}
+		if err := c.handle(p, take); err != nil {
+			return err
 		}
 		if _, err := c.in.Discard(len(p)); err != nil {
 			return err
@@ -208,12 +207,29 @@ func (c *connection) piece(n int, take func([]byte) error) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	return got, c.handle(buf[:got], take)
+}
+
+// handle gives a piece to take, if the submitter may have that much, and counts
+// it once the message is refused. Who goes on then for long is dropped.
+func (c *connection) handle(p []byte, take func([]byte) error) error {
 	if c.failure == nil {
-		if err := take(buf[:got]); err != nil {
-			c.refuse(err)
+		var err error
+		if c.public {
+			err = c.server.shares.take(c.from.uid, len(p))
 		}
+		if err == nil {
+			err = take(p)
+		}
+		if err == nil {
+			return nil
+		}
+		c.refuse(err)
 	}
-	return got, nil
+	if c.useless += int64(len(p)); c.useless > uselessBytes {
+		return fmt.Errorf("a refused message goes on: %w", c.failure)
+	}
+	return nil
 }
 
 // begin starts a message with its first frame.
@@ -242,7 +258,7 @@ func (c *connection) reset() {
 	if c.draft != nil {
 		c.draft.abort()
 	}
-	c.draft, c.failure, c.begun, c.sealed = nil, nil, false, false
+	c.draft, c.failure, c.begun, c.sealed, c.useless = nil, nil, false, false, 0
 }
 
 func (c *connection) commit(nonce queuedir.Nonce) error {

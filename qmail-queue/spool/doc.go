@@ -31,6 +31,6 @@
 // bounds of memory; nonces.go messages submitted twice;
 // remember.go those of the process before us; link.go the dialogue
 // with qmail-send; remove.go removal and quarantine; sweep.go what was left
-// behind; drop.go, dropnonce.go and inotify_linux.go what was left in drop/;
+// behind; shares.go how much strangers may submit; drop.go, dropnonce.go and inotify_linux.go what was left in drop/;
 // refusal.go exit codes.
 package spool

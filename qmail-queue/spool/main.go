@@ -76,7 +76,7 @@ func open(w world.World, log func(string)) (*daemon, error) {
 	if err != nil {
 		return nil, err
 	}
-	who, err := callers(w.Home)
+	who, exempt, err := callers(w.Home)
 	if err != nil {
 		return nil, err
 	}
@@ -96,6 +96,7 @@ func open(w world.World, log func(string)) (*daemon, error) {
 		return nil, err
 	}
 	d.server = newServer(d.store, d.links.announce, log, connectionLimit(), who)
+	d.server.shares = newShares(w.Clock, spaceOf(queue.Root), exempt)
 	d.drop, err = openDropbox(queue.Drop(), d.server)
 	return d, err
 }
@@ -119,27 +120,31 @@ func lock(path string, c clock.Clock, log func(string)) (*os.File, error) {
 
 // callers returns the words of the Received line for a uid of the public
 // socket (spec section 1.4). Where one user is every role the number is told.
-func callers(home string) (func(uint32) string, error) {
+// Who is exempt from a stranger's share is root, who brings mail from the
+// network or from aliases, and who is every role.
+func callers(home string) (words func(uint32) string, exempt func(uint32) bool, err error) {
 	named := make(map[uint32]string)
 	var st unix.Stat_t
 	if err := unix.Stat(home, &st); err != nil {
-		return nil, &os.PathError{Op: "stat", Path: home, Err: err}
+		return nil, nil, &os.PathError{Op: "stat", Path: home, Err: err}
 	}
 	if st.Uid == 0 {
 		for user, text := range map[string]string{"qmaild": "from network", "alias": "by alias"} {
 			account, err := accounts.Lookup(user)
 			if err != nil {
-				return nil, fmt.Errorf("unable to find user %s: %w", user, err)
+				return nil, nil, fmt.Errorf("unable to find user %s: %w", user, err)
 			}
 			named[account.UID] = text
 		}
 	}
-	return func(uid uint32) string {
+	words = func(uid uint32) string {
 		if text, found := named[uid]; found {
 			return text
 		}
 		return "by uid " + strconv.FormatUint(uint64(uid), 10)
-	}, nil
+	}
+	exempt = func(uid uint32) bool { return uid == st.Uid || named[uid] != "" }
+	return words, exempt, nil
 }
 
 // makeBuckets makes the directories of accepted messages that are missing.

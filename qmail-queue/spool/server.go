@@ -32,6 +32,7 @@ type server struct {
 	who      func(uint32) string // the words of the Received line for a uid
 	done     sync.WaitGroup
 	seldom   logline.Seldom // why messages were not accepted
+	shares   *shares        // of strangers; nil: none are counted
 
 	mu       sync.Mutex
 	resting  map[*connection]bool // all connections; true: between messages
