@@ -6,6 +6,7 @@
 // belongs.
 //
 // Files: floors_test.go (imports), links_test.go (what a program links),
-// control_test.go (docs/control.md against the code), source_test.go (reading
+// control_test.go (docs/control.md against the code), requirements_test.go
+// (docs/requirements.md against the tests), source_test.go (reading
 // the module).
 package imports
