@@ -117,7 +117,7 @@ func (s *scheduler) bounced(a *active, id queuedir.ID, err error) {
 	s.atWork--
 	a.bouncing = false
 	switch {
-	case errors.Is(err, queuedir.ErrDamaged):
+	case errors.Is(err, queuedir.ErrDamaged), errors.Is(err, queuedir.ErrTorn):
 		a.damaged = err
 	case err != nil:
 		s.trouble(fmt.Errorf("bounce of %s: %w", a.m.id, err), "warning: trouble injecting bounce message, will try later")

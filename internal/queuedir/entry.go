@@ -17,8 +17,9 @@ import (
 const MaxInlineBody = 64 << 10
 
 var (
-	// ErrTorn is returned for an entry whose end is missing or not a footer:
-	// a power cut left it before anybody was told that it is safe.
+	// ErrTorn is returned for an entry whose end is missing or not a footer,
+	// or whose body's file or its end is missing: a power cut left it before
+	// anybody was told that it is safe.
 	ErrTorn = errors.New("entry is torn")
 	// ErrDamaged is returned for an entry with a footer whose content does
 	// not fit to it.
@@ -288,14 +289,18 @@ func (e *Entry) Body() (*os.File, error) {
 	}
 	f, err := os.OpenFile(e.layout.Body(e.ID), os.O_RDONLY|unix.O_NOFOLLOW, 0)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%w: %s is missing", ErrDamaged, e.layout.Body(e.ID))
+		return nil, fmt.Errorf("%w: %s is missing", ErrTorn, e.layout.Body(e.ID))
 	}
 	if err != nil {
 		return nil, err
 	}
 	info, err := f.Stat()
 	if err == nil && info.Size() != e.Footer.BodySize {
-		err = fmt.Errorf("%w: %s has %d bytes, not %d", ErrDamaged, f.Name(), info.Size(), e.Footer.BodySize)
+		kind := ErrDamaged
+		if info.Size() < e.Footer.BodySize {
+			kind = ErrTorn
+		}
+		err = fmt.Errorf("%w: %s has %d bytes, not %d", kind, f.Name(), info.Size(), e.Footer.BodySize)
 	}
 	if err != nil {
 		_ = f.Close() // only read from

@@ -280,17 +280,21 @@ func TestShortEntryNeedsNoFile(t *testing.T) {
 func TestOutsideBodyDamage(t *testing.T) {
 	t.Parallel()
 	body := strings.Repeat("y", MaxInlineBody+1)
-	for _, c := range []struct{ name, found string }{
-		{"missing", ""},
-		{"short", body[1:]},
-		{"changed", "z" + body[1:]},
+	for _, c := range []struct {
+		name, found string
+		want        error
+	}{
+		{"missing", "", ErrTorn},
+		{"short", body[1:], ErrTorn},
+		{"long", body + "y", ErrDamaged},
+		{"changed", "z" + body[1:], ErrDamaged},
 	} {
 		e, err := OpenEntry(writeEntry(t, entryBytes(t, body, false, 1), c.found), testID)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := e.CheckBody(); !errors.Is(err, ErrDamaged) {
-			t.Errorf("%s: got %v", c.name, err)
+		if err := e.CheckBody(); !errors.Is(err, c.want) {
+			t.Errorf("%s: got %v, want %v", c.name, err, c.want)
 		}
 		e.Close()
 	}
