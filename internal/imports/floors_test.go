@@ -87,7 +87,7 @@ var libraries = map[string][]string{
 }
 
 // testLibraries may be imported by test files of any package.
-var testLibraries = []string{"github.com/miekg/dns", "github.com/rogpeppe/go-internal/testscript", "golang.org/x/sys/unix"}
+var testLibraries = []string{"github.com/hanwen/go-fuse/v2/fuse", "github.com/miekg/dns", "github.com/rogpeppe/go-internal/testscript", "golang.org/x/sys/unix"}
 
 // floorOf returns the floor of a package; known is false for a new one.
 func floorOf(dir string) (floor int, known bool) {

@@ -418,7 +418,7 @@ func (f *finding) bounce(text *message) {
 }
 
 func (f *finding) mail(name, dir string, content *Content) {
-	if !f.k.wholes[content] {
+	if !f.k.isWhole(content) {
 		f.breaks(Partial, name, "is not whole (%d bytes)", content.size)
 		return
 	}
@@ -428,6 +428,17 @@ func (f *finding) mail(name, dir string, content *Content) {
 		return
 	}
 	f.delivered(text.id, text.hash, f.k.owners[dir])
+}
+
+// isWhole reports whether a message in a mailbox is one that was meant to be
+// there. Where no trace tells that, it must be one that was sent, or a bounce.
+func (k *Checker) isWhole(content *Content) bool {
+	if k.wholes != nil {
+		return k.wholes[content]
+	}
+	text := content.message()
+	m := k.sent[text.id]
+	return text.bounce != nil || m != nil && m.Hash == text.hash
 }
 
 // delivered notes those of a message's recipients who own the mailbox, or

@@ -44,5 +44,6 @@
 //
 // The tests are in record_test.go and workloads_test.go (what is recorded),
 // powercut_test.go, restart_test.go, mutate_test.go and mutant_test.go (what
-// must be found), cut_test.go (real disks).
+// must be found), cut_test.go (disks that are stopped), block_test.go and
+// blockdisk_test.go (disks that remember every write).
 package powercut

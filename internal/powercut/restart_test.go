@@ -219,11 +219,12 @@ func isBounce(text string) bool {
 	return yes
 }
 
-// mayStay are files that expire later: torn and never acknowledged, hidden in
-// drop/, and the bodies of entries that are no more, which the sweep removes.
+// mayStay are files of which nobody was told: set aside since they were torn or
+// had lost their bytes, hidden in drop/, or a body whose entry is no more, which
+// the sweep removes. They do not count as a message that is kept.
 func mayStay(name string) bool {
 	base := path.Base(name)
-	return strings.Contains(name, "/bad/unacked/") || strings.Contains(name, "/drop/.") ||
+	return strings.Contains(name, "/bad/") || strings.Contains(name, "/drop/.") ||
 		strings.Contains(name, "/new/") && strings.HasSuffix(base, ".body")
 }
 

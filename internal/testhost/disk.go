@@ -12,16 +12,17 @@ import (
 // Disk describes the file system a host keeps /var/qmail and /home on: an
 // image file that is mounted through a loop device.
 type Disk struct {
-	Size    int64  // bytes, sparse; 0 means 4 GiB
-	FS      string // "ext4" (default, journaled) or "xfs"
-	Options string // mount options
+	Size    int64    // bytes, sparse; 0 means 4 GiB
+	FS      string   // "ext4" (default, journaled), "xfs" or "btrfs"
+	Options string   // mount options
+	Image   *os.File // the file system itself, the test's; nil: one is made
 }
 
 const defaultDiskSize = 4 << 30
 
-// newDisk makes an image that has no name, so that nothing is left of it
+// NewImage makes an image that has no name, so that nothing is left of it
 // whatever happens to the test, and a file system in it.
-func newDisk(d Disk) (*os.File, error) {
+func NewImage(d Disk) (*os.File, error) {
 	f, err := unnamedFile()
 	if err != nil {
 		return nil, err
@@ -36,6 +37,8 @@ func newDisk(d Disk) (*os.File, error) {
 		argv = []string{"mkfs.ext4", "-q", "-F", "-m", "0", "-E", "lazy_itable_init=1,lazy_journal_init=1", "/proc/self/fd/3"}
 	case "xfs":
 		argv = []string{"mkfs.xfs", "-q", "-f", "/proc/self/fd/3"}
+	case "btrfs":
+		argv = []string{"mkfs.btrfs", "-q", "-f", "/proc/self/fd/3"}
 	default:
 		f.Close()
 		return nil, fmt.Errorf("no disk of type %q", d.FS)

@@ -30,8 +30,8 @@ type Host struct {
 	port  string
 	init  *exec.Cmd
 	agent *agent
-	disk  *os.File // the image, while the host is there
-	mount Disk     // how it is mounted
+	disk  *os.File // the image, if the host made it
+	mount Disk     // what is mounted
 
 	accountsMu sync.Mutex
 	users      int
@@ -99,11 +99,14 @@ func (h *Host) boot(config hostConfig) error {
 	}
 	var files []*os.File
 	if !inUserNamespace() {
-		if h.disk, err = newDisk(config.disk); err != nil {
-			return err
-		}
 		h.mount = config.disk
-		files = append(files, h.disk)
+		if h.mount.Image == nil {
+			if h.disk, err = NewImage(config.disk); err != nil {
+				return err
+			}
+			h.mount.Image = h.disk
+		}
+		files = append(files, h.mount.Image)
 	}
 	return h.agent.do(request{Setup: &s}, files...)
 }

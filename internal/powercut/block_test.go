@@ -1,0 +1,255 @@
+package powercut
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"testing"
+
+	"postrider/internal/testhost"
+)
+
+// TestNothingIsLostByAnyBlock has a disk remember all that a file system wrote
+// under load, and makes the disks that a power cut may leave of it: everything
+// up to a flush, and of what was written until the next one any part; of the
+// last write some sectors are old. Each is mounted and looked at; on some the
+// suite is started.
+func TestNothingIsLostByAnyBlock(t *testing.T) {
+	for _, disk := range []testhost.Disk{
+		{Size: 256 << 20, FS: "ext4"}, {Size: 320 << 20, FS: "xfs"}, {Size: 256 << 20, FS: "btrfs"},
+	} {
+		t.Run(disk.FS, func(t *testing.T) {
+			boundaries := testhost.Times(t, "flushes to replay, at most", 10, 1<<30)
+			subsets := testhost.Times(t, "disks of each", 2, 20)
+			starts := testhost.Times(t, "starts of the suite", 2, 100)
+			seed := rand.Uint64()
+			t.Logf("seed %d", seed)
+			r := recordBlocks(t, disk)
+			r.random = rand.New(rand.NewPCG(seed, 0))
+			r.replay(boundaries, subsets, starts)
+			r.mustFail()
+		})
+	}
+}
+
+// blockRun is what a disk remembers of a load.
+type blockRun struct {
+	*station
+	c      Case
+	size   int64
+	base   image
+	tree   *Tree
+	log    []blockOp
+	acks   []blockAck
+	random *rand.Rand
+}
+
+// blockAck is a message that was acknowledged when so much had been written.
+type blockAck struct {
+	position int
+	message  Message
+}
+
+func recordBlocks(t *testing.T, disk testhost.Disk) *blockRun {
+	t.Helper()
+	testhost.NeedRoot(t, "disks")
+	made, err := testhost.NewImage(disk)
+	if err != nil {
+		t.Fatal(err)
+	}
+	content, size, err := readImage(made)
+	made.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := newBlockDisk(t, content, size)
+	disk.Image = d.file
+	s := newStation(t, testhost.WithDisk(disk))
+	s.concurrency(20)
+	s.host.Must("touch", "/tmp/open")
+	s.host.Must("sync", "-f", "/var/qmail")
+	run := &blockRun{station: s, size: size, tree: s.tree()}
+	run.base = d.record()
+	r := &recording{station: s, c: Case{Places: make(map[string]Place)}}
+	s.host.StartSuite()
+	run.load(r, d)
+	r.empty()
+	s.host.StopSuite()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	run.c, run.log = r.c, d.log
+	d.keep = false
+	return run
+}
+
+// load sends messages on some connections and notes when each was acknowledged.
+func (b *blockRun) load(r *recording, d *blockDisk) {
+	b.t.Helper()
+	var lists [][]Message
+	for n := range 3 {
+		lists = append(lists, []Message{
+			r.compose(600, "alice", fmt.Sprintf("alice-%d", n)), r.compose(17_000, "erin"),
+			r.compose(70_000, "alice", "dave"), r.compose(900, "nobody"), r.compose(4000, "alice"),
+		})
+	}
+	var all sync.WaitGroup
+	var mu sync.Mutex
+	for _, list := range lists {
+		all.Go(func() {
+			ctx, cancel := context.WithTimeout(b.t.Context(), soon)
+			defer cancel()
+			c, err := b.host.SMTP(ctx, b.host.IP.String()+":25")
+			if err != nil {
+				b.t.Error(err)
+				return
+			}
+			defer c.Close()
+			for _, m := range list {
+				if err := c.Send("load@"+domain, m.Recipients, m.Text); err != nil {
+					b.t.Error(err)
+					return
+				}
+				mu.Lock()
+				b.acks = append(b.acks, blockAck{d.position(), m})
+				mu.Unlock()
+			}
+		})
+	}
+	all.Wait()
+}
+
+// replay makes disks of the log. The host's own disk is not used any more.
+func (b *blockRun) replay(boundaries, subsets, starts int) {
+	b.t.Helper()
+	var flushes []int
+	writes := 0
+	for i, o := range b.log {
+		if o.data == nil {
+			flushes = append(flushes, i)
+		} else {
+			writes++
+		}
+	}
+	b.t.Logf("%d writes and %d flushes for %d messages", writes, len(flushes), len(b.acks))
+	chosen := make(map[int]bool)
+	for _, i := range b.random.Perm(len(flushes))[:min(boundaries, len(flushes))] {
+		chosen[i] = true
+	}
+	content := maps.Clone(b.base)
+	applied, disks, started := 0, 0, 0
+	for n, flush := range flushes {
+		for ; applied < flush; applied++ {
+			content.write(b.log[applied].at, b.log[applied].data)
+		}
+		if !chosen[n] {
+			continue
+		}
+		next := len(b.log)
+		if n+1 < len(flushes) {
+			next = flushes[n+1]
+		}
+		for i := range subsets {
+			after := b.log[flush+1 : next]
+			disk := maps.Clone(content)
+			if i > 0 {
+				b.part(disk, after)
+			}
+			start := started*len(chosen)*subsets <= disks*starts && started < starts
+			b.look(fmt.Sprintf("flush %d of %d, disk %d", n, len(flushes), i), disk, next, start)
+			disks++
+			if start {
+				started++
+			}
+		}
+	}
+	b.t.Logf("%d disks, on %d the suite was started", disks, started)
+}
+
+// part writes some of the writes, in their order; of the last some sectors.
+func (b *blockRun) part(disk image, writes []blockOp) {
+	writes = slices.DeleteFunc(slices.Clone(writes), func(blockOp) bool { return b.random.IntN(2) == 0 })
+	for i, o := range writes {
+		if i+1 < len(writes) {
+			disk.write(o.at, o.data)
+			continue
+		}
+		for at := 0; at < len(o.data); at += sectorSize {
+			if b.random.IntN(2) == 0 {
+				disk.write(o.at+int64(at), o.data[at:min(at+sectorSize, len(o.data))])
+			}
+		}
+	}
+}
+
+// look mounts a disk and checks what is on it, for all that had been
+// acknowledged before so much was written.
+func (b *blockRun) look(name string, content image, until int, start bool) {
+	b.t.Helper()
+	b.t.Run(name, func(t *testing.T) {
+		tree, broken := b.check(t, content, b.acked(until))
+		for _, v := range broken {
+			t.Errorf("%v", v)
+		}
+		if start {
+			b.start(t, tree, b.acked(until))
+		}
+		b.host.RemoveDisk()
+	})
+}
+
+// acked is the case of the load when so much had been written.
+func (b *blockRun) acked(until int) Case {
+	c := b.c
+	for _, a := range b.acks {
+		if a.position > until {
+			continue
+		}
+		for _, r := range a.message.Recipients {
+			c.Acked = append(slices.Clip(c.Acked), Pair{a.message.ID, r})
+		}
+	}
+	return c
+}
+
+// check mounts a disk; it stays mounted.
+func (b *blockRun) check(t *testing.T, content image, c Case) (*Tree, []Violation) {
+	t.Helper()
+	d := newBlockDisk(t, content, b.size)
+	b.host.SetDisk(d.file)
+	tree := (&station{t: t, host: b.host}).tree()
+	k := NewChecker(&Trace{Base: b.tree}, c)
+	return tree, k.Check(&State{Tree: tree, durable: &moment{tree: &Tree{}}})
+}
+
+// start starts the suite on the disk that is mounted.
+func (b *blockRun) start(t *testing.T, tree *Tree, c Case) {
+	t.Helper()
+	s := &station{t: t, host: b.host, sink: b.sink}
+	s.host.StartSuite()
+	s.finish()
+	p := sample{recorded{"block replay", &Trace{Base: b.tree}, c}, State{Tree: tree}}
+	s.holdLedger(t.Name(), p, c.Acked, nil, nil)
+	s.countCopies(t.Name(), p)
+}
+
+// mustFail looks at a disk that lacks what was flushed after the first message
+// was acknowledged, as one that lies about flushes does: all others are lost
+// and must be missed.
+func (b *blockRun) mustFail() {
+	b.t.Helper()
+	b.t.Run("a disk that lies", func(t *testing.T) {
+		content := maps.Clone(b.base)
+		for _, o := range b.log[:b.acks[0].position] {
+			content.write(o.at, o.data)
+		}
+		_, broken := b.check(t, content, b.acked(len(b.log)))
+		b.host.RemoveDisk()
+		t.Logf("%d rules broken", len(broken))
+		if !slices.ContainsFunc(broken, func(v Violation) bool { return v.Rule == Lost }) {
+			t.Errorf("no message is missed: %v", broken)
+		}
+	})
+}
