@@ -45,7 +45,7 @@ func (r *rig) note(in ledger.Intent, o outcome) outcome {
 func (r *rig) bySMTP(o faultcall.Order, size int, to ...string) outcome {
 	r.t.Helper()
 	in, text := r.compose("smtp", size, to...)
-	if o.Class == faultcall.Send || o.Fault.Kill {
+	if o.Class == faultcall.Send || o.Class == faultcall.Receive && o.Program == "qmail-smtpd" || o.Fault.Kill {
 		// An answer that is lost leaves it open whether the message was taken,
 		// and qmail-smtpd has a long one no more to ask again with.
 		r.book.Fault("lost answer", o.Program)
