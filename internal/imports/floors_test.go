@@ -53,7 +53,7 @@ var floors = [][]string{
 		"internal/ledger",
 		"internal/powercut",
 		"internal/resolver/resolvertest",
-		"internal/scenario", "internal/scenario/failing",
+		"internal/scenario", "internal/scenario/failing", "internal/scenario/hostile",
 		"internal/testhost", "internal/testhost/inject", "internal/testhost/moved",
 	},
 	{ // programs

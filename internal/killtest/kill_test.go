@@ -34,7 +34,7 @@ func TestNothingIsLostByKills(t *testing.T) {
 	begun := time.Now()
 	for n := 0; n*epochCycles < cycles && !t.Failed(); n++ {
 		f.summary.Add(epoch(t, h, sink, fmt.Sprint("e", n), random, f))
-		if (n+1)%10 == 0 {
+		if (n+1)%5 == 0 {
 			t.Logf("after %v: %s", time.Since(begun).Round(time.Second), f)
 		}
 	}

@@ -270,4 +270,4 @@ func supervision(h *testhost.Host) string {
 	return b.String()
 }
 
-var aboutMail = regexp.MustCompile(`^(starting delivery|delivery \d|status: local|(new|end|info|bounce) msg|qmail-smtpd: (status|session)) `)
+var aboutMail = regexp.MustCompile(`^(starting delivery|delivery \d+:|status: local|(new|end|info|bounce) msg|qmail-smtpd: (status|session)) `)
