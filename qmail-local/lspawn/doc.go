@@ -39,7 +39,6 @@
 //	deadlines.go what ends because of time
 //	worker.go    a worker as the state sees it, and its packets
 //	process.go   a worker as a process
-//	starting.go  workers whose users hold up their start
 //	session.go   the end of all that a worker has started
 //	account.go   from a recipient to a user
 //	replies.go   texts

@@ -14,6 +14,7 @@ import (
 
 	"postrider/internal/fdpass"
 	"postrider/internal/footprint"
+	"postrider/internal/priv"
 	"postrider/internal/wire/localwork"
 )
 
@@ -65,7 +66,7 @@ func (l *launcher) start(id identity) (*process, error) {
 		// We have no supplementary groups that it could inherit.
 		attr.Credential = &syscall.Credential{Uid: id.uid, Gid: id.gid, NoSetGroups: true}
 	}
-	started := watchStart()
+	started := priv.WatchStart()
 	proc, err := footprint.StartDaemon(l.path, []string{workerName}, &os.ProcAttr{
 		Dir:   "/",
 		Env:   []string{},

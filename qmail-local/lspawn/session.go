@@ -1,6 +1,7 @@
 package lspawn
 
 import (
+	"iter"
 	"os"
 	"strconv"
 	"strings"
@@ -12,19 +13,71 @@ import (
 // runs have process groups of their own. A program that made itself a session
 // has taken leave of the delivery and stays.
 func killSession(session int) {
-	names, err := procNames()
-	if err != nil {
-		return // the worker itself is dead already
-	}
-	for _, name := range names {
-		pid, err := strconv.Atoi(name)
-		if err != nil || pid == session {
-			continue
-		}
-		if p, found := processAt(name); found && p.session == session {
+	kill := func(pid int) {
+		if sid, err := unix.Getsid(pid); err == nil && sid == session && pid != session {
 			_ = unix.Kill(pid, unix.SIGKILL) // it may have ended by itself
 		}
 	}
+	names, err := procNames()
+	if _, hidden := os.Stat("/proc/1"); err != nil || hidden != nil {
+		// /proc does not show processes of other users (hidepid).
+		for pid := range numbersSince(session) {
+			kill(pid)
+		}
+		return
+	}
+	for _, name := range names {
+		if pid, err := strconv.Atoi(name); err == nil {
+			kill(pid)
+		}
+	}
+}
+
+const (
+	// maxPID is the most that Linux has.
+	maxPID = 1 << 22
+	// fewPIDs are so few that all can be asked about in milliseconds, and so
+	// few that they are all used again while a worker lives.
+	fewPIDs = 1 << 17
+)
+
+// numbersSince yields the numbers of the processes that were started after
+// pid, whether they are there or not.
+func numbersSince(pid int) iter.Seq[int] {
+	most, last := maxPID, maxPID
+	if n, found := wordOf("/proc/sys/kernel/pid_max", 0); found {
+		most = n
+	}
+	if n, found := wordOf("/proc/loadavg", 4); found && most > fewPIDs {
+		last = n
+	}
+	if most <= fewPIDs {
+		pid, last = 1, most
+	}
+	if last < pid { // they began again
+		last += most
+	}
+	return func(yield func(int) bool) {
+		for n := pid; n <= last; n++ {
+			if !yield(n % most) {
+				return
+			}
+		}
+	}
+}
+
+// wordOf returns one of the words of a file of the kernel's, if it is a number.
+func wordOf(path string, which int) (n int, found bool) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return 0, false
+	}
+	words := strings.Fields(string(text))
+	if len(words) <= which {
+		return 0, false
+	}
+	n, err = strconv.Atoi(words[which])
+	return n, err == nil
 }
 
 func procNames() ([]string, error) {
@@ -34,28 +87,4 @@ func procNames() ([]string, error) {
 	}
 	defer d.Close()
 	return d.Readdirnames(-1)
-}
-
-// processStat is what /proc says of a process.
-type processStat struct {
-	state           string
-	parent, session int
-}
-
-// processAt reads the words behind a process's name, which is the user's and
-// may hold anything but is followed by the last ")".
-func processAt(pid string) (p processStat, found bool) {
-	stat, err := os.ReadFile("/proc/" + pid + "/stat")
-	if err != nil {
-		return p, false
-	}
-	fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
-	if len(fields) < 4 {
-		return p, false
-	}
-	p.state = fields[0]
-	var parentErr, sessionErr error
-	p.parent, parentErr = strconv.Atoi(fields[1])
-	p.session, sessionErr = strconv.Atoi(fields[3])
-	return p, parentErr == nil && sessionErr == nil
 }

@@ -21,6 +21,8 @@
 //  4. Nothing a daemon does makes qmail-start wait: frames are sent without
 //     waiting, and who does not read them is killed. There is one every 10 s:
 //     a daemon that is stopped or hangs is killed after 30 s, and restarted.
+//     A start that another process of the same user holds up ends after
+//     seconds (priv.WatchStart).
 //  5. TERM and INT stop in order: no new mail from the network, then the
 //     scheduler, the deliveries, the spool, the logger. Each is told by the
 //     end of its channel, after 10 s by TERM, 5 s later by KILL.

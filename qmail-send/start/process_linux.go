@@ -60,6 +60,8 @@ func (h *machine) launch(m *member, control *os.File) (process, error) {
 	if control == nil {
 		startProcess = footprint.StartProgram
 	}
+	started := priv.WatchStart()
+	defer started()
 	var p *os.Process
 	err := h.bound(m.role, func() (err error) {
 		p, err = startProcess(path, args, attr)
