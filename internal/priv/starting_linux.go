@@ -40,7 +40,7 @@ func watchStart(limit time.Duration) (started func()) {
 // /proc, which may hide processes of others.
 func killStopped() {
 	for range 1000 { // and the rest at the next tick
-		pid := stoppedChild()
+		pid := stoppedChild(unix.P_ALL, 0)
 		if pid == 0 || unix.Kill(pid, unix.SIGKILL) != nil {
 			return
 		}
@@ -50,8 +50,13 @@ func killStopped() {
 	}
 }
 
-// stoppedChild returns a child that is stopped, or 0. It stays as it is.
-func stoppedChild() (pid int) {
+// Stopped tells whether a signal has stopped a child of this process. One that
+// somebody traces is not stopped.
+func Stopped(pid int) bool { return stoppedChild(unix.P_PID, pid) == pid }
+
+// stoppedChild returns one of these children that is stopped, or 0. It stays as
+// it is.
+func stoppedChild(kind, id int) (pid int) {
 	var info struct {
 		head [3]int32
 		_    [unsafe.Sizeof(uintptr(0)) - 4]byte // none where pointers have 4 bytes
@@ -59,7 +64,7 @@ func stoppedChild() (pid int) {
 		_    [128]byte
 	}
 	for {
-		_, _, errno := unix.Syscall6(unix.SYS_WAITID, unix.P_ALL, 0, uintptr(unsafe.Pointer(&info)),
+		_, _, errno := unix.Syscall6(unix.SYS_WAITID, uintptr(kind), uintptr(id), uintptr(unsafe.Pointer(&info)),
 			unix.WSTOPPED|unix.WNOWAIT|unix.WNOHANG, 0, 0)
 		switch errno {
 		case 0:

@@ -16,6 +16,7 @@
 //	operations_*.go    what they try
 //	crossing_*.go      what no user can do to another
 //	setuid_test.go     programs that gain rights
+//	hidepid_test.go    a /proc that shows nobody the processes of others
 //	signal_test.go     HUP, ALRM, TERM
 //	dotqmail_test.go   forwards, programs, mboxes, aliases, nobody
 //	classic_test.go    qmail-smtpd under tcpserver

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -111,15 +110,11 @@ func (p *process) kill() {
 	killSession(p.proc.Pid)
 }
 
-// stopped tells whether a signal or a tracer has stopped the worker.
+// stopped tells whether a signal has stopped the worker.
 func (p *process) stopped() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.reaped {
-		return false
-	}
-	stat, found := processAt(strconv.Itoa(p.proc.Pid))
-	return found && (stat.state == "T" || stat.state == "t")
+	return !p.reaped && priv.Stopped(p.proc.Pid)
 }
 
 // supply sends what is in the outbox until that is closed, and then the end
