@@ -16,7 +16,7 @@
 // Trusts:      qmail-start; the administrator's files
 // If captured: an attacker can act as every user above the minimum uid, but not
 //
-//	as root, and has no file of the queue but the messages that pass
+//	as root or as a user of the suite, which the kernel refuses, and has no file of the queue but the messages that pass
 package main
 
 import (

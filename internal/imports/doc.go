@@ -6,7 +6,6 @@
 // belongs.
 //
 // Files: floors_test.go (imports), links_test.go (what a program links),
-// control_test.go (docs/control.md against the code), requirements_test.go
-// (docs/requirements.md against the tests), source_test.go (reading
-// the module).
+// control_test.go, requirements_test.go and security_test.go (pages against the
+// code), source_test.go (reading the module).
 package imports
