@@ -11,7 +11,7 @@ import (
 
 	"postrider/internal/control"
 	"postrider/internal/fdpass"
-	"postrider/internal/queuedir"
+	"postrider/internal/queuelock"
 	"postrider/internal/wire/entries"
 	"postrider/internal/wire/parent"
 	"postrider/internal/wire/spawn"
@@ -253,8 +253,8 @@ func TestServe(t *testing.T) {
 	clock.awaitWait(t, clock.Now().Add(time.Second))
 	clock.advance(clock.Now().Add(time.Second))
 	tail.await(t, "warning: another qmail-send has not left this queue yet; waiting for up to 30s")
-	clock.awaitWait(t, clock.Now().Add(queuedir.LockPatience-time.Second))
-	clock.advance(clock.Now().Add(queuedir.LockPatience - time.Second))
+	clock.awaitWait(t, clock.Now().Add(queuelock.Patience-time.Second))
+	clock.advance(clock.Now().Add(queuelock.Patience - time.Second))
 	if code := <-second; code != exitTrouble {
 		t.Errorf("a second qmail-send exits %d", code)
 	}

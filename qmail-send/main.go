@@ -14,6 +14,7 @@ import (
 	"postrider/internal/control"
 	"postrider/internal/logline"
 	"postrider/internal/queuedir"
+	"postrider/internal/queuelock"
 	"postrider/internal/route"
 	"postrider/internal/wire/parent"
 	"postrider/internal/world"
@@ -53,7 +54,7 @@ func serve(w world.World, log *logline.Writer, channel *parent.Channel) int {
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, unix.SIGTERM)
 	lock, reason, err := lockQueue(layout, w.Clock, stop, func() {
-		log.Line(fmt.Sprintf("warning: another qmail-send has not left this queue yet; waiting for up to %v", queuedir.LockPatience))
+		log.Line(fmt.Sprintf("warning: another qmail-send has not left this queue yet; waiting for up to %v", queuelock.Patience))
 	})
 	signal.Stop(stop)
 	if err != nil {
@@ -72,7 +73,7 @@ func serve(w world.World, log *logline.Writer, channel *parent.Channel) int {
 
 // cannotStart logs qmail's line (spec 2.1), and the cause on a line of its own.
 func cannotStart(log *logline.Writer, reason string, err error) int {
-	if err != nil && !errors.Is(err, queuedir.ErrLocked) {
+	if err != nil && !errors.Is(err, queuelock.ErrLocked) {
 		log.Line("warning: " + err.Error())
 	}
 	log.Line("alert: cannot start: " + reason)
@@ -87,7 +88,7 @@ func lockQueue(l queuedir.Layout, c clock.Clock, stop <-chan os.Signal, slow fun
 	if err != nil {
 		return nil, "unable to open mutex", err
 	}
-	if err := queuedir.AwaitLock(f, c, stop, slow); err != nil {
+	if err := queuelock.Await(f, c, stop, slow); err != nil {
 		_ = f.Close() // not written to
 		return nil, "qmail-send is already running", err
 	}

@@ -22,7 +22,7 @@ var floors = [][]string{
 		"internal/header", "internal/smtpwire", "internal/tcprules",
 	},
 	{ // stores, tables, and what is found out through them
-		"internal/accounts", "internal/maildir", "internal/mbox", "internal/queuedir", "internal/rcpthosts", "internal/resolver",
+		"internal/accounts", "internal/maildir", "internal/mbox", "internal/queuedir", "internal/queuelock", "internal/rcpthosts", "internal/resolver",
 		"internal/route",
 	},
 	{ // what the kernel holds a process to

@@ -17,7 +17,6 @@
 //
 //	id.go        message numbers
 //	layout.go    where things are
-//	lock.go      one daemon of a kind on a queue
 //	envelope.go  the records of an envelope
 //	entry.go     an accepted message: footer, checksums, body
 //	progress.go  what was done so far for a message that waits

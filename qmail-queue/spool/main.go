@@ -16,6 +16,7 @@ import (
 	"postrider/internal/fdpass"
 	"postrider/internal/logline"
 	"postrider/internal/queuedir"
+	"postrider/internal/queuelock"
 	"postrider/internal/wire/parent"
 	"postrider/internal/world"
 )
@@ -108,8 +109,8 @@ func lock(path string, c clock.Clock, log func(string)) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = queuedir.AwaitLock(f, c, nil, func() {
-		log(fmt.Sprintf("warning: another qmail-spool has not left this queue yet; waiting for up to %v", queuedir.LockPatience))
+	err = queuelock.Await(f, c, nil, func() {
+		log(fmt.Sprintf("warning: another qmail-spool has not left this queue yet; waiting for up to %v", queuelock.Patience))
 	})
 	if err != nil {
 		_ = f.Close() // not written to

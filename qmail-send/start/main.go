@@ -9,7 +9,7 @@ import (
 
 	"postrider/internal/logline"
 	"postrider/internal/priv"
-	"postrider/internal/queuedir"
+	"postrider/internal/queuelock"
 	"postrider/internal/wire/parent"
 	"postrider/internal/world"
 )
@@ -139,15 +139,15 @@ func waitForLock(w world.World, owner *priv.Identity, log *logline.Writer, signa
 		return nil, err
 	}
 	begun := w.Clock.Now()
-	err = queuedir.AwaitLock(f, w.Clock, signals, func() {
-		log.Line(fmt.Sprintf("qmail-start: warning: %v; trying again for %v", errLocked, queuedir.LockPatience))
+	err = queuelock.Await(f, w.Clock, signals, func() {
+		log.Line(fmt.Sprintf("qmail-start: warning: %v; trying again for %v", errLocked, queuelock.Patience))
 	})
 	switch {
 	case err == nil:
 		return f, nil
-	case !errors.Is(err, queuedir.ErrLocked):
+	case !errors.Is(err, queuelock.ErrLocked):
 		err = &os.PathError{Op: "lock", Path: f.Name(), Err: err}
-	case w.Clock.Now().Before(begun.Add(queuedir.LockPatience)):
+	case w.Clock.Now().Before(begun.Add(queuelock.Patience)):
 		err = nil // a signal
 	default:
 		err = errLocked

@@ -16,7 +16,7 @@ import (
 	"postrider/internal/clock"
 	"postrider/internal/logline"
 	"postrider/internal/priv"
-	"postrider/internal/queuedir"
+	"postrider/internal/queuelock"
 	"postrider/internal/world"
 )
 
@@ -264,7 +264,7 @@ func TestSecondServerDoesNotStart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := queuedir.TryLock(lock); err != nil {
+	if err := queuelock.Try(lock); err != nil {
 		t.Fatal(err)
 	}
 	s := run(t, home)
@@ -276,7 +276,7 @@ func TestSecondServerDoesNotStart(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer second.Close()
-	if err := queuedir.TryLock(second); err != queuedir.ErrLocked {
+	if err := queuelock.Try(second); err != queuelock.ErrLocked {
 		t.Errorf("a second lock: %v", err)
 	}
 }

@@ -1,4 +1,4 @@
-package queuedir
+package queuelock
 
 import (
 	"os"
@@ -27,14 +27,14 @@ func TestLockIsTakenTheMomentItIsFree(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "lock")
 	first, second := openLock(t, path), openLock(t, path)
-	if err := TryLock(first); err != nil {
+	if err := Try(first); err != nil {
 		t.Fatal(err)
 	}
-	if err := TryLock(second); err != ErrLocked {
+	if err := Try(second); err != ErrLocked {
 		t.Errorf("a second lock: %v", err)
 	}
 	slow, taken := make(chan struct{}), make(chan error, 1)
-	go func() { taken <- AwaitLock(second, clock.Real(), nil, func() { close(slow) }) }()
+	go func() { taken <- Await(second, clock.Real(), nil, func() { close(slow) }) }()
 	select {
 	case <-slow:
 	case err := <-taken:
@@ -54,13 +54,13 @@ func TestSignalEndsTheWaitForALock(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "lock")
 	first, second := openLock(t, path), openLock(t, path)
-	if err := TryLock(first); err != nil {
+	if err := Try(first); err != nil {
 		t.Fatal(err)
 	}
 	signals := make(chan os.Signal, 2)
 	signals <- unix.SIGHUP // not for those who wait
 	signals <- unix.SIGTERM
-	if err := AwaitLock(second, clock.Real(), signals, func() {}); err != ErrLocked {
+	if err := Await(second, clock.Real(), signals, func() {}); err != ErrLocked {
 		t.Errorf("got %v", err)
 	}
 }

@@ -1,4 +1,7 @@
-package queuedir
+// Package queuelock keeps two daemons from working on one queue.
+//
+// qmail-start imports it, which runs as root: so it links no format of the queue.
+package queuelock
 
 import (
 	"errors"
@@ -11,19 +14,19 @@ import (
 )
 
 const (
-	// LockPatience is how long a lock is waited for that another process has:
+	// Patience is how long a lock is waited for that another process has:
 	// a predecessor that finishes its work, whose parent was killed.
-	LockPatience = 30 * time.Second
-	// lockRemark is how long a wait for a lock is nothing to speak of.
-	lockRemark = time.Second
+	Patience = 30 * time.Second
+	// remark is how long a wait for a lock is nothing to speak of.
+	remark = time.Second
 )
 
 // ErrLocked says that another process has a lock, and keeps it.
 var ErrLocked = errors.New("another process works on this queue")
 
-// TryLock takes the lock of an open file if nobody has it; else ErrLocked. A
+// Try takes the lock of an open file if nobody has it; else ErrLocked. A
 // lock goes with the process that has it: it is never stale.
-func TryLock(f *os.File) error {
+func Try(f *os.File) error {
 	err := flock(f, unix.LOCK_EX|unix.LOCK_NB)
 	if err == unix.EWOULDBLOCK {
 		return ErrLocked
@@ -31,11 +34,11 @@ func TryLock(f *os.File) error {
 	return err
 }
 
-// AwaitLock takes the lock of an open file, waiting for whoever has it: at most
-// LockPatience (ErrLocked), and not after TERM or INT on stop. slow is called
+// Await takes the lock of an open file, waiting for whoever has it: at most
+// Patience (ErrLocked), and not after TERM or INT on stop. slow is called
 // if it takes more than a second.
-func AwaitLock(f *os.File, c clock.Clock, stop <-chan os.Signal, slow func()) error {
-	if err := TryLock(f); err != ErrLocked {
+func Await(f *os.File, c clock.Clock, stop <-chan os.Signal, slow func()) error {
+	if err := Try(f); err != ErrLocked {
 		return err
 	}
 	// The kernel wakes us at the moment the lock is free. Who gives up leaves
@@ -43,7 +46,7 @@ func AwaitLock(f *os.File, c clock.Clock, stop <-chan os.Signal, slow func()) er
 	taken := make(chan error, 1)
 	go func() { taken <- flock(f, unix.LOCK_EX) }()
 	begun := c.Now()
-	next := begun.Add(lockRemark)
+	next := begun.Add(remark)
 	for {
 		wake, free := c.At(next)
 		select {
@@ -57,10 +60,10 @@ func AwaitLock(f *os.File, c clock.Clock, stop <-chan os.Signal, slow func()) er
 			}
 		case <-wake:
 			now := c.Now()
-			if !now.Before(begun.Add(LockPatience)) {
+			if !now.Before(begun.Add(Patience)) {
 				return ErrLocked
 			}
-			if end := begun.Add(LockPatience); !now.Before(next) && next.Before(end) {
+			if end := begun.Add(Patience); !now.Before(next) && next.Before(end) {
 				slow()
 				next = end
 			}
