@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"postrider/internal/address"
+	"postrider/internal/esmtp"
 )
 
 func mustAddress(t testing.TB, s string) address.Address {
@@ -324,6 +325,75 @@ func TestEnvelopeRefuses(t *testing.T) {
 		}
 		if !errors.Is(err, ErrDamaged) {
 			t.Errorf("%s: got %v", c.name, err)
+		}
+	}
+}
+
+// What ESMTP says of message and recipients comes back with each of them.
+func TestFacts(t *testing.T) {
+	t.Parallel()
+	message := esmtp.Message{UTF8: true, Return: esmtp.Headers, EnvelopeID: "QQ+2B"}
+	facts := []esmtp.Recipient{
+		{Notify: esmtp.Success | esmtp.Delay, Original: "rfc822;a@example.com"},
+		{},
+		{Notify: esmtp.Never},
+	}
+	b := AppendHead(nil, Head{Sender: mustAddress(t, "s@example.org"), Arrived: testID.Time(), Facts: message})
+	for i, f := range facts {
+		b = AppendRecipient(f.Append(b), mustAddress(t, fmt.Sprintf("r%d@example.com", i)))
+	}
+	r, err := NewEnvelopeReader(bytes.NewReader(b))
+	if err != nil || r.Head.Facts != message {
+		t.Fatalf("facts %+v, %v", r.Head.Facts, err)
+	}
+	for i, want := range facts {
+		a, err := r.Next()
+		if err != nil || a.String() != fmt.Sprintf("r%d@example.com", i) || r.Facts != want {
+			t.Errorf("recipient %d: %v %+v, %v", i, a, r.Facts, err)
+		}
+	}
+	if _, err := r.Next(); err != io.EOF {
+		t.Errorf("at the end: %v", err)
+	}
+}
+
+// Records of a later version: what need not be known is passed over, what must
+// be is an error; ours do not stand elsewhere.
+func TestRecordsOfOtherVersions(t *testing.T) {
+	t.Parallel()
+	const start = "Fs@x\x00u1\x00a1\x00n00000000000000000000000000000000\x00"
+	for _, c := range []struct {
+		records    string
+		recipients int // -1: damaged
+	}{
+		{"Ta@x\x00", 1},
+		{"z1\x00U\x00y\x00Nnever\x00q\x00Ta@x\x00k\x00Tb@x\x00v\x00", 2},
+		{"Z1\x00Ta@x\x00", -1},
+		{"Ta@x\x00Q\x00Tb@x\x00", -1},
+		{"Ta@x\x00U\x00Tb@x\x00", -1},
+		{"NNEVER\x00U\x00Tb@x\x00", -1},
+		{"U\x00U\x00Tb@x\x00", -1},
+		{"Ux\x00Tb@x\x00", -1},
+		{"NNEVER\x00NNEVER\x00Tb@x\x00", -1},
+		{"NSOMETIMES\x00Tb@x\x00", -1},
+		{"u1\x00Tb@x\x00", -1},
+		{"Ta@x\x00NNEVER\x00", -1},
+		{"\x00Ta@x\x00", -1},
+		{"Ta@x", -1},
+	} {
+		r, err := NewEnvelopeReader(strings.NewReader(start + c.records))
+		n := 0
+		for err == nil {
+			if _, err = r.Next(); err == nil {
+				n++
+			}
+		}
+		if c.recipients < 0 {
+			if !errors.Is(err, ErrDamaged) {
+				t.Errorf("%q: %d recipients, %v", c.records, n, err)
+			}
+		} else if n != c.recipients || err != io.EOF {
+			t.Errorf("%q: %d recipients, %v", c.records, n, err)
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"postrider/internal/address"
+	"postrider/internal/esmtp"
 )
 
 // Nonce is chosen at random by whoever submits a message. The same message
@@ -38,11 +39,30 @@ type Head struct {
 	UID     uint32    // whose process submitted the message
 	Arrived time.Time // microseconds; by the spool's clock
 	Nonce   Nonce
+	Facts   esmtp.Message
 }
 
-// An envelope on disk is a sequence of records, each a letter, a value and
-// NUL: F sender, u uid, a arrival (decimal microseconds since 1970), n nonce,
-// each once in this order, then T recipient any number of times.
+// An envelope on disk is a sequence of records, each a letter, a value and NUL:
+//
+//	F sender
+//	u uid
+//	a arrival (decimal microseconds since 1970)
+//	n nonce            each once in this order; then, each at most once,
+//	U                  the message needs SMTPUTF8
+//	r RET              FULL or HDRS (RFC 3461)
+//	e ENVID            in xtext
+//
+// and then for each recipient, the first two at most once, and only if given:
+//
+//	N NOTIFY           which reports are wanted of the recipient that follows
+//	o ORCPT            its original address
+//	T recipient
+//
+// An entry without the records of U, r, e, N and o is as old as they are.
+// A record with another small letter is of a later version and says nothing
+// that must be known: it is passed over. One with another capital letter must
+// be understood: for who does not, the entry is ErrDamaged, and so is set aside
+// and not lost.
 const (
 	recordSender    = 'F'
 	recordUID       = 'u'
@@ -59,10 +79,12 @@ func AppendHead(b []byte, h Head) []byte {
 	b = appendRecord(b, recordSender, h.Sender.String())
 	b = appendRecord(b, recordUID, strconv.FormatUint(uint64(h.UID), 10))
 	b = appendRecord(b, recordArrival, strconv.FormatInt(h.Arrived.UnixMicro(), 10))
-	return appendRecord(b, recordNonce, h.Nonce.String())
+	b = appendRecord(b, recordNonce, h.Nonce.String())
+	return h.Facts.Append(b)
 }
 
-// AppendRecipient appends the record of one recipient.
+// AppendRecipient appends the record of one recipient; its facts, if there are
+// any, come before it.
 func AppendRecipient(b []byte, recipient address.Address) []byte {
 	return appendRecord(b, recordRecipient, recipient.String())
 }
@@ -75,9 +97,10 @@ func appendRecord(b []byte, letter byte, value string) []byte {
 
 // EnvelopeReader reads an envelope record by record, in bounded memory.
 type EnvelopeReader struct {
-	Head Head
-	in   *bufio.Reader
-	err  error
+	Head  Head
+	Facts esmtp.Recipient // of the recipient that Next returned last
+	in    *bufio.Reader
+	err   error
 }
 
 // envelopeBuffer holds the longest record.
@@ -91,7 +114,7 @@ func NewEnvelopeReader(r io.Reader) (*EnvelopeReader, error) {
 
 func newEnvelopeReader(r io.Reader, buffer int) (*EnvelopeReader, error) {
 	e := &EnvelopeReader{in: bufio.NewReaderSize(r, buffer)}
-	e.Head.Sender = e.address(recordSender)
+	e.Head.Sender = e.address(e.value(recordSender))
 	uid, err := strconv.ParseUint(e.value(recordUID), 10, 32)
 	e.fail(err)
 	e.Head.UID = uint32(uid)
@@ -103,17 +126,58 @@ func newEnvelopeReader(r io.Reader, buffer int) (*EnvelopeReader, error) {
 	if e.err == io.EOF {
 		e.err = fmt.Errorf("%w: envelope without its first records", ErrDamaged)
 	}
+	e.messageFacts()
 	return e, e.err
+}
+
+// messageFacts reads the records that precede those of the first recipient.
+func (e *EnvelopeReader) messageFacts() {
+	for e.err == nil {
+		letter, err := e.in.Peek(1)
+		if err != nil || !esmtp.IsMessageRecord(letter[0]) && !skipped(letter[0]) {
+			return // Next will tell
+		}
+		record := e.record()
+		if e.err == nil && !skipped(record[0]) {
+			e.fail(e.Head.Facts.Take(record[0], string(record[1:])))
+		}
+	}
 }
 
 // Next returns the next recipient, io.EOF after the last.
 func (e *EnvelopeReader) Next() (address.Address, error) {
-	a := e.address(recordRecipient)
-	return a, e.err
+	e.Facts = esmtp.Recipient{}
+	for {
+		record := e.record()
+		switch {
+		case e.err == io.EOF && e.Facts != esmtp.Recipient{}:
+			e.err = fmt.Errorf("%w: envelope ends before a recipient", ErrDamaged)
+		case e.err != nil:
+		case record[0] == recordRecipient:
+			a := e.address(string(record[1:]))
+			return a, e.err
+		case esmtp.IsRecipientRecord(record[0]):
+			e.fail(e.Facts.Take(record[0], string(record[1:])))
+		case !skipped(record[0]):
+			e.misplaced(record[0], recordRecipient)
+		}
+		if e.err != nil {
+			return address.Address{}, e.err
+		}
+	}
 }
 
-func (e *EnvelopeReader) address(letter byte) address.Address {
-	value := e.value(letter)
+// skipped reports whether a record with that letter is of a later version and
+// may be passed over.
+func skipped(letter byte) bool {
+	switch letter {
+	case recordUID, recordArrival, recordNonce, esmtp.RecordReturn, esmtp.RecordEnvelopeID, esmtp.RecordOriginal:
+		return false
+	}
+	return 'a' <= letter && letter <= 'z'
+}
+
+func (e *EnvelopeReader) address(value string) address.Address {
 	if e.err != nil {
 		return address.Address{}
 	}
@@ -124,25 +188,40 @@ func (e *EnvelopeReader) address(letter byte) address.Address {
 
 // value reads a record that must have the given letter.
 func (e *EnvelopeReader) value(letter byte) string {
+	record := e.record()
+	if e.err == nil && record[0] != letter {
+		e.misplaced(record[0], letter)
+	}
 	if e.err != nil {
 		return ""
+	}
+	return string(record[1:])
+}
+
+// record reads a record and returns it without its end; it is valid until the
+// next one is read.
+func (e *EnvelopeReader) record() []byte {
+	if e.err != nil {
+		return nil
 	}
 	record, err := e.in.ReadSlice(0)
 	switch {
 	case err == io.EOF && len(record) == 0:
 		e.err = io.EOF
-		return ""
 	case err == io.EOF, errors.Is(err, bufio.ErrBufferFull), err == nil && len(record) > maxRecord:
 		e.err = fmt.Errorf("%w: envelope record without its end", ErrDamaged)
-		return ""
 	case err != nil:
 		e.err = err
-		return ""
-	case record[0] != letter:
-		e.err = fmt.Errorf("%w: envelope record %q where %q belongs", ErrDamaged, record[0], letter)
-		return ""
+	case len(record) == 1:
+		e.err = fmt.Errorf("%w: empty envelope record", ErrDamaged)
+	default:
+		return bytes.TrimSuffix(record, []byte{0})
 	}
-	return string(bytes.TrimSuffix(record[1:], []byte{0}))
+	return nil
+}
+
+func (e *EnvelopeReader) misplaced(letter, wanted byte) {
+	e.err = fmt.Errorf("%w: envelope record %q where %q belongs", ErrDamaged, letter, wanted)
 }
 
 func (e *EnvelopeReader) fail(err error) {

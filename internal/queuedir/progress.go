@@ -15,7 +15,8 @@ import (
 //
 //	d INDEX [INDEX...]  these recipients have the message
 //	f INDEX TIME TEXT   this one failed for good at TIME (seconds since 1970);
-//	                    TEXT is its paragraph of the bounce message, escaped
+//	                    TEXT is its paragraph of the bounce message, escaped;
+//	                    without TEXT it is not to be told to the sender
 //	b ID                message ID is the bounce of all f before this line;
 //	                    20 zeros: there is none, they were discarded
 //
@@ -253,7 +254,7 @@ type Progress struct {
 	Finished  Bitmap // by recipient: delivered or failed for good
 	Delivered int    // recipients
 	Failed    int    // recipients, whether or not they were bounced
-	Unbounced int    // failures after the last b
+	Unbounced int    // failures with a text after the last b
 	Bounced   int64  // where the failures without a bounce begin in the file
 	Size      int64  // of what is good; a writer continues here
 }
@@ -273,7 +274,9 @@ func ReadProgress(r io.Reader, recipients int) (Progress, error) {
 			p.Finished.Set(index)
 			if record.Kind == Failed {
 				p.Failed++
-				p.Unbounced++
+				if record.Text != "" {
+					p.Unbounced++
+				}
 			} else {
 				p.Delivered++
 			}

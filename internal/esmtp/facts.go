@@ -1,0 +1,178 @@
+package esmtp
+
+import "errors"
+
+// Message are the facts of a message.
+type Message struct {
+	UTF8       bool   // SMTPUTF8: addresses or header fields hold UTF-8
+	Return     Return // RET
+	EnvelopeID string // ENVID in xtext; empty if not given
+}
+
+// Recipient are the facts of a recipient.
+type Recipient struct {
+	Notify   Notify // NOTIFY
+	Original string // ORCPT, type;address in xtext; empty if not given
+}
+
+// Return says how much of a message is to come back with a report of failure.
+type Return byte
+
+// The values of RET; zero is none given.
+const (
+	Full    Return = 'F'
+	Headers Return = 'H'
+)
+
+func (r Return) String() string {
+	switch r {
+	case Full:
+		return "FULL"
+	case Headers:
+		return "HDRS"
+	}
+	return ""
+}
+
+// Records of facts are a letter and a value. Those of the message:
+const (
+	RecordUTF8       = 'U' // no value
+	RecordReturn     = 'r' // FULL or HDRS
+	RecordEnvelopeID = 'e' // as ENVID
+)
+
+// And those of the recipient whose record follows:
+const (
+	RecordNotify   = 'N' // as NOTIFY
+	RecordOriginal = 'o' // as ORCPT
+)
+
+// The longest values of ENVID and ORCPT (RFC 3461 sections 4.4 and 4.2).
+const (
+	maxEnvelopeID = 100
+	maxOriginal   = 500
+)
+
+// What is wrong with a record or a parameter.
+var (
+	ErrUTF8     = errors.New("SMTPUTF8 takes no value")
+	ErrReturn   = errors.New("RET is FULL or HDRS")
+	ErrEnvID    = errors.New("ENVID needs 1 to 100 characters of xtext")
+	ErrNotify   = errors.New("NOTIFY is NEVER, or any of SUCCESS, FAILURE and DELAY")
+	ErrOriginal = errors.New("ORCPT needs a type, a semicolon and an address in xtext, at most 500 characters")
+	ErrTwice    = errors.New("given twice")
+	errRecord   = errors.New("unknown record")
+)
+
+// Append appends the records of m: letter, value, NUL.
+func (m Message) Append(b []byte) []byte {
+	if m.UTF8 {
+		b = append(b, RecordUTF8, 0)
+	}
+	if m.Return != 0 {
+		b = appendRecord(b, RecordReturn, m.Return.String())
+	}
+	if m.EnvelopeID != "" {
+		b = appendRecord(b, RecordEnvelopeID, m.EnvelopeID)
+	}
+	return b
+}
+
+// Append appends the records of r.
+func (r Recipient) Append(b []byte) []byte {
+	if r.Notify != 0 {
+		b = appendRecord(b, RecordNotify, r.Notify.String())
+	}
+	if r.Original != "" {
+		b = appendRecord(b, RecordOriginal, r.Original)
+	}
+	return b
+}
+
+func appendRecord(b []byte, letter byte, value string) []byte {
+	return append(append(append(b, letter), value...), 0)
+}
+
+// IsMessageRecord reports whether letter is that of a fact of the message.
+func IsMessageRecord(letter byte) bool {
+	return letter == RecordUTF8 || letter == RecordReturn || letter == RecordEnvelopeID
+}
+
+// IsRecipientRecord reports whether letter is that of a fact of a recipient.
+func IsRecipientRecord(letter byte) bool { return letter == RecordNotify || letter == RecordOriginal }
+
+// Take puts the value of a record of the message into m.
+func (m *Message) Take(letter byte, value string) error {
+	switch letter {
+	case RecordUTF8:
+		switch {
+		case value != "":
+			return ErrUTF8
+		case m.UTF8:
+			return ErrTwice
+		}
+		m.UTF8 = true
+		return nil
+	case RecordReturn:
+		if m.Return != 0 {
+			return ErrTwice
+		}
+		return m.ParseReturn(value)
+	case RecordEnvelopeID:
+		if m.EnvelopeID != "" {
+			return ErrTwice
+		}
+		return m.ParseEnvelopeID(value)
+	}
+	return errRecord
+}
+
+// Take puts the value of a record of a recipient into r.
+func (r *Recipient) Take(letter byte, value string) error {
+	switch letter {
+	case RecordNotify:
+		if r.Notify != 0 {
+			return ErrTwice
+		}
+		return r.ParseNotify(value)
+	case RecordOriginal:
+		if r.Original != "" {
+			return ErrTwice
+		}
+		return r.ParseOriginal(value)
+	}
+	return errRecord
+}
+
+// ParseReturn takes the value of RET.
+func (m *Message) ParseReturn(value string) error {
+	switch upper(value) {
+	case "FULL":
+		m.Return = Full
+	case "HDRS":
+		m.Return = Headers
+	default:
+		return ErrReturn
+	}
+	return nil
+}
+
+// ParseEnvelopeID takes the value of ENVID.
+func (m *Message) ParseEnvelopeID(value string) error {
+	if value == "" || len(value) > maxEnvelopeID || !isXtext(value) {
+		return ErrEnvID
+	}
+	m.EnvelopeID = value
+	return nil
+}
+
+// upper changes ASCII letters only.
+func upper(s string) string {
+	b := []byte(s)
+	for i, c := range b {
+		if 'a' <= c && c <= 'z' {
+			b[i] = c - 'a' + 'A'
+		}
+	}
+	return string(b)
+}
