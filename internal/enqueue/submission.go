@@ -26,10 +26,10 @@ type carrier interface {
 // Submission is one message on its way into the queue: the message, then the
 // sender, then the recipients, then Commit or Abort. Its first error stays.
 type Submission struct {
-	way    carrier
-	record []byte
-	err    error
-	ended  bool
+	way   carrier
+	buf   []byte
+	err   error
+	ended bool
 }
 
 // Begin starts a submission.
@@ -68,6 +68,16 @@ func (s *Submission) Sender(a string) error { return s.address('F', a) }
 // Recipient takes a recipient, after the sender.
 func (s *Submission) Recipient(a string) error { return s.address('T', a) }
 
+// Fact takes a record of internal/esmtp: of the message behind the sender, of
+// a recipient before it. A queue program knows no such records: what they say
+// is not handed to it.
+func (s *Submission) Fact(letter byte, value string) error {
+	if _, isProgram := s.way.(*program); s.err == nil && !isProgram {
+		s.err = s.record(letter, value)
+	}
+	return s.err
+}
+
 func (s *Submission) address(letter byte, a string) error {
 	if s.err == nil {
 		if _, err := address.New(a); err != nil {
@@ -75,10 +85,14 @@ func (s *Submission) address(letter byte, a string) error {
 		}
 	}
 	if s.err == nil {
-		s.record = append(append(append(s.record[:0], letter), a...), 0)
-		s.err = s.way.envelope(s.record)
+		s.err = s.record(letter, a)
 	}
 	return s.err
+}
+
+func (s *Submission) record(letter byte, value string) error {
+	s.buf = append(append(append(s.buf[:0], letter), value...), 0)
+	return s.way.envelope(s.buf)
 }
 
 func badAddress(err error) *fate.Error {

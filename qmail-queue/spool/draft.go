@@ -5,6 +5,7 @@ import (
 
 	"postrider/internal/address"
 	"postrider/internal/durable"
+	"postrider/internal/esmtp"
 	"postrider/internal/maildate"
 	"postrider/internal/queuedir"
 )
@@ -139,14 +140,15 @@ func (d *draft) inlineSize() int64 {
 // writeEnvelope takes the next piece of the envelope, after the whole message.
 func (d *draft) writeEnvelope(p []byte) error { return d.env.write(p) }
 
-func (d *draft) addRecipient(a address.Address) error {
-	n := len(a.String()) + 2
+func (d *draft) addRecipient(a address.Address, facts esmtp.Recipient) error {
+	records := facts.Append(nil)
+	n := len(records) + len(a.String()) + 2
 	if len(d.rcpt)+n > maxEnvelopeMemory || !d.room(&d.rcpt, n) {
 		if err := d.spillEnvelope(); err != nil {
 			return err
 		}
 	}
-	d.rcpt = queuedir.AppendRecipient(d.rcpt, a)
+	d.rcpt = queuedir.AppendRecipient(append(d.rcpt, records...), a)
 	return nil
 }
 
@@ -195,7 +197,7 @@ func (d *draft) writeEntry(p []byte) error {
 
 func (d *draft) head(nonce queuedir.Nonce) []byte {
 	return queuedir.AppendHead(nil, queuedir.Head{
-		Sender: d.env.sender, UID: d.from.uid, Arrived: d.birth, Nonce: nonce,
+		Sender: d.env.sender, UID: d.from.uid, Arrived: d.birth, Nonce: nonce, Facts: d.env.facts,
 	})
 }
 

@@ -5,26 +5,31 @@ import (
 	"errors"
 
 	"postrider/internal/address"
+	"postrider/internal/esmtp"
 )
 
 // envelope reads an envelope in qmail-queue's grammar (spec section 1.1),
-// F sender NUL { T recipient NUL } NUL, piece by piece in bounded memory.
+// F sender NUL { T recipient NUL } NUL, with records of internal/esmtp behind
+// the sender and before the recipients, piece by piece in bounded memory.
 // Bytes after the end are ignored. Its input is hostile.
 type envelope struct {
 	state     envelopeState
+	letter    byte   // of the record
 	value     []byte // of the record so far
 	sender    address.Address
-	recipient func(address.Address) error
+	facts     esmtp.Message
+	next      esmtp.Recipient // of the recipient that follows
+	begun     bool            // facts of the message may not follow any more
+	recipient func(address.Address, esmtp.Recipient) error
 }
 
 type envelopeState int
 
 const (
-	atStart     envelopeState = iota // nothing seen
-	inSender                         // F and part of the sender
-	betweenRcpt                      // a whole record; T or the end may follow
-	inRcpt                           // T and part of a recipient
-	atEnd                            // the closing NUL
+	atStart  envelopeState = iota // nothing seen
+	between                       // a whole record; another or the end may follow
+	inRecord                      // a letter and part of the value
+	atEnd                         // the closing NUL
 )
 
 var errGrammar = &refusal{code: exitGrammar}
@@ -37,18 +42,13 @@ func (e *envelope) write(p []byte) error {
 			if p[0] != 'F' {
 				return errGrammar
 			}
-			e.state, p = inSender, p[1:]
-		case betweenRcpt:
-			switch p[0] {
-			case 0:
-				e.state = atEnd
-			case 'T':
-				e.state = inRcpt
-			default:
-				return errGrammar
+			e.state, e.letter, p = inRecord, p[0], p[1:]
+		case between:
+			if err := e.begin(p[0]); err != nil {
+				return err
 			}
 			p = p[1:]
-		case inSender, inRcpt:
+		case inRecord:
 			n, err := e.collect(p)
 			if err != nil {
 				return err
@@ -59,7 +59,24 @@ func (e *envelope) write(p []byte) error {
 	return nil
 }
 
-// collect takes bytes of an address up to its NUL and returns how many.
+// begin takes the letter of a record, or the NUL that ends the envelope.
+func (e *envelope) begin(letter byte) error {
+	none := e.next == esmtp.Recipient{}
+	switch {
+	case letter == 0 && none:
+		e.state = atEnd
+		return nil
+	case letter == 'T', esmtp.IsRecipientRecord(letter):
+		e.begun = true
+	case esmtp.IsMessageRecord(letter) && !e.begun:
+	default:
+		return errGrammar
+	}
+	e.state, e.letter = inRecord, letter
+	return nil
+}
+
+// collect takes bytes of a value up to its NUL and returns how many.
 func (e *envelope) collect(p []byte) (int, error) {
 	end := bytes.IndexByte(p, 0)
 	piece := p
@@ -73,18 +90,38 @@ func (e *envelope) collect(p []byte) (int, error) {
 	if end < 0 {
 		return len(p), nil
 	}
-	a, err := address.New(string(e.value))
-	if err != nil {
-		return 0, badAddress(err)
-	}
+	value := string(e.value)
 	e.value = e.value[:0]
-	if e.state == inSender {
-		e.sender = a
-	} else if err := e.recipient(a); err != nil {
-		return 0, err
+	e.state = between
+	return end + 1, e.take(value)
+}
+
+// take takes the value of a whole record.
+func (e *envelope) take(value string) error {
+	switch e.letter {
+	case 'F', 'T':
+		a, err := address.New(value)
+		if err != nil {
+			return badAddress(err)
+		}
+		if e.letter == 'F' {
+			e.sender = a
+			return nil
+		}
+		facts := e.next
+		e.next = esmtp.Recipient{}
+		return e.recipient(a, facts)
 	}
-	e.state = betweenRcpt
-	return end + 1, nil
+	var err error
+	if esmtp.IsMessageRecord(e.letter) {
+		err = e.facts.Take(e.letter, value)
+	} else {
+		err = e.next.Take(e.letter, value)
+	}
+	if err != nil {
+		return errGrammar
+	}
+	return nil
 }
 
 func badAddress(err error) error {

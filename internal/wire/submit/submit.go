@@ -18,7 +18,9 @@
 //
 //	M bytes  a piece of the message (any number, none for an empty message)
 //	E bytes  a piece of the envelope: F sender NUL, T recipient NUL ..., NUL,
-//	         as qmail-queue takes it on descriptor 1
+//	         as qmail-queue takes it on descriptor 1. Behind the sender may be
+//	         records of a message, before each recipient those of a recipient,
+//	         as internal/esmtp writes them
 //	C nonce  commit; 16 random bytes
 //
 // and gets for each C one frame:

@@ -1,0 +1,57 @@
+package spool
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"postrider/internal/address"
+	"postrider/internal/esmtp"
+)
+
+// Where facts may stand in a submitted envelope, and that they stay with their
+// recipient.
+func TestFactsInEnvelopes(t *testing.T) {
+	t.Parallel()
+	const bad = "91"
+	for _, c := range []struct{ in, want string }{
+		{"F Ta@x  ", "Ta@x "},
+		{"Fs@x U rHDRS eid NNEVER orfc822;o@x Ta@x Tb@x  ", "U rHDRS eid NNEVER orfc822;o@x Ta@x Tb@x "},
+		{"Fs@x Ta@x NFAILURE Tb@x orfc822;o@x Tc@x  ", "Ta@x NFAILURE Tb@x orfc822;o@x Tc@x "},
+		{"Fs@x  ", ""},
+		{"Fs@x U NNEVER  ", bad},      // no recipient follows
+		{"Fs@x NNEVER U Ta@x  ", bad}, // of the message, too late
+		{"Fs@x Ta@x U  ", bad},
+		{"U Fs@x Ta@x  ", bad},
+		{"Fs@x U U Ta@x  ", bad},
+		{"Fs@x rHDRS rFULL Ta@x  ", bad},
+		{"Fs@x NNEVER NNEVER Ta@x  ", bad},
+		{"Fs@x NALWAYS Ta@x  ", bad},
+		{"Fs@x eid=1 Ta@x  ", bad},
+		{"Fs@x u0 Ta@x  ", bad}, // who submits says the connection,
+		{"Fs@x a1 Ta@x  ", bad}, // and when, the spool's clock
+		{"Fs@x Fs@x Ta@x  ", bad},
+		{"Fs@x X Ta@x  ", bad},
+	} {
+		var got []byte
+		e := envelope{}
+		e.recipient = func(a address.Address, facts esmtp.Recipient) error {
+			got = append(append(append(facts.Append(got), 'T'), a.String()...), 0)
+			return nil
+		}
+		err := e.write([]byte(strings.ReplaceAll(c.in, " ", "\x00")))
+		if err == nil {
+			err = e.complete()
+		}
+		text := strings.ReplaceAll(string(append(e.facts.Append(nil), got...)), "\x00", " ")
+		var r *refusal
+		if errors.As(err, &r) && r.code == exitGrammar {
+			text = bad
+		} else if err != nil {
+			t.Errorf("%q: %v", c.in, err)
+		}
+		if text != c.want {
+			t.Errorf("%q: %q, want %q", c.in, text, c.want)
+		}
+	}
+}
