@@ -19,6 +19,7 @@
 //
 // Files:
 //
+//	chunk.go    from the wire into the queue: the server's side of BDAT
 //	decoder.go  from the wire into the queue: the server's side of DATA
 //	encoder.go  from the queue onto the wire: the client's side of DATA
 //	reply.go    a server's replies as a client reads them
