@@ -37,6 +37,7 @@ type daemon struct {
 
 func newDaemon(home string, s *service) *daemon {
 	s.filterMissing = true
+	s.ending = make(chan struct{})
 	return &daemon{
 		service:  s,
 		controls: &controls{home: home},
@@ -238,6 +239,7 @@ func linger(c *net.TCPConn) {
 // off what is left.
 func (d *daemon) stop() {
 	d.stopping.Store(true)
+	close(d.ending)
 	d.mu.Lock()
 	for _, l := range d.listeners {
 		_ = l.Close() // nothing is lost with it

@@ -109,7 +109,7 @@ func TestSlowSessionsLeaveRoom(t *testing.T) {
 	h.dial().play(transaction + "C: DATA\nS: 354 *\nR: x\\r\\n.\\r\\n\nS: 250 *" + bye)
 	big := h.dial()
 	big.play(transaction + "C: DATA\nS: 354 *")
-	big.send(strings.Repeat("x", 1<<20) + "\r\n.\r\n")
+	big.send("\r\n" + strings.Repeat("x", 1<<20) + "\r\n.\r\n")
 	big.play("S: 250 *" + bye)
 	// Those that wait are in the way of nothing but the end of the test.
 	h.d.mu.Lock()
@@ -219,7 +219,7 @@ func TestLog(t *testing.T) {
 		S: 220 *
 		R: EHLO a\tb%s=1 ip=6.6.6.6\r\n
 		S: 250-*
-		R: MAIL FROM:<\"evil\\\\ code=250 \xc3\xb6\"@example.net>\r\n
+		R: MAIL FROM:<\"evil\\\\ code=250 \xc3\xb6\"@example.net> SMTPUTF8\r\n
 		S: 250 *
 		C: RCPT TO:<x@example.net>
 		S: 553 *

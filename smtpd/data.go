@@ -1,6 +1,7 @@
 package smtpd
 
 import (
+	"bytes"
 	"time"
 
 	"postrider/internal/smtpwire"
@@ -10,16 +11,31 @@ import (
 // handed on while it arrives, but for a short one, which goes in one piece.
 type incoming struct {
 	*session
-	decoder smtpwire.Decoder
+	decoder smtpwire.Decoder // of DATA
+	chunked bool             // it comes by BDAT
+	chunks  smtpwire.ChunkDecoder
 	hops    hopCounter
+	pace    pace
 	limit   int64 // 0 is none
+	octets  int64 // of chunks, as they came
 	size    int64 // octets stored, without our Received line
+	line    int   // octets of the last line so far
+	long    bool  // a line was too long
 	failure error // the queue failed; the rest is read and dropped
 	dropped bool  // the message is refused; the rest is read and dropped
 }
 
 // data answers DATA; the message comes next.
 func (s *session) data(string) reply {
+	if r := s.beginText(); r.code != 0 {
+		return r
+	}
+	s.state = message
+	return replyGoAhead
+}
+
+// beginText prepares for the text of a message; the zero reply is consent.
+func (s *session) beginText() reply {
 	if s.peer.filter != "" && s.filterMissing {
 		return replyNoFilter
 	}
@@ -35,14 +51,18 @@ func (s *session) data(string) reply {
 		return replyNoQueue
 	}
 	s.submission, s.text = submission, text
-	s.state = message
-	return replyGoAhead
+	return reply{}
+}
+
+// newIncoming begins the message with our Received line.
+func (s *session) newIncoming() *incoming {
+	s.text = s.appendReceived(s.text, s.clock.Now())
+	return &incoming{session: s, limit: s.sizeLimit(), pace: newPace()}
 }
 
 // receive reads the message that follows 354 and answers it.
 func (s *session) receive() (reply, error) {
-	s.text = s.appendReceived(s.text, s.clock.Now())
-	m := &incoming{session: s, limit: s.sizeLimit()}
+	m := s.newIncoming()
 	for !m.decoder.Ended() {
 		if len(s.in.unused()) == 0 {
 			if err := m.read(); err != nil {
@@ -65,15 +85,24 @@ func (m *incoming) read() error {
 	if m.decoder.Flaw() != smtpwire.NoFlaw {
 		wait = min(wait, flawedIdle)
 	}
-	if err := m.setDeadline(wait); err != nil {
+	allowed := m.pace.left(wait, m.settings.minRate)
+	if allowed <= 0 {
+		return errSlow
+	}
+	if err := m.setDeadline(allowed); err != nil {
 		return err
 	}
 	if m.size >= largeBuffer {
 		m.in.enlarge()
 	}
 	if err := m.in.fill(); err != nil {
-		return m.readError(err)
+		err = m.readError(err)
+		if err == errTimeout && allowed < wait {
+			err = errSlow
+		}
+		return err
 	}
+	m.pace.octets += int64(len(m.in.unused()))
 	return nil
 }
 
@@ -112,12 +141,32 @@ func (m *incoming) take(piece []byte) int {
 func (m *incoming) inspect(decoded []byte) {
 	m.size += int64(len(decoded))
 	m.hops.add(decoded)
-	tooBig := m.limit > 0 && m.size > m.limit
-	if !m.dropped && (tooBig || m.hops.hops >= maxHops || m.decoder.Flaw() != smtpwire.NoFlaw) {
+	if m.settings.maxLine > 0 {
+		m.measure(decoded)
+	}
+	if !m.dropped && m.verdict().code != 0 {
 		m.drop()
 	}
 	if m.dropped {
 		m.text = m.text[:0]
+	}
+}
+
+// measure looks for lines over the limit.
+func (m *incoming) measure(decoded []byte) {
+	for {
+		lf := bytes.IndexByte(decoded, '\n')
+		if lf < 0 {
+			m.line += len(decoded)
+		} else {
+			m.line += lf
+		}
+		m.long = m.long || m.line > m.settings.maxLine
+		if lf < 0 {
+			return
+		}
+		m.line = 0
+		decoded = decoded[lf+1:]
 	}
 }
 
@@ -145,24 +194,35 @@ func (m *incoming) makeRoom() {
 	m.text = m.text[:0]
 }
 
-// finish answers the end of the message, in qmail's order of tests.
+// finish answers the end of the message.
 func (m *incoming) finish() reply {
-	var r reply
+	r := m.verdict()
 	id := ""
-	switch {
-	case m.decoder.Flaw() != smtpwire.NoFlaw:
-		r = flawReply(m.decoder.Flaw())
-	case m.hops.hops >= maxHops:
-		r = replyTooManyHop
-	case m.limit > 0 && m.size > m.limit:
-		r = replyTooBig
-	case m.failure != nil:
-		r = queueReply(m.failure)
-	default:
+	if r.code == 0 {
 		r, id = m.commit()
 	}
 	m.logMessage(m.size, id, r)
 	return r
+}
+
+// verdict is why the message is refused, in qmail's order of tests; the zero
+// reply is consent so far.
+func (m *incoming) verdict() reply {
+	switch {
+	case m.decoder.Flaw() != smtpwire.NoFlaw:
+		return flawReply(m.decoder.Flaw())
+	case m.hops.hops >= maxHops:
+		return replyTooManyHop
+	case m.limit > 0 && m.size > m.limit:
+		return replyTooBig
+	case m.hops.header > m.settings.maxHeader && m.settings.maxHeader > 0:
+		return replyLongHeader
+	case m.long:
+		return replyLongText
+	case m.failure != nil:
+		return queueReply(m.failure)
+	}
+	return reply{}
 }
 
 // commit hands the rest of the message over and waits until it is queued.
@@ -175,6 +235,6 @@ func (m *incoming) commit() (reply, string) {
 		return queueReply(err), ""
 	}
 	m.queued++
-	m.idleCommands = 0
+	m.idleCommands, m.errors = 0, 0
 	return acceptedReply(m.clock.Now().Truncate(time.Second).Unix(), id), id
 }

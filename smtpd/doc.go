@@ -9,11 +9,12 @@
 //
 //  1. 250 behind a message is said only after the queue has said that it is
 //     durable. Whatever goes wrong before is 451 or 5xx, and nothing is queued.
-//  2. Only CR LF . CR LF ends a message. One with a bare CR or LF is refused
-//     for good, behind its real end (R30).
+//  2. Only CR LF . CR LF ends a message after DATA. One with a bare CR or LF is
+//     refused for good, behind its real end (R30).
 //  3. Octets that a client sends behind DATA before the 354 are neither run as
-//     commands nor queued (R35). The first words of HTTP or TLS end the session
-//     (R55).
+//     commands nor queued (R35), and octets of a chunk never are commands,
+//     whatever is wrong with its BDAT (R34). The first words of HTTP or TLS end
+//     the session (R55).
 //  4. Nothing is queued for a domain outside rcpthosts from a client without
 //     RELAYCLIENT. Without rcpthosts only local domains are taken. A control
 //     file that cannot be read means that nothing is (R49, R79).
@@ -22,7 +23,8 @@
 //  6. Memory is bounded whatever arrives: an idle session holds little, what
 //     sessions borrow has a common bound, lines and envelopes have limits (R42).
 //  7. A session ends: each command has one deadline for all its octets, each
-//     silence inside a message has one, and the session has one (R60).
+//     silence inside a message has one, its text has a lowest rate, and the
+//     session has a deadline (R60).
 //
 // Files:
 //
@@ -39,6 +41,8 @@
 //	path.go        their addresses
 //	parameters.go  their parameters
 //	data.go        DATA and the message
+//	chunk.go       BDAT
+//	pace.go        the lowest rate of message text
 //	hops.go        counting hops
 //	received.go    the Received line
 //	replies.go     all replies

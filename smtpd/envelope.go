@@ -17,7 +17,7 @@ func (s *session) mail(argument string) reply {
 	if err != nil {
 		return syntaxError(err.Error())
 	}
-	parameters, refused := parseMailParameters(rest)
+	parameters, refused := parseMailParameters(rest, s.queue.takesFacts())
 	if refused != nil {
 		return *refused
 	}
@@ -28,10 +28,18 @@ func (s *session) mail(argument string) reply {
 	if err != nil {
 		return syntaxError(err.Error())
 	}
+	if !parameters.facts.UTF8 && !isASCII(sender.String()) {
+		return replyNeedsUTF8
+	}
+	if s.settings.maxMail > 0 && s.mails >= s.settings.maxMail {
+		return replyTooManyMails
+	}
 	s.reset()
-	if !s.addRecord('F', sender.String()) {
+	if !s.addRecord('F', sender.String()) || !s.addFacts(parameters.facts.Append(nil)) {
 		return replyNoRoomForRcpt
 	}
+	s.mails++
+	s.utf8 = parameters.facts.UTF8
 	s.sender = sender.String()
 	s.senderBad = s.settings.isBadSender(sender)
 	s.state = mail
@@ -61,8 +69,12 @@ func (s *session) rcpt(argument string) reply {
 	if err != nil {
 		return syntaxError(err.Error())
 	}
-	if rest != "" {
-		return *refuse(555, "unrecognised parameter")
+	facts, refused := parseRcptParameters(rest, s.queue.takesFacts(), s.utf8)
+	if refused != nil {
+		return *refused
+	}
+	if !s.utf8 && !isASCII(recipient.String()) {
+		return replyNeedsUTF8
 	}
 	if recipient, err = s.localLiteral(recipient); err != nil {
 		return syntaxError(err.Error())
@@ -79,7 +91,9 @@ func (s *session) rcpt(argument string) reply {
 	if s.recipients >= s.settings.maxRcpt {
 		return replyTooManyRcpts
 	}
-	if !s.addRecord('T', recipient.String()) {
+	before := len(s.envelope)
+	if !s.addFacts(facts.Append(nil)) || !s.addRecord('T', recipient.String()) {
+		s.envelope = s.envelope[:before]
 		return replyNoRoomForRcpt
 	}
 	s.recipients++
@@ -139,7 +153,29 @@ func (s *session) isOwn(addr netip.Addr) bool {
 // addRecord appends a record to the envelope, which is kept in the form the
 // queue takes: one byte array, whatever the number of recipients (R42).
 func (s *session) addRecord(letter byte, value string) bool {
-	need := len(s.envelope) + len(value) + 2
+	if !s.growEnvelope(len(value) + 2) {
+		return false
+	}
+	s.envelope = append(s.envelope, letter)
+	s.envelope = append(append(s.envelope, value...), 0)
+	return true
+}
+
+// addFacts appends records that internal/esmtp has written.
+func (s *session) addFacts(records []byte) bool {
+	if len(records) == 0 {
+		return true
+	}
+	if !s.growEnvelope(len(records)) {
+		return false
+	}
+	s.envelope = append(s.envelope, records...)
+	return true
+}
+
+// growEnvelope makes room for n octets more.
+func (s *session) growEnvelope(n int) bool {
+	need := len(s.envelope) + n
 	if need > cap(s.envelope) {
 		grown := max(need, 256, min(2*cap(s.envelope), cap(s.envelope)+maxEnvelopeStep))
 		if !s.lent.take(grown - cap(s.envelope)) {
@@ -149,9 +185,6 @@ func (s *session) addRecord(letter byte, value string) bool {
 		copy(wider, s.envelope)
 		s.envelope = wider
 	}
-	s.envelope = append(s.envelope, letter)
-	s.envelope = append(s.envelope, value...)
-	s.envelope = append(s.envelope, 0)
 	return true
 }
 
@@ -164,4 +197,13 @@ func lower(s string) string {
 		}
 	}
 	return string(b)
+}
+
+func isASCII(s string) bool {
+	for i := range len(s) {
+		if s[i] >= 0x80 {
+			return false
+		}
+	}
+	return true
 }

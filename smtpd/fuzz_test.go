@@ -93,7 +93,7 @@ func FuzzParsePath(f *testing.F) {
 			if err != nil || again != path {
 				t.Fatalf("%q quoted reads %q, %v", path, again, err)
 			}
-			if _, refused := parseMailParameters(parameters); refused != nil && refused.code < 500 {
+			if _, refused := parseMailParameters(parameters, true); refused != nil && refused.code < 500 {
 				t.Fatalf("parameters %q: %d", parameters, refused.code)
 			}
 		}

@@ -17,15 +17,23 @@ type hopCounter struct {
 	differ bool // the line begins with none of hopWords
 	word   int  // index of the word that it may begin with
 	body   bool // the empty line was seen
+	header int  // octets of the header so far
 }
 
 // add takes the next piece of the message.
 func (h *hopCounter) add(piece []byte) {
+	if !h.body {
+		h.header += len(piece) - h.scan(piece)
+	}
+}
+
+// scan takes a piece and returns how many octets of it are behind the header.
+func (h *hopCounter) scan(piece []byte) (rest int) {
 	for len(piece) > 0 && !h.body {
 		if h.differ {
 			lf := bytes.IndexByte(piece, '\n')
 			if lf < 0 {
-				return
+				return 0
 			}
 			piece = piece[lf+1:]
 			h.column, h.differ = 0, false
@@ -34,6 +42,7 @@ func (h *hopCounter) add(piece []byte) {
 		h.octet(piece[0])
 		piece = piece[1:]
 	}
+	return len(piece)
 }
 
 // octet takes one octet of a line that may still count.

@@ -32,6 +32,8 @@ func (q *memoryQueue) begin() (submission, error) {
 	return &memorySubmission{queue: q}, nil
 }
 
+func (q *memoryQueue) takesFacts() bool { return true }
+
 func (m *memorySubmission) write(piece []byte) error {
 	m.text.Write(piece)
 	return nil
@@ -61,7 +63,7 @@ func (c deafConn) pending() bool                   { return c.early }
 func testSettings() *settings {
 	return &settings{
 		greeting: "mx.example.org", me: "mx.example.org", localIPHost: "mx.example.org", hasIPHost: true,
-		timeout: time.Minute, sessionLimit: time.Hour, maxRcpt: 1000, concurrency: 1000, concurrencyIP: 1000,
+		timeout: time.Minute, sessionLimit: time.Hour, maxRcpt: 1000, minRate: defaultMinRate, maxHeader: defaultMaxHeader, maxErrors: 1000, concurrency: 1000, concurrencyIP: 1000,
 		hosts: rcpthosts.New([]string{"example.com", ".sub.example.com"}, "", nil, "mx.example.org"),
 		rules: &tcprules.Rules{},
 	}
@@ -86,8 +88,8 @@ func newTestSession(c conn) (*session, *memoryQueue) {
 func inState(t *testing.T, want state, c conn) *session {
 	t.Helper()
 	s, _ := newTestSession(c)
-	for _, line := range []string{"MAIL FROM:<a@example.net>", "RCPT TO:<b@example.com>"}[:want] {
-		if r := s.dispatch(line); !r.ok() {
+	for _, line := range []string{"MAIL FROM:<a@example.net>", "RCPT TO:<b@example.com>", "BDAT 0"}[:want] {
+		if r := answer(t, s, line); !r.ok() {
 			t.Fatalf("%s: %d %s", line, r.code, r.text)
 		}
 	}
@@ -97,42 +99,66 @@ func inState(t *testing.T, want state, c conn) *session {
 	return s
 }
 
+// answer gives a session a command, and the octets that it announces.
+func answer(t *testing.T, s *session, line string) reply {
+	t.Helper()
+	r := s.dispatch(line)
+	if r.code != 0 {
+		return r
+	}
+	before := s.in.conn
+	defer func() { s.in.conn = before }()
+	s.in.conn = &scriptedConn{pieces: []string{strings.Repeat("x", int(s.chunk.left))}}
+	r, err := s.readChunk()
+	if err != nil {
+		t.Fatalf("%s: %v", line, err)
+	}
+	return r
+}
+
 // matrix is the whole behaviour of the command table: reply and next state.
 const matrix = `
-verb                     ready        mail         rcpt
-HELO x                   250 ready    250 ready    250 ready
-EHLO x                   250 ready    250 ready    250 ready
-MAIL FROM:<c@d.e>        250 mail     250 mail     250 mail
-RCPT TO:<c@example.com>  503 ready    250 rcpt     250 rcpt
-DATA                     503 ready    503 mail     354 message
-RSET                     250 ready    250 ready    250 ready
-NOOP                     250 ready    250 mail     250 rcpt
-VRFY x                   252 ready    252 mail     252 rcpt
-HELP                     214 ready    214 mail     214 rcpt
-QUIT                     221 ready    221 mail     221 rcpt
-BDAT 5                   502 ready    502 mail     502 rcpt
-GET /                    554 ready    554 mail     554 rcpt
-                         502 ready    502 mail     502 rcpt
-DATA now                 503 ready    503 mail     501 rcpt
-RSET now                 501 ready    501 mail     501 rcpt
-QUIT now                 501 ready    501 mail     501 rcpt
-MAIL FROM:<              555 ready    555 mail     555 rcpt
-RCPT TO:<a@example.net>  503 ready    553 mail     553 rcpt
-RCPT                     503 ready    555 mail     555 rcpt
+verb                     ready        mail         rcpt         chunks
+HELO x                   250 ready    250 ready    250 ready    250 ready
+EHLO x                   250 ready    250 ready    250 ready    250 ready
+MAIL FROM:<c@d.e>        250 mail     250 mail     250 mail     503 chunks
+RCPT TO:<c@example.com>  503 ready    250 rcpt     250 rcpt     503 chunks
+DATA                     503 ready    503 mail     354 message  503 chunks
+BDAT 5                   503 ready    503 mail     250 chunks   250 chunks
+BDAT 5 LAST              503 ready    503 mail     250 ready    250 ready
+BDAT 0 LAST              503 ready    503 mail     250 ready    250 ready
+RSET                     250 ready    250 ready    250 ready    250 ready
+NOOP                     250 ready    250 mail     250 rcpt     250 chunks
+VRFY x                   252 ready    252 mail     252 rcpt     252 chunks
+HELP                     214 ready    214 mail     214 rcpt     214 chunks
+QUIT                     221 ready    221 mail     221 rcpt     221 chunks
+EXPN x                   502 ready    502 mail     502 rcpt     502 chunks
+GET /                    554 ready    554 mail     554 rcpt     554 chunks
+                         502 ready    502 mail     502 rcpt     502 chunks
+DATA now                 503 ready    503 mail     501 rcpt     503 chunks
+BDAT                     501 ready    501 mail     501 rcpt     501 chunks
+BDAT x                   501 ready    501 mail     501 rcpt     501 chunks
+BDAT 5 FIRST             501 ready    501 mail     501 rcpt     501 chunks
+RSET now                 501 ready    501 mail     501 rcpt     501 chunks
+QUIT now                 501 ready    501 mail     501 rcpt     501 chunks
+VRFY                     501 ready    501 mail     501 rcpt     501 chunks
+MAIL FROM:<              555 ready    555 mail     555 rcpt     503 chunks
+RCPT TO:<a@example.net>  503 ready    553 mail     553 rcpt     503 chunks
+RCPT                     503 ready    555 mail     555 rcpt     503 chunks
 `
 
 func TestMatrix(t *testing.T) {
 	t.Parallel()
-	lines := []string{
-		"HELO x", "EHLO x", "MAIL FROM:<c@d.e>", "RCPT TO:<c@example.com>", "DATA", "RSET", "NOOP", "VRFY x", "HELP", "QUIT",
-		"BDAT 5", "GET /", "", "DATA now", "RSET now", "QUIT now", "MAIL FROM:<", "RCPT TO:<a@example.net>", "RCPT",
+	var lines []string
+	for row := range strings.Lines(matrix[strings.Index(matrix, "HELO"):]) {
+		lines = append(lines, strings.TrimRight(row[:24], " "))
 	}
-	got := fmt.Sprintf("\n%-24s %-12v %-12v %v\n", "verb", ready, mail, rcpt)
+	got := fmt.Sprintf("\n%-24s %-12v %-12v %-12v %v\n", "verb", ready, mail, rcpt, chunks)
 	for _, line := range lines {
 		row := fmt.Sprintf("%-24s", line)
 		for st := range commandStates {
 			s := inState(t, st, deafConn{})
-			r := s.dispatch(line)
+			r := answer(t, s, line)
 			if r.text == "" {
 				t.Errorf("%s in state %v: no reply", line, st)
 			}
@@ -175,7 +201,9 @@ func TestEnhancedCodes(t *testing.T) {
 		replyFlushed, replyNoop, replySenderOK, replyRcptOK, replyVrfy, replyHelp, replyMailFirst, replyRcptFirst,
 		replyUnimplemented, replyLineTooLong, replyBadByte, replyNoArgument, replyHeloSyntax, replyBadMailFrom,
 		replyNotRcptHost, replyTooManyRcpts, replyNoRoomForRcpt, replyHostsUnsure, replyTooBig, replyTooManyHop,
-		replyBareLF, replyBareCR, replyNoQueue, replyNoFilter, replyNoRoom, replyTimeout, replySessionOver,
+		replyBareLF, replyBareCR, replyLongHeader, replyLongText, replyInChunks, replyChunkSize, replyChunkWord,
+		replyNeedsUTF8, replyVrfyWhom, replyTooSlow, replyTooManyErrors, replyTooManyMails, replyRushed, chunkReply(5, true),
+		replyNoQueue, replyNoFilter, replyNoRoom, replyTimeout, replySessionOver,
 		replyNoControls, replyTooManyConns, replyTooManyOfIP, replyShutdown, replyTooManyCmds, replyBusy,
 		replyEarlyTalk, replyNotSMTP, replyDenied, syntaxError(""), syntaxError("why"), quitReply("x"),
 		acceptedReply(1, "2"), queueReply(errNoSpool), refusedReply("x"), refusedReply("-x"), *refuse(501, "x"),
@@ -190,7 +218,7 @@ func TestEnhancedCodes(t *testing.T) {
 			t.Errorf("421 %s does not hang up", r.text)
 		}
 	}
-	for _, r := range []reply{replyGoAhead, greetingReply("x"), heloReply("x"), ehloReply("x", 0)} {
+	for _, r := range []reply{replyGoAhead, greetingReply("x"), heloReply("x"), ehloReply(testSettings(), 0, true)} {
 		if r.enhanced != "" {
 			t.Errorf("%d has an enhanced code", r.code)
 		}

@@ -3,6 +3,8 @@ package smtpd
 import (
 	"math"
 	"strings"
+
+	"postrider/internal/esmtp"
 )
 
 // maxSizeDigits is the longest value of SIZE (RFC 1870 section 3).
@@ -10,44 +12,99 @@ const maxSizeDigits = 20
 
 // mailParameters are the parameters of MAIL.
 type mailParameters struct {
-	size int64 // 0 if not given
+	size  int64 // 0 if not given
+	facts esmtp.Message
 }
 
 // parseMailParameters reads the parameters of MAIL. It is strict: what is not
-// understood was not advertised either. refused is nil if all is well.
-func parseMailParameters(text string) (p mailParameters, refused *reply) {
+// understood was not advertised either. facts says that those which the queue
+// must keep are. refused is nil if all is well.
+func parseMailParameters(text string, facts bool) (p mailParameters, refused *reply) {
+	refused = eachParameter(text, false, func(keyword, value string, hasValue bool) *reply {
+		switch {
+		case keyword == "SIZE":
+			size, ok := parseSize(value)
+			if !ok {
+				return refuse(501, "SIZE needs a number of at most 20 digits")
+			}
+			p.size = size
+			return nil
+		case keyword == "BODY":
+			return checkBody(value)
+		case keyword == "SMTPUTF8" && facts:
+			if hasValue {
+				return refuse(501, esmtp.ErrUTF8.Error())
+			}
+			p.facts.UTF8 = true
+			return nil
+		case keyword == "RET" && facts:
+			return wrong(p.facts.ParseReturn(value))
+		case keyword == "ENVID" && facts:
+			return wrong(p.facts.ParseEnvelopeID(value))
+		}
+		return refuse(555, "unrecognised parameter")
+	})
+	return p, refused
+}
+
+// checkBody takes what a queue of lines can hold, and nothing else: RFC 3030
+// section 3 wants the octets of BINARYMIME as they are.
+func checkBody(value string) *reply {
+	if !strings.EqualFold(value, "7BIT") && !strings.EqualFold(value, "8BITMIME") {
+		return refuse(555, "BODY may be 7BIT or 8BITMIME")
+	}
+	return nil
+}
+
+// parseRcptParameters reads the parameters of RCPT, those of RFC 3461 if facts
+// says that they are advertised; utf8 that MAIL said SMTPUTF8.
+func parseRcptParameters(text string, facts, utf8 bool) (r esmtp.Recipient, refused *reply) {
+	if text == "" {
+		return r, nil
+	}
+	refused = eachParameter(text, utf8, func(keyword, value string, _ bool) *reply {
+		switch {
+		case keyword == "NOTIFY" && facts:
+			return wrong(r.ParseNotify(value))
+		case keyword == "ORCPT" && facts:
+			return wrong(r.ParseOriginal(value))
+		}
+		return refuse(555, "unrecognised parameter")
+	})
+	return r, refused
+}
+
+// wrong is the reply to a value that has an error.
+func wrong(err error) *reply {
+	if err == nil {
+		return nil
+	}
+	return refuse(501, err.Error())
+}
+
+// eachParameter calls take for each parameter until one is refused.
+func eachParameter(text string, utf8 bool, take func(keyword, value string, hasValue bool) *reply) *reply {
 	seen := ""
 	for _, item := range strings.Fields(text) {
 		keyword, value, hasValue := strings.Cut(item, "=")
 		keyword = strings.ToUpper(keyword)
-		if !isKeyword(keyword) || hasValue && !isValue(value) {
-			return p, refuse(501, "that is no parameter")
+		if !isKeyword(keyword) || hasValue && !isValue(value, utf8) {
+			return refuse(501, "that is no parameter")
 		}
 		if strings.Contains(seen, " "+keyword+" ") {
-			return p, refuse(501, "a parameter is given twice")
+			return refuse(501, "a parameter is given twice")
 		}
-		switch keyword {
-		case "SIZE":
-			size, ok := parseSize(value)
-			if !ok {
-				return p, refuse(501, "SIZE needs a number of at most 20 digits")
-			}
-			p.size = size
-		case "BODY":
-			if !strings.EqualFold(value, "7BIT") && !strings.EqualFold(value, "8BITMIME") {
-				return p, refuse(555, "BODY may be 7BIT or 8BITMIME")
-			}
-		default:
-			return p, refuse(555, "unrecognised parameter")
+		if refused := take(keyword, value, hasValue); refused != nil {
+			return refused
 		}
 		seen += " " + keyword + " "
 	}
-	return p, nil
+	return nil
 }
 
 // refuse returns the reply to a wrong parameter.
 func refuse(code int, why string) *reply {
-	return &reply{code, "5.5.4", why + " (#5.5.4)", false}
+	return &reply{code: code, enhanced: "5.5.4", text: why + " (#5.5.4)"}
 }
 
 // parseSize reads a decimal number; one that does not fit is the largest one.
@@ -88,10 +145,11 @@ func isKeyword(s string) bool {
 	return s != ""
 }
 
-// isValue reports whether s is an esmtp-value.
-func isValue(s string) bool {
+// isValue reports whether s is an esmtp-value; with utf8 in the wider sense of
+// RFC 6531 section 3.3.
+func isValue(s string, utf8 bool) bool {
 	for i := range len(s) {
-		if s[i] <= ' ' || s[i] == '=' || s[i] >= 127 {
+		if s[i] <= ' ' || s[i] == '=' || s[i] == 127 || s[i] > 127 && !utf8 {
 			return false
 		}
 	}

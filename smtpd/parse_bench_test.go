@@ -14,7 +14,7 @@ func BenchmarkParse(b *testing.B) {
 	b.Run("parameters", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			if _, refused := parseMailParameters("SIZE=4230 BODY=8BITMIME"); refused != nil {
+			if _, refused := parseMailParameters("SIZE=4230 BODY=8BITMIME", true); refused != nil {
 				b.Fatal(*refused)
 			}
 		}

@@ -3,6 +3,7 @@ package smtpd
 import (
 	"errors"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"postrider/internal/address"
@@ -133,7 +134,8 @@ func endLen(end byte) int {
 }
 
 // checkPath refuses what must not get into an envelope. The local part may
-// hold any printable character; other octets than ASCII must be UTF-8.
+// hold any printable character; other octets than ASCII must be UTF-8, without
+// control characters and what ends lines there.
 func checkPath(plain string) error {
 	if len(plain) > maxPath {
 		return errPathLength
@@ -141,8 +143,8 @@ func checkPath(plain string) error {
 	if !utf8.ValidString(plain) {
 		return errByte
 	}
-	for i := range len(plain) {
-		if plain[i] < ' ' || plain[i] == 0x7f {
+	for _, c := range plain {
+		if unicode.IsControl(c) || c == '\u2028' || c == '\u2029' {
 			return errByte
 		}
 	}

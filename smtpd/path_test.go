@@ -84,53 +84,6 @@ func TestParsePath(t *testing.T) {
 	}
 }
 
-func TestPathReplies(t *testing.T) {
-	t.Parallel()
-	runDialogues(t, []dialogue{
-		{
-			name: "spec A.8 reaches the envelope",
-			script: hello + `
-				C: MAIL FROM:<a"b c"d@x.org> SIZE=1
-				S: 250 2.1.0 ok
-				C: RCPT TO:<@h1,@h2:joe@EXAMPLE.COM>
-				S: 250 2.1.5 ok
-				C: RCPT TO: jim@example.com
-				S: 250 2.1.5 ok
-				C: RCPT TO:<>
-				S: 250 2.1.5 ok
-				C: DATA
-				S: 354 go ahead
-				R: x\r\n.\r\n
-				S: 250 2.0.0 ok *
-			` + bye,
-			queued: []string{`Fab cd@x.org Tjoe@EXAMPLE.COM Tjim@example.com T "x\n"`},
-		},
-		{
-			name: "what is refused and why",
-			script: hello + `
-				C: MAIL FROM:<` + strings.Repeat("a", 900) + `>
-				S: 555 5.5.4 syntax error (#5.5.4)
-				C: MAIL FROM:<joe@>
-				S: 555 5.5.4 syntax error: the domain is not valid (#5.5.4)
-				C: MAIL TO:<joe@example.net>
-				S: 555 5.5.4 syntax error: FROM:<address> or TO:<address> expected (#5.5.4)
-				C: MAIL FROM:<"joe@example.net>
-				S: 555 5.5.4 syntax error: the address does not end (#5.5.4)
-				C: MAIL FROM:<@x>
-				S: 555 5.5.4 syntax error: the source route does not end (#5.5.4)
-				R: MAIL FROM:<a\tb@example.net>\r\n
-				S: 555 5.5.4 syntax error: the address holds a character that is not allowed (#5.5.4)
-				C: MAIL FROM:<joe@example.net>
-				S: 250 2.1.0 ok
-				C: RCPT
-				S: 555 5.5.4 *
-				C: RCPT TO:<jim@.example.com>
-				S: 555 5.5.4 *
-			` + bye,
-		},
-	})
-}
-
 // R43: a line of the longest length is read in linear time, whatever is in
 // it; quadratic time would be minutes.
 func TestParsePathIsLinear(t *testing.T) {

@@ -20,6 +20,12 @@ func (p programs) begin() (submission, error) {
 	return programSubmission{s}, nil
 }
 
+// takesFacts is false for a program, which takes addresses only.
+func (p programs) takesFacts() bool {
+	program, _ := p.world.Getenv("QMAILQUEUE")
+	return program == ""
+}
+
 type programSubmission struct{ *enqueue.Submission }
 
 func (s programSubmission) write(piece []byte) error {
@@ -34,16 +40,22 @@ func (s programSubmission) commit(last, envelope []byte) (string, error) {
 	}
 	for len(envelope) > 0 {
 		record, rest, _ := bytes.Cut(envelope, []byte{0})
-		add := s.Recipient
-		if record[0] == 'F' {
-			add = s.Sender
-		}
-		if err := add(string(record[1:])); err != nil {
+		if err := s.add(record[0], string(record[1:])); err != nil {
 			return "", err
 		}
 		envelope = rest
 	}
 	return s.Commit()
+}
+
+func (s programSubmission) add(letter byte, value string) error {
+	switch letter {
+	case 'F':
+		return s.Sender(value)
+	case 'T':
+		return s.Recipient(value)
+	}
+	return s.Fact(letter, value)
 }
 
 func (s programSubmission) abort() { s.Abort() }

@@ -4,6 +4,9 @@ package smtpd
 type queue interface {
 	// begin starts a message. An error is temporary: no message now.
 	begin() (submission, error)
+	// takesFacts reports whether the records of internal/esmtp that an envelope
+	// holds reach the next host.
+	takesFacts() bool
 }
 
 // submission is one message on its way into the queue. After commit or abort
@@ -13,7 +16,7 @@ type submission interface {
 	// follow. The piece is the caller's again when write returns.
 	write(piece []byte) error
 	// commit hands on the last piece and the envelope, records F sender NUL,
-	// T recipient NUL ..., and waits until the message is durable. An error is
+	// T recipient NUL ... and those of internal/esmtp, and waits until the message is durable. An error is
 	// a *fate.Error, or temporary.
 	commit(last, envelope []byte) (id string, err error)
 	// abort drops the message: nothing of it is queued.

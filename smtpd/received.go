@@ -25,7 +25,11 @@ func (s *session) appendReceived(b []byte, now time.Time) []byte {
 	b = appendHeaderSafe(b, s.peer.ip)
 	b = append(b, ")\n  by "...)
 	b = appendHeaderSafe(b, s.peer.local)
-	b = append(b, " with SMTP; "...)
+	if s.utf8 {
+		b = append(b, " with UTF8SMTP; "...) // RFC 6531 section 4.3
+	} else {
+		b = append(b, " with SMTP; "...)
+	}
 	b = append(b, maildate.Header(now)...)
 	return append(b, '\n')
 }

@@ -16,6 +16,7 @@ type reply struct {
 	enhanced string
 	text     string // lines separated by LF
 	hangUp   bool   // the session ends after it
+	progress bool   // the command brought a message nearer
 }
 
 // ok reports whether the command was carried out.
@@ -49,47 +50,59 @@ func (r reply) hangingUp() reply {
 // The sentences are qmail's own where qmail has one (spec sections 6.2, 1.3);
 // log analysers and senders' postmasters know them.
 var (
-	replyFlushed   = reply{250, "2.0.0", "flushed", false}
-	replyNoop      = reply{250, "2.0.0", "ok", false}
-	replySenderOK  = reply{250, "2.1.0", "ok", false}
-	replyRcptOK    = reply{250, "2.1.5", "ok", false}
-	replyVrfy      = reply{252, "2.0.0", "send some mail, i'll try my best", false}
-	replyHelp      = reply{214, "2.0.0", "postrider, a mail server in qmail's manner: HELO EHLO MAIL RCPT DATA RSET NOOP VRFY HELP QUIT", false}
-	replyGoAhead   = reply{354, "", "go ahead", false}
-	replyMailFirst = reply{503, "5.5.1", "MAIL first (#5.5.1)", false}
-	replyRcptFirst = reply{503, "5.5.1", "RCPT first (#5.5.1)", false}
+	replyFlushed   = reply{code: 250, enhanced: "2.0.0", text: "flushed"}
+	replyNoop      = reply{code: 250, enhanced: "2.0.0", text: "ok"}
+	replySenderOK  = reply{code: 250, enhanced: "2.1.0", text: "ok"}
+	replyRcptOK    = reply{code: 250, enhanced: "2.1.5", text: "ok"}
+	replyVrfy      = reply{code: 252, enhanced: "2.0.0", text: "send some mail, i'll try my best"}
+	replyHelp      = reply{code: 214, enhanced: "2.0.0", text: "postrider, a mail server in qmail's manner: HELO EHLO MAIL RCPT DATA BDAT RSET NOOP VRFY HELP QUIT"}
+	replyGoAhead   = reply{code: 354, enhanced: "", text: "go ahead"}
+	replyMailFirst = reply{code: 503, enhanced: "5.5.1", text: "MAIL first (#5.5.1)"}
+	replyInChunks  = reply{code: 503, enhanced: "5.5.1", text: "the message has begun: BDAT with LAST ends it, RSET drops it (#5.5.1)"}
+	replyVrfyWhom  = reply{code: 501, enhanced: "5.5.4", text: "VRFY needs a name (#5.5.4)"}
+	replyRcptFirst = reply{code: 503, enhanced: "5.5.1", text: "RCPT first (#5.5.1)"}
 
-	replyUnimplemented = reply{502, "5.5.1", "unimplemented (#5.5.1)", false}
-	replyLineTooLong   = reply{500, "5.5.2", "line too long (#5.5.2)", false}
-	replyBadByte       = reply{500, "5.5.2", "a command line holds printable characters only (#5.5.2)", false}
-	replyNoArgument    = reply{501, "5.5.4", "no parameters allowed (#5.5.4)", false}
-	replyHeloSyntax    = reply{501, "5.5.4", "that is no host name (#5.5.4)", false}
+	replyUnimplemented = reply{code: 502, enhanced: "5.5.1", text: "unimplemented (#5.5.1)"}
+	replyLineTooLong   = reply{code: 500, enhanced: "5.5.2", text: "line too long (#5.5.2)"}
+	replyBadByte       = reply{code: 500, enhanced: "5.5.2", text: "a command line holds printable characters only (#5.5.2)"}
+	replyNoArgument    = reply{code: 501, enhanced: "5.5.4", text: "no parameters allowed (#5.5.4)"}
+	replyHeloSyntax    = reply{code: 501, enhanced: "5.5.4", text: "that is no host name (#5.5.4)"}
 
-	replyBadMailFrom   = reply{553, "5.7.1", "sorry, your envelope sender is in my badmailfrom list (#5.7.1)", false}
-	replyNotRcptHost   = reply{553, "5.7.1", "sorry, that domain isn't in my list of allowed rcpthosts (#5.7.1)", false}
-	replyTooManyRcpts  = reply{452, "4.5.3", "too many recipients, send the rest in another message (#4.5.3)", false}
-	replyNoRoomForRcpt = reply{452, "4.3.1", "no room for more recipients now (#4.3.1)", false}
-	replyHostsUnsure   = reply{451, "4.3.0", "unable to read my list of allowed rcpthosts (#4.3.0)", false}
+	replyChunkSize = reply{code: 501, enhanced: "5.5.4", text: "BDAT needs a number of octets, and LAST or nothing (#5.5.4)", hangUp: true}
+	replyChunkWord = reply{code: 501, enhanced: "5.5.4", text: "behind the number of octets BDAT takes LAST or nothing (#5.5.4)"}
+	replyNeedsUTF8 = reply{code: 553, enhanced: "5.6.7", text: "an address that is not in ASCII needs SMTPUTF8 behind MAIL (#5.6.7)"}
 
-	replyTooBig     = reply{552, "5.3.4", "sorry, that message size exceeds my databytes limit (#5.3.4)", false}
-	replyTooManyHop = reply{554, "5.4.6", "too many hops, this message is looping (#5.4.6)", false}
-	replyBareLF     = reply{554, "5.6.0", "message has a bare LF: lines end with CR LF. See https://cr.yp.to/docs/smtplf.html (#5.6.0)", false}
-	replyBareCR     = reply{554, "5.6.0", "message has a bare CR: lines end with CR LF (#5.6.0)", false}
-	replyNoQueue    = reply{451, "4.3.0", "qqt failure (#4.3.0)", false}
-	replyNoFilter   = reply{451, "4.3.5", "the mail filter for your address is not available (#4.3.5)", false}
-	replyNoRoom     = reply{451, "4.3.1", "too much mail at once, try again soon (#4.3.1)", false}
+	replyBadMailFrom   = reply{code: 553, enhanced: "5.7.1", text: "sorry, your envelope sender is in my badmailfrom list (#5.7.1)"}
+	replyNotRcptHost   = reply{code: 553, enhanced: "5.7.1", text: "sorry, that domain isn't in my list of allowed rcpthosts (#5.7.1)"}
+	replyTooManyRcpts  = reply{code: 452, enhanced: "4.5.3", text: "too many recipients, send the rest in another message (#4.5.3)"}
+	replyNoRoomForRcpt = reply{code: 452, enhanced: "4.3.1", text: "no room for more recipients now (#4.3.1)"}
+	replyHostsUnsure   = reply{code: 451, enhanced: "4.3.0", text: "unable to read my list of allowed rcpthosts (#4.3.0)"}
 
-	replyTimeout      = reply{451, "4.4.2", "timeout (#4.4.2)", true}
-	replySessionOver  = reply{421, "4.4.2", "this session has lasted too long (#4.4.2)", true}
-	replyNoControls   = reply{421, "4.3.0", "unable to read controls (#4.3.0)", true}
-	replyTooManyConns = reply{421, "4.3.2", "too many connections, try again later (#4.3.2)", true}
-	replyTooManyOfIP  = reply{421, "4.7.0", "too many connections from your address (#4.7.0)", true}
-	replyShutdown     = reply{421, "4.3.2", "going down, try again soon (#4.3.2)", true}
-	replyTooManyCmds  = reply{421, "4.7.0", "too many commands without mail, goodbye (#4.7.0)", true}
-	replyBusy         = reply{421, "4.3.2", "too busy, try again soon (#4.3.2)", true}
-	replyEarlyTalk    = reply{554, "5.5.0", "you sent more before I answered (#5.5.0)", true}
-	replyNotSMTP      = reply{554, "5.5.0", "this is a mail server (#5.5.0)", true}
-	replyDenied       = reply{554, "5.7.1", "sorry, no mail from your address (#5.7.1)", true}
+	replyTooBig     = reply{code: 552, enhanced: "5.3.4", text: "sorry, that message size exceeds my databytes limit (#5.3.4)"}
+	replyTooManyHop = reply{code: 554, enhanced: "5.4.6", text: "too many hops, this message is looping (#5.4.6)"}
+	replyLongHeader = reply{code: 552, enhanced: "5.3.4", text: "sorry, the header of that message is too long (#5.3.4)"}
+	replyLongText   = reply{code: 554, enhanced: "5.6.0", text: "sorry, that message has a line that is too long (#5.6.0)"}
+	replyBareLF     = reply{code: 554, enhanced: "5.6.0", text: "message has a bare LF: lines end with CR LF. See https://cr.yp.to/docs/smtplf.html (#5.6.0)"}
+	replyBareCR     = reply{code: 554, enhanced: "5.6.0", text: "message has a bare CR: lines end with CR LF (#5.6.0)"}
+	replyNoQueue    = reply{code: 451, enhanced: "4.3.0", text: "qqt failure (#4.3.0)"}
+	replyNoFilter   = reply{code: 451, enhanced: "4.3.5", text: "the mail filter for your address is not available (#4.3.5)"}
+	replyNoRoom     = reply{code: 451, enhanced: "4.3.1", text: "too much mail at once, try again soon (#4.3.1)"}
+
+	replyTimeout       = reply{code: 451, enhanced: "4.4.2", text: "timeout (#4.4.2)", hangUp: true}
+	replyTooSlow       = reply{code: 421, enhanced: "4.4.2", text: "the message comes too slowly (#4.4.2)", hangUp: true}
+	replySessionOver   = reply{code: 421, enhanced: "4.4.2", text: "this session has lasted too long (#4.4.2)", hangUp: true}
+	replyNoControls    = reply{code: 421, enhanced: "4.3.0", text: "unable to read controls (#4.3.0)", hangUp: true}
+	replyTooManyConns  = reply{code: 421, enhanced: "4.3.2", text: "too many connections, try again later (#4.3.2)", hangUp: true}
+	replyTooManyOfIP   = reply{code: 421, enhanced: "4.7.0", text: "too many connections from your address (#4.7.0)", hangUp: true}
+	replyShutdown      = reply{code: 421, enhanced: "4.3.2", text: "going down, try again soon (#4.3.2)", hangUp: true}
+	replyTooManyCmds   = reply{code: 421, enhanced: "4.7.0", text: "too many commands without mail, goodbye (#4.7.0)", hangUp: true}
+	replyTooManyErrors = reply{code: 421, enhanced: "4.7.0", text: "too many errors, goodbye (#4.7.0)", hangUp: true}
+	replyTooManyMails  = reply{code: 421, enhanced: "4.5.3", text: "enough messages for one connection, make another one (#4.5.3)", hangUp: true}
+	replyRushed        = reply{code: 554, enhanced: "5.5.0", text: "you talked before I greeted you (#5.5.0)", hangUp: true}
+	replyBusy          = reply{code: 421, enhanced: "4.3.2", text: "too busy, try again soon (#4.3.2)", hangUp: true}
+	replyEarlyTalk     = reply{code: 554, enhanced: "5.5.0", text: "you sent more before I answered (#5.5.0)", hangUp: true}
+	replyNotSMTP       = reply{code: 554, enhanced: "5.5.0", text: "this is a mail server (#5.5.0)", hangUp: true}
+	replyDenied        = reply{code: 554, enhanced: "5.7.1", text: "sorry, no mail from your address (#5.7.1)", hangUp: true}
 )
 
 // syntaxError is qmail's reply to an address that it does not take, with the
@@ -98,26 +111,42 @@ func syntaxError(why string) reply {
 	if why != "" {
 		why = ": " + why
 	}
-	return reply{555, "5.5.4", "syntax error" + why + " (#5.5.4)", false}
+	return reply{code: 555, enhanced: "5.5.4", text: "syntax error" + why + " (#5.5.4)"}
 }
 
 func greetingReply(greeting string) reply {
-	return reply{220, "", greeting + " ESMTP", false}
+	return reply{code: 220, enhanced: "", text: greeting + " ESMTP"}
 }
 
-func heloReply(greeting string) reply { return reply{250, "", greeting, false} }
+func heloReply(greeting string) reply { return reply{code: 250, enhanced: "", text: greeting} }
 
-// ehloReply lists the extensions: RFC 2920, RFC 1870, RFC 6152, RFC 2034.
-func ehloReply(greeting string, databytes int64) reply {
-	return reply{250, "", greeting + "\nPIPELINING\nSIZE " + strconv.FormatInt(databytes, 10) +
-		"\n8BITMIME\nENHANCEDSTATUSCODES", false}
+// ehloReply lists the extensions: RFC 2920, RFC 1870, RFC 6152, RFC 6531, RFC
+// 3030, RFC 3461, RFC 9422, RFC 2034. facts says that the queue takes those of
+// RFC 6531 and RFC 3461.
+func ehloReply(s *settings, databytes int64, facts bool) reply {
+	text := s.greeting + "\nPIPELINING\nSIZE " + strconv.FormatInt(databytes, 10) + "\n8BITMIME"
+	if facts {
+		text += "\nSMTPUTF8\nDSN"
+	}
+	text += "\nCHUNKING\nLIMITS"
+	if s.maxMail > 0 {
+		text += " MAILMAX=" + strconv.Itoa(s.maxMail)
+	}
+	return reply{code: 250, text: text + " RCPTMAX=" + strconv.Itoa(s.maxRcpt) + "\nENHANCEDSTATUSCODES"}
 }
 
-func quitReply(greeting string) reply { return reply{221, "2.0.0", greeting, true} }
+// chunkReply has the words of RFC 3030 section 4.
+func chunkReply(octets int64, small bool) reply {
+	return reply{code: 250, enhanced: "2.0.0", text: strconv.FormatInt(octets, 10) + " octets received", progress: !small}
+}
+
+func quitReply(greeting string) reply {
+	return reply{code: 221, enhanced: "2.0.0", text: greeting, hangUp: true}
+}
 
 // acceptedReply keeps the words that senders' logs are searched for.
 func acceptedReply(unix int64, id string) reply {
-	return reply{250, "2.0.0", "ok " + strconv.FormatInt(unix, 10) + " qp " + id, false}
+	return reply{code: 250, enhanced: "2.0.0", text: "ok " + strconv.FormatInt(unix, 10) + " qp " + id}
 }
 
 // flawReply is the answer to a message with a line end that is none.
@@ -134,7 +163,7 @@ func queueReply(err error) reply {
 	if !errors.As(err, &e) {
 		return replyNoQueue
 	}
-	r := reply{451, e.Status(), printable(e.Text), false}
+	r := reply{code: 451, enhanced: e.Status(), text: printable(e.Text)}
 	if e.Class == fate.Permanent {
 		r.code = 554
 	}
@@ -148,9 +177,9 @@ func queueReply(err error) reply {
 // temporary, or permanent if the text begins with "-" (spec section 6.5).
 func refusedReply(text string) reply {
 	if hard, found := strings.CutPrefix(text, "-"); found {
-		return reply{553, "5.7.1", printable(hard), false}
+		return reply{code: 553, enhanced: "5.7.1", text: printable(hard)}
 	}
-	return reply{451, "4.7.1", printable(text), false}
+	return reply{code: 451, enhanced: "4.7.1", text: printable(text)}
 }
 
 // printable makes one line of ASCII of a text that an administrator or a

@@ -22,8 +22,9 @@ type service struct {
 	// filter would be worse than delaying it.
 	filterMissing bool
 
-	stopping atomic.Bool // sessions end as soon as no message is on its way
-	cutOff   atomic.Bool // sessions end now
+	ending   chan struct{} // closed when the service stops; nil: it does not
+	stopping atomic.Bool   // sessions end as soon as no message is on its way
+	cutOff   atomic.Bool   // sessions end now
 }
 
 // log is where lines go: *logline.Writer.

@@ -14,6 +14,8 @@ const (
 	maxIdleCommands = 100
 	// maxUnknown is how many lines that are no command a session may hold.
 	maxUnknown = 10
+	// maxTarpit bounds the pause behind a refusal.
+	maxTarpit = time.Minute
 	// flushAt bounds the replies that wait for a read.
 	flushAt = 1 << 10
 	// goodbyeTime is how long the last reply of a session may take to send.
@@ -55,11 +57,17 @@ type session struct {
 	senderBad  bool // in badmailfrom
 	envelope   []byte
 	recipients int
-	submission submission // while state is message
-	text       []byte     // borrowed, while state is message
+	utf8       bool       // MAIL said SMTPUTF8
+	submission submission // while there is message text
+	text       []byte     // borrowed, while there is message text
+	incoming   *incoming  // while state is chunks
+	failed     reply      // why the message that comes in chunks is refused
+	chunk      chunk      // the one that BDAT announced
 
 	idleCommands int
 	unknown      int
+	mails        int // transactions
+	errors       int // refused commands since the last message
 	queued       int // messages
 	refused      int // commands and messages
 
@@ -78,7 +86,11 @@ func (s *session) run() error {
 }
 
 func (s *session) talk() error {
-	s.say(greetingReply(s.settings.greeting))
+	r, err := s.greet()
+	if err != nil {
+		return err
+	}
+	s.say(r)
 	for s.state != over {
 		if len(s.out) > flushAt {
 			if err := s.flush(s.settings.timeout); err != nil {
@@ -95,13 +107,59 @@ func (s *session) talk() error {
 		if err != nil {
 			return err
 		}
+		if err := s.tarpit(r); err != nil {
+			return err
+		}
 		s.say(r)
 	}
-	err := s.flush(goodbyeTime)
+	err = s.flush(goodbyeTime)
 	if err == nil && s.expelled {
 		err = errExpelled
 	}
 	return err
+}
+
+// greet waits, if the administrator wants that, before the greeting: a client
+// that talks meanwhile does not speak SMTP (RFC 5321 section 4.3.1).
+func (s *session) greet() (reply, error) {
+	hello := greetingReply(s.settings.greeting)
+	if s.settings.greetDelay <= 0 || s.lenient || s.peer.relay {
+		return hello, nil
+	}
+	s.atBoundary.Store(true)
+	defer s.atBoundary.Store(false)
+	if err := s.setDeadline(s.settings.greetDelay); err != nil {
+		return reply{}, err
+	}
+	if s.stopping.Load() {
+		return reply{}, errShutdown
+	}
+	err := s.in.fill()
+	switch {
+	case err == nil:
+		s.logRefused(nil, replyRushed)
+		return replyRushed, nil
+	case isTimeout(err) && !s.stopping.Load() && !s.cutOff.Load():
+		return hello, nil
+	}
+	return reply{}, s.readError(err)
+}
+
+// tarpit delays a refusal if there were too many.
+func (s *session) tarpit(r reply) error {
+	if r.ok() || r.hangUp || s.settings.tarpitDelay <= 0 || s.errors <= s.settings.tarpitErrors {
+		return nil
+	}
+	if err := s.flush(s.settings.timeout); err != nil {
+		return err
+	}
+	timer := time.NewTimer(min(s.settings.tarpitDelay, maxTarpit))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-s.ending:
+	}
+	return nil
 }
 
 // goodbye sends what a client that is cut off may still be told.
@@ -109,6 +167,8 @@ func (s *session) goodbye(err error) {
 	switch {
 	case errors.Is(err, errTimeout):
 		s.say(replyTimeout)
+	case errors.Is(err, errSlow):
+		s.say(replyTooSlow)
 	case errors.Is(err, errTooLong):
 		s.say(replySessionOver)
 	case errors.Is(err, errShutdown):
@@ -167,7 +227,15 @@ func (s *session) command() (reply, error) {
 			return s.count(line, replyBadByte), nil
 		}
 	}
-	return s.count(line, s.dispatch(string(line))), nil
+	text := string(line)
+	r := s.dispatch(text)
+	if r.code == 0 { // BDAT: its octets come next, over what line is part of
+		if r, err = s.readChunk(); err != nil {
+			return reply{}, err
+		}
+		line = []byte(text)
+	}
+	return s.count(line, r), nil
 }
 
 // isTLS reports whether input begins like a TLS handshake: another protocol's
@@ -177,9 +245,10 @@ func isTLS(input []byte) bool { return len(input) >= 2 && input[0] == 0x16 && in
 // count keeps the limits on commands.
 func (s *session) count(line []byte, r reply) reply {
 	if !r.ok() {
+		s.errors++
 		s.logRefused(line, r)
 	}
-	if r == replyRcptOK {
+	if r == replyRcptOK || r.ok() && r.progress {
 		return r
 	}
 	s.idleCommands++
@@ -188,6 +257,9 @@ func (s *session) count(line []byte, r reply) reply {
 	}
 	if s.idleCommands > maxIdleCommands || s.unknown > maxUnknown {
 		return replyTooManyCmds
+	}
+	if s.errors > s.settings.maxErrors && s.settings.maxErrors > 0 && !r.hangUp {
+		return replyTooManyErrors
 	}
 	return r
 }
@@ -283,7 +355,8 @@ func (s *session) reset() {
 	s.lent.back(s.text)
 	s.lent.give(cap(s.envelope))
 	s.text, s.envelope = nil, nil
-	s.sender, s.senderBad, s.recipients = "", false, 0
+	s.sender, s.senderBad, s.recipients, s.utf8 = "", false, 0, false
+	s.incoming, s.failed = nil, reply{}
 	if s.state != over {
 		s.state = ready
 	}
@@ -304,7 +377,7 @@ func (s *session) ehlo(name string) reply {
 	if r := s.helo(name); !r.ok() {
 		return r
 	}
-	return ehloReply(s.settings.greeting, s.sizeLimit())
+	return ehloReply(s.settings, s.sizeLimit(), s.queue.takesFacts())
 }
 
 // sizeLimit is the most octets of a message; 0 is no limit.

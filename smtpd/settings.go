@@ -17,6 +17,10 @@ const (
 	defaultConcurrency    = 1000  // concurrencysmtp: connections
 	defaultConcurrencyIP  = 50    // concurrencysmtpip: connections from one address
 	defaultMaxRcpt        = 50000 // maxrcpt: recipients of one message
+	defaultMaxErrors      = 50    // maxerrorsmtp: refused commands of one connection
+	defaultMinRate        = 500   // minratesmtp: octets of message text a second
+	defaultMaxHeader      = 1 << 20
+	defaultTarpitErrors   = 5
 )
 
 // controlFiles are all files that loadSettings reads.
@@ -24,6 +28,7 @@ var controlFiles = [...]string{
 	"me", "smtpgreeting", "localiphost", "timeoutsmtpd", "timeoutsmtpdsession", "databytes", "maxrcpt",
 	"rcpthosts", "locals", "percenthack", "envnoathost", "badmailfrom",
 	"concurrencysmtp", "concurrencysmtpip", "tcp.smtp",
+	"greetdelay", "maxerrorsmtp", "maxheadersmtp", "maxlinesmtp", "maxmailsmtp", "minratesmtp", "tarpitdelay", "tarpiterrors",
 }
 
 // settings is what the control files say. It never changes: a session keeps
@@ -37,6 +42,14 @@ type settings struct {
 	sessionLimit  time.Duration
 	databytes     int64 // 0 is no limit
 	maxRcpt       int
+	maxMail       int // transactions of a connection; this and the next ones: 0 is no limit
+	maxErrors     int
+	maxHeader     int
+	maxLine       int // octets of a line of message text
+	minRate       int // octets a second
+	greetDelay    time.Duration
+	tarpitDelay   time.Duration
+	tarpitErrors  int // refusals that are not delayed
 	concurrency   int
 	concurrencyIP int
 
@@ -62,6 +75,14 @@ func loadSettings(home string, rules bool) (*settings, error) {
 	s.maxRcpt = max(1, r.number("maxrcpt", defaultMaxRcpt))
 	s.concurrency = r.number("concurrencysmtp", defaultConcurrency)
 	s.concurrencyIP = r.number("concurrencysmtpip", defaultConcurrencyIP)
+	s.maxMail = r.number("maxmailsmtp", 0)
+	s.maxErrors = r.number("maxerrorsmtp", defaultMaxErrors)
+	s.maxHeader = r.number("maxheadersmtp", defaultMaxHeader)
+	s.maxLine = r.number("maxlinesmtp", 0)
+	s.minRate = r.number("minratesmtp", defaultMinRate)
+	s.greetDelay = r.delay("greetdelay")
+	s.tarpitDelay = r.delay("tarpitdelay")
+	s.tarpitErrors = r.number("tarpiterrors", defaultTarpitErrors)
 	s.badMailFrom = r.set("badmailfrom")
 	if rules {
 		s.rules = r.rules(home)
@@ -107,6 +128,11 @@ func (r *settingsReader) number(name string, def int) int {
 func (r *settingsReader) seconds(name string, def int) time.Duration {
 	const year = 366 * 24 * 3600
 	return time.Duration(min(max(1, r.number(name, def)), year)) * time.Second
+}
+
+// delay returns a time of at most a minute that clients are made to wait.
+func (r *settingsReader) delay(name string) time.Duration {
+	return time.Duration(min(r.number(name, 0), 60)) * time.Second
 }
 
 // set returns the lines of a file in lower case.

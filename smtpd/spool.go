@@ -74,6 +74,8 @@ func (p *spool) relink(f *os.File) error {
 	return nil
 }
 
+func (p *spool) takesFacts() bool { return true }
+
 func closeConnections(connections []*os.File) {
 	for _, f := range connections {
 		_ = f.Close() // nothing unanswered is on it

@@ -71,7 +71,21 @@ func TestTimeouts(t *testing.T) {
 			trickle(say, "x", time.Minute)
 		}, "451 4.4.2 *", errTimeout, 20 * time.Minute},
 		{"silent inside a message", func(say func(string) bool) { say(begin); say("Subject: x\r\n") }, "451 4.4.2 timeout (#4.4.2)", errTimeout, 20 * time.Minute},
-		{"a message octet by octet", func(say func(string) bool) { say(begin); trickle(say, "x", 19*time.Minute) }, "421 4.4.2 this session has lasted too long (#4.4.2)", errTooLong, 4 * time.Hour},
+		{"a message octet by octet", func(say func(string) bool) { say(begin); trickle(say, "x", 19*time.Minute) }, "421 4.4.2 the message comes too slowly (#4.4.2)", errSlow, 20*time.Minute + 2*time.Millisecond},
+		{"a message below the lowest rate", func(say func(string) bool) { say(begin); trickle(say, strings.Repeat("x", 249), time.Second) }, "421 4.4.2 the message comes too slowly (#4.4.2)", errSlow, 2389722 * time.Millisecond},
+		{"a message at the lowest rate", func(say func(string) bool) { say(begin); trickle(say, strings.Repeat("x\r\n", 167), time.Second) }, "421 4.4.2 this session has lasted too long (#4.4.2)", errTooLong, 4 * time.Hour},
+		{"a chunk octet by octet", func(say func(string) bool) {
+			say(strings.Replace(begin, "DATA", "BDAT 1000", 1))
+			trickle(say, "x", 19*time.Minute)
+		}, "421 4.4.2 the message comes too slowly (#4.4.2)", errSlow, 20*time.Minute + 2*time.Millisecond},
+		{"a refused chunk octet by octet", func(say func(string) bool) {
+			say("BDAT 1000\r\n")
+			trickle(say, "x", 19*time.Minute)
+		}, "421 4.4.2 the message comes too slowly (#4.4.2)", errSlow, 20*time.Minute + 2*time.Millisecond},
+		{"chunks of one octet", func(say func(string) bool) {
+			say(strings.Replace(begin, "DATA", "BDAT 0", 1))
+			trickle(say, "BDAT 1\r\nx", 12*time.Second)
+		}, "421 4.7.0 too many commands without mail, goodbye (#4.7.0)", errExpelled, 12 * 99 * time.Second},
 		{"commands for ever", func(say func(string) bool) {
 			trickle(say, "MAIL FROM:<a@example.net>\r\n", 10*time.Minute)
 		}, "421 4.4.2 *", errTooLong, 4 * time.Hour},

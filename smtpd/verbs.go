@@ -9,6 +9,7 @@ const (
 	ready   state = iota // no transaction
 	mail                 // sender known, no recipient accepted
 	rcpt                 // at least one recipient accepted
+	chunks               // BDAT was accepted: more of it is to come
 	message              // 354 was sent: message text follows, no commands
 	over                 // nothing more is read
 
@@ -16,7 +17,7 @@ const (
 )
 
 func (s state) String() string {
-	return [...]string{"ready", "mail", "rcpt", "message", "over"}[s]
+	return [...]string{"ready", "mail", "rcpt", "chunks", "message", "over"}[s]
 }
 
 // verb is one row of the command table, which is the dispatcher.
@@ -38,9 +39,10 @@ type verb struct {
 var verbs = [...]verb{
 	{name: "HELO", run: (*session).helo},
 	{name: "EHLO", run: (*session).ehlo},
-	{name: "MAIL", run: (*session).mail},
-	{name: "RCPT", run: (*session).rcpt, illegal: [commandStates]reply{ready: replyMailFirst}},
-	{name: "DATA", run: (*session).data, illegal: [commandStates]reply{ready: replyMailFirst, mail: replyRcptFirst}, bare: true, last: true},
+	{name: "MAIL", run: (*session).mail, illegal: [commandStates]reply{chunks: replyInChunks}},
+	{name: "RCPT", run: (*session).rcpt, illegal: [commandStates]reply{ready: replyMailFirst, chunks: replyInChunks}},
+	{name: "DATA", run: (*session).data, illegal: [commandStates]reply{ready: replyMailFirst, mail: replyRcptFirst, chunks: replyInChunks}, bare: true, last: true},
+	{name: "BDAT", run: (*session).bdat},
 	{name: "RSET", run: (*session).rset, bare: true},
 	{name: "NOOP", run: (*session).noop},
 	{name: "VRFY", run: (*session).vrfy},
@@ -101,7 +103,14 @@ func (s *session) rset(string) reply {
 
 func (s *session) noop(string) reply { return replyNoop }
 
-func (s *session) vrfy(string) reply { return replyVrfy }
+// vrfy answers VRFY: nobody is told who has a mailbox here (RFC 5321 section
+// 7.3), and EXPN is not implemented.
+func (s *session) vrfy(name string) reply {
+	if name == "" {
+		return replyVrfyWhom
+	}
+	return replyVrfy
+}
 
 func (s *session) help(string) reply { return replyHelp }
 
