@@ -60,8 +60,7 @@ func (s *session) beginChunk() reply {
 		s.failed = s.beginText()
 		s.state = chunks
 		if s.failed.code == 0 {
-			s.incoming = s.newIncoming()
-			s.incoming.chunked = true
+			s.newIncoming()
 		}
 	}
 	return s.failed
@@ -69,7 +68,7 @@ func (s *session) beginChunk() reply {
 
 // readChunk reads the octets of the chunk and answers it.
 func (s *session) readChunk() (reply, error) {
-	m := s.incoming
+	m := &s.incoming
 	if s.chunk.refused.code != 0 {
 		m = &incoming{session: s, dropped: true, pace: newPace()}
 	}

@@ -11,9 +11,8 @@ import (
 // handed on while it arrives, but for a short one, which goes in one piece.
 type incoming struct {
 	*session
-	decoder smtpwire.Decoder // of DATA
-	chunked bool             // it comes by BDAT
-	chunks  smtpwire.ChunkDecoder
+	decoder smtpwire.Decoder      // of DATA
+	chunks  smtpwire.ChunkDecoder // of BDAT
 	hops    hopCounter
 	pace    pace
 	limit   int64 // 0 is none
@@ -57,7 +56,8 @@ func (s *session) beginText() reply {
 // newIncoming begins the message with our Received line.
 func (s *session) newIncoming() *incoming {
 	s.text = s.appendReceived(s.text, s.clock.Now())
-	return &incoming{session: s, limit: s.sizeLimit(), pace: newPace()}
+	s.incoming = incoming{session: s, limit: s.sizeLimit(), pace: newPace()}
+	return &s.incoming
 }
 
 // receive reads the message that follows 354 and answers it.

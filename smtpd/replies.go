@@ -124,15 +124,18 @@ func heloReply(greeting string) reply { return reply{code: 250, enhanced: "", te
 // 3030, RFC 3461, RFC 9422, RFC 2034. facts says that the queue takes those of
 // RFC 6531 and RFC 3461.
 func ehloReply(s *settings, databytes int64, facts bool) reply {
-	text := s.greeting + "\nPIPELINING\nSIZE " + strconv.FormatInt(databytes, 10) + "\n8BITMIME"
+	b := append(make([]byte, 0, 256), s.greeting...)
+	b = strconv.AppendInt(append(b, "\nPIPELINING\nSIZE "...), databytes, 10)
+	b = append(b, "\n8BITMIME"...)
 	if facts {
-		text += "\nSMTPUTF8\nDSN"
+		b = append(b, "\nSMTPUTF8\nDSN"...)
 	}
-	text += "\nCHUNKING\nLIMITS"
+	b = append(b, "\nCHUNKING\nLIMITS"...)
 	if s.maxMail > 0 {
-		text += " MAILMAX=" + strconv.Itoa(s.maxMail)
+		b = strconv.AppendInt(append(b, " MAILMAX="...), int64(s.maxMail), 10)
 	}
-	return reply{code: 250, text: text + " RCPTMAX=" + strconv.Itoa(s.maxRcpt) + "\nENHANCEDSTATUSCODES"}
+	b = strconv.AppendInt(append(b, " RCPTMAX="...), int64(s.maxRcpt), 10)
+	return reply{code: 250, text: string(append(b, "\nENHANCEDSTATUSCODES"...))}
 }
 
 // chunkReply has the words of RFC 3030 section 4.

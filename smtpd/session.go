@@ -18,6 +18,8 @@ const (
 	maxTarpit = time.Minute
 	// flushAt bounds the replies that wait for a read.
 	flushAt = 1 << 10
+	// replyRoom holds the answer to EHLO.
+	replyRoom = 256
 	// goodbyeTime is how long the last reply of a session may take to send.
 	goodbyeTime = 5 * time.Second
 	// flawedIdle is how long a client may be silent inside a message that is
@@ -60,7 +62,7 @@ type session struct {
 	utf8       bool       // MAIL said SMTPUTF8
 	submission submission // while there is message text
 	text       []byte     // borrowed, while there is message text
-	incoming   *incoming  // while state is chunks
+	incoming   incoming   // while there is message text
 	failed     reply      // why the message that comes in chunks is refused
 	chunk      chunk      // the one that BDAT announced
 
@@ -183,6 +185,9 @@ func (s *session) goodbye(err error) {
 
 // say queues a reply; it is sent before the next read.
 func (s *session) say(r reply) {
+	if s.out == nil {
+		s.out = make([]byte, 0, replyRoom)
+	}
 	s.out = r.append(s.out)
 	if !r.ok() {
 		s.refused++
@@ -356,7 +361,7 @@ func (s *session) reset() {
 	s.lent.give(cap(s.envelope))
 	s.text, s.envelope = nil, nil
 	s.sender, s.senderBad, s.recipients, s.utf8 = "", false, 0, false
-	s.incoming, s.failed = nil, reply{}
+	s.failed = reply{}
 	if s.state != over {
 		s.state = ready
 	}
