@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+
+	"postrider/internal/idn"
 )
 
 // relay is where control/smtproutes sends the mail of a domain: a name whose
@@ -20,7 +22,7 @@ type relay struct {
 // suffixes from a dot on, then the empty key. The first key found decides; an
 // empty value sends back to the mail exchangers (spec 5.3.1).
 func routeFor(routes map[string]string, host string) (r relay, found bool, err error) {
-	host = asciiLower(host)
+	host = idn.Key(host)
 	for i := 0; i <= len(host); i++ {
 		if i > 0 && i < len(host) && host[i] != '.' {
 			continue
@@ -97,15 +99,4 @@ func parseLiteral(domain string) (netip.Addr, bool) {
 		return netip.Addr{}, false
 	}
 	return addr.Unmap(), true
-}
-
-// asciiLower leaves bytes over 127 alone, as the keys of control files do.
-func asciiLower(s string) string {
-	b := []byte(s)
-	for i, c := range b {
-		if 'A' <= c && c <= 'Z' {
-			b[i] = c + 'a' - 'A'
-		}
-	}
-	return string(b)
 }

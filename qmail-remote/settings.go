@@ -12,6 +12,7 @@ import (
 
 	"postrider/internal/clock"
 	"postrider/internal/control"
+	"postrider/internal/idn"
 	"postrider/internal/resolver"
 )
 
@@ -92,7 +93,7 @@ func (f *settingsFiles) load(resolvConf fileState) (*settings, error) {
 	if set.helo == "" || strings.ContainsAny(set.helo, "\r\n\x00 ") {
 		return nil, errors.New("control/helohost or control/me must hold a host name")
 	}
-	if set.routes, _, err = dir.Map("smtproutes"); err != nil {
+	if set.routes, err = routes(dir); err != nil {
 		return nil, err
 	}
 	if set.connectTimeout, err = seconds(dir, "timeoutconnect", defaultConnectTimeout); err != nil {
@@ -155,4 +156,17 @@ func newest(states []fileState) time.Time {
 		}
 	}
 	return t
+}
+
+// routes reads smtproutes by idn.Key.
+func routes(dir control.Dir) (map[string]string, error) {
+	lines, _, err := dir.Map("smtproutes")
+	if err != nil {
+		return nil, err
+	}
+	keyed := make(map[string]string, len(lines))
+	for key, value := range lines {
+		keyed[idn.Key(key)] = value
+	}
+	return keyed, nil
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 
+	"postrider/internal/idn"
 	"postrider/internal/resolver"
 )
 
@@ -31,6 +32,7 @@ type lookups interface {
 // targets returns where the mail of a domain goes, in the order in which to
 // try (spec 5.3, RFC 5321 section 5.1), or a report why nowhere.
 func (c *client) targets(ctx context.Context, set *settings, domain string) ([]target, *report) {
+	domain = idn.Key(domain) // as name servers know it
 	route, routed, err := routeFor(set.routes, domain)
 	if err != nil {
 		return nil, badRoute(err)

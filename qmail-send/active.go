@@ -2,6 +2,7 @@ package qmailsend
 
 import (
 	"postrider/internal/address"
+	"postrider/internal/esmtp"
 	"time"
 
 	"postrider/internal/queuedir"
@@ -12,6 +13,7 @@ type active struct {
 	m          *message
 	entry      *queuedir.Entry
 	sender     address.Address // unexpanded
+	facts      esmtp.Message
 	reading    *reading
 	finished   queuedir.Bitmap // recipients that need no further attempt
 	left       int             // recipients not in finished

@@ -1,6 +1,7 @@
 package qmailsend
 
 import (
+	"postrider/internal/esmtp"
 	"postrider/internal/logline"
 	"postrider/internal/wire/spawn"
 )
@@ -10,6 +11,7 @@ type delivery struct {
 	pass  *pass
 	index int    // of the recipient
 	to    string // as rewritten
+	facts esmtp.Recipient
 	agent *agent
 }
 
@@ -91,7 +93,7 @@ func (s *scheduler) startJob(p *pass, n int) {
 // giveJob gives a job of the first recipients of sp to its agent.
 func (s *scheduler) giveJob(p *pass, sp *spec, n int) {
 	n = min(n, len(sp.items), spawn.MaxRecipients)
-	j := job{entry: p.a.entry, Job: spawn.Job{ID: p.a.m.id, Host: sp.host, Sender: p.a.sender}}
+	j := job{entry: p.a.entry, Job: spawn.Job{ID: p.a.m.id, Host: sp.host, Sender: p.a.sender, Facts: p.a.facts}}
 	if p.a.reading.verp { // then sp has one recipient
 		j.Sender = sp.items[0].sender
 	}
@@ -99,16 +101,16 @@ func (s *scheduler) giveJob(p *pass, sp *spec, n int) {
 	for size := 0; n > 0 && size < maxJobBytes; n-- {
 		it := sp.items[0]
 		sp.items = sp.items[1:]
-		size += 12 + len(it.shown)
-		number := s.startDelivery(p, it, ag)
-		j.Recipients = append(j.Recipients, spawn.Recipient{Delivery: number, Address: it.address})
+		r := spawn.Recipient{Delivery: s.startDelivery(p, it, ag), Address: it.address, Facts: it.facts}
+		size += spawn.RecipientSize(r)
+		j.Recipients = append(j.Recipients, r)
 	}
 	ag.put(j)
 }
 
 func (s *scheduler) startDelivery(p *pass, it item, ag *agent) uint64 {
 	s.lastDelivery++
-	s.deliveries[s.lastDelivery] = &delivery{pass: p, index: it.index, to: it.shown, agent: ag}
+	s.deliveries[s.lastDelivery] = &delivery{pass: p, index: it.index, to: it.shown, facts: it.facts, agent: ag}
 	p.outstanding++
 	p.given++
 	p.way.inFlight++
@@ -168,7 +170,11 @@ func (s *scheduler) finishDelivery(r spawn.Result) {
 	case spawn.Failure:
 		s.logf("delivery %d: failure: %s", r.Delivery, logline.Safe(r.Text))
 		p.a.finish(d.index)
-		p.a.noteFailed(d.index, s.clock.Now(), paragraph(s.settings.routes.Strip(d.to), r.Text))
+		text := "" // the sender does not want to know
+		if d.facts.Notify.WantsFailure() {
+			text = paragraph(s.settings.routes.Strip(d.to), r.Text)
+		}
+		p.a.noteFailed(d.index, s.clock.Now(), text)
 	default:
 		s.logf("delivery %d: deferral: %s", r.Delivery, logline.Safe(r.Text))
 		p.deferred = true

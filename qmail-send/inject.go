@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"postrider/internal/esmtp"
 	"postrider/internal/fdpass"
 	"postrider/internal/queuedir"
 	"postrider/internal/wire/submit"
@@ -95,6 +96,7 @@ type bounceJob struct {
 	to     int64
 	notice notice
 	now    time.Time
+	header bool // the header of the message is all that goes back
 }
 
 // bounce has a bounce submitted of all failures that have none.
@@ -103,6 +105,7 @@ func (s *scheduler) bounce(a *active) {
 	j := bounceJob{
 		id: a.m.id, from: a.bounced, to: a.size,
 		notice: newNotice(s.settings.bounce, a.sender.String()), now: s.clock.Now(),
+		header: a.facts.Return == esmtp.Headers,
 	}
 	entry := a.entry
 	s.atWork++
@@ -190,7 +193,7 @@ func (c *submitConn) send(l queuedir.Layout, entry *queuedir.Entry, j bounceJob)
 	if _, err := out.WriteString(j.notice.separator()); err != nil {
 		return queuedir.Nonce{}, err
 	}
-	if err := copyBody(out, entry); err != nil {
+	if err := copyBody(out, entry, j.header); err != nil {
 		return queuedir.Nonce{}, err
 	}
 	return queuedir.Nonce(hash.Sum(nil)[:16]), out.Flush()
@@ -218,14 +221,31 @@ func copyFailures(out io.Writer, hash io.Writer, l queuedir.Layout, j bounceJob)
 	return err
 }
 
-func copyBody(out io.Writer, entry *queuedir.Entry) error {
+// copyBody writes the message, or its header with the empty line behind it.
+func copyBody(out io.Writer, entry *queuedir.Entry, header bool) error {
 	body, err := entry.Body()
 	if err != nil {
 		return err
 	}
 	defer body.Close() // only read from
-	_, err = io.Copy(out, body)
-	return err
+	if !header {
+		_, err = io.Copy(out, body)
+		return err
+	}
+	in := bufio.NewReaderSize(body, 16<<10)
+	for begins := true; ; {
+		line, err := in.ReadSlice('\n')
+		if _, err := out.Write(line); err != nil {
+			return err
+		}
+		switch {
+		case err == io.EOF, begins && len(line) == 1 && line[0] == '\n':
+			return nil
+		case err != nil && !errors.Is(err, bufio.ErrBufferFull):
+			return err
+		}
+		begins = err == nil
+	}
 }
 
 // messageFrames writes what it is given as frames of the message.

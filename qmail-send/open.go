@@ -101,7 +101,7 @@ func (s *scheduler) loaded(m *message, t loadTicket, got *loaded, err error) {
 		s.logNew(m, got.entry.Footer.BodySize, got.head.Sender.String(), got.head.UID)
 	}
 	a := &active{
-		m: m, entry: got.entry, sender: got.head.Sender, reading: got.reading,
+		m: m, entry: got.entry, sender: got.head.Sender, facts: got.head.Facts, reading: got.reading,
 		finished: got.progress.Finished,
 		left:     got.recipients - got.progress.Delivered - got.progress.Failed,
 		owed:     got.progress.Unbounced, bounced: got.progress.Bounced, size: got.progress.Size,

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"postrider/internal/address"
+	"postrider/internal/esmtp"
 	"postrider/internal/queuedir"
 	"postrider/internal/route"
 )
@@ -29,6 +30,7 @@ type item struct {
 	refused string          // why there is no such address; address is then null
 	later   bool            // until the administrator has mended a control file
 	shown   string          // what the log shows of it if refused
+	facts   esmtp.Recipient
 }
 
 // spec is a job in the making: recipients that are reached together.
@@ -57,7 +59,7 @@ type reading struct {
 }
 
 // add puts recipient index into the window unless that is full.
-func (w *window) add(r *reading, c channelID, index int, rewritten string) {
+func (w *window) add(r *reading, c channelID, index int, rewritten string, facts esmtp.Recipient) {
 	w.undone = true
 	if w.more {
 		return
@@ -67,8 +69,9 @@ func (w *window) add(r *reading, c channelID, index int, rewritten string) {
 		return
 	}
 	w.count++
-	w.bytes += len(rewritten)
+	w.bytes += len(rewritten) + len(facts.Original)
 	it := r.item(index, rewritten)
+	it.facts = facts
 	host := ""
 	if c == remote {
 		host = route.DomainOf(rewritten)
@@ -172,7 +175,7 @@ func (got *loaded) readEnvelope() error {
 			continue
 		}
 		c, rewritten := got.reading.routes.Of(recipient.String())
-		got.windows[c].add(got.reading, c, got.recipients, rewritten)
+		got.windows[c].add(got.reading, c, got.recipients, rewritten, envelope.Facts)
 	}
 	if got.progress.Finished == nil {
 		got.progress.Finished = queuedir.NewBitmap(got.recipients)
@@ -208,8 +211,9 @@ type cursor struct {
 	reading  *reading
 	channel  channelID
 	envelope *queuedir.EnvelopeReader
-	index    int    // of the next recipient of envelope
-	held     string // rewritten recipient index-1, which did not fit; or ""
+	index    int             // of the next recipient of envelope
+	held     string          // rewritten recipient index-1, which did not fit; or ""
+	facts    esmtp.Recipient // of that
 }
 
 // window returns the next recipients; from is where the first call begins.
@@ -223,7 +227,7 @@ func (c *cursor) window(from int) (window, error) {
 	}
 	var w window
 	if c.held != "" {
-		w.add(c.reading, c.channel, c.index-1, c.held)
+		w.add(c.reading, c.channel, c.index-1, c.held, c.facts)
 		c.held = ""
 	}
 	for {
@@ -243,8 +247,8 @@ func (c *cursor) window(from int) (window, error) {
 		if to != c.channel {
 			continue
 		}
-		if w.add(c.reading, to, index, rewritten); w.more {
-			c.held = rewritten
+		if w.add(c.reading, to, index, rewritten, c.envelope.Facts); w.more {
+			c.held, c.facts = rewritten, c.envelope.Facts
 			return w, nil
 		}
 	}

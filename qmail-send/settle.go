@@ -12,9 +12,12 @@ func (a *active) noteDelivered(index int) {
 	a.progress.count++
 }
 
+// noteFailed notes a failure; without a text it makes no bounce.
 func (a *active) noteFailed(index int, at time.Time, text string) {
 	a.progress.lines = queuedir.AppendFailed(a.progress.lines, index, at, text)
-	a.progress.failures++
+	if text != "" {
+		a.progress.failures++
+	}
 	a.progress.count++
 }
 

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"postrider/internal/address"
+	"postrider/internal/idn"
 )
 
 // maxEnvelopeStep bounds how much an envelope grows at once.
@@ -51,7 +52,7 @@ func (s *settings) isBadSender(sender address.Address) bool {
 	if len(s.badMailFrom) == 0 {
 		return false
 	}
-	whole := lower(sender.String())
+	whole := idn.AddressKey(sender.String())
 	if _, bad := s.badMailFrom[whole]; bad {
 		return true
 	}
@@ -186,17 +187,6 @@ func (s *session) growEnvelope(n int) bool {
 		s.envelope = wider
 	}
 	return true
-}
-
-// lower changes ASCII letters only: other bytes of an address are opaque.
-func lower(s string) string {
-	b := []byte(s)
-	for i, c := range b {
-		if 'A' <= c && c <= 'Z' {
-			b[i] = c + 'a' - 'A'
-		}
-	}
-	return string(b)
 }
 
 func isASCII(s string) bool {

@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"postrider/internal/address"
+	"postrider/internal/idn"
 )
 
 const (
@@ -165,11 +166,13 @@ func checkDomain(domain string) error {
 	}
 	if literal {
 		domain = domain[1 : len(domain)-1]
+	} else if _, err := idn.ASCII(domain); err != nil {
+		return errDomain
 	}
 	for i := range len(domain) {
 		c := domain[i]
 		switch {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-', c == '.', c == '_', c >= 0x80:
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-', c == '.', c == '_', c >= 0x80 && !literal:
 		case literal && (c == ':' || c == '%'):
 		default:
 			return errDomain

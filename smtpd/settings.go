@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"postrider/internal/control"
+	"postrider/internal/idn"
 	"postrider/internal/rcpthosts"
 	"postrider/internal/tcprules"
 )
@@ -135,13 +136,14 @@ func (r *settingsReader) delay(name string) time.Duration {
 	return time.Duration(min(r.number(name, 0), 60)) * time.Second
 }
 
-// set returns the lines of a file in lower case.
+// set returns the addresses, or domains behind an at sign, of a file by
+// idn.AddressKey.
 func (r *settingsReader) set(name string) map[string]struct{} {
 	lines, _, err := r.dir.List(name)
 	r.note(err)
 	set := make(map[string]struct{}, len(lines))
 	for _, line := range lines {
-		set[lower(line)] = struct{}{}
+		set[idn.AddressKey(line)] = struct{}{}
 	}
 	return set
 }

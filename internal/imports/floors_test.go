@@ -11,7 +11,7 @@ import (
 // packages of lower floors, and of its own floor those in neighbours.
 var floors = [][]string{
 	{ // ground: words, values and the machine, nothing of ours
-		"internal/address", "internal/clock", "internal/esmtp", "internal/fate", "internal/footprint", "internal/getopt", "internal/logline",
+		"internal/address", "internal/clock", "internal/esmtp", "internal/fate", "internal/footprint", "internal/getopt", "internal/idn", "internal/logline",
 		"internal/maildate", "internal/qmailhome",
 	},
 	{ // what a program's Main takes
@@ -81,6 +81,7 @@ const testFloor = 9
 // libraries says who may import what is not ours and not Go's.
 var libraries = map[string][]string{
 	"golang.org/x/sys/unix":                                {"*"},
+	"golang.org/x/net/idna":                                {"internal/idn"},
 	"github.com/miekg/dns":                                 {"internal/resolver", "internal/resolver/resolvertest", "internal/testhost"},
 	"github.com/landlock-lsm/go-landlock/landlock":         {"internal/sandbox"},
 	"github.com/landlock-lsm/go-landlock/landlock/syscall": {"internal/sandbox"},

@@ -24,7 +24,7 @@ var (
 	web = ban{"no program speaks to browsers, and it brings half of the library",
 		[]string{"net/http/...", "html/...", "text/template", "encoding/gob", "plugin"}}
 	network = ban{"the program never uses the network",
-		[]string{"net", "net/rpc", "golang.org/x/net/..."}}
+		[]string{"net", "net/rpc", "golang.org/x/net/bpf", "golang.org/x/net/ipv4", "golang.org/x/net/ipv6", "golang.org/x/net/internal/..."}}
 	resolver = ban{"a program that asks no name server does not parse the answers of one",
 		[]string{"github.com/miekg/dns"}}
 	tls = ban{"a key has no place in it",
@@ -33,6 +33,8 @@ var (
 		[]string{"os/exec"}}
 	names = ban{"asks name services of the machine in ways that depend on it; internal/accounts reads the files",
 		[]string{"os/user"}}
+	slowest = ban{"makes a program start slowly",
+		[]string{"crypto/...", "math/big", "encoding/json", "regexp", "os/exec", "github.com/spf13/pflag", "log/slog/...", "text/..."}}
 	slow = ban{"makes a program start slowly that shells and .qmail files start often",
 		[]string{"crypto/...", "math/big", "encoding/json", "regexp", "os/exec", "github.com/spf13/pflag", "log/...", "text/..."}}
 )
@@ -40,18 +42,20 @@ var (
 var (
 	everywhere = []ban{quadratic, web, names}
 	forUsers   = append([]ban{network, resolver, slow}, everywhere...)
-	inside     = append([]ban{network, resolver, tls, starter}, everywhere...)
+	// The viewers route recipients; internationalized domains need package log.
+	viewers = append([]ban{network, resolver, slowest}, everywhere...)
+	inside  = append([]ban{network, resolver, tls, starter}, everywhere...)
 )
 
 // bans says for every program what it does not link.
 var bans = map[string][]ban{
-	"mailq":        forUsers,
+	"mailq":        viewers,
 	"newaliases":   forUsers,
 	"qmail-inject": forUsers,
 	"qmail-local":  forUsers,
 	"qmail-newu":   forUsers,
-	"qmail-qread":  forUsers,
-	"qmail-qstat":  forUsers,
+	"qmail-qread":  viewers,
+	"qmail-qstat":  viewers,
 	"qmail-queue":  forUsers,
 	"sendmail":     forUsers,
 

@@ -10,7 +10,8 @@
 //  2. A missing rcpthosts means the local domains only. Stock qmail relays for
 //     the whole world then; who wants that sets RELAYCLIENT.
 //  3. A name matches as a whole, or by a suffix that begins with a dot; only
-//     ASCII letters match in both cases.
+//     ASCII letters match in both cases. The two spellings of an
+//     internationalized domain are the same.
 //  4. An address that percenthack would turn into another one is judged by
 //     that other one.
 //

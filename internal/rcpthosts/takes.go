@@ -8,11 +8,12 @@ import (
 	"postrider/internal/address"
 	"postrider/internal/cdb"
 	"postrider/internal/control"
+	"postrider/internal/idn"
 )
 
 // Hosts is the list of domains; it never changes.
 type Hosts struct {
-	domains     map[string]struct{} // and suffixes that begin with a dot, in lower case
+	domains     map[string]struct{} // and suffixes that begin with a dot, by idn.Key
 	database    string              // morercpthosts.cdb; empty: not used
 	percentHack map[string]struct{}
 	noAtHost    string // what qmail-send appends to an address without "@"
@@ -27,7 +28,7 @@ func New(domains []string, database string, percentHack []string, noAtHost strin
 func set(names []string) map[string]struct{} {
 	m := make(map[string]struct{}, len(names))
 	for _, name := range names {
-		m[lower(name)] = struct{}{}
+		m[idn.Key(name)] = struct{}{}
 	}
 	return m
 }
@@ -76,7 +77,7 @@ func (h *Hosts) Takes(recipient address.Address) (bool, error) {
 		path += "@" + h.noAtHost
 	}
 	at := strings.LastIndexByte(path, '@')
-	local, domain := path[:at], lower(path[at+1:])
+	local, domain := path[:at], idn.Key(path[at+1:])
 	hacked := false
 	for {
 		if _, found := h.percentHack[domain]; !found {
@@ -86,7 +87,7 @@ func (h *Hosts) Takes(recipient address.Address) (bool, error) {
 		if percent < 0 {
 			break
 		}
-		local, domain, hacked = local[:percent], lower(local[percent+1:]), true
+		local, domain, hacked = local[:percent], idn.Key(local[percent+1:]), true
 	}
 	if !recipient.HasDomain() && !hacked {
 		return true, nil
@@ -94,7 +95,7 @@ func (h *Hosts) Takes(recipient address.Address) (bool, error) {
 	return h.lists(domain)
 }
 
-// lists looks for a domain in lower case: itself, then each suffix that
+// lists looks for the key of a domain: itself, then each suffix that
 // begins with a dot, first in rcpthosts, then in the database.
 func (h *Hosts) lists(domain string) (bool, error) {
 	found, err := eachSuffix(domain, func(name string) (bool, error) {
@@ -130,16 +131,4 @@ func eachSuffix(domain string, has func(string) (bool, error)) (bool, error) {
 		}
 	}
 	return false, nil
-}
-
-// lower changes ASCII letters only: to Unicode the Kelvin sign is a capital k,
-// to qmail-send it is another domain.
-func lower(s string) string {
-	b := []byte(s)
-	for i, c := range b {
-		if 'A' <= c && c <= 'Z' {
-			b[i] = c + 'a' - 'A'
-		}
-	}
-	return string(b)
 }

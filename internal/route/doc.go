@@ -10,7 +10,8 @@
 // Invariants:
 //
 //  1. A Table never changes after it was made; Reread makes another.
-//  2. Letters are compared in ASCII only, and no address loses its case.
+//  2. Letters are compared in ASCII only, and no address loses its case. The two
+//     spellings of an internationalized domain are the same domain.
 //  3. The same recipient has the same way, whoever asks.
 //
 // An error is that of a control file which cannot be read.

@@ -1,6 +1,10 @@
 package route
 
-import "strings"
+import (
+	"strings"
+
+	"postrider/internal/idn"
+)
 
 // Channel is one of qmail's two ways out.
 type Channel int
@@ -27,7 +31,7 @@ func (t *Table) Of(recipient string) (Channel, string) {
 		at = len(recipient)
 		recipient += "@" + t.envNoAtHost
 	}
-	for t.percentHack[lower(recipient[at+1:])] {
+	for t.percentHack[idn.Key(recipient[at+1:])] {
 		percent := strings.LastIndexByte(recipient[:at], '%')
 		if percent < 0 {
 			break
@@ -35,22 +39,22 @@ func (t *Table) Of(recipient string) (Channel, string) {
 		recipient = recipient[:percent] + "@" + recipient[percent+1:at]
 		at = percent
 	}
-	if t.locals[lower(recipient[at+1:])] {
+	if t.locals[idn.Key(recipient[at+1:])] {
 		return Local, recipient
 	}
-	if prepend := t.prepend(lower(recipient), at); prepend != "" {
+	if prepend := t.prepend(idn.AddressKey(recipient)); prepend != "" {
 		return Local, prepend + "-" + recipient
 	}
 	return Remote, recipient
 }
 
-// prepend returns the value of the first virtualdomains line for an address in
-// lower case with its @ at the given place; "" means not virtual.
-func (t *Table) prepend(address string, at int) string {
-	if value, found := t.virtual[address]; found {
+// prepend returns the value of the first virtualdomains line for the key of an
+// address; "" means not virtual.
+func (t *Table) prepend(key string) string {
+	if value, found := t.virtual[key]; found {
 		return value
 	}
-	return t.domainPrepend(address[at+1:])
+	return t.domainPrepend(key[strings.LastIndexByte(key, '@')+1:])
 }
 
 // domainPrepend looks up domain, each of its suffixes that begin at a dot, and
@@ -75,7 +79,7 @@ func (t *Table) Strip(recipient string) string {
 	if at < 0 {
 		return recipient
 	}
-	prepend := t.domainPrepend(lower(recipient[at+1:]))
+	prepend := t.domainPrepend(idn.Key(recipient[at+1:]))
 	if prepend == "" {
 		return recipient
 	}
@@ -85,23 +89,8 @@ func (t *Table) Strip(recipient string) string {
 	return recipient
 }
 
-// DomainOf returns what follows the last @, in lower case.
+// DomainOf returns what follows the last @, as domains are compared: both
+// spellings of an internationalized one are the same.
 func DomainOf(address string) string {
-	return lower(address[strings.LastIndexByte(address, '@')+1:])
-}
-
-// lower changes ASCII letters only: other bytes are opaque (spec 0.3).
-func lower(s string) string {
-	for i := range len(s) {
-		if 'A' <= s[i] && s[i] <= 'Z' {
-			b := []byte(s)
-			for j := i; j < len(b); j++ {
-				if 'A' <= b[j] && b[j] <= 'Z' {
-					b[j] += 'a' - 'A'
-				}
-			}
-			return string(b)
-		}
-	}
-	return s
+	return idn.Key(address[strings.LastIndexByte(address, '@')+1:])
 }

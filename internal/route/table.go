@@ -4,13 +4,14 @@ import (
 	"errors"
 
 	"postrider/internal/control"
+	"postrider/internal/idn"
 )
 
 // Table is what the control files say.
 type Table struct {
-	locals      map[string]bool   // domains in lower case
-	virtual     map[string]string // virtualdomains; keys in lower case
-	percentHack map[string]bool   // domains in lower case
+	locals      map[string]bool   // by idn.Key
+	virtual     map[string]string // virtualdomains, by idn.AddressKey
+	percentHack map[string]bool   // by idn.Key
 	envNoAtHost string
 }
 
@@ -38,10 +39,23 @@ func (t *Table) Reread(dir control.Dir) (fresh *Table, failed string, err error)
 	if next.locals, err = locals(dir); err != nil {
 		return nil, "locals", err
 	}
-	if next.virtual, _, err = dir.Map("virtualdomains"); err != nil {
+	if next.virtual, err = virtual(dir); err != nil {
 		return nil, "virtualdomains", err
 	}
 	return &next, "", nil
+}
+
+// virtual reads virtualdomains: addresses, domains and suffixes.
+func virtual(dir control.Dir) (map[string]string, error) {
+	lines, _, err := dir.Map("virtualdomains")
+	if err != nil {
+		return nil, err
+	}
+	keyed := make(map[string]string, len(lines))
+	for key, value := range lines {
+		keyed[idn.AddressKey(key)] = value
+	}
+	return keyed, nil
 }
 
 // locals is the one list with me as its default (spec section 0.1).
@@ -65,7 +79,7 @@ func domains(dir control.Dir, name string) (map[string]bool, error) {
 func setOf(lines []string) map[string]bool {
 	set := make(map[string]bool, len(lines))
 	for _, line := range lines {
-		set[lower(line)] = true
+		set[idn.Key(line)] = true
 	}
 	return set
 }

@@ -24,9 +24,11 @@
 //	id       the message number, 20 digits
 //	sender   the envelope sender, VERP expanded
 //	host     remote: the domain to deliver to; local: empty
+//	facts    what the client said of the message, as internal/esmtp has it
 //	count    16 bits, 1 to 100 (local: 1), then for each recipient
 //	   delivery   64 bits, the delivery number of the log
 //	   recipient  the address
+//	   facts      what the client said of the recipient
 //	message  as message.go says
 //
 // Answers are results, for every delivery exactly one:
@@ -46,6 +48,7 @@ import (
 	"os"
 
 	"postrider/internal/address"
+	"postrider/internal/esmtp"
 	"postrider/internal/queuedir"
 	"postrider/internal/wire/codec"
 )
@@ -63,6 +66,7 @@ const (
 type Recipient struct {
 	Delivery uint64 // its number in the log, from 1
 	Address  address.Address
+	Facts    esmtp.Recipient
 }
 
 // Job is a message for one or more recipients that are reached together.
@@ -70,6 +74,7 @@ type Job struct {
 	ID         queuedir.ID
 	Sender     address.Address
 	Host       string // remote only
+	Facts      esmtp.Message
 	Recipients []Recipient
 	Message    Message
 }
@@ -95,9 +100,9 @@ const jobsHeader = 1 + 4 + 2
 
 // JobSize returns the bytes that j takes in a packet.
 func JobSize(j Job) int {
-	n := len(j.ID) + codec.StringSize(j.Sender.String()) + codec.StringSize(j.Host) + 2
+	n := len(j.ID) + codec.StringSize(j.Sender.String()) + codec.StringSize(j.Host) + messageFactsSize(j.Facts) + 2
 	for _, r := range j.Recipients {
-		n += 8 + codec.StringSize(r.Address.String())
+		n += RecipientSize(r)
 	}
 	return n + MessageSize(j.Message)
 }
@@ -114,10 +119,12 @@ func AppendJobs(b []byte, slots int, jobs []Job) []byte {
 		b = append(b, j.ID[:]...)
 		b = codec.AppendString(b, j.Sender.String())
 		b = codec.AppendString(b, j.Host)
+		b = appendMessageFacts(b, j.Facts)
 		b = codec.AppendUint16(b, uint16(len(j.Recipients)))
 		for _, r := range j.Recipients {
 			b = codec.AppendUint64(b, r.Delivery)
 			b = codec.AppendString(b, r.Address.String())
+			b = appendRecipientFacts(b, r.Facts)
 		}
 		b = AppendMessage(b, j.Message)
 	}
@@ -165,6 +172,7 @@ func decodeJob(r *codec.Reader) Job {
 	j.ID = id
 	j.Sender = decodeAddress(r)
 	j.Host = r.String(maxHost)
+	j.Facts = decodeMessageFacts(r)
 	count := int(r.Uint16())
 	if count == 0 || count > MaxRecipients {
 		r.Fail(fmt.Errorf("%d recipients in a job", count))
@@ -173,7 +181,7 @@ func decodeJob(r *codec.Reader) Job {
 		if r.Err() != nil {
 			break
 		}
-		j.Recipients = append(j.Recipients, Recipient{Delivery: r.Uint64(), Address: decodeAddress(r)})
+		j.Recipients = append(j.Recipients, Recipient{Delivery: r.Uint64(), Address: decodeAddress(r), Facts: decodeRecipientFacts(r)})
 	}
 	j.Message = ReadMessage(r)
 	return j

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"postrider/internal/address"
+	"postrider/internal/esmtp"
 	"postrider/internal/queuedir"
 )
 
@@ -24,11 +25,12 @@ func mustAddress(t testing.TB, s string) address.Address {
 func testJobs(t testing.TB) []Job {
 	id := queuedir.NewID(time.UnixMicro(1795000000123456), 1, 2)
 	return []Job{
-		{ID: id, Sender: mustAddress(t, ""), Recipients: []Recipient{{1, mustAddress(t, "joe@example.org")}}},
+		{ID: id, Sender: mustAddress(t, ""), Recipients: []Recipient{{Delivery: 1, Address: mustAddress(t, "joe@example.org")}}},
 		{ID: id, Sender: mustAddress(t, "s@example.org"), Host: "example.com", Recipients: []Recipient{
-			{2, mustAddress(t, "a@example.com")}, {1 << 40, mustAddress(t, "b@example.com")},
-		}, Message: Message{Bytes: []byte("Subject: x\n\nJ\x00\xff\n")}},
-		{ID: id, Sender: mustAddress(t, ""), Recipients: []Recipient{{3, mustAddress(t, "joe@example.org")}}, Message: Message{ByFile: true}},
+			{2, mustAddress(t, "a@example.com"), esmtp.Recipient{Notify: esmtp.Never, Original: "rfc822;a+2Bb@x"}},
+			{1 << 40, mustAddress(t, "b@example.com"), esmtp.Recipient{Notify: esmtp.Success | esmtp.Delay}},
+		}, Facts: esmtp.Message{UTF8: true, Return: esmtp.Headers, EnvelopeID: "QQ+2B"}, Message: Message{Bytes: []byte("Subject: x\n\nJ\x00\xff\n")}},
+		{ID: id, Sender: mustAddress(t, ""), Recipients: []Recipient{{Delivery: 3, Address: mustAddress(t, "joe@example.org")}}, Message: Message{ByFile: true}},
 	}
 }
 
@@ -167,4 +169,24 @@ func FuzzDecodeResults(f *testing.F) {
 			t.Errorf("%q does not come back", packet)
 		}
 	})
+}
+
+// Facts that no client can have said are refused.
+func TestImpossibleFacts(t *testing.T) {
+	t.Parallel()
+	good := testJobs(t)[1]
+	for name, spoil := range map[string]func(*Job){
+		"RET":    func(j *Job) { j.Facts.Return = 'X' },
+		"ENVID":  func(j *Job) { j.Facts.EnvelopeID = "a b" },
+		"NOTIFY": func(j *Job) { j.Recipients[0].Facts.Notify = esmtp.Never | esmtp.Failure },
+		"bits":   func(j *Job) { j.Recipients[0].Facts.Notify = 1 << 6 },
+		"ORCPT":  func(j *Job) { j.Recipients[0].Facts.Original = "x\r\nDATA" },
+	} {
+		bad := good
+		bad.Recipients = append([]Recipient(nil), good.Recipients...)
+		spoil(&bad)
+		if _, _, err := DecodeJobs(AppendJobs(nil, 0, []Job{bad})); err == nil {
+			t.Errorf("%s was taken", name)
+		}
+	}
 }
