@@ -16,6 +16,7 @@ import (
 
 	"postrider/internal/address"
 	"postrider/internal/control"
+	"postrider/internal/esmtp"
 	"postrider/internal/logline"
 	"postrider/internal/queuedir"
 )
@@ -250,6 +251,8 @@ type testMessage struct {
 	recipients []string
 	body       string
 	outside    bool // the body is a file of its own though it is short
+	facts      esmtp.Message
+	wishes     []esmtp.Recipient // none, or one for each recipient
 }
 
 func (m testMessage) envelope(t testing.TB) []byte {
@@ -258,8 +261,11 @@ func (m testMessage) envelope(t testing.TB) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := queuedir.AppendHead(nil, queuedir.Head{Sender: sender, UID: 1000, Arrived: m.id.Time()})
-	for _, r := range m.recipients {
+	b := queuedir.AppendHead(nil, queuedir.Head{Sender: sender, UID: 1000, Arrived: m.id.Time(), Facts: m.facts})
+	for i, r := range m.recipients {
+		if m.wishes != nil {
+			b = m.wishes[i].Append(b)
+		}
 		recipient, err := address.New(r)
 		if err != nil {
 			t.Fatal(err)

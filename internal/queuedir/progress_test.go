@@ -197,3 +197,14 @@ func FuzzProgress(f *testing.F) {
 		}
 	})
 }
+
+// A failure without a text counts as one, and is owed no bounce.
+func TestFailureUntold(t *testing.T) {
+	t.Parallel()
+	b := AppendFailed(nil, 0, time.Unix(1795000000, 0), "")
+	b = AppendFailed(b, 1, time.Unix(1795000000, 0), "<x>:\nno\n\n")
+	p, err := ReadProgress(bytes.NewReader(b), 3)
+	if err != nil || p.Failed != 2 || p.Unbounced != 1 || !p.Finished.Has(0) || !p.Finished.Has(1) || p.Size != int64(len(b)) {
+		t.Errorf("%+v, %v", p, err)
+	}
+}

@@ -1,0 +1,74 @@
+package qmailsend
+
+import (
+	"strings"
+	"sync"
+	"testing"
+
+	"postrider/internal/esmtp"
+	"postrider/internal/wire/spawn"
+)
+
+// What the client said of a message and its recipients goes with the jobs, and
+// a failure that is not to be told makes no bounce, now or after a restart.
+func TestNotify(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, nil)
+	r := newRig(t, h, newManualClock())
+	r.connect()
+	var mu sync.Mutex
+	jobs := map[string]spawn.Recipient{}
+	var facts esmtp.Message
+	note := func(j spawn.Job, to spawn.Recipient) (spawn.Class, string) {
+		mu.Lock()
+		defer mu.Unlock()
+		jobs[to.Address.String()] = to
+		facts = j.Facts
+		return byLocalPart(j, to)
+	}
+	connectAgent(t, r.s, remote, 0, note)
+	m := testMessage{
+		id: id(1), sender: "s@x.org", body: "Subject: x\n\nsecret text",
+		recipients: []string{"d1@rem.org", "d2@rem.org", "d3@rem.org", "d4@rem.org", "k@rem.org"},
+		facts:      esmtp.Message{UTF8: true, Return: esmtp.Headers, EnvelopeID: "QQ+2B"},
+		wishes:     []esmtp.Recipient{{Notify: esmtp.Never}, {Notify: esmtp.Success | esmtp.Delay, Original: "rfc822;o@x"}, {Notify: esmtp.Failure}, {}, {}},
+	}
+	r.spool.accept(m)
+	r.spool.until("a bounce", func() bool { return len(r.spool.bounces) == 1 })
+	r.untilIdle(t)
+	bounce := r.spool.seen().bounces[0]
+	for text, want := range map[string]bool{
+		"<d1@rem.org>": false, "<d2@rem.org>": false, "<d3@rem.org>": true, "<d4@rem.org>": true,
+		"Subject: x\n": true, "secret text": false, // RET=HDRS
+	} {
+		if strings.Contains(bounce.body, text) != want {
+			t.Errorf("%q in the bounce: %v\n%s", text, !want, bounce.body)
+		}
+	}
+	if facts != m.facts {
+		t.Errorf("facts %+v of the job", facts)
+	}
+	for i, to := range m.recipients {
+		if jobs[to].Facts != m.wishes[i] {
+			t.Errorf("%s: facts %+v, want %+v", to, jobs[to].Facts, m.wishes[i])
+		}
+	}
+}
+
+// A message whose failures are all untold ends without a bounce.
+func TestNotifyNever(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, newHost(t, nil), newManualClock())
+	r.connect()
+	connectAgent(t, r.s, remote, 0, byLocalPart)
+	m := testMessage{
+		id: id(1), sender: "s@x.org", body: "Subject: x\n\nx", recipients: []string{"d1@rem.org", "d2@rem.org"},
+		wishes: []esmtp.Recipient{{Notify: esmtp.Never}, {Notify: esmtp.Never}},
+	}
+	r.spool.accept(m)
+	r.spool.until("the removal", func() bool { return len(r.spool.removed) == 1 })
+	r.untilIdle(t)
+	if len(r.spool.seen().bounces) != 0 {
+		t.Errorf("a bounce:\n%s", r.spool.seen().bounces[0].body)
+	}
+}
