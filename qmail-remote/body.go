@@ -23,6 +23,8 @@ type body struct {
 	start    int64
 	wireSize int64 // with CRLF line ends, as RFC 1870 counts; -1: unknown
 	eightBit bool  // has bytes over 127, or may have
+
+	eightBitHeader bool // has some in its header, or may have
 }
 
 // bodyOf looks through the message of a job.
@@ -42,7 +44,7 @@ func openBody(f *os.File) (*body, error) {
 		return nil, err
 	}
 	if !info.Mode().IsRegular() {
-		return &body{once: f, wireSize: -1, eightBit: true}, nil
+		return &body{once: f, wireSize: -1, eightBit: true, eightBitHeader: true}, nil
 	}
 	start, err := f.Seek(0, io.SeekCurrent)
 	if err != nil {
@@ -63,9 +65,15 @@ func openBody(f *os.File) (*body, error) {
 func (b *body) survey() error {
 	piece := make([]byte, b.piece())
 	last := byte('\n')
+	header := true
 	for {
 		n, err := b.r.Read(piece)
 		if n > 0 {
+			if header {
+				end := headerEnd(last, piece[:n])
+				b.eightBitHeader = b.eightBitHeader || hasEightBit(piece[:end])
+				header = end == n
+			}
 			last = piece[n-1]
 			b.wireSize += int64(n + bytes.Count(piece[:n], []byte{'\n'}))
 			b.eightBit = b.eightBit || hasEightBit(piece[:n])
@@ -81,6 +89,18 @@ func (b *body) survey() error {
 		b.wireSize += 2
 	}
 	return nil
+}
+
+// headerEnd returns where the empty line that ends the header begins in a piece
+// that follows the byte last; its length if that is not in it.
+func headerEnd(last byte, piece []byte) int {
+	if last == '\n' && len(piece) > 0 && piece[0] == '\n' {
+		return 0
+	}
+	if end := bytes.Index(piece, []byte("\n\n")); end >= 0 {
+		return end
+	}
+	return len(piece)
 }
 
 // piece is how much of the message to read at a time.

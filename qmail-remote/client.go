@@ -59,17 +59,17 @@ func (c *client) deliver(ctx context.Context, domain string, m mail) (outcome, e
 		return whole(failed), nil
 	}
 	all := m.recipients
-	m.recipients = good
+	m = m.only(good)
 	return spread(c.walk(ctx, set, targets, m), all, refused), nil
 }
 
-// sortOut separates the recipients that no SMTP command can carry. refused has
-// a report at the place of each of them.
-func sortOut(recipients []address.Address) (good []address.Address, refused []report) {
+// sortOut separates the recipients that no SMTP command can carry. good are the
+// places of the others; refused has a report at the place of each of them.
+func sortOut(recipients []address.Address) (good []int, refused []report) {
 	refused = make([]report, len(recipients))
 	for i, r := range recipients {
 		if sendable(r) && !r.IsNull() {
-			good = append(good, r)
+			good = append(good, i)
 		} else {
 			refused[i] = unsendableRecipient()
 		}
@@ -226,12 +226,7 @@ func (c *client) transactions(ctx context.Context, s *session, m mail) (outcome,
 		if s.broken || !m.body.again() || ctx.Err() != nil {
 			break
 		}
-		part := m
-		part.recipients = make([]address.Address, len(later))
-		for i, at := range later {
-			part.recipients[i] = m.recipients[at]
-		}
-		next, nextState := s.transact(ctx, part)
+		next, nextState := s.transact(ctx, m.only(later))
 		if nextState != settled {
 			break // what was said about them stands: they are tried later
 		}

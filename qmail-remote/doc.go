@@ -37,6 +37,7 @@
 //	pool.go         connections at rest
 //	session.go      one connection: greeting, commands, replies, end
 //	transaction.go  one message on a connection
+//	utf8.go         what needs SMTPUTF8, and what is done without it
 //	body.go         the message
 //	reports.go      outcomes and qmail's texts for them
 package qmailremote

@@ -35,7 +35,7 @@ func TestReuse(t *testing.T) {
 			[]string{toData + "S 451 no\nC RSET\nS 250 ok" + again + bye},
 			[]string{"r|Z192.0.2.1 failed on DATA command./Remote host said: 451 no/|", again1}},
 		{"RSET in one piece with what follows",
-			[]string{esmtp("PIPELINING") + "1 3\nS 250 ok\nS 550 who\nS 503 none\n1 4\nS 250 reset\nS 250 ok\nS 250 ok\nS 354 go\nD Subject: x||hi\nS 250 again" + bye},
+			[]string{offers("PIPELINING") + "1 3\nS 250 ok\nS 550 who\nS 503 none\n1 4\nS 250 reset\nS 250 ok\nS 250 ok\nS 354 go\nD Subject: x||hi\nS 250 again" + bye},
 			[]string{"h192.0.2.1 does not like recipient./Remote host said: 550 who/|DGiving up on 192.0.2.1./|", again1}},
 		{"no RSET after a refused message",
 			[]string{sent + "S 550 spam" + again + bye},

@@ -44,6 +44,8 @@ type extensions struct {
 	eightBit   bool  // RFC 6152
 	size       bool  // RFC 1870
 	maxSize    int64 // 0: no limit told
+	utf8       bool  // RFC 6531
+	dsn        bool  // RFC 3461
 }
 
 // session is a connection to one server, greeted and ready for transactions.
@@ -171,6 +173,10 @@ func parseExtensions(text string) extensions {
 			ext.pipelining = true
 		case "8BITMIME":
 			ext.eightBit = true
+		case "SMTPUTF8":
+			ext.utf8 = true
+		case "DSN":
+			ext.dsn = true
 		case "SIZE":
 			ext.size = true
 			// A limit that is no number is no limit.

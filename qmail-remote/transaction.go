@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"postrider/internal/address"
+	"postrider/internal/esmtp"
 	"postrider/internal/smtpwire"
 )
 
@@ -16,7 +17,25 @@ import (
 type mail struct {
 	sender     address.Address
 	recipients []address.Address
+	facts      esmtp.Message
+	wishes     []esmtp.Recipient // one for each recipient, or none
 	body       *body
+}
+
+// only returns the message for the recipients at the given places.
+func (m mail) only(places []int) mail {
+	part := m
+	part.recipients = make([]address.Address, len(places))
+	for i, at := range places {
+		part.recipients[i] = m.recipients[at]
+	}
+	if m.wishes != nil {
+		part.wishes = make([]esmtp.Recipient, len(places))
+		for i, at := range places {
+			part.wishes[i] = m.wishes[at]
+		}
+	}
+	return part
 }
 
 // state is how far a transaction came.
@@ -47,6 +66,19 @@ type envelope struct {
 // transact sends a message, unless ctx ends before all of it is sent; after
 // that the server's answer is waited for in any case.
 func (s *session) transact(ctx context.Context, m mail) (outcome, state) {
+	if s.ext.utf8 {
+		return s.transactAll(ctx, m)
+	}
+	part, refused, never := inASCII(s.ip(), m)
+	if never != nil {
+		return outcome{message: *never, recipients: refused}, settled
+	}
+	o, st := s.transactAll(ctx, part)
+	return spread(o, m.recipients, refused), st
+}
+
+// transactAll is transact for a message that the server's extensions allow.
+func (s *session) transactAll(ctx context.Context, m mail) (outcome, state) {
 	release := s.guard(ctx)
 	defer release()
 	ip := s.ip()
@@ -170,20 +202,46 @@ func (s *session) commands(m mail) []string {
 	if s.reset {
 		commands = append(commands, "RSET\r\n")
 	}
-	commands = append(commands, "MAIL FROM:<"+wireAddress(m.sender)+">"+s.mailParameters(m.body)+"\r\n")
-	for _, r := range m.recipients {
-		commands = append(commands, "RCPT TO:<"+wireAddress(r)+">\r\n")
+	utf8 := s.ext.utf8 && m.needsUTF8()
+	commands = append(commands, "MAIL FROM:<"+wireAddress(m.sender)+">"+s.mailParameters(m, utf8)+"\r\n")
+	for i, r := range m.recipients {
+		commands = append(commands, "RCPT TO:<"+wireAddress(r)+">"+s.rcptParameters(m, i, utf8)+"\r\n")
 	}
 	return append(commands, "DATA\r\n")
 }
 
-func (s *session) mailParameters(b *body) string {
+func (s *session) mailParameters(m mail, utf8 bool) string {
 	var params string
-	if s.ext.size && b.wireSize >= 0 {
-		params += " SIZE=" + strconv.FormatInt(b.wireSize, 10)
+	if s.ext.size && m.body.wireSize >= 0 {
+		params += " SIZE=" + strconv.FormatInt(m.body.wireSize, 10)
 	}
-	if s.ext.eightBit && b.eightBit {
+	if s.ext.eightBit && m.body.eightBit {
 		params += " BODY=8BITMIME"
+	}
+	if utf8 {
+		params += " SMTPUTF8"
+	}
+	if s.ext.dsn && m.facts.Return != 0 {
+		params += " RET=" + m.facts.Return.String()
+	}
+	if s.ext.dsn && m.facts.EnvelopeID != "" {
+		params += " ENVID=" + m.facts.EnvelopeID
+	}
+	return params
+}
+
+// rcptParameters are those of recipient i. Without SMTPUTF8 an original address
+// in UTF-8 cannot be sent (RFC 6533 section 3).
+func (s *session) rcptParameters(m mail, i int, utf8 bool) string {
+	if !s.ext.dsn || m.wishes == nil {
+		return ""
+	}
+	var params string
+	if notify := m.wishes[i].Notify.String(); notify != "" {
+		params += " NOTIFY=" + notify
+	}
+	if original := m.wishes[i].Original; original != "" && (utf8 || isASCII(original)) {
+		params += " ORCPT=" + original
 	}
 	return params
 }

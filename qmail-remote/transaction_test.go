@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// esmtp is a greeting that offers what is named.
-func esmtp(extensions ...string) string {
+// offers is a greeting that offers what is named.
+func offers(extensions ...string) string {
 	lines := "S 220 peer ESMTP\nC EHLO me.example.org\nS 250-peer\n"
 	for _, e := range extensions {
 		lines += "S 250-" + e + "\n"
@@ -28,73 +28,73 @@ func TestTransactions(t *testing.T) {
 	for _, c := range []struct {
 		name, script, text, recipients, want string
 	}{
-		{"pipelining: one piece up to DATA", esmtp("PIPELINING") +
+		{"pipelining: one piece up to DATA", offers("PIPELINING") +
 			"1 4\nS 250 ok\nS 250 a\nS 250 b\nS 354 go\nD hi\nS 250 queued" + bye,
 			"hi\n", "a@d b@d", "r|r|" + accepted1},
-		{"pipelining, one refused", esmtp("PIPELINING") +
+		{"pipelining, one refused", offers("PIPELINING") +
 			"1 4\nS 250 ok\nS 550 a\nS 250 b\nS 354 go\nD hi\nS 250 queued" + bye,
 			"hi\n", "a@d b@d", "h192.0.2.1 does not like recipient./Remote host said: 550 a/|r|" + accepted1},
-		{"pipelining, all replies in one piece", esmtp("PIPELINING") +
+		{"pipelining, all replies in one piece", offers("PIPELINING") +
 			"1 4\nS- 250 ok\\r\\n250 a\\r\\n250 b\\r\\n354 go\\r\\n\nD hi\nS 250 queued" + bye,
 			"hi\n", "a@d b@d", "r|r|" + accepted1},
-		{"pipelining, all refused, DATA refused", esmtp("PIPELINING") +
+		{"pipelining, all refused, DATA refused", offers("PIPELINING") +
 			"1 3\nS 250 ok\nS 550 a\nS 503 no recipients" + bye,
 			"hi\n", "a@d", "h192.0.2.1 does not like recipient./Remote host said: 550 a/|DGiving up on 192.0.2.1./|"},
-		{"pipelining, all refused, yet 354: closed without a message", esmtp("PIPELINING") +
+		{"pipelining, all refused, yet 354: closed without a message", offers("PIPELINING") +
 			"1 3\nS 250 ok\nS 550 a\nS 354 go",
 			"hi\n", "a@d", "h192.0.2.1 does not like recipient./Remote host said: 550 a/|DGiving up on 192.0.2.1./|"},
-		{"pipelining, sender refused", esmtp("PIPELINING") +
+		{"pipelining, sender refused", offers("PIPELINING") +
 			"1 3\nS 550 sender\nS 503 no\nS 503 no" + bye,
 			"hi\n", "a@d", "DConnected to 192.0.2.1 but sender was rejected./Remote host said: 550 sender/|"},
-		{"pipelining, 421 in the middle", esmtp("PIPELINING") +
+		{"pipelining, 421 in the middle", offers("PIPELINING") +
 			"1 4\nS 250 ok\nS 550 a\nS 421 bye",
 			"hi\n", "a@d b@d", "ZConnected to 192.0.2.1 but connection died. (#4.4.2)/Remote host said: 421 bye/|"},
-		{"without pipelining no DATA after a refusal", esmtp() +
+		{"without pipelining no DATA after a refusal", offers() +
 			"C MAIL FROM:<s@x.example>\nS 250 ok\nC RCPT TO:<a@d>\nS 550 a" + bye,
 			"hi\n", "a@d", "h192.0.2.1 does not like recipient./Remote host said: 550 a/|DGiving up on 192.0.2.1./|"},
 
-		{"some refused for now, some for good", esmtp() + "C MAIL FROM:<s@x.example>\nS 250 ok\n" +
+		{"some refused for now, some for good", offers() + "C MAIL FROM:<s@x.example>\nS 250 ok\n" +
 			"C RCPT TO:<a@d>\nS 550 a\nC RCPT TO:<b@d>\nS 450 b\nC RCPT TO:<c@d>\nS 250 c\nC DATA\nS 354 go\nD hi\nS 250 queued" + bye,
 			"hi\n", "a@d b@d c@d", "h192.0.2.1 does not like recipient./Remote host said: 550 a/|" +
 				"s192.0.2.1 does not like recipient./Remote host said: 450 b/|r|" + accepted1},
-		{"too many recipients: a second transaction", esmtp() + "C MAIL FROM:<s@x.example>\nS 250 ok\n" +
+		{"too many recipients: a second transaction", offers() + "C MAIL FROM:<s@x.example>\nS 250 ok\n" +
 			"C RCPT TO:<a@d>\nS 250 a\nC RCPT TO:<b@d>\nS 452 too many\nC RCPT TO:<c@d>\nS 552 too many\nC DATA\nS 354 go\nD hi\nS 250 queued\n" +
 			"C MAIL FROM:<s@x.example>\nS 250 ok\nC RCPT TO:<b@d>\nS 250 b\nC RCPT TO:<c@d>\nS 250 c\nC DATA\nS 354 go\nD hi\nS 250 again" + bye,
 			"hi\n", "a@d b@d c@d", "r|r|r|" + accepted1},
-		{"too many recipients, then full mailboxes", esmtp() + "C MAIL FROM:<s@x.example>\nS 250 ok\n" +
+		{"too many recipients, then full mailboxes", offers() + "C MAIL FROM:<s@x.example>\nS 250 ok\n" +
 			"C RCPT TO:<a@d>\nS 250 a\nC RCPT TO:<b@d>\nS 552 full\nC DATA\nS 354 go\nD hi\nS 250 queued\n" +
 			"C MAIL FROM:<s@x.example>\nS 250 ok\nC RCPT TO:<b@d>\nS 552 full" + bye,
 			"hi\n", "a@d b@d", "r|h192.0.2.1 does not like recipient./Remote host said: 552 full/Giving up on 192.0.2.1./|" + accepted1},
-		{"too many recipients, and the second transaction dies", esmtp() + "C MAIL FROM:<s@x.example>\nS 250 ok\n" +
+		{"too many recipients, and the second transaction dies", offers() + "C MAIL FROM:<s@x.example>\nS 250 ok\n" +
 			"C RCPT TO:<a@d>\nS 250 a\nC RCPT TO:<b@d>\nS 452 too many\nC DATA\nS 354 go\nD hi\nS 250 queued\nC MAIL FROM:<s@x.example>",
 			"hi\n", "a@d b@d", "r|s192.0.2.1 does not like recipient./Remote host said: 452 too many/|" + accepted1},
-		{"too many recipients, and the second end is unclear", esmtp() + "C MAIL FROM:<s@x.example>\nS 250 ok\n" +
+		{"too many recipients, and the second end is unclear", offers() + "C MAIL FROM:<s@x.example>\nS 250 ok\n" +
 			"C RCPT TO:<a@d>\nS 250 a\nC RCPT TO:<b@d>\nS 452 too many\nC DATA\nS 354 go\nD hi\nS 250 queued\n" +
 			"C MAIL FROM:<s@x.example>\nS 250 ok\nC RCPT TO:<b@d>\nS 250 b\nC DATA\nS 354 go\nD hi",
 			"hi\n", "a@d b@d", "r|sConnected to 192.0.2.1 but connection died. Possible duplicate! (#4.4.2)/|" + accepted1},
 
-		{"SIZE and 8BITMIME for 8-bit text", esmtp("SIZE 100000", "8BITMIME") +
+		{"SIZE and 8BITMIME for 8-bit text", offers("SIZE 100000", "8BITMIME") +
 			"C MAIL FROM:<s@x.example> SIZE=7 BODY=8BITMIME\nS 250 ok\nC RCPT TO:<a@d>\nS 250 a\nC DATA\nS 354 go\nD h\xff|i\nS 250 queued" + bye,
 			"h\xff\ni", "a@d", "r|" + accepted1},
-		{"7-bit text needs no BODY", esmtp("SIZE", "8BITMIME") +
+		{"7-bit text needs no BODY", offers("SIZE", "8BITMIME") +
 			"C MAIL FROM:<s@x.example> SIZE=4\nS 250 ok\nC RCPT TO:<a@d>\nS 250 a\nC DATA\nS 354 go\nD hi\nS 250 queued" + bye,
 			"hi\n", "a@d", "r|" + accepted1},
-		{"8-bit text goes as it is to a peer without 8BITMIME", esmtp() +
+		{"8-bit text goes as it is to a peer without 8BITMIME", offers() +
 			"C MAIL FROM:<s@x.example>\nS 250 ok\nC RCPT TO:<a@d>\nS 250 a\nC DATA\nS 354 go\nD h\xff\nS 250 queued" + bye,
 			"h\xff\n", "a@d", "r|" + accepted1},
-		{"larger than the peer takes", esmtp("SIZE 3") + strings.TrimPrefix(bye, "\n"),
+		{"larger than the peer takes", offers("SIZE 3") + strings.TrimPrefix(bye, "\n"),
 			"hi\n", "a@d", "D192.0.2.1 takes messages of at most 3 bytes; this one has 4. (#5.3.4)/|"},
-		{"SIZE 0 is no limit", esmtp("size 0") +
+		{"SIZE 0 is no limit", offers("size 0") +
 			"C MAIL FROM:<s@x.example> SIZE=4\nS 250 ok\nC RCPT TO:<a@d>\nS 250 a\nC DATA\nS 354 go\nD hi\nS 250 queued" + bye,
 			"hi\n", "a@d", "r|" + accepted1},
 
-		{"last line without LF", esmtp() +
+		{"last line without LF", offers() +
 			"C MAIL FROM:<s@x.example>\nS 250 ok\nC RCPT TO:<a@d>\nS 250 a\nC DATA\nS 354 go\nD hi|there\nS 250 queued" + bye,
 			"hi\nthere", "a@d", "r|" + accepted1},
-		{"dots and stored CR", esmtp() +
+		{"dots and stored CR", offers() +
 			"C MAIL FROM:<s@x.example>\nS 250 ok\nC RCPT TO:<a@d>\nS 250 a\nC DATA\nS 354 go\nD ..|...a|X|..|QUIT\nS 250 queued" + bye,
 			".\n..a\nX\r.\nQUIT\n", "a@d", "r|" + accepted1},
-		{"empty message", esmtp() +
+		{"empty message", offers() +
 			"C MAIL FROM:<s@x.example>\nS 250 ok\nC RCPT TO:<a@d>\nS 250 a\nC DATA\nS 354 go\nC .\nS 250 queued" + bye,
 			"", "a@d", "r|" + accepted1},
 		{"a reply nobody asked for", "S 220 peer\nC EHLO me.example.org\nS- 250 peer\\r\\n250 what\\r\\n",
@@ -124,7 +124,7 @@ func TestManyRecipients(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, oneMX...)
 	var list []string
-	steps, want := esmtp("PIPELINING")+"C MAIL FROM:<s@x.example>\nS 250 ok\n", ""
+	steps, want := offers("PIPELINING")+"C MAIL FROM:<s@x.example>\nS 250 ok\n", ""
 	for i := range 100 {
 		a := fmt.Sprintf("%s%d@d.example", strings.Repeat("a", 200), i)
 		list = append(list, a)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"postrider/internal/address"
+	"postrider/internal/esmtp"
 	"postrider/internal/fdpass"
 	"postrider/internal/wire/parent"
 	"postrider/internal/wire/spawn"
@@ -162,9 +163,15 @@ func (w *worker) do(ctx context.Context, job spawn.Job) []spawn.Result {
 		warn(w.log, "message %s: %v", job.ID, err)
 		return results(job, whole(unreadable()))
 	}
-	m := mail{sender: job.Sender, body: b, recipients: make([]address.Address, len(job.Recipients))}
+	m := mail{sender: job.Sender, body: b, facts: job.Facts, recipients: make([]address.Address, len(job.Recipients))}
 	for i, r := range job.Recipients {
 		m.recipients[i] = r.Address
+		if r.Facts != (esmtp.Recipient{}) && m.wishes == nil {
+			m.wishes = make([]esmtp.Recipient, len(job.Recipients))
+		}
+		if m.wishes != nil {
+			m.wishes[i] = r.Facts
+		}
 	}
 	o, err := w.client.deliver(ctx, job.Host, m)
 	if err != nil {
