@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"postrider/internal/address"
+	"postrider/internal/esmtp"
 )
 
 // FuzzSession feeds a whole conversation in two pieces: whatever is queued
@@ -18,6 +19,9 @@ func FuzzSession(f *testing.F) {
 		begin + "Received: x\r\n\r\n..\r\n.\r\nRSET\r\nNOOP x\r\n",
 		"HELO\nMAIL\nRCPT TO:<@a,@b:\"x y\"@a.sub.example.com>\nDATA\n\r\n.\r\n",
 		"MAIL FROM:<\"\\\"\\\\\"@x.y>\r\nRCPT TO:jim%evil.net@example.com\r\nDATA\r\n.\r\n",
+		"EHLO x\r\nMAIL FROM:<\xc3\xb6@b.c> SMTPUTF8 RET=HDRS ENVID=x\r\nRCPT TO:<jim@example.com> NOTIFY=NEVER ORCPT=utf-8;\xc3\xb6\r\nBDAT 3\r\na\r\nBDAT 5 LAST\r\nb\n\r\r\nQUIT\r\n",
+		"BDAT 10\r\nMAIL FROM:MAIL FROM:<>\r\nRCPT TO:<jim@example.com>\r\nBDAT 4\r\nQUITBDAT 0 LAST\r\n",
+		"MAIL FROM:<>\r\nRCPT TO:<jim@example.com>\r\nBDAT 1 x\r\nyBDAT 99999999999999999999\r\n",
 		"GET / HTTP/1.1\r\n\r\n" + begin,
 		strings.Repeat("x", maxLine) + "\r\n" + begin,
 	} {
@@ -36,8 +40,16 @@ func FuzzSession(f *testing.F) {
 		for _, m := range q.taken {
 			checkQueued(t, s, m)
 		}
-		if n := strings.Count(input, "\r\n.\r\n") + 1; len(q.taken) > n {
-			t.Fatalf("%d messages from %d end marks", len(q.taken), n)
+		if n := strings.Count(input, "\r\n.\r\n") + strings.Count(strings.ToUpper(input), "LAST") + 1; len(q.taken) > n {
+			t.Fatalf("%d messages from %d ends", len(q.taken), n)
+		}
+		whole, w := newTestSession(&scriptedConn{pieces: []string{input}})
+		whole.lenient = true
+		said := &hearing{conn: whole.conn}
+		whole.conn, whole.in.conn = said, said
+		_ = whole.run()
+		if got, want := shown(q), shown(w); got != want {
+			t.Fatalf("split at %d: queued %s, whole: %s", split, got, want)
 		}
 	})
 }
@@ -48,9 +60,22 @@ func checkQueued(t *testing.T, s *session, m queuedMessage) {
 	if len(records) < 4 || records[0] == "" || records[0][0] != 'F' || records[len(records)-1] != "" || records[len(records)-2] != "" {
 		t.Fatalf("envelope %q", m.envelope)
 	}
+	var message esmtp.Message
 	for i, record := range records[:len(records)-2] {
+		switch {
+		case esmtp.IsMessageRecord(record[0]):
+			if err := message.Take(record[0], record[1:]); err != nil {
+				t.Fatalf("record %q: %v", record, err)
+			}
+			continue
+		case esmtp.IsRecipientRecord(record[0]):
+			if err := new(esmtp.Recipient).Take(record[0], record[1:]); err != nil {
+				t.Fatalf("record %q: %v", record, err)
+			}
+			continue
+		}
 		a, err := address.New(record[1:])
-		if err != nil || (i > 0) != (record[0] == 'T') {
+		if err != nil || (i > 0) != (record[0] == 'T') || !isASCII(record) && !strings.Contains(m.envelope, "\x00U\x00") {
 			t.Fatalf("record %q: %v", record, err)
 		}
 		if i == 0 {
@@ -62,10 +87,11 @@ func checkQueued(t *testing.T, s *session, m queuedMessage) {
 	}
 	first, rest, _ := strings.Cut(m.text, "\n")
 	second, _, _ := strings.Cut(rest, "\n")
+	second = strings.Replace(second, "with UTF8SMTP; ", "with SMTP; ", 1)
 	if !strings.HasPrefix(first, "Received: from unknown (") || !strings.HasPrefix(second, "  by mx.example.org with SMTP; ") || strings.ContainsAny(first+second, "\r\x00") {
 		t.Fatalf("Received: %q %q", first, second)
 	}
-	body := strings.TrimPrefix(rest, second+"\n")
+	_, body, _ := strings.Cut(rest, "\n")
 	if strings.ContainsRune(body, '\r') || body != "" && !strings.HasSuffix(body, "\n") {
 		t.Fatalf("body %q", body)
 	}
