@@ -85,7 +85,7 @@ func (m *incoming) read() error {
 	if m.decoder.Flaw() != smtpwire.NoFlaw {
 		wait = min(wait, flawedIdle)
 	}
-	allowed := m.pace.left(wait, m.settings.minRate)
+	allowed := min(wait, m.pace.left(m.settings.timeout, m.settings.minRate))
 	if allowed <= 0 {
 		return errSlow
 	}

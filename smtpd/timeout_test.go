@@ -90,6 +90,14 @@ func TestTimeouts(t *testing.T) {
 			trickle(say, "MAIL FROM:<a@example.net>\r\n", 10*time.Minute)
 		}, "421 4.4.2 *", errTooLong, 4 * time.Hour},
 		{"waiting behind a bare LF end mark", func(say func(string) bool) { say(begin); say("x\n.\n") }, "554 5.6.0 message has a bare LF: *", errExpelled, 30 * time.Second},
+		{"waiting behind a bare LF end mark, after a minute of text", func(say func(string) bool) {
+			say(begin)
+			for range 60 {
+				say("x\r\n")
+				time.Sleep(time.Second)
+			}
+			say("x\n.\n")
+		}, "554 5.6.0 message has a bare LF: *", errExpelled, 90 * time.Second},
 		{"waiting behind a bare CR end mark", func(say func(string) bool) { say(begin); say("x\r\n.\rQUIT\r\n") }, "554 5.6.0 message has a bare CR: *", errExpelled, 30 * time.Second},
 	} {
 		t.Run(c.name, func(t *testing.T) {
