@@ -221,6 +221,33 @@ func TestSpoolLost(t *testing.T) {
 	r.untilEmpty(t)
 }
 
+// A message that is done cannot be removed while the spool is away: that it is
+// done must not be known to memory alone (P3).
+func TestDoneIsWrittenDownWhileTheSpoolIsAway(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, newHost(t, nil), newManualClock())
+	r.connect()
+	loc := connectAgent(t, r.s, local, 0, always(0, ""))
+	m := testMessage{id: id(1), sender: "a@x.org", body: "x\n", recipients: []string{"a@loc.example.org", "b@loc.example.org"}}
+	r.spool.accept(m)
+	loc.untilKept(2)
+	r.spool.packets.Close()
+	r.log.await(t, "warning: lost qmail-spool connection")
+	loc.answer(2, spawn.Success, "ok\n")
+	r.log.await(t, "end msg")
+	for limit := time.Now().Add(patience); ; time.Sleep(time.Millisecond) { // no event tells of a file
+		if p := r.host.readInfo(t, m); p.Finished.Has(0) && p.Finished.Has(1) {
+			break
+		}
+		if time.Now().After(limit) {
+			t.Fatal("only memory knows that it is done")
+		}
+	}
+	r.spool.connect(r.s)
+	r.spool.untilRemoved(m.id)
+	r.untilEmpty(t)
+}
+
 // The whole program but for its first line: lock, links, drain.
 func TestServe(t *testing.T) {
 	h := newHost(t, nil)

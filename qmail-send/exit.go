@@ -83,7 +83,7 @@ func (s *scheduler) keepState() {
 	for _, m := range s.messages {
 		switch {
 		case m.is(removing):
-			s.keepDone(m)
+			s.keepDone(m.id, int(m.recipients))
 		case m.is(stale) && m.is(hasInfo) && m.nextDue() != never:
 			if err := s.recorder.touch(m.id, s.line.toWall(m.nextDue(), now)); err != nil {
 				s.trouble(err, "warning: unable to utime %s; message will be retried too soon", s.infoName(m.id))
@@ -92,20 +92,20 @@ func (s *scheduler) keepState() {
 	}
 }
 
-// keepDone records that every recipient of m is finished.
-func (s *scheduler) keepDone(m *message) {
-	progress, err := readProgress(s.layout, m.id, int(m.recipients))
+// keepDone records that every recipient of a message is finished.
+func (s *scheduler) keepDone(id queuedir.ID, recipients int) {
+	progress, err := readProgress(s.layout, id, recipients)
 	if err == nil {
 		var rest []int
-		for i := range int(m.recipients) {
+		for i := range recipients {
 			if !progress.Finished.Has(i) {
 				rest = append(rest, i)
 			}
 		}
-		r := record{id: m.id, lines: queuedir.AppendDelivered(nil, rest), size: progress.Size, due: s.clock.Now()}
+		r := record{id: id, lines: queuedir.AppendDelivered(nil, rest), size: progress.Size, due: s.clock.Now()}
 		_, err = s.recorder.write(r)
 	}
 	if err != nil {
-		s.trouble(err, "warning: trouble marking %s; message will be delivered twice!", s.infoName(m.id))
+		s.trouble(err, "warning: trouble marking %s; message will be delivered twice!", s.infoName(id))
 	}
 }

@@ -32,6 +32,7 @@ const (
 	lostOnce                      // its last pass ended because a delivery agent went away
 	loading                       // a loader reads it, or the spool was asked about it
 	removing                      // the spool was asked to remove it
+	keeping                       // that it is done is being written down
 	quarantined                   // the spool was asked to set it aside
 	torn                          // why it is set aside: its end is missing
 	forgotten                     // no longer in the table; queues drop it

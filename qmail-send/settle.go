@@ -155,6 +155,29 @@ func (s *scheduler) remove(a *active) {
 		a.m.due[q] = never
 	}
 	s.ask(entries.Message{Kind: entries.Remove, ID: a.m.id})
+	if s.spool == nil {
+		s.noteDone(a.m)
+	}
+}
+
+// noteDone writes down that a message is done that nobody can remove now: until
+// then only memory knows, and our death would have it all delivered again.
+func (s *scheduler) noteDone(m *message) {
+	if m.is(keeping) {
+		return
+	}
+	m.flags |= keeping | hasInfo
+	s.atWork++
+	s.recorders.put(func() {
+		s.keepDone(m.id, int(m.recipients))
+		s.post(func() {
+			s.atWork--
+			m.flags &^= keeping
+			if m.is(forgotten) { // it was removed meanwhile
+				s.unlinkInfo(m.id, s.recorder.unlink)
+			}
+		})
+	})
 }
 
 // release lets go of a message in hand.

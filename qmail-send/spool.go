@@ -72,6 +72,11 @@ func (s *scheduler) spoolLost(l *spoolLink) {
 	if !s.exiting {
 		s.log.Line("warning: lost qmail-spool connection; nothing new starts until it is back")
 	}
+	for _, m := range s.messages {
+		if m.is(removing) {
+			s.noteDone(m)
+		}
+	}
 	now := s.now()
 	for id, t := range s.asked {
 		delete(s.asked, id)
@@ -260,7 +265,7 @@ func (s *scheduler) removed(id queuedir.ID) {
 	}
 	s.removals--
 	s.forget(m)
-	if m.is(hasInfo) {
+	if m.is(hasInfo) && !m.is(keeping) {
 		s.unlinkInfo(id, s.recorder.unlink)
 	}
 }
