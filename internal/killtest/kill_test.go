@@ -17,7 +17,7 @@ import (
 )
 
 const (
-	epochCycles = 50 // the ledger is held against everything after so many
+	epochCycles = 30 // the ledger is held against everything after so many
 	// maxRecovery is the longest that mail may be refused after a kill on a
 	// machine that does other things as well; the goal is 2 s (T13).
 	maxRecovery = 20 * time.Second
@@ -25,7 +25,7 @@ const (
 
 // TestNothingIsLostByKills is the run; doc.go tells what it does.
 func TestNothingIsLostByKills(t *testing.T) {
-	cycles := testhost.Times(t, "cycles of kill and recovery", epochCycles, 10_000)
+	cycles := testhost.Times(t, "cycles of kill and recovery", 60, 10_000)
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))

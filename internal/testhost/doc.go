@@ -45,6 +45,7 @@
 //	patience.go   how long tests wait
 //	length.go     how much fault tests do: bounded or long
 //	build.go      the suite, built once
+//	mutant.go     the suite with a fault in it
 //	suite.go      the suite, installed, started, stopped
 //	clock.go      a clock the test moves
 //	sink.go       a next host, scripted

@@ -55,7 +55,7 @@ func TestInstructionsThatAttack(t *testing.T) {
 		}
 		g.MustRun(testhost.Command{Argv: []string{"sh", "-c", "cd; f=" + file + "; " + in.setup}, User: "mallory"})
 	}
-	seconds := testhost.Times(t, "seconds of mail to attacking .qmail files", 12, 300)
+	seconds := testhost.Times(t, "seconds of mail to attacking .qmail files", 8, 300)
 	f := g.flow()
 	end := time.Now().Add(time.Duration(seconds) * time.Second)
 	for round := 0; time.Now().Before(end); round++ {

@@ -13,8 +13,8 @@ func TestDropDirectoryUnderAttack(t *testing.T) {
 	t.Parallel()
 	g := newGround(t)
 	before := g.daemons()
-	seconds := testhost.Times(t, "seconds of attack on the drop directory", 5, 300)
-	files := testhost.Times(t, "files in it", 5_000, 100_000)
+	seconds := testhost.Times(t, "seconds of attack on the drop directory", 4, 300)
+	files := testhost.Times(t, "files in it", 2_000, 100_000)
 	f := g.flow()
 	r := g.attack(testhost.Within(t, soon*20), "drop", fmt.Sprint(seconds))
 	if r.Stdout != "" {

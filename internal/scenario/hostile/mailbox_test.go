@@ -18,7 +18,7 @@ func TestMailboxChangesUnderDeliveries(t *testing.T) {
 	g := newGround(t)
 	g.own("mallory", ".qmail", "./Maildir/\n")
 	before := g.daemons()
-	seconds := testhost.Times(t, "seconds of attack on a mailbox", 6, 300)
+	seconds := testhost.Times(t, "seconds of attack on a mailbox", 4, 300)
 	f := g.flow()
 	var attacks sync.WaitGroup
 	attacks.Go(func() { g.attack(testhost.Within(t, soon*20), "mailbox", fmt.Sprint(seconds)) })
@@ -56,7 +56,7 @@ func TestUserAgainstHerOwnWorkers(t *testing.T) {
 	g := newGround(t)
 	g.own("mallory", ".qmail", "./Maildir/\n|sleep 1\n")
 	before := g.daemons()
-	seconds := testhost.Times(t, "seconds of attack on workers", 6, 300)
+	seconds := testhost.Times(t, "seconds of attack on workers", 4, 300)
 	for _, how := range []string{"kill", "stop"} {
 		f := g.flow()
 		var attacks sync.WaitGroup

@@ -20,8 +20,8 @@ func TestPublicSocketUnderAttack(t *testing.T) {
 	t.Parallel()
 	g := newGround(t)
 	before, files := g.daemons(), g.spoolFiles()
-	seconds := testhost.Times(t, "seconds of garbage", 5, 300)
-	bytes := testhost.Times(t, "bytes without end, 4 times", 1<<30, 10<<30)
+	seconds := testhost.Times(t, "seconds of garbage", 3, 300)
+	bytes := testhost.Times(t, "bytes without end, 4 times", 512<<20, 10<<30)
 	for _, a := range []struct{ what, n string }{
 		{"connections", "1000"}, {"garbage", fmt.Sprint(seconds)}, {"endless", fmt.Sprint(bytes)}, {"envelope", fmt.Sprint(bytes)},
 	} {

@@ -97,7 +97,7 @@ func TestProgramsUnderTorture(t *testing.T) {
 	t.Parallel()
 	g := newGround(t)
 	before := g.daemons()
-	times := testhost.Times(t, "bad ways to call a program", 150, 3000)
+	times := testhost.Times(t, "bad ways to call a program", 60, 3000)
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	programs := [][]string{

@@ -1,0 +1,141 @@
+package killtest
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"postrider/internal/ledger"
+	"postrider/internal/testhost"
+)
+
+// mutants are suites that lose or repeat mail, and the rule that says so.
+var mutants = []struct {
+	name string
+	rule ledger.Rule
+	testhost.Mutant
+}{
+	{"sound", "", testhost.Mutant{}},
+	{"a file is deleted before it is linked", "L1", testhost.Mutant{
+		Program: "qmail-local", File: "internal/maildir/deliver.go", Old: "err = d.move(name, size)", New: `_, err = size, d.unlink("tmp/"+name)`,
+	}},
+	{"a success is not believed: sent twice", "L4", testhost.Mutant{
+		Program: "qmail-send", File: "qmail-send/deliver.go",
+		Old: "\t\tp.a.finish(d.index)\n\t\tp.a.noteDelivered(d.index)\n\tcase spawn.Failure:",
+		New: "\t\tif p.deferred = p.deferred || r.Delivery%5 == 0; r.Delivery%5 != 0 {\n\t\t\tp.a.finish(d.index)\n\t\t\tp.a.noteDelivered(d.index)\n\t\t}\n\tcase spawn.Failure:",
+	}},
+	{"done before it is delivered", "L1", testhost.Mutant{
+		Program: "qmail-send", File: "qmail-send/deliver.go", Old: "\t\tp.deferred = true\n\t}\n\ts.status()",
+		New: "\t\tp.a.finish(d.index)\n\t\tp.a.noteDelivered(d.index)\n\t}\n\ts.status()",
+	}},
+	{"the bounce is lost", "L1", testhost.Mutant{
+		Program: "qmail-send", File: "qmail-send/deliver.go",
+		Old: "p.a.noteFailed(d.index, s.clock.Now(), paragraph(s.settings.routes.Strip(d.to), r.Text))",
+		New: "_ = paragraph\n\t\tp.a.noteDelivered(d.index)",
+	}},
+	{"progress is not written", "L4", testhost.Mutant{
+		Program: "qmail-send", File: "qmail-send/record.go",
+		Old: "\tinfo, err := f.Stat()\n", New: "\tif true {\n\t\treturn nil\n\t}\n\tinfo, err := f.Stat()\n",
+	}},
+}
+
+// TestLedgerFindsMutants holds the ledger against suites with one fault each,
+// and against the sound one, after the same few kills.
+func TestLedgerFindsMutants(t *testing.T) {
+	t.Parallel()
+	for i, m := range mutants {
+		if !testhost.Long() && i > 3 {
+			t.Logf("%q is for the long form", m.name)
+			continue
+		}
+		t.Run(m.name, func(t *testing.T) {
+			h, sink := newSite(t)
+			if m.Program != "" {
+				h.InstallMutant("../..", m.Mutant)
+			}
+			violations := fewKills(t, h, sink)
+			if m.rule == "" && len(violations) > 0 {
+				t.Errorf("the sound suite: %v", violations)
+			}
+			if m.rule != "" && !slices.ContainsFunc(violations, func(v ledger.Violation) bool { return v.Rule == m.rule }) {
+				t.Errorf("want %s, got %v", m.rule, violations)
+			}
+			t.Logf("%d violations", len(violations))
+		})
+	}
+}
+
+// fewKills sends some messages, kills deliverers while they work, and the
+// scheduler long after all successes but with messages that still wait.
+func fewKills(t *testing.T, h *testhost.Host, sink *testhost.Sink) []ledger.Violation {
+	t.Helper()
+	sink.SetScript(func(verb, argument string) string {
+		if verb == "RCPT" && strings.Contains(argument, "r-299@") {
+			return "450 later"
+		}
+		return testhost.Default
+	})
+	book, err := ledger.New(t.TempDir() + "/ledger")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer book.Close()
+	h.StartSuite()
+	l := newLoad(t, h, book, "m", 1)
+	for n := range 12 {
+		to := []string{fmt.Sprintf("r-%d@%s", n, far), "r-299@" + far, fmt.Sprintf("nobody%d@%s", n, here)}
+		for i := range 15 {
+			to = append(to, fmt.Sprintf("%s-%d-%d@%s", boxes[i%3], n, i, here))
+		}
+		in, text := letter(fmt.Sprint("m-", n), to)
+		book.Intend(in)
+		if !l.trySMTP(t.Context(), in, text) {
+			t.Fatal("not taken")
+		}
+	}
+	for _, program := range []string{"qmail-local", "qmail-lspawn"} {
+		book.Fault("kill", program)
+		h.Kill(program, syscall.SIGKILL)
+	}
+	// All that can be delivered is; the progress of it is long written down.
+	ctx := testhost.Within(t, soon)
+	for count := 0; count < 12*17 && ctx.Err() == nil; {
+		_ = h.Suite().Signal(syscall.SIGALRM)
+		pause(ctx, 500*time.Millisecond)
+		count = strings.Count(h.Log().Text(0), ": success: ") + strings.Count(h.Log().Text(0), ": failure: ")
+	}
+	pause(t.Context(), 5*time.Second)
+	book.Fault("kill", "qmail-send")
+	h.Kill("qmail-send", syscall.SIGKILL)
+	sink.SetScript(nil)
+	return rest(t, h, book, sink)
+}
+
+// rest lets the queue run empty, as far as a mutant can, and checks the ledger.
+func rest(t *testing.T, h *testhost.Host, book *ledger.Ledger, sink *testhost.Sink) []ledger.Violation {
+	t.Helper()
+	for range 10 {
+		if err := h.Suite().Signal(syscall.SIGALRM); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		err := h.WaitForEmptyQueue(ctx)
+		cancel()
+		if err == nil {
+			break
+		}
+	}
+	h.StopSuite()
+	violations, summary := book.Check(collect(t, book, h, sink, 0))
+	t.Log(summary)
+	return violations
+}
+
+func letter(id string, to []string) (ledger.Intent, string) {
+	text, hash := ledger.Compose(id, sender, to[0], 600)
+	return ledger.Intent{ID: id, Via: "smtp", Sender: sender, Recipients: to, Hash: hash}, text
+}
