@@ -193,7 +193,8 @@ type group struct {
 // inGroup starts the suite in a control group of the controller.
 func (r *rig) inGroup(controller string) group {
 	r.t.Helper()
-	g := group{r.t, fmt.Sprintf("/sys/fs/cgroup/%s/postrider-failing-%d-%d", controller, os.Getpid(), time.Now().UnixNano())}
+	removeStaleGroups(controller)
+	g := group{r.t, fmt.Sprintf("%s%d-%d", groupPrefix(controller), os.Getpid(), time.Now().UnixNano())}
 	if err := os.Mkdir(g.dir, 0o755); err != nil {
 		r.t.Fatal(err)
 	}
@@ -211,6 +212,19 @@ func (r *rig) inGroup(controller string) group {
 	r.clock = time.Second
 	r.host.StartSuiteUnder([]string{"sh", "-c", `echo 0 > "$0/cgroup.procs" && exec "$@"`, g.dir})
 	return g
+}
+
+func groupPrefix(controller string) string { return "/sys/fs/cgroup/" + controller + "/postrider-failing-" }
+
+// removeStaleGroups removes what test runs left that were killed.
+func removeStaleGroups(controller string) {
+	dirs, _ := filepath.Glob(groupPrefix(controller) + "*") // fails only for a bad pattern
+	for _, dir := range dirs {
+		maker, _, _ := strings.Cut(strings.TrimPrefix(dir, groupPrefix(controller)), "-")
+		if _, err := os.Stat("/proc/" + maker); os.IsNotExist(err) {
+			_ = os.Remove(dir) // one with processes stays
+		}
+	}
 }
 
 func (g group) set(name string, value int) {
