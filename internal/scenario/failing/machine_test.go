@@ -214,7 +214,9 @@ func (r *rig) inGroup(controller string) group {
 	return g
 }
 
-func groupPrefix(controller string) string { return "/sys/fs/cgroup/" + controller + "/postrider-failing-" }
+func groupPrefix(controller string) string {
+	return "/sys/fs/cgroup/" + controller + "/postrider-failing-"
+}
 
 // removeStaleGroups removes what test runs left that were killed.
 func removeStaleGroups(controller string) {
