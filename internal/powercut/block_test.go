@@ -231,7 +231,7 @@ func (b *blockRun) start(t *testing.T, tree *Tree, c Case) {
 	s.host.StartSuite()
 	s.finish()
 	p := sample{recorded{"block replay", &Trace{Base: b.tree}, c}, State{Tree: tree}}
-	s.holdLedger(t.Name(), p, c.Acked, nil, nil)
+	s.holdLedger(t.Name(), p, c.Acked, nil)
 	s.countCopies(t.Name(), p)
 }
 

@@ -107,7 +107,7 @@ func newBlockDisk(t *testing.T, content image, size int64) *blockDisk {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server, err := fuse.NewServer(d, fmt.Sprintf("/dev/fd/%d", device), &fuse.MountOptions{MaxWrite: 1 << 20, DisableXAttrs: true})
+	server, err := fuse.NewServer(d, fmt.Sprintf("/dev/fd/%d", device), &fuse.MountOptions{MaxWrite: 512 << 10, DisableXAttrs: true, DisableSplice: true})
 	if err != nil {
 		t.Fatal(err)
 	}

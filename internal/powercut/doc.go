@@ -42,8 +42,9 @@
 //	check.go      what a state must hold
 //	explore.go    all states of a trace, and the shortest way to break a rule
 //
-// The tests are in record_test.go and workloads_test.go (what is recorded),
-// powercut_test.go, restart_test.go, mutate_test.go and mutant_test.go (what
-// must be found), cut_test.go (disks that are stopped), block_test.go and
-// blockdisk_test.go (disks that remember every write).
+// The tests: record_test.go and workloads_test.go (what is recorded),
+// powercut_test.go and restart_test.go (all states, and the suite on some of
+// them), mutate_test.go and mutant_test.go (what must be found), cut_test.go
+// (disks that are stopped), block_test.go and blockdisk_test.go (disks that
+// remember every write).
 package powercut

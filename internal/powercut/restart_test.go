@@ -100,7 +100,7 @@ func testRestarts(t *testing.T, s *station, samples []sample) (states map[Model]
 		c := Case{Messages: sample.c.Messages, Places: sample.c.Places, Acked: acked, Sent: sent}
 		trace, c := s.record(c, func(r *recording) { r.traced(r.settle) })
 		name := fmt.Sprintf("restart %d, on a state of %s after line %d", n, sample.name, sample.state.Point)
-		s.holdLedger(name, sample, acked, sent, s.sink.Accepted()[taken:])
+		s.holdLedger(name, sample, acked, s.sink.Accepted()[taken:])
 		s.countCopies(name, sample)
 		for _, m := range []Model{Ordered, Unordered} {
 			result := Explore(trace, c, m, recoveryLimits(), nil)
@@ -126,7 +126,7 @@ func (r *recording) settle() {
 }
 
 // holdLedger holds the ledger of what was sent against what there is.
-func (s *station) holdLedger(name string, p sample, acked, sent []Pair, taken []testhost.Accepted) {
+func (s *station) holdLedger(name string, p sample, acked []Pair, taken []testhost.Accepted) {
 	s.t.Helper()
 	var text strings.Builder
 	stamp := time.Now().UnixNano()
@@ -145,7 +145,7 @@ func (s *station) holdLedger(name string, p sample, acked, sent []Pair, taken []
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	violations, summary := book.Check(s.evidence(p, sent, taken))
+	violations, summary := book.Check(s.evidence(p, taken))
 	s.t.Logf("%s: %v", name, summary)
 	for _, v := range violations {
 		if v.Rule == "L4" && len(p.c.Places[v.Recipient].Via) > 0 {
@@ -156,19 +156,22 @@ func (s *station) holdLedger(name string, p sample, acked, sent []Pair, taken []
 }
 
 // evidence is everything that is found on the host and at the sink. What the
-// sink had taken before the power failed is told by sent.
-func (s *station) evidence(p sample, sent []Pair, taken []testhost.Accepted) ledger.Evidence {
+// sink had taken before the power failed is told by the marks.
+func (s *station) evidence(p sample, taken []testhost.Accepted) ledger.Evidence {
 	s.t.Helper()
 	e := s.found(taken)
-	texts := make(map[string]Message)
+	texts := make(map[string]string)
 	for _, m := range p.c.Messages {
-		texts[m.ID] = m
+		texts[m.ID] = m.Text
 	}
-	for _, pair := range sent {
-		if p.c.Places[pair.Recipient].Far && pair.ID != "" {
-			e.Deliveries = append(e.Deliveries, ledger.Delivery{
-				Place: "sink, before", Recipient: pair.Recipient, Sender: "load@" + domain, Text: texts[pair.ID].Text,
-			})
+	k := NewChecker(p.trace, p.c)
+	for _, m := range p.state.Marks {
+		for _, pair := range k.acks[m] {
+			if m.Kind == Sent && p.c.Places[pair.Recipient].Far && pair.ID != "" {
+				e.Deliveries = append(e.Deliveries, ledger.Delivery{
+					Place: "sink, before", Recipient: pair.Recipient, Sender: "load@" + domain, Text: texts[pair.ID], QueueID: m.ID,
+				})
+			}
 		}
 	}
 	return e
@@ -196,7 +199,9 @@ func (s *station) found(taken []testhost.Accepted) ledger.Evidence {
 		}
 	}
 	if box, err := os.ReadFile(s.host.Path("/home/carol/Mailbox")); err == nil {
-		for _, text := range mboxMessages(string(box)) {
+		var whole []string
+		whole, e.Torn = mboxMessages(string(box))
+		for _, text := range whole {
 			add("mbox", firstRecipient(text), "load@"+domain, text)
 		}
 	}
@@ -240,15 +245,25 @@ func firstRecipient(text string) string {
 	return all[len(all)-1][1]
 }
 
-// mboxMessages cuts an mbox at its From_ lines.
-func mboxMessages(box string) []string {
-	var list []string
+// mboxMessages cuts an mbox at its From_ lines. The format cannot keep what was
+// being appended from being there in part, or as zeros; such copies are counted.
+func mboxMessages(box string) (whole []string, torn int) {
 	for part := range strings.SplitSeq("\n"+strings.TrimSuffix(box, "\n"), "\nFrom ") {
-		if _, text, found := strings.Cut(part, "\n"); found {
-			list = append(list, text)
+		_, text, found := strings.Cut(part, "\n")
+		text, zeros, hasZeros := strings.Cut(text, "\x00")
+		if hasZeros {
+			text = strings.TrimSuffix(text, "\n") // the empty line before a message
+			torn++
+		}
+		id, _ := ledger.Identify(text)
+		switch {
+		case found && id != "" && strings.Contains(text, id+" ends after "):
+			whole = append(whole, text)
+		case !hasZeros && len(part)+len(zeros) > 0:
+			torn++
 		}
 	}
-	return list
+	return whole, torn
 }
 
 // countCopies compares how often a recipient has a message with how often the
