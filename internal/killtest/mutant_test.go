@@ -34,8 +34,8 @@ var mutants = []struct {
 	}},
 	{"the bounce is lost", "L1", testhost.Mutant{
 		Program: "qmail-send", File: "qmail-send/deliver.go",
-		Old: "p.a.noteFailed(d.index, s.clock.Now(), paragraph(s.settings.routes.Strip(d.to), r.Text))",
-		New: "_ = paragraph\n\t\tp.a.noteDelivered(d.index)",
+		Old: "p.a.noteFailed(d.index, s.clock.Now(), text)",
+		New: "_ = text\n\t\tp.a.noteDelivered(d.index)",
 	}},
 	{"progress is not written", "L4", testhost.Mutant{
 		Program: "qmail-send", File: "qmail-send/record.go",
