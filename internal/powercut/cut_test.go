@@ -40,7 +40,7 @@ func TestNothingIsLostByPowerCuts(t *testing.T) {
 	for _, d := range cutDisks {
 		t.Run(d.name, func(t *testing.T) {
 			t.Parallel()
-			cuts := testhost.Times(t, "power cuts", 4, 1000)
+			cuts := testhost.Times(t, "power cuts", 3, 1000)
 			seed := rand.Uint64()
 			t.Logf("seed %d", seed)
 			random := rand.New(rand.NewPCG(seed, 0))

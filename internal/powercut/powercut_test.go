@@ -29,7 +29,7 @@ func TestEveryStateOfTheDiskKeepsThePromise(t *testing.T) {
 		traces[w.name] = recorded{w.name, trace, c}
 		order = append(order, traces[w.name])
 	}
-	want := testhost.Times(t, "states that the suite is started on", 8, 500)
+	want := testhost.Times(t, "states that the suite is started on", 4, 500)
 	random := rand.New(rand.NewPCG(limits().Seed, 0))
 	var samples []sample
 	total := make(map[Model]int)
@@ -50,7 +50,7 @@ func limits() Limits {
 	if testhost.Long() {
 		return Limits{PerPoint: 20_000, Random: 256, Seed: 1}
 	}
-	return Limits{PerPoint: 150, Random: 8, Seed: 1}
+	return Limits{PerPoint: 60, Random: 6, Seed: 1}
 }
 
 // recoveryLimits are for the power cuts during a recovery.
@@ -58,7 +58,7 @@ func recoveryLimits() Limits {
 	if testhost.Long() {
 		return Limits{PerPoint: 1000, Random: 64, Seed: 2}
 	}
-	return Limits{PerPoint: 60, Random: 4, Seed: 2}
+	return Limits{PerPoint: 20, Random: 2, Seed: 2}
 }
 
 // explore checks a trace under the models that a file system may follow, and in
