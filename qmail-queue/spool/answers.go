@@ -1,9 +1,12 @@
 package spool
 
 import (
+	"errors"
 	"os"
 	"sync"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"postrider/internal/wire/submit"
 )
@@ -26,7 +29,7 @@ type answers struct {
 	waiting []*answer // of messages in their order; nil frames are not known yet
 	sending bool
 	waits   bool // the connection waits for the next message
-	lost    bool // the client does not read: the connection is closed
+	lost    bool // the client does not read: it gets no more answers
 }
 
 // answer is that of one message.
@@ -67,7 +70,7 @@ func (a *answers) run() {
 		// What cannot be told is known by its nonce when it comes again, and it
 		// comes again only if the client sees that there will be no answer.
 		if a.lost = a.send(frames) != nil; a.lost {
-			_ = a.f.Close() // nothing more is told
+			a.end()
 		}
 	}
 }
@@ -113,4 +116,23 @@ func (a *answers) send(frames []byte) error {
 	}
 	_, err := a.f.Write(frames)
 	return err
+}
+
+// end shows the client that no answer comes. What it sent until then is read
+// all the same: who leaves without waiting for answers has its messages sent.
+func (a *answers) end() {
+	if closeWrite(a.f) != nil {
+		_ = a.f.Close() // there is no half of it to close
+	}
+}
+
+// closeWrite sends the end of the stream and leaves the way back open.
+func closeWrite(f *os.File) error {
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var shutErr error
+	err = raw.Control(func(fd uintptr) { shutErr = unix.Shutdown(int(fd), unix.SHUT_WR) })
+	return errors.Join(err, shutErr)
 }

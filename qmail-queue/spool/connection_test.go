@@ -2,10 +2,8 @@ package spool
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -397,15 +395,4 @@ func TestMemoryIsShared(t *testing.T) {
 	if left := q.store.memory.left.Load(); left != 100<<10 {
 		t.Errorf("%d bytes were not given back", 100<<10-left)
 	}
-}
-
-// closeWrite sends the end of the stream and leaves the way back open.
-func closeWrite(f *os.File) error {
-	raw, err := f.SyscallConn()
-	if err != nil {
-		return err
-	}
-	var shutErr error
-	err = raw.Control(func(fd uintptr) { shutErr = unix.Shutdown(int(fd), unix.SHUT_WR) })
-	return errors.Join(err, shutErr)
 }
