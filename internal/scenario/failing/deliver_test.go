@@ -53,7 +53,8 @@ func (r *rig) underDelivery(o faultcall.Order) (fired bool) {
 }
 
 // await waits for an event after those that there were, or for the end of a
-// message in the log from line first on.
+// message in the log from line first on. Where the clock can be moved it is
+// when nothing comes: a bounce that was refused is tried again only then.
 func (r *rig) await(events, first int) {
 	r.t.Helper()
 	ctx, cancel := context.WithTimeout(r.t.Context(), answerWait)
@@ -63,6 +64,8 @@ func (r *rig) await(events, first int) {
 		_, _, err := r.host.Log().Wait(ctx, first, ended)
 		done <- err
 	}()
+	quiet := time.NewTicker(2 * time.Second)
+	defer quiet.Stop()
 	for {
 		fresh, changed := r.calls.Events(events)
 		if len(fresh) > 0 {
@@ -75,6 +78,10 @@ func (r *rig) await(events, first int) {
 			}
 			return
 		case <-changed:
+		case <-quiet.C:
+			if r.clock > 0 {
+				r.lookAgain()
+			}
 		}
 	}
 }

@@ -131,13 +131,7 @@ func (r *rig) drain() {
 	ctx, cancel := context.WithTimeout(r.t.Context(), patient/3)
 	defer cancel()
 	for {
-		if err := r.host.Suite().Signal(syscall.SIGALRM); err != nil {
-			r.t.Fatal(err)
-		}
-		if r.clock > 0 {
-			r.clock += 3 * time.Minute
-			r.host.MoveClock(r.clock)
-		}
+		r.lookAgain()
 		moment, cancel := context.WithTimeout(ctx, time.Second)
 		err := r.host.WaitForEmptyQueue(moment)
 		cancel()
@@ -147,6 +141,18 @@ func (r *rig) drain() {
 		if ctx.Err() != nil {
 			r.t.Fatalf("the queue does not empty: %v%s\nlog:\n%s", r.host.Queue(), r.lastFaults(8), r.lastLog(200))
 		}
+	}
+}
+
+// lookAgain makes the scheduler try what it would try later.
+func (r *rig) lookAgain() {
+	r.t.Helper()
+	if err := r.host.Suite().Signal(syscall.SIGALRM); err != nil {
+		r.t.Fatal(err)
+	}
+	if r.clock > 0 {
+		r.clock += 3 * time.Minute
+		r.host.MoveClock(r.clock)
 	}
 }
 
