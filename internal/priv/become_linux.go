@@ -10,25 +10,6 @@ import (
 	"postrider/internal/sandbox"
 )
 
-// Nobodies are the identities that no mail is delivered as.
-type Nobodies struct {
-	// Below is the least uid that gets mail.
-	Below uint32
-	// UIDs are the suite's own users.
-	UIDs []uint32
-	// GIDs are the groups that give rights to the queue or to the machine.
-	GIDs []uint32
-}
-
-// Forbid takes the right away from this process, and from all that it starts,
-// to become one of them: the capabilities SETUID and SETGID alone would make
-// it root. A program of an ordinary user notices nothing of it: it can become
-// nobody else in any case, but for user namespaces, which it cannot make.
-//
-// The identity of a child must then be set without setgroups, whose argument
-// no filter can see.
-func (n Nobodies) Forbid() error { return n.filter().Apply() }
-
 func (n Nobodies) filter() sandbox.Filter {
 	uid := func(arg int) []sandbox.Condition {
 		return []sandbox.Condition{

@@ -70,22 +70,6 @@ func onlySo(pid int) []sandbox.Rule {
 	}
 }
 
-// Calls is a set of calls beyond those that every confined program may make.
-type Calls uint
-
-const (
-	// ChangeFiles is for who keeps the queue, and syncs it.
-	ChangeFiles Calls = 1 << iota
-	// WatchFiles is for who waits for files of others.
-	WatchFiles
-	// MakeMessages is for who hands out messages as memory.
-	MakeMessages
-	// AskKernel is for who asks for the addresses of this machine.
-	AskKernel
-	// Internet is for who speaks to other hosts.
-	Internet
-)
-
 var changeFiles = []uint32{
 	unix.SYS_UNLINKAT, unix.SYS_RENAMEAT, unix.SYS_RENAMEAT2, unix.SYS_MKDIRAT, unix.SYS_LINKAT,
 	unix.SYS_FTRUNCATE, unix.SYS_FALLOCATE, unix.SYS_FCHMOD, unix.SYS_UTIMENSAT, unix.SYS_FLOCK, unix.SYS_COPY_FILE_RANGE,
