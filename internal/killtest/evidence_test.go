@@ -1,7 +1,6 @@
 package killtest
 
 import (
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -47,7 +46,7 @@ func collect(t *testing.T, l *ledger.Ledger, h *testhost.Host, sink *testhost.Si
 	for _, line := range h.Log().Lines(firstLine) {
 		e.Log = append(e.Log, ledger.LogLine{When: line.When, Text: line.Text})
 	}
-	e.Leftovers = append(leftovers(t, h), strays(h)...)
+	e.Leftovers = append(h.QueueFiles(), strays(h)...)
 	return e
 }
 
@@ -119,25 +118,6 @@ func mbox(t *testing.T, h *testhost.Host, path string, e *ledger.Evidence) {
 	if err := os.Remove(h.Path(path)); err != nil {
 		t.Fatal(err)
 	}
-}
-
-// leftovers are the files that a queue at rest has not.
-func leftovers(t *testing.T, h *testhost.Host) []string {
-	t.Helper()
-	var found []string
-	root := h.Path("/var/qmail")
-	for _, dir := range []string{"tmp", "new", "info", "drop", "bad"} {
-		err := filepath.WalkDir(filepath.Join(root, "queue", dir), func(path string, d fs.DirEntry, err error) error {
-			if err == nil && !d.IsDir() {
-				found = append(found, strings.TrimPrefix(path, root))
-			}
-			return err
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	return found
 }
 
 // strays are processes that outlived a suite which has stopped: a lock that

@@ -11,9 +11,9 @@ import (
 	"postrider/internal/testhost"
 )
 
-// collect gathers everything a host and its sinks show. mailboxes says which
-// address a user's Maildir belongs to.
-func collect(t *testing.T, l *ledger.Ledger, h *testhost.Host, mailboxes map[string]string, sinks ...*testhost.Sink) ledger.Evidence {
+// collect gathers what a host shows of mail. mailboxes says which address a
+// user's Maildir belongs to. What a queue at rest has not is not looked for.
+func collect(t *testing.T, l *ledger.Ledger, h *testhost.Host, mailboxes map[string]string) ledger.Evidence {
 	t.Helper()
 	var e ledger.Evidence
 	for user, address := range mailboxes {
@@ -21,13 +21,6 @@ func collect(t *testing.T, l *ledger.Ledger, h *testhost.Host, mailboxes map[str
 			e.Deliveries = append(e.Deliveries, ledger.Delivery{
 				Place: m.File, Recipient: address, Sender: strings.Trim(m.Header("Return-Path"), "<>"), Text: m.Text, When: modified(t, h, m.File),
 			})
-		}
-	}
-	for _, s := range sinks {
-		for _, a := range s.Accepted() {
-			for _, r := range a.Recipients {
-				e.Deliveries = append(e.Deliveries, ledger.Delivery{Place: "sink", Recipient: r, Sender: a.Sender, Text: a.Text, When: a.When})
-			}
 		}
 	}
 	queue := h.Path("/var/qmail/queue")
@@ -39,7 +32,6 @@ func collect(t *testing.T, l *ledger.Ledger, h *testhost.Host, mailboxes map[str
 	for _, line := range h.Log().Lines(0) {
 		e.Log = append(e.Log, ledger.LogLine{When: line.When, Text: line.Text})
 	}
-	e.Leftovers = leftovers(t, h)
 	return e
 }
 
@@ -50,23 +42,4 @@ func modified(t *testing.T, h *testhost.Host, file string) time.Time {
 		t.Fatal(err)
 	}
 	return info.ModTime()
-}
-
-// leftovers are the files that a queue at rest has not.
-func leftovers(t *testing.T, h *testhost.Host) []string {
-	t.Helper()
-	var found []string
-	root := h.Path("/var/qmail")
-	for _, dir := range []string{"tmp", "new", "info", "drop", "bad"} {
-		err := filepath.WalkDir(filepath.Join(root, "queue", dir), func(path string, d os.DirEntry, err error) error {
-			if err == nil && !d.IsDir() {
-				found = append(found, strings.TrimPrefix(path, root))
-			}
-			return err
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	return found
 }

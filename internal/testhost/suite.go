@@ -3,6 +3,7 @@ package testhost
 import (
 	"context"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -263,4 +264,24 @@ func (h *Host) WaitForEmptyQueue(ctx context.Context) error {
 		dirs = append(dirs, h.Path(fmt.Sprintf("/var/qmail/queue/new/%02d", bucket)))
 	}
 	return watch(ctx, dirs, func() (bool, error) { return len(h.Queue()) == 0, nil })
+}
+
+// QueueFiles returns every file of the queue that belongs to a message or to
+// what is left of one, as /queue/new/12/ID: a queue at rest has none.
+func (h *Host) QueueFiles() []string {
+	h.t.Helper()
+	var found []string
+	home := h.Path("/var/qmail")
+	for _, dir := range []string{"tmp", "new", "info", "drop", "bad"} {
+		err := filepath.WalkDir(filepath.Join(home, "queue", dir), func(path string, d fs.DirEntry, err error) error {
+			if err == nil && !d.IsDir() {
+				found = append(found, strings.TrimPrefix(path, home))
+			}
+			return err
+		})
+		if err != nil {
+			h.t.Fatal(err)
+		}
+	}
+	return found
 }

@@ -40,7 +40,7 @@ func collect(t *testing.T, l *ledger.Ledger, h *testhost.Host, users ...string) 
 	for _, line := range h.Log().Lines(0) {
 		e.Log = append(e.Log, ledger.LogLine{When: line.When, Text: line.Text})
 	}
-	e.Leftovers = leftovers(t, h)
+	e.Leftovers = h.QueueFiles()
 	return e
 }
 
@@ -84,26 +84,7 @@ func withoutOrphans(h *testhost.Host, e *ledger.Evidence) int {
 		return os.IsNotExist(err)
 	}
 	before := len(e.Leftovers)
-	e.Leftovers = slices.DeleteFunc(e.Leftovers, func(path string) bool { return isOrphan("/queue" + path) })
+	e.Leftovers = slices.DeleteFunc(e.Leftovers, func(path string) bool { return isOrphan(path) })
 	e.Queue = slices.DeleteFunc(e.Queue, func(q ledger.Queued) bool { return isOrphan(q.File) })
 	return before - len(e.Leftovers)
-}
-
-// leftovers are the files that a queue at rest has not.
-func leftovers(t *testing.T, h *testhost.Host) []string {
-	t.Helper()
-	var found []string
-	root := h.Path("/var/qmail/queue")
-	for _, dir := range []string{"tmp", "new", "info", "drop", "bad"} {
-		err := filepath.WalkDir(filepath.Join(root, dir), func(path string, d os.DirEntry, err error) error {
-			if err == nil && !d.IsDir() {
-				found = append(found, strings.TrimPrefix(path, root))
-			}
-			return err
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	return found
 }
