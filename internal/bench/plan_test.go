@@ -47,14 +47,14 @@ func planned() plan {
 	case *runBench:
 		return plan{
 			rounds: 5, mailboxes: 1000, messages: 1500, users: 100, calls: 100, recipients: 1000, large: 12, largeSize: 25 << 20,
-			backlog: 5000, latencies: 100, held: 1000, limitTime: time.Second, idleTime: time.Second,
+			backlog: 20_000, latencies: 100, held: 1000, limitTime: time.Second, idleTime: time.Second,
 		}
 	}
 	return small
 }
 
 const (
-	workloadLimit = 3 * time.Minute // a workload with one mail system
+	workloadLimit = 5 * time.Minute // a workload with one mail system
 	stepLimit     = 2 * time.Minute // a command
 	settleLimit   = 15 * time.Second
 	latencyLimit  = 40 * time.Second
