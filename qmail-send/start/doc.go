@@ -36,6 +36,6 @@
 // control files), plan.go (who is there and linked to whom), process_linux.go
 // (one child), supervise.go (the loop), restart.go (deaths and back-off), links.go
 // (what a daemon is sent), pulse.go (whether it does anything), stop.go (the
-// end), public_linux.go (the public socket and the lock), smtp_linux.go
+// end), public_linux.go (the public socket and the lock), doors_linux.go
 // (listening sockets), logger.go.
 package start

@@ -89,8 +89,8 @@ func serve(w world.World, set settings, identities map[string]priv.Identity, std
 			return 0, err
 		}
 	}
-	if len(set.smtp) > 0 {
-		s.want(set.smtp)
+	if len(set.endpoints) > 0 {
+		s.want(set.endpoints)
 	}
 	status := s.run(signals)
 	s.closeLog()
@@ -99,7 +99,7 @@ func serve(w world.World, set settings, identities map[string]priv.Identity, std
 
 // plan returns the plan with what each member is given at its start.
 func (set settings) plan(public *os.File) *plan {
-	p := newPlan(set.remotes, len(set.smtp) > 0)
+	p := newPlan(set)
 	spool, lspawn := p.member("qmail-spool"), p.member("qmail-lspawn")
 	spool.gifts = []parent.Frame{{Kind: parent.Listener, Name: parent.Public, File: public}}
 	lspawn.gifts = []parent.Frame{

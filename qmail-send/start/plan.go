@@ -49,9 +49,9 @@ const (
 	stopDone
 )
 
-// newPlan returns the plan with so many qmail-remote workers, and with
-// qmail-smtpd if there is something for it to listen on.
-func newPlan(remotes int, smtp bool) *plan {
+// newPlan returns the plan of what the settings ask for: a daemon of the
+// network runs if there is something for it to listen on.
+func newPlan(set settings) *plan {
 	p := &plan{}
 	spool := p.add("qmail-spool", "", stopSpool)
 	send := p.add("qmail-send", "", stopSend)
@@ -59,15 +59,15 @@ func newPlan(remotes int, smtp bool) *plan {
 	p.join(spool, parent.Entries, send, parent.Entries)
 	p.join(send, parent.Submit, spool, parent.SubmitSend)
 	p.join(send, parent.SpawnLocal, lspawn, parent.Spawn)
-	for i := range remotes {
+	for i := range set.remotes {
 		remote := p.add("qmail-remote", " "+strconv.Itoa(i), stopRemote)
 		p.join(send, parent.SpawnRemote(i), remote, parent.Spawn)
 	}
-	if smtp {
+	if set.serves("qmail-smtpd") {
 		smtpd := p.add("qmail-smtpd", "", stopSMTPD)
 		p.join(smtpd, parent.Submit, spool, parent.SubmitSMTPD)
 	}
-	send.gifts = []parent.Frame{{Kind: parent.RemoteWorkers, Data: strconv.AppendInt(nil, int64(remotes), 10)}}
+	send.gifts = []parent.Frame{{Kind: parent.RemoteWorkers, Data: strconv.AppendInt(nil, int64(set.remotes), 10)}}
 	return p
 }
 

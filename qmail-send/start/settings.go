@@ -1,14 +1,12 @@
 package start
 
 import (
-	"errors"
 	"fmt"
-	"net/netip"
 	"path/filepath"
-	"strconv"
-	"strings"
+	"slices"
 
 	"postrider/internal/control"
+	"postrider/internal/listener"
 	"postrider/internal/wire/parent"
 	"postrider/internal/world"
 )
@@ -17,7 +15,6 @@ const (
 	defaultDelivery = "./Mailbox" // as qmail; our own scripts pass ./Maildir/
 	defaultRemotes  = 2
 	maxRemotes      = 64
-	smtpPort        = 25
 )
 
 // settings is what the administrator says.
@@ -28,14 +25,28 @@ type settings struct {
 	remotes  int
 	// setuidPrograms is that of priv.Policy.
 	setuidPrograms bool
-	smtp           []endpoint
+	endpoints      []endpoint
 }
 
-// endpoint is an address to listen on. An optional one is left out on a
-// machine that has no such family.
+// service is what can be listened for.
+type service struct {
+	file     string   // says where
+	missing  string   // is its line if it does not exist
+	words    []string // may follow an address in it
+	program  string   // serves
+	listener string   // is what the program calls its sockets
+}
+
+// endpoint is an address to listen on for a service.
 type endpoint struct {
-	netip.AddrPort
-	optional bool
+	listener.Address
+	service service
+	words   []string
+}
+
+// serves reports whether there is something for a program to listen on.
+func (set settings) serves(program string) bool {
+	return slices.ContainsFunc(set.endpoints, func(at endpoint) bool { return at.service.program == program })
 }
 
 func readSettings(w world.World) (settings, error) {
@@ -60,45 +71,27 @@ func readSettings(w world.World) (settings, error) {
 	if s.remotes < 1 || s.remotes > maxRemotes {
 		return s, fmt.Errorf("%s/remoteworkers: %d is not between 1 and %d", dir, s.remotes, maxRemotes)
 	}
-	lines, present, err := dir.List("smtplisten")
-	if err != nil {
-		return s, err
-	}
-	if !present {
-		lines = []string{":" + strconv.Itoa(smtpPort)}
-	}
-	for _, line := range lines {
-		endpoints, err := parseEndpoint(line)
-		if err != nil {
-			return s, fmt.Errorf("%s/smtplisten: %q: %w", dir, line, err)
-		}
-		s.smtp = append(s.smtp, endpoints...)
-	}
-	return s, nil
+	smtp := service{missing: ":25", program: "qmail-smtpd", listener: parent.ListenSMTP}
+	return s, s.readEndpoints(dir, "smtplisten", smtp)
 }
 
-// parseEndpoint reads "address:port", "[address]:port", or ":port" for all
-// addresses of both families.
-func parseEndpoint(line string) ([]endpoint, error) {
-	if port, all := strings.CutPrefix(line, ":"); all {
-		n, err := strconv.ParseUint(port, 10, 16)
-		if err != nil || n == 0 {
-			return nil, errors.New("no port number from 1 to 65535 after the colon")
+func (set *settings) readEndpoints(dir control.Dir, file string, v service) error {
+	v.file = file
+	lines, present, err := dir.List(file)
+	if err != nil {
+		return err
+	}
+	if !present && v.missing != "" {
+		lines = []string{v.missing}
+	}
+	for _, line := range lines {
+		addresses, words, err := listener.Parse(line, v.words)
+		if err != nil {
+			return fmt.Errorf("%s/%s: %q: %w", dir, file, line, err)
 		}
-		return []endpoint{
-			{netip.AddrPortFrom(netip.IPv4Unspecified(), uint16(n)), false},
-			{netip.AddrPortFrom(netip.IPv6Unspecified(), uint16(n)), true},
-		}, nil
+		for _, address := range addresses {
+			set.endpoints = append(set.endpoints, endpoint{address, v, words})
+		}
 	}
-	at, err := netip.ParseAddrPort(line)
-	if err != nil || at.Port() == 0 {
-		return nil, errors.New("not address:port, [address]:port or :port")
-	}
-	if at.Addr().Is4In6() {
-		return nil, errors.New("an IPv4 address is written without ::ffff:")
-	}
-	if zone := at.Addr().Zone(); zone != "" && strings.Trim(zone, "0123456789") != "" {
-		return nil, errors.New("an interface is named by its number after %")
-	}
-	return []endpoint{{at, false}}, nil
+	return nil
 }

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"postrider/internal/clock"
+	"postrider/internal/listener"
 	"postrider/internal/priv"
 	"postrider/internal/wire/parent"
 )
@@ -95,7 +96,7 @@ func newPlay(prepare func(*stage)) *play {
 	log := func(line string) {
 		p.lines = append(p.lines, fmt.Sprintf("%v %s", time.Since(p.begun), line))
 	}
-	s := newSupervisor(newPlan(1, true), p.stage, clock.Real(), log)
+	s := newSupervisor(newPlan(someSettings(1, "qmail-smtpd")), p.stage, clock.Real(), log)
 	go func() { p.status <- s.run(p.signals) }()
 	synctest.Wait()
 	return p
@@ -323,7 +324,7 @@ func TestDeafDaemonIsKilled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPlay(func(*stage) {})
 		// The actors never read, but their ends are closed. Here is one open.
-		s := newSupervisor(newPlan(1, false), keeper{p.stage, t}, clock.Real(), func(string) {})
+		s := newSupervisor(newPlan(someSettings(1)), keeper{p.stage, t}, clock.Real(), func(string) {})
 		m := s.plan.member("qmail-send")
 		s.start(m)
 		for range 10000 {
@@ -358,7 +359,7 @@ func (k keeper) launch(m *member, control *os.File) (process, error) {
 func TestPlanAgreesWithTheTable(t *testing.T) {
 	t.Parallel()
 	received := make(map[string][]string)
-	p := newPlan(3, true)
+	p := newPlan(someSettings(3, "qmail-smtpd"))
 	add := func(m *member, name string) {
 		for i := range 10 {
 			if name == parent.SpawnRemote(i) {
@@ -393,11 +394,11 @@ func TestPortThatStaysBusy(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	busy := endpoint{AddrPort: netip.MustParseAddrPort(l.Addr().String())}
+	busy := endpoint{Address: listener.Address{AddrPort: netip.MustParseAddrPort(l.Addr().String())}, service: service{program: "qmail-smtpd", listener: parent.ListenSMTP}}
 	synctest.Test(t, func(t *testing.T) {
 		st := &stage{launched: map[string][]*actor{}}
 		var lines []string
-		s := newSupervisor(newPlan(1, true), st, clock.Real(), func(line string) { lines = append(lines, line) })
+		s := newSupervisor(newPlan(someSettings(1, "qmail-smtpd")), st, clock.Real(), func(line string) { lines = append(lines, line) })
 		begun := time.Now()
 		s.want([]endpoint{busy})
 		if got := s.run(nil); got != exitDeferred {
@@ -410,4 +411,13 @@ func TestPortThatStaysBusy(t *testing.T) {
 			t.Errorf("the log does not say so:\n%s", strings.Join(lines, "\n"))
 		}
 	})
+}
+
+// someSettings has as many remote workers, and an endpoint for each program.
+func someSettings(remotes int, programs ...string) settings {
+	set := settings{remotes: remotes}
+	for _, program := range programs {
+		set.endpoints = append(set.endpoints, endpoint{service: service{program: program}})
+	}
+	return set
 }

@@ -12,7 +12,8 @@
 //	L name       a link to another process; one descriptor, a connected
 //	             SOCK_SEQPACKET socket. A link of the same name replaces the
 //	             one before: the peer was restarted.
-//	S name       a listening socket; one descriptor. Several may share a name.
+//	S name words a listening socket; one descriptor. Several may share a name.
+//	             The words are those of its line in the control file.
 //	E block      the environment qmail-start was called with, as data:
 //	             NAME=value strings, each ended by NUL. For programs of users.
 //	I text       qmail-start's first argument, the default delivery
@@ -31,6 +32,7 @@ import (
 	"io"
 	"os"
 	"strconv"
+	"strings"
 
 	"postrider/internal/fdpass"
 )
@@ -60,6 +62,20 @@ const (
 
 // SpawnRemote is qmail-send's end of the link to remote worker i, from 0.
 func SpawnRemote(i int) string { return "spawn.remote." + strconv.Itoa(i) }
+
+// ListenerName is what a Listener frame says of a socket.
+func ListenerName(name string, words []string) string {
+	return strings.Join(append([]string{name}, words...), " ")
+}
+
+// ParseListener takes apart what ListenerName made.
+func ParseListener(text string) (name string, words []string) {
+	fields := strings.Fields(text)
+	if len(fields) == 0 {
+		return "", nil
+	}
+	return fields[0], fields[1:]
+}
 
 // Kind is the kind of a frame.
 type Kind byte

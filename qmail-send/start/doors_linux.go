@@ -24,8 +24,8 @@ const (
 	tcpBacklog = 1024
 )
 
-// doors are the listening sockets of qmail-smtpd. They belong to qmail-start,
-// so that a new qmail-smtpd takes up where the last one ended.
+// doors are the listening sockets of the daemons. They belong to qmail-start,
+// so that a new daemon takes up where the last one ended.
 type doors struct {
 	wanted  []endpoint // not open yet
 	next    time.Time  // when to try again; zero if there is nothing to try
@@ -41,7 +41,7 @@ func (s *supervisor) want(endpoints []endpoint) {
 	s.doors.giveUp = s.doors.next.Add(patience)
 }
 
-// open opens what is planned and hands it to qmail-smtpd.
+// open opens what is planned and hands it to those who serve it.
 func (s *supervisor) open(now time.Time) {
 	d := s.doors
 	if d.next.IsZero() || now.Before(d.next) {
@@ -54,7 +54,7 @@ func (s *supervisor) open(now time.Time) {
 		switch {
 		case err == nil:
 			s.opened(f, at)
-		case at.optional && (errors.Is(err, unix.EAFNOSUPPORT) || errors.Is(err, unix.EADDRNOTAVAIL)):
+		case at.Optional && (errors.Is(err, unix.EAFNOSUPPORT) || errors.Is(err, unix.EADDRNOTAVAIL)):
 			s.log(fmt.Sprintf("qmail-start: not listening on %v: this machine has no such addresses", at.AddrPort))
 		case errors.Is(err, unix.EADDRINUSE) || errors.Is(err, unix.EADDRNOTAVAIL):
 			busy, busyErr = append(busy, at), err
@@ -82,13 +82,13 @@ func (s *supervisor) open(now time.Time) {
 func (s *supervisor) opened(f *os.File, at endpoint) {
 	s.log(fmt.Sprintf("qmail-start: listening on %v", at.AddrPort))
 	s.doors.open = append(s.doors.open, f)
-	smtpd := s.plan.member("qmail-smtpd")
-	frame := parent.Frame{Kind: parent.Listener, Name: parent.ListenSMTP, File: f}
-	smtpd.gifts = append(smtpd.gifts, frame)
-	s.give(smtpd, frame)
+	m := s.plan.member(at.service.program)
+	frame := parent.Frame{Kind: parent.Listener, Name: parent.ListenerName(at.service.listener, at.words), File: f}
+	m.gifts = append(m.gifts, frame)
+	s.give(m, frame)
 }
 
-// close ends our hold of the sockets: once qmail-smtpd has closed its own,
+// close ends our hold of the sockets: once a daemon has closed its own,
 // clients are refused and not kept waiting.
 func (d *doors) close() {
 	for _, f := range d.open {
@@ -106,7 +106,7 @@ func explain(at endpoint, err error) string {
 	case errors.Is(err, unix.EADDRNOTAVAIL):
 		hint = ": this machine does not have the address"
 	case errors.Is(err, unix.EACCES):
-		hint = ": a port this low needs root; control/smtplisten can name another"
+		hint = ": a port this low needs root; control/" + at.service.file + " can name another"
 	}
 	return fmt.Sprintf("unable to listen on %v: %v%s", at.AddrPort, err, hint)
 }

@@ -1,0 +1,168 @@
+package call
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"postrider/internal/fdpass"
+)
+
+const patient = time.Minute
+
+func pair(t *testing.T) (client, server *os.File) {
+	t.Helper()
+	client, server, err := fdpass.Pair(unix.SOCK_SEQPACKET)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return client, server
+}
+
+// serve links c to a server and returns what that will have returned.
+func serve(t *testing.T, c *Client, most int, handle func([]byte) []byte) chan error {
+	t.Helper()
+	ours, theirs := pair(t)
+	ended := make(chan error, 1)
+	go func() { ended <- Serve(theirs, most, handle) }()
+	if err := c.Relink(ours); err != nil {
+		t.Fatal(err)
+	}
+	return ended
+}
+
+func echo(q []byte) []byte { return append([]byte("re: "), q...) }
+
+func TestManyAsk(t *testing.T) {
+	t.Parallel()
+	c := NewClient("peer")
+	serve(t, c, 8, echo)
+	var all sync.WaitGroup
+	for i := range 200 {
+		all.Go(func() {
+			q := fmt.Sprint("question ", i)
+			for {
+				a, err := c.Ask([]byte(q), patient)
+				if errors.Is(err, ErrBusy) {
+					continue // the socket holds fewer than all
+				}
+				if err != nil || string(a) != "re: "+q {
+					t.Errorf("%q: %q, %v", q, a, err)
+				}
+				return
+			}
+		})
+	}
+	all.Wait()
+}
+
+func TestNoAnswer(t *testing.T) {
+	t.Parallel()
+	c := NewClient("peer")
+	if _, err := c.Ask([]byte("?"), patient); !errors.Is(err, ErrNoLink) {
+		t.Errorf("without a link: %v", err)
+	}
+	for _, q := range [][]byte{nil, make([]byte, MaxBody+1)} {
+		if _, err := c.Ask(q, patient); !errors.Is(err, ErrTooLarge) {
+			t.Errorf("%d bytes: %v", len(q), err)
+		}
+	}
+	release := make(chan struct{})
+	serve(t, c, 2, func(q []byte) []byte {
+		if string(q) == "slow" {
+			<-release
+		}
+		return echo(q)
+	})
+	if _, err := c.Ask([]byte("slow"), time.Millisecond); !errors.Is(err, ErrLate) {
+		t.Errorf("a slow peer: %v", err)
+	}
+	close(release) // its late answer is passed over
+	if a, err := c.Ask([]byte("next"), patient); err != nil || string(a) != "re: next" {
+		t.Errorf("after a late answer: %q, %v", a, err)
+	}
+	if a, err := c.Ask(bytes.Repeat([]byte{'x'}, MaxBody-4), patient); err != nil || len(a) != MaxBody {
+		t.Errorf("the largest answer: %d bytes, %v", len(a), err)
+	}
+}
+
+func TestPeerIsReplaced(t *testing.T) {
+	t.Parallel()
+	c := NewClient("peer")
+	asked, release := make(chan struct{}), make(chan struct{})
+	first := serve(t, c, 1, func(q []byte) []byte {
+		close(asked)
+		<-release
+		return echo(q)
+	})
+	lost := make(chan error, 1)
+	go func() {
+		_, err := c.Ask([]byte("to the first"), patient)
+		lost <- err
+	}()
+	<-asked
+	serve(t, c, 1, echo)
+	if err := <-lost; !errors.Is(err, ErrLost) {
+		t.Errorf("asked before: %v", err)
+	}
+	if a, err := c.Ask([]byte("to the second"), patient); err != nil || string(a) != "re: to the second" {
+		t.Errorf("asked after: %q, %v", a, err)
+	}
+	close(release)
+	if err := <-first; err != nil {
+		t.Errorf("the first server: %v", err)
+	}
+}
+
+func TestPeerEnds(t *testing.T) {
+	t.Parallel()
+	c := NewClient("peer")
+	ours, theirs := pair(t)
+	if err := c.Relink(ours); err != nil {
+		t.Fatal(err)
+	}
+	lost := make(chan error, 1)
+	go func() {
+		_, err := c.Ask([]byte("?"), patient)
+		lost <- err
+	}()
+	buf := make([]byte, 100)
+	link, err := fdpass.NewPackets(theirs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := link.Receive(buf, 0); err != nil {
+		t.Fatal(err)
+	}
+	link.Close()
+	if err := <-lost; !errors.Is(err, ErrLost) {
+		t.Errorf("the peer ended: %v", err)
+	}
+	if c.Linked() {
+		t.Error("still linked")
+	}
+}
+
+func TestBrokenQuestionEndsLink(t *testing.T) {
+	t.Parallel()
+	ours, theirs := pair(t)
+	link, err := fdpass.NewPackets(ours)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer link.Close()
+	ended := make(chan error, 1)
+	go func() { ended <- Serve(theirs, 1, echo) }()
+	if err := link.Send([]byte("1234")); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-ended; err == nil {
+		t.Error("a packet without a body was taken")
+	}
+}
