@@ -17,6 +17,7 @@ type reply struct {
 	text     string // lines separated by LF
 	hangUp   bool   // the session ends after it
 	progress bool   // the command brought a message nearer
+	rule     string // what decided, if that is a policy: a control file, mostly
 }
 
 // ok reports whether the command was carried out.
@@ -72,8 +73,8 @@ var (
 	replyChunkWord = reply{code: 501, enhanced: "5.5.4", text: "behind the number of octets BDAT takes LAST or nothing (#5.5.4)"}
 	replyNeedsUTF8 = reply{code: 553, enhanced: "5.6.7", text: "an address that is not in ASCII needs SMTPUTF8 behind MAIL (#5.6.7)"}
 
-	replyBadMailFrom   = reply{code: 553, enhanced: "5.7.1", text: "sorry, your envelope sender is in my badmailfrom list (#5.7.1)"}
-	replyNotRcptHost   = reply{code: 553, enhanced: "5.7.1", text: "sorry, that domain isn't in my list of allowed rcpthosts (#5.7.1)"}
+	replyBadMailFrom   = reply{code: 553, enhanced: "5.7.1", text: "sorry, your envelope sender is in my badmailfrom list (#5.7.1)", rule: "badmailfrom"}
+	replyNotRcptHost   = reply{code: 553, enhanced: "5.7.1", text: "sorry, that domain isn't in my list of allowed rcpthosts (#5.7.1)", rule: "rcpthosts"}
 	replyTooManyRcpts  = reply{code: 452, enhanced: "4.5.3", text: "too many recipients, send the rest in another message (#4.5.3)"}
 	replyNoRoomForRcpt = reply{code: 452, enhanced: "4.3.1", text: "no room for more recipients now (#4.3.1)"}
 	replyHostsUnsure   = reply{code: 451, enhanced: "4.3.0", text: "unable to read my list of allowed rcpthosts (#4.3.0)"}
@@ -180,9 +181,9 @@ func queueReply(err error) reply {
 // temporary, or permanent if the text begins with "-" (spec section 6.5).
 func refusedReply(text string) reply {
 	if hard, found := strings.CutPrefix(text, "-"); found {
-		return reply{code: 553, enhanced: "5.7.1", text: printable(hard)}
+		return reply{code: 553, enhanced: "5.7.1", text: printable(hard), rule: "RBLSMTPD"}
 	}
-	return reply{code: 451, enhanced: "4.7.1", text: printable(text)}
+	return reply{code: 451, enhanced: "4.7.1", text: printable(text), rule: "RBLSMTPD"}
 }
 
 // printable makes one line of ASCII of a text that an administrator or a

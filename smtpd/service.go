@@ -71,8 +71,7 @@ func (s *session) logRefused(line []byte, r reply) {
 	b := s.logEvent("refused")
 	logField(b, "helo", s.heloName)
 	logField(b, "from", s.sender)
-	logField(b, "code", strconv.Itoa(r.code))
-	logField(b, "text", r.text)
+	logReply(b, r)
 	logField(b, "command", string(line[:min(len(line), maxLogged)]))
 	s.log.Line(b.String())
 }
@@ -94,10 +93,18 @@ func (s *session) logMessage(size int64, id string, r reply) {
 	if r.ok() {
 		logField(b, "id", id)
 	} else {
-		logField(b, "code", strconv.Itoa(r.code))
-		logField(b, "text", r.text)
+		logReply(b, r)
 	}
 	s.log.Line(b.String())
+}
+
+// logReply appends why something was refused.
+func logReply(b *strings.Builder, r reply) {
+	logField(b, "code", strconv.Itoa(r.code))
+	if r.rule != "" {
+		logField(b, "rule", r.rule)
+	}
+	logField(b, "text", r.text)
 }
 
 // logInterrupted logs a message whose end never came.
