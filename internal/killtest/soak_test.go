@@ -38,6 +38,7 @@ func TestSoak(t *testing.T) {
 	t.Logf("seed %d", seed)
 	s := &soak{t: t, random: rand.New(rand.NewPCG(seed, 0)), faults: make(map[string]int)}
 	s.host, s.sink = newSite(t)
+	s.host.InstallMovedClock()
 	s.host.StartSuite()
 	var summary ledger.Summary
 	begun := time.Now()
@@ -58,6 +59,7 @@ type soak struct {
 	host   *testhost.Host
 	sink   *testhost.Sink
 	random *rand.Rand
+	clock  time.Duration // how far the suite's is ahead
 	faults map[string]int
 	rests  []atRest
 }
@@ -94,7 +96,7 @@ func (s *soak) epoch(name string) ledger.Summary {
 	}
 	cancel()
 	l.end()
-	settle(s.t, s.host)
+	s.settle()
 	violations, summary := book.Check(collectResting(s.t, book, s.host, s.sink, first))
 	for _, v := range violations[:min(20, len(violations))] {
 		s.t.Error(v)
@@ -110,6 +112,27 @@ func (s *soak) epoch(name string) ledger.Summary {
 	}
 	s.host.Log().Forget(s.host.Log().Len())
 	return summary
+}
+
+// settle waits until the queue is empty. Trouble with the disk is looked at
+// again after two minutes, which the clock of the suite is moved by.
+func (s *soak) settle() {
+	s.t.Helper()
+	ctx := testhost.Within(s.t, 2*time.Minute)
+	for {
+		s.clock += 3 * time.Minute
+		s.host.MoveClock(s.clock)
+		if err := s.host.Suite().Signal(syscall.SIGALRM); err != nil {
+			s.t.Fatal(err)
+		}
+		err := s.host.WaitForEmptyQueue(testhost.Within(s.t, 2*time.Second))
+		if err == nil {
+			return
+		}
+		if ctx.Err() != nil {
+			s.t.Fatalf("the queue does not empty: %v\nlog:\n%s", s.host.Queue(), s.host.Log().Timed(max(0, s.host.Log().Len()-200)))
+		}
+	}
 }
 
 // fault does something that the suite must bear without a restart of those who
