@@ -266,7 +266,7 @@ func TestMemoryIsReturned(t *testing.T) {
 		}
 		held = append(held, buf)
 	}
-	if len(held) != maxBorrowed/largeBuffer {
+	if int64(len(held)) != mostFor(largeBuffer)/largeBuffer {
 		t.Errorf("%d large buffers", len(held))
 	}
 	for _, buf := range held {
@@ -281,12 +281,12 @@ func TestMemoryIsReturned(t *testing.T) {
 	}
 }
 
-// When memory is short a message goes through a small buffer, a new one has
+// When memory is short a message goes through a tiny buffer, a new one has
 // to come again, and nothing is lost.
 func TestShortMemory(t *testing.T) {
 	t.Parallel()
 	h := startHost(t, nil)
-	if !h.d.lent.take(maxBorrowed - 3*smallBuffer) {
+	if !h.d.lent.take(maxBorrowed - tinyBuffer - 1<<10) {
 		t.Fatal("no memory")
 	}
 	c := h.dial()

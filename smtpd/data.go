@@ -38,9 +38,8 @@ func (s *session) beginText() reply {
 	if s.peer.filter != "" && s.filterMissing {
 		return replyNoFilter
 	}
-	text := s.lent.borrow(smallBuffer)
-	if text == nil || !s.in.widen() {
-		s.lent.back(text)
+	text := s.lent.borrow(tinyBuffer)
+	if text == nil {
 		return replyNoRoom
 	}
 	submission, err := s.queue.begin()
@@ -91,6 +90,9 @@ func (m *incoming) read() error {
 	}
 	if err := m.setDeadline(allowed); err != nil {
 		return err
+	}
+	if m.in.filled {
+		m.in.widen() // without memory it takes more reads
 	}
 	if m.size >= largeBuffer {
 		m.in.enlarge()
@@ -180,11 +182,15 @@ func (m *incoming) drop() {
 // makeRoom empties the full buffer: into a larger one while the message is
 // short, else into the queue.
 func (m *incoming) makeRoom() {
-	if cap(m.text) < largeBuffer {
-		if large := m.lent.borrow(largeBuffer); large != nil {
-			small := m.text
-			m.text = append(large, small...)
-			m.lent.back(small)
+	next := largeBuffer
+	if cap(m.text) < smallBuffer {
+		next = smallBuffer
+	}
+	if cap(m.text) < next {
+		if larger := m.lent.borrow(next); larger != nil {
+			full := m.text
+			m.text = append(larger, full...)
+			m.lent.back(full)
 			return
 		}
 	}

@@ -40,6 +40,7 @@ type input struct {
 	at     int
 	small  []byte // the buffer of an idle session
 	skips  bool   // the rest of an overlong line is being skipped
+	filled bool   // the last read took all that there was room for
 	looked int    // octets of buf[at:] known to hold no LF
 }
 
@@ -96,6 +97,7 @@ func (in *input) fill() error {
 	}
 	n, err := in.conn.Read(in.buf[len(in.buf):cap(in.buf)])
 	in.buf = in.buf[:len(in.buf)+n]
+	in.filled = len(in.buf) == cap(in.buf)
 	if n > 0 {
 		return nil
 	}

@@ -49,8 +49,16 @@ var (
 
 // bans says for every program what it does not link.
 var bans = map[string][]ban{
+	"bouncesaying": forUsers,
+	"condredirect": forUsers,
+	"datemail":     forUsers,
+	"except":       forUsers,
+	"forward":      forUsers,
+	"maildirmake":  forUsers,
 	"mailq":        viewers,
 	"newaliases":   forUsers,
+	"predate":      forUsers,
+	"preline":      forUsers,
 	"qmail-inject": forUsers,
 	"qmail-local":  forUsers,
 	"qmail-newu":   forUsers,

@@ -21,5 +21,6 @@
 //	messages_test.go  what they send
 //	killer_test.go    who is killed when, and how long until mail is taken again
 //	evidence_test.go  what an epoch left
+//	soak_test.go      a suite that is never stopped: what grows
 //	mutant_test.go    suites with faults, which the ledger must find
 package killtest

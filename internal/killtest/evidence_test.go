@@ -12,9 +12,17 @@ import (
 	"postrider/internal/testhost"
 )
 
-// collect gathers what an epoch left on a host that has come to rest, and
+// collect gathers what an epoch left on a host whose suite has stopped, and
 // takes it away.
 func collect(t *testing.T, l *ledger.Ledger, h *testhost.Host, sink *testhost.Sink, firstLine int) ledger.Evidence {
+	t.Helper()
+	e := collectResting(t, l, h, sink, firstLine)
+	e.Leftovers = append(e.Leftovers, strays(h)...)
+	return e
+}
+
+// collectResting does so at rest: the suite may run.
+func collectResting(t *testing.T, l *ledger.Ledger, h *testhost.Host, sink *testhost.Sink, firstLine int) ledger.Evidence {
 	t.Helper()
 	var e ledger.Evidence
 	for _, user := range append([]string{"load"}, boxes...) {
@@ -46,7 +54,7 @@ func collect(t *testing.T, l *ledger.Ledger, h *testhost.Host, sink *testhost.Si
 	for _, line := range h.Log().Lines(firstLine) {
 		e.Log = append(e.Log, ledger.LogLine{When: line.When, Text: line.Text})
 	}
-	e.Leftovers = append(h.QueueFiles(), strays(h)...)
+	e.Leftovers = h.QueueFiles()
 	return e
 }
 

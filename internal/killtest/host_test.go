@@ -30,7 +30,7 @@ func newSite(t *testing.T) (*testhost.Host, *testhost.Sink) {
 	instruct(h, "box", "./Mailbox\n")
 	h.Must("install", "-d", "-o", "prog", "-g", "prog", "/home/prog/got")
 	// The name appears with one rename, as in a Maildir.
-	instruct(h, "prog", `|f="$HOME/got/$EXT.$$"; { printf '%s%s' "$RPLINE" "$DTLINE"; cat; } > "$f" && mv "$f" "$f.whole"`+"\n")
+	instruct(h, "prog", `|f="$HOME/got/$EXT.$$"; { printf '%s%s' "$RPLINE" "$DTLINE" && cat; } > "$f" && mv "$f" "$f.whole"`+"\n")
 	for _, address := range forwarded {
 		local := address[:len(address)-len("@"+here)]
 		own(h, "fwd", ".qmail-"+local[len("fwd-"):], "&"+boxes[0]+"-"+local+"@"+here+"\n")

@@ -25,7 +25,7 @@ const (
 
 // TestNothingIsLostByKills is the run; doc.go tells what it does.
 func TestNothingIsLostByKills(t *testing.T) {
-	cycles := testhost.Times(t, "cycles of kill and recovery", 60, 10_000)
+	cycles := testhost.Times(t, "cycles of kill and recovery", 30, 10_000)
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))

@@ -71,7 +71,11 @@ func newPlan(t *Trace, model Model) *plan {
 // force marks what a sync has put on disk.
 func (p *plan) force(forced []bool, s Sync) {
 	for i, o := range p.Ops {
-		if !forced[i] && o.End <= s.Begin && p.covers(s, o) {
+		switch {
+		case forced[i] || o.End > s.Begin || !p.covers(s, o):
+		case p.model == Strict && o.Kind.isData():
+			forced[i] = true // its file may have no name
+		default:
 			p.require(forced, i)
 		}
 	}

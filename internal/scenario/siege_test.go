@@ -3,13 +3,11 @@ package scenario
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"net"
 	"net/http"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -82,7 +80,7 @@ func TestHonestClientsAreServedUnderAttack(t *testing.T) {
 	memory := int64(0)
 	for ctx.Err() == nil {
 		honest.send(t)
-		memory = max(memory, largest(t, h))
+		memory = max(memory, largest(h))
 	}
 	all.Wait()
 	t.Logf("%d connections of attackers, %d bytes; %d messages of honest clients, slowest %.2f s; largest daemon %d kB",
@@ -389,24 +387,10 @@ func descriptors(h *testhost.Host) int {
 }
 
 // largest returns the memory (PSS) of the daemon that has most, in bytes.
-func largest(t *testing.T, h *testhost.Host) int64 {
-	t.Helper()
+func largest(h *testhost.Host) int64 {
 	most := int64(0)
 	for _, p := range h.Daemons() {
-		text, err := os.ReadFile(h.Path(fmt.Sprintf("/proc/%d/smaps_rollup", p.PID)))
-		if errors.Is(err, os.ErrNotExist) || len(text) == 0 {
-			continue // ended meanwhile
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, rest, _ := strings.Cut(string(text), "\nPss:")
-		field, _, _ := strings.Cut(strings.TrimSpace(rest), " ")
-		kb, err := strconv.ParseInt(field, 10, 64)
-		if err != nil {
-			t.Fatalf("memory of %s: %v in %q", p.Name, err, text)
-		}
-		most = max(most, kb<<10)
+		most = max(most, h.Memory(p.PID))
 	}
 	return most
 }

@@ -118,3 +118,41 @@ func attachLoop(image *os.File) (*os.File, error) {
 	}
 	return nil, errors.New("no free loop device")
 }
+
+// FillDisk takes all blocks of the disk of /var/qmail and /home, and returns
+// what gives them back.
+func (h *Host) FillDisk() (free func()) {
+	h.t.Helper()
+	path := h.Path("/home/.filler")
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o600)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	defer f.Close()
+	var at int64
+	for size := int64(1 << 30); size >= 4096; {
+		switch err := unix.Fallocate(int(f.Fd()), 0, at, size); {
+		case err == nil:
+			at += size
+		case errors.Is(err, unix.ENOSPC):
+			size /= 2
+		case !errors.Is(err, unix.EINTR):
+			h.t.Fatalf("fill the disk: %v", err)
+		}
+	}
+	return func() {
+		if err := os.Remove(path); err != nil {
+			h.t.Errorf("free the disk: %v", err)
+		}
+	}
+}
+
+// DiskUsed returns how many bytes of the disk are taken.
+func (h *Host) DiskUsed() int64 {
+	h.t.Helper()
+	var st unix.Statfs_t
+	if err := unix.Statfs(h.Path("/var/qmail/queue"), &st); err != nil {
+		h.t.Fatal(err)
+	}
+	return int64(st.Blocks-st.Bfree) * st.Bsize
+}

@@ -80,6 +80,23 @@ func (h *Host) Kill(program string, sig syscall.Signal) int {
 // Signal sends a signal to one process of the host.
 func (h *Host) Signal(pid int, sig syscall.Signal) error { return h.signal(pid, sig) }
 
+// Memory returns what memory a process of the host has (PSS), in bytes, and 0
+// for one that has ended.
+func (h *Host) Memory(pid int) int64 {
+	h.t.Helper()
+	text, err := os.ReadFile(h.Path("/proc/" + strconv.Itoa(pid) + "/smaps_rollup"))
+	if err != nil || len(text) == 0 {
+		return 0
+	}
+	_, rest, _ := strings.Cut(string(text), "\nPss:")
+	field, _, _ := strings.Cut(strings.TrimSpace(rest), " ")
+	kb, err := strconv.ParseInt(field, 10, 64)
+	if err != nil {
+		h.t.Fatalf("memory of process %d: %v in %q", pid, err, text)
+	}
+	return kb << 10
+}
+
 func readProcess(proc string, pid int) (ProcessInfo, bool) {
 	dir := filepath.Join(proc, strconv.Itoa(pid))
 	p := ProcessInfo{PID: pid}

@@ -26,7 +26,7 @@ func TestDelivery(t *testing.T) {
 	for _, program := range []string{"qmail-local", "qmail-send", "qmail-lspawn", "qmail-spool"} {
 		r.run(sweep{
 			name: "Maildir, mbox, bounce", program: program, classes: writePath, share: 12,
-			do: r.underDelivery, rest: r.drain,
+			do: r.underLocalDelivery, rest: r.drain,
 		})
 	}
 	r.injected.log(t)
@@ -37,11 +37,42 @@ func TestDelivery(t *testing.T) {
 
 var ended = regexp.MustCompile(`^end msg `)
 
+// TestRelay lets calls of qmail-remote and of the scheduler fail while messages
+// go to the next host: to one recipient, to several, and in large ones. A host
+// that could not be reached is not tried again for a while, on the same clock.
+func TestRelay(t *testing.T) {
+	r := newRig(t)
+	far := r.net.Host("far.example")
+	r.next = far.Sink(":25", nil)
+	r.host.Control("rcpthosts", domain, far.Name)
+	r.host.InstallMovedClock()
+	r.clock = time.Second
+	r.start()
+	for _, program := range []string{"qmail-remote", "qmail-send"} {
+		r.run(sweep{
+			name: "relay", program: program, classes: writePath, share: 12, rest: r.drain,
+			do: func(o faultcall.Order) bool {
+				return r.underDelivery(o, [][]string{{"a@" + far.Name}, {"a@" + far.Name, "b@" + far.Name, "c@" + far.Name}}[r.sent%2])
+			},
+		})
+	}
+	r.injected.log(t)
+	r.drain()
+	r.judge()
+	r.report()
+}
+
+// underLocalDelivery is underDelivery to a Maildir, an mbox, or both a Maildir
+// and nobody.
+func (r *rig) underLocalDelivery(o faultcall.Order) (fired bool) {
+	r.t.Helper()
+	return r.underDelivery(o, [][]string{{"alice"}, {"bob"}, {"alice", nobody}}[r.sent%3])
+}
+
 // underDelivery sends a message that is taken before the order holds, and waits
 // until it fired or the message is done with.
-func (r *rig) underDelivery(o faultcall.Order) (fired bool) {
+func (r *rig) underDelivery(o faultcall.Order, to []string) (fired bool) {
 	r.t.Helper()
-	to := [][]string{{"alice"}, {"bob"}, {"alice", nobody}}[r.sent%3]
 	size := []int{600, 100_000}[r.sent/3%2]
 	first := r.host.Log().Len()
 	events, _ := r.calls.Events(0)
@@ -113,7 +144,7 @@ func TestKills(t *testing.T) {
 	for killed := 0; killed < limit && len(kills) > 0; kills = kills[1:] {
 		// The second death of a program would make qmail-start wait.
 		r.start()
-		if r.underDelivery(kills[0]) {
+		if r.underLocalDelivery(kills[0]) {
 			r.count(kills[0].Program)
 			killed++
 		}

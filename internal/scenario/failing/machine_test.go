@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -23,7 +24,8 @@ var noFault = faultcall.Order{Program: "machine"}
 // block is what a file system hands out at a time.
 const block = 4096
 
-// TestFullDisk fills the disk of the queue and the mailboxes up, frees it block
+// TestFullDisk fills the disk of the queue and the mailboxes up for an hour by
+// the clock of the suite, frees it block
 // by block, and fills it again for as long as messages come in; then all
 // inodes are used up. Nobody starts anything again.
 func TestFullDisk(t *testing.T) {
@@ -36,8 +38,9 @@ func TestFullDisk(t *testing.T) {
 		first := r.host.Log().Len()
 		answers := map[outcome]int{}
 		how.fill(0)
-		for range testhost.Times(t, "messages while there are no "+how.name, 20, 2000) {
+		for range testhost.Times(t, "messages while there are no "+how.name+", three minutes apart", 20, 2000) {
 			answers[r.bySMTP(noFault, sizes[r.sent%len(sizes)], "alice")]++
+			r.lookAgain()
 		}
 		if answers[refused] == 0 {
 			t.Errorf("no %s: every message was taken", how.name)
@@ -55,6 +58,74 @@ func TestFullDisk(t *testing.T) {
 		how.free(-1)
 		r.rest()
 	}
+	r.judge()
+	r.report()
+}
+
+// TestReadOnlyDisk makes the disk read-only for good, as the kernel does when
+// the disk fails, while mail comes in and goes out. Nothing is taken then, and
+// nothing ends; what was taken before is delivered when the disk is mounted
+// again.
+func TestReadOnlyDisk(t *testing.T) {
+	r := newRigOn(t, testhost.Disk{Size: 256 << 20}, "alice")
+	r.onMovedClock()
+	for range 12 {
+		r.bySMTP(noFault, sizes[r.sent%len(sizes)], "alice") // some are on their way
+	}
+	first, ids := r.host.Log().Len(), r.processes()
+	// ext4 does this to itself when its journal cannot be written.
+	r.host.Must("mount", "-o", "remount,abort", "/var/qmail")
+	r.book.Fault("read-only", "disk")
+	for range testhost.Times(t, "messages while the disk is read-only", 12, 500) {
+		if r.bySMTP(noFault, sizes[r.sent%len(sizes)], "alice") == taken {
+			r.wrong("a message was taken that no disk can hold")
+		}
+	}
+	if now := r.processes(); now != ids {
+		r.wrong("daemons %s were %s", now, ids)
+	}
+	lines := r.host.Log().Len() - first
+	t.Logf("%d log lines for %d messages", lines, r.sent)
+	if lines > 40*r.sent {
+		r.wrong("%d log lines for %d messages", lines, r.sent)
+	}
+	r.host.PowerCut()
+	r.host.StartSuite()
+	r.rest()
+	r.judge()
+	r.report()
+}
+
+// processes are the daemons with their numbers, without those that come and go.
+func (r *rig) processes() string {
+	r.t.Helper()
+	var list []string
+	for _, p := range r.host.Daemons() {
+		if p.Name != "qmail-local" {
+			list = append(list, fmt.Sprint(p.Name, "=", p.PID))
+		}
+	}
+	slices.Sort(list)
+	return strings.Join(list, " ")
+}
+
+// TestFileSizeLimit runs the suite under a limit of 64 KiB for a file, as a
+// shell may have set it (ulimit -f). What is larger is refused, or waits; it is
+// delivered without the limit.
+func TestFileSizeLimit(t *testing.T) {
+	r := newRig(t, "alice")
+	r.host.StartSuiteUnder([]string{"prlimit", "--fsize=65536"})
+	answers := make(map[outcome]int)
+	for range testhost.Times(t, "messages under a limit for files", 12, 300) {
+		answers[r.bySMTP(noFault, []int{600, 65_000, 100_000}[r.sent%3], "alice")]++
+	}
+	t.Logf("%d taken, %d refused, %d without an answer", answers[taken], answers[refused], answers[unanswered])
+	if answers[taken] == 0 || answers[refused] == 0 || answers[unanswered] > 0 {
+		r.wrong("small messages should be taken and large ones refused")
+	}
+	r.host.StopSuite()
+	r.host.StartSuite()
+	r.rest()
 	r.judge()
 	r.report()
 }

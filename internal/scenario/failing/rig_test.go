@@ -28,7 +28,9 @@ const (
 // sent to it.
 type rig struct {
 	t        *testing.T
+	net      *testhost.Network
 	host     *testhost.Host
+	next     *testhost.Sink // the next host, if there is one
 	book     *ledger.Ledger
 	calls    *faultcall.Supervisor // nil if the suite runs without one
 	standing []faultcall.Order     // hold all the time
@@ -51,7 +53,8 @@ func newRigOn(t *testing.T, disk testhost.Disk, users ...string) *rig {
 	t.Helper()
 	testhost.NeedUsers(t)
 	users = append(users, sender)
-	h := testhost.NewNetwork(t).Host(domain, testhost.WithDisk(disk))
+	net := testhost.NewNetwork(t)
+	h := net.Host(domain, testhost.WithDisk(disk))
 	h.Install()
 	h.AddUsers(users...)
 	h.Control("rcpthosts", domain)
@@ -61,7 +64,7 @@ func newRigOn(t *testing.T, disk testhost.Disk, users ...string) *rig {
 	}
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
-	return &rig{t: t, host: h, book: book, users: users, random: rand.New(rand.NewPCG(seed, 0))}
+	return &rig{t: t, net: net, host: h, book: book, users: users, random: rand.New(rand.NewPCG(seed, 0))}
 }
 
 // start starts the suite under a supervisor.
@@ -111,7 +114,10 @@ func (r *rig) compose(via string, size int, to ...string) (ledger.Intent, string
 	id := fmt.Sprintf("%s-%d", via, r.sent)
 	addresses := make([]string, len(to))
 	for i := range to {
-		addresses[i] = to[i] + "@" + domain
+		addresses[i] = to[i]
+		if !strings.Contains(to[i], "@") {
+			addresses[i] += "@" + domain
+		}
 	}
 	from := sender + "@" + domain
 	text, hash := ledger.Compose(id, from, addresses[0], size)
@@ -187,6 +193,15 @@ func (r *rig) judge() {
 	r.t.Helper()
 	r.host.StopSuite()
 	evidence := collect(r.t, r.book, r.host, r.users...)
+	if r.next != nil {
+		for _, a := range r.next.Accepted() {
+			for _, to := range a.Recipients {
+				evidence.Deliveries = append(evidence.Deliveries, ledger.Delivery{
+					Place: "next host", Recipient: to, Sender: a.Sender, Text: a.Text, When: a.When,
+				})
+			}
+		}
+	}
 	if n := withoutOrphans(r.host, &evidence); n > 0 {
 		r.t.Logf("%d files of entries that are gone are left to the sweeps", n)
 	}

@@ -1,0 +1,20 @@
+// Package commands is the programs for .qmail lines (spec section 4.7):
+// forward, condredirect, bouncesaying, except, preline; and two that make
+// things for users: maildirmake, and predate with datemail.
+//
+// Only their mains in cmd import it. They run as the user whose mail it is.
+// Arguments are the user's; the message and the variables that qmail-local
+// sets hold bytes of strangers. No argument reaches a shell.
+//
+// A program exits as qmail-local expects: 0 done, 99 done and no more of the
+// file, 100 never, 111 later. Where that allows a choice it is later.
+//
+// Files:
+//
+//	child.go         running the program that a command line names
+//	answer.go        condredirect, bouncesaying, except: what it says decides
+//	forward.go       forward, and handing in a message
+//	preline.go       preline
+//	predate.go       predate and datemail
+//	maildirmake.go   maildirmake
+package commands
