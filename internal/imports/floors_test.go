@@ -33,7 +33,7 @@ var floors = [][]string{
 	},
 	{ // protocols
 		"internal/wire/call", "internal/wire/codec", "internal/wire/entries", "internal/wire/localwork", "internal/wire/parent",
-		"internal/wire/spawn", "internal/wire/submit",
+		"internal/wire/sign", "internal/wire/spawn", "internal/wire/submit",
 	},
 	{ // what programs of users do to queue a message
 		"internal/enqueue",
@@ -67,6 +67,7 @@ var floors = [][]string{
 // neighbours are imports within a floor.
 var neighbours = map[string][]string{
 	"internal/wire/entries":   {"internal/wire/codec"},
+	"internal/wire/sign":      {"internal/wire/call"},
 	"internal/wire/spawn":     {"internal/wire/codec"},
 	"internal/wire/localwork": {"internal/wire/codec", "internal/wire/spawn"}, // a worker answers what a spawner asks
 	"internal/testhost":       {"internal/testhost/moved"},
