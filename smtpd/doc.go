@@ -45,6 +45,12 @@
 //	pace.go        the lowest rate of message text
 //	hops.go        counting hops
 //	received.go    the Received line
+//	tls.go         STARTTLS and the handshake
+//	tlsconn.go     a connection inside TLS
+//	tlsclients.go  who may relay by a certificate
+//	keys.go        certificates, whose keys qmail-tlskey has
+//	proxy.go       connections that a proxy passes on
+//	xclient.go     XCLIENT
 //	replies.go     all replies
 //	input.go       buffered input of a session; command lines
 //	budget.go      memory that sessions borrow
