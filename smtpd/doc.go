@@ -25,6 +25,8 @@
 //  7. A session ends: each command has one deadline for all its octets, each
 //     silence inside a message has one, its text has a lowest rate, and the
 //     session has a deadline (R60).
+//  8. Nothing that came before a TLS handshake counts behind it (R32). No
+//     private key is here: qmail-tlskey signs.
 //
 // Files:
 //

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"sync/atomic"
 
-	"postrider/internal/wire/call"
 	"postrider/internal/wire/sign"
 )
 
@@ -20,12 +19,12 @@ const memoryGoalTLS = memoryGoal + 64<<20
 // keyring is what is known of the keys, which qmail-tlskey has. The classic
 // form has none: nil.
 type keyring struct {
-	client *call.Client
+	client *sign.Client
 	linked atomic.Bool
 	certs  atomic.Pointer[certificates] // nil: there are none
 }
 
-func newKeyring() *keyring { return &keyring{client: call.NewClient("qmail-tlskey")} }
+func newKeyring() *keyring { return &keyring{client: sign.NewClient()} }
 
 // present reports whether there is to be TLS.
 func (k *keyring) present() bool { return k != nil && k.linked.Load() }
@@ -48,7 +47,7 @@ func (k *keyring) relink(f *os.File) error {
 	if err := k.client.Relink(f); err != nil {
 		return err
 	}
-	chains, err := sign.Chains(k.client)
+	chains, err := k.client.Chains()
 	if err != nil {
 		return err
 	}
@@ -64,7 +63,7 @@ func (k *keyring) relink(f *os.File) error {
 type certificates struct{ byName map[string]*tls.Certificate }
 
 // newCertificates returns nil if there are no chains.
-func newCertificates(client *call.Client, chains []sign.Chain) (*certificates, error) {
+func newCertificates(client *sign.Client, chains []sign.Chain) (*certificates, error) {
 	if len(chains) == 0 {
 		return nil, nil
 	}
@@ -76,7 +75,7 @@ func newCertificates(client *call.Client, chains []sign.Chain) (*certificates, e
 		}
 		c.byName[chain.Name] = &tls.Certificate{
 			Certificate: chain.Certificates,
-			PrivateKey:  sign.NewSigner(client, chain.ID(), leaf.PublicKey),
+			PrivateKey:  client.Signer(chain.ID(), leaf.PublicKey),
 			Leaf:        leaf,
 		}
 	}

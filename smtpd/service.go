@@ -139,6 +139,9 @@ func (s *session) logEnd(err error) {
 	b := s.logEvent("end")
 	logField(b, "messages", strconv.Itoa(s.queued))
 	logField(b, "refused", strconv.Itoa(s.refused))
+	if !s.kind.TLS { // else the line at its begin says it
+		s.logTLS(b)
+	}
 	logField(b, "ms", strconv.FormatInt(time.Since(s.began).Milliseconds(), 10))
 	why := "quit"
 	if err != nil {

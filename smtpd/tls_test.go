@@ -203,7 +203,7 @@ func TestStartTLS(t *testing.T) {
 		t.Errorf("got %q, want %q in it", got[0].text, want)
 	}
 	h.stop()
-	for _, want := range []string{"accepted session=", " tls=1.3 cipher=TLS_AES_128_GCM_SHA256 id="} {
+	for _, want := range []string{"accepted session=", " tls=1.3 cipher=TLS_AES_128_GCM_SHA256 id=", " refused=2 tls=1.3 cipher=TLS_AES_128_GCM_SHA256 ms="} {
 		if !strings.Contains(h.log.String(), want) {
 			t.Errorf("log has no %q:\n%s", want, h.log)
 		}

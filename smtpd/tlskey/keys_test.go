@@ -20,7 +20,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"postrider/internal/fdpass"
-	"postrider/internal/wire/call"
 	"postrider/internal/wire/parent"
 	"postrider/internal/wire/sign"
 )
@@ -198,11 +197,11 @@ func (r *rig) ask() []sign.Chain {
 	}
 	r.send(parent.Frame{Kind: parent.Link, Name: parent.SignSMTPD, File: theirs})
 	theirs.Close()
-	c := call.NewClient("qmail-tlskey")
+	c := sign.NewClient()
 	if err := c.Relink(ours); err != nil {
 		r.t.Fatal(err)
 	}
-	chains, err := sign.Chains(c)
+	chains, err := c.Chains()
 	if err != nil {
 		r.t.Fatal(err)
 	}

@@ -20,9 +20,24 @@ var (
 	errRefused = errors.New("it does not sign this")
 )
 
+// atOnce is how many signatures are asked for at a time. The link holds more;
+// if all who wait were in it, the next would be refused.
+const atOnce = 32
+
+// Client asks qmail-tlskey.
+type Client struct {
+	*call.Client
+	places chan struct{}
+}
+
+// NewClient returns a client that has no link yet.
+func NewClient() *Client {
+	return &Client{call.NewClient("qmail-tlskey"), make(chan struct{}, atOnce)}
+}
+
 // Chains asks for all chains, the one without a name first. None means that
 // the peer has no key.
-func Chains(c *call.Client) ([]Chain, error) {
+func (c *Client) Chains() ([]Chain, error) {
 	var all []Chain
 	for i := range MaxChains {
 		answer, err := c.Ask(binary.BigEndian.AppendUint16([]byte{kindChain}, uint16(i)), Wait)
@@ -47,13 +62,13 @@ func Chains(c *call.Client) ([]Chain, error) {
 // Signer is the private key of a chain, which the peer has. It is a
 // crypto.Signer.
 type Signer struct {
-	client *call.Client
+	client *Client
 	id     ID
 	public crypto.PublicKey
 }
 
-// NewSigner returns the private key to the public one of a chain.
-func NewSigner(c *call.Client, id ID, public crypto.PublicKey) *Signer {
+// Signer returns the private key to the public one of a chain.
+func (c *Client) Signer(id ID, public crypto.PublicKey) *Signer {
 	return &Signer{client: c, id: id, public: public}
 }
 
@@ -65,6 +80,14 @@ func (s *Signer) Sign(_ io.Reader, digest []byte, opts crypto.SignerOpts) ([]byt
 	question, err := appendRequest(nil, request{s.id, opts, digest})
 	if err != nil {
 		return nil, err
+	}
+	timer := time.NewTimer(Wait)
+	defer timer.Stop()
+	select {
+	case s.client.places <- struct{}{}:
+		defer func() { <-s.client.places }()
+	case <-timer.C:
+		return nil, call.ErrBusy
 	}
 	answer, err := s.client.Ask(question, Wait)
 	if errors.Is(err, call.ErrLost) {

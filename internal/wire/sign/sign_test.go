@@ -13,6 +13,7 @@ import (
 	"crypto/sha512"
 	"fmt"
 	"reflect"
+	"sync"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -21,7 +22,7 @@ import (
 	"postrider/internal/wire/call"
 )
 
-func serve(t *testing.T, keys []Key) *call.Client {
+func serve(t *testing.T, keys []Key) *Client {
 	t.Helper()
 	ours, theirs, err := fdpass.Pair(unix.SOCK_SEQPACKET)
 	if err != nil {
@@ -32,7 +33,7 @@ func serve(t *testing.T, keys []Key) *call.Client {
 			t.Error(err)
 		}
 	}()
-	c := call.NewClient("keys")
+	c := NewClient()
 	if err := c.Relink(ours); err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +61,7 @@ func testKeys(t *testing.T) (rsaKey *rsa.PrivateKey, ecKey *ecdsa.PrivateKey, ed
 func TestChains(t *testing.T) {
 	t.Parallel()
 	_, _, _, keys := testKeys(t)
-	got, err := Chains(serve(t, keys))
+	got, err := serve(t, keys).Chains()
 	if err != nil || len(got) != len(keys) {
 		t.Fatalf("%v, %v", got, err)
 	}
@@ -69,7 +70,7 @@ func TestChains(t *testing.T) {
 			t.Errorf("%v, want %v", c, keys[i].Chain)
 		}
 	}
-	if got, err := Chains(serve(t, nil)); err != nil || len(got) != 0 {
+	if got, err := serve(t, nil).Chains(); err != nil || len(got) != 0 {
 		t.Errorf("without a key: %v, %v", got, err)
 	}
 }
@@ -95,12 +96,30 @@ func TestSign(t *testing.T) {
 			return ed25519.Verify(edKey.Public().(ed25519.PublicKey), []byte("handshake"), s)
 		}},
 	} {
-		signer := NewSigner(c, keys[one.key].ID(), keys[one.key].Public())
+		signer := c.Signer(keys[one.key].ID(), keys[one.key].Public())
 		signature, err := signer.Sign(nil, one.digest, one.opts)
 		if err != nil || !one.good(signature) {
 			t.Errorf("%d: %x, %v", i, signature, err)
 		}
 	}
+}
+
+// More handshakes than the link holds wait for each other.
+func TestManySignAtOnce(t *testing.T) {
+	t.Parallel()
+	_, ecKey, _, keys := testKeys(t)
+	c := serve(t, keys)
+	signer := c.Signer(keys[1].ID(), keys[1].Public())
+	digest := make([]byte, 32)
+	var all sync.WaitGroup
+	for range 2000 {
+		all.Go(func() {
+			if s, err := signer.Sign(nil, digest, crypto.SHA256); err != nil || !ecdsa.VerifyASN1(&ecKey.PublicKey, digest, s) {
+				t.Errorf("%x, %v", s, err)
+			}
+		})
+	}
+	all.Wait()
 }
 
 // What is no digest is not signed, nor with a key that is not there.
@@ -118,12 +137,12 @@ func TestNotSigned(t *testing.T) {
 		{1, 32, crypto.SHA512}, {2, MaxData + 1, crypto.Hash(0)}, {2, 0, crypto.Hash(0)},
 		{0, 32, &rsa.PSSOptions{SaltLength: 0, Hash: crypto.SHA256}}, {0, 31, pss}, {0, 28, crypto.SHA224},
 	} {
-		s, err := NewSigner(c, keys[one.key].ID(), nil).Sign(nil, make([]byte, one.length), one.opts)
+		s, err := c.Signer(keys[one.key].ID(), nil).Sign(nil, make([]byte, one.length), one.opts)
 		if err == nil {
 			t.Errorf("%d: signed: %x", i, s)
 		}
 	}
-	if s, err := NewSigner(c, ID{}, nil).Sign(nil, make([]byte, 32), crypto.SHA256); err != errUnknown {
+	if s, err := c.Signer(ID{}, nil).Sign(nil, make([]byte, 32), crypto.SHA256); err != errUnknown {
 		t.Errorf("a key that is not there: %x, %v", s, err)
 	}
 	for _, q := range []string{"x", "C", "C1", "C123", "S", "S123"} {
