@@ -432,6 +432,17 @@ func corked(c *net.TCPConn, send func()) error {
 	return set(0)
 }
 
+// A read that came to its deadline does not break what is said next.
+func TestWaitingInTLS(t *testing.T) {
+	t.Parallel()
+	h := tlsHost(t, map[string]string{"greetdelay": "1\n", "timeoutsmtpd": "1\n"})
+	h.listenAs("tls")
+	c, _ := h.dialTLS(clientConfig())
+	c.play("S: 220 *\nC: NOOP\nS: 250 *\nS: 451 4.4.2 timeout (#4.4.2)\nS: <end>")
+	early, _ := h.dialTLS(clientConfig())
+	early.play("C: EHLO x\nS: 554 5.5.0 you talked before I greeted you (#5.5.0)\nS: <end>")
+}
+
 func TestClientCertificates(t *testing.T) {
 	t.Parallel()
 	ca := newCertificate(t, x509.Certificate{Subject: pkix.Name{CommonName: "CA"}, IsCA: true, KeyUsage: x509.KeyUsageCertSign}, nil)

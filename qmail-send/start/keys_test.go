@@ -4,8 +4,13 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
+	"postrider/internal/clock"
+	"postrider/internal/fdpass"
 	"postrider/internal/listener"
 	"postrider/internal/wire/parent"
 )
@@ -100,4 +105,93 @@ func TestReadKeys(t *testing.T) {
 		}
 		closeKeys(c.set.keys)
 	}
+}
+
+// controlChannel makes m a member that runs, and returns its end.
+func controlChannel(t *testing.T, m *member) *parent.Channel {
+	t.Helper()
+	ours, theirs, err := fdpass.Pair(unix.SOCK_SEQPACKET)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m.lines, err = parent.NewChannel(ours); err != nil {
+		t.Fatal(err)
+	}
+	end, err := parent.NewChannel(theirs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { end.Close(); m.lines.Close() })
+	return end
+}
+
+// frames returns what has come, until a frame of the last kind.
+func frames(t *testing.T, c *parent.Channel, last parent.Kind) (got string) {
+	t.Helper()
+	for {
+		f, err := c.Next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f.File != nil {
+			f.File.Close()
+		}
+		got += string(f.Kind) + ":" + f.Name + " "
+		if f.Kind == last {
+			return got
+		}
+	}
+}
+
+// The keys come before the link, new ones before a new link; and a link before
+// a listening socket.
+func TestKeysComeFirst(t *testing.T) {
+	t.Parallel()
+	k := keyDir(t, map[string]os.FileMode{"servercert.pem": 0o600, "servercerts/a/servercert.pem": 0o600})
+	set := someSettings(1, "qmail-smtpd")
+	if err := set.readKeys(k); err != nil {
+		t.Fatal(err)
+	}
+	var log []string
+	s := newSupervisor(newPlan(set), nil, clock.Real(), func(line string) { log = append(log, line) })
+	s.openKeys = k.open
+	tlskey, smtpd := s.plan.member("qmail-tlskey"), s.plan.member("qmail-smtpd")
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer null.Close()
+	smtpd.gifts = []parent.Frame{{Kind: parent.Listener, Name: parent.ListenSMTP, File: null}}
+	atKey := controlChannel(t, tlskey)
+	s.equip(tlskey)
+	if got := frames(t, atKey, parent.Go); got != "K: K:a C: G: " {
+		t.Errorf("qmail-tlskey gets %s", got)
+	}
+	atSMTPD := controlChannel(t, smtpd)
+	s.equip(smtpd)
+	if got := frames(t, atSMTPD, parent.Go); got != "L:sign S:listen.smtp G: " {
+		t.Errorf("qmail-smtpd gets %s", got)
+	}
+	if got := frames(t, atKey, parent.Link); got != "L:sign.smtpd " {
+		t.Errorf("then qmail-tlskey gets %s", got)
+	}
+	if err := os.RemoveAll(filepath.Join(k.control, "servercerts")); err != nil {
+		t.Fatal(err)
+	}
+	s.signal(syscall.SIGHUP)
+	if got := frames(t, atKey, parent.Link); got != "K: C: L:sign.smtpd " {
+		t.Errorf("at HUP qmail-tlskey gets %s", got)
+	}
+	if got := frames(t, atSMTPD, parent.Link); got != "L:sign " {
+		t.Errorf("at HUP qmail-smtpd gets %s", got)
+	}
+	if err := os.Chmod(filepath.Join(k.control, "servercert.pem"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	before := len(tlskey.gifts)
+	s.signal(syscall.SIGHUP)
+	if len(log) != 1 || !strings.Contains(log[0], "the keys before it stay") || len(tlskey.gifts) != before {
+		t.Errorf("log %q, %d gifts", log, len(tlskey.gifts))
+	}
+	closeKeys(tlskey.gifts)
 }
