@@ -10,7 +10,8 @@
 //  1. No answer and no log line holds anything of a private key.
 //  2. What is signed has the length of a digest (wire/sign).
 //  3. A key that does not fit its certificate, or that cannot be read, changes
-//     nothing: the keys before it stay.
+//     nothing: the keys before it stay. Keys that were replaced sign for a
+//     minute more, and are forgotten.
 //
 // Files: main.go (the daemon), keys.go (from file to key).
 package tlskey

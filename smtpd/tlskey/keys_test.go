@@ -15,6 +15,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -191,6 +192,15 @@ func (r *rig) keys(texts ...string) {
 // ask links a client and asks for the certificates.
 func (r *rig) ask() []sign.Chain {
 	r.t.Helper()
+	chains, err := r.link().Chains()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return chains
+}
+
+func (r *rig) link() *sign.Client {
+	r.t.Helper()
 	ours, theirs, err := fdpass.Pair(unix.SOCK_SEQPACKET)
 	if err != nil {
 		r.t.Fatal(err)
@@ -201,11 +211,7 @@ func (r *rig) ask() []sign.Chain {
 	if err := c.Relink(ours); err != nil {
 		r.t.Fatal(err)
 	}
-	chains, err := c.Chains()
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	return chains
+	return c
 }
 
 func TestDaemon(t *testing.T) {
@@ -237,4 +243,24 @@ func TestDaemon(t *testing.T) {
 			t.Errorf("log has no %q:\n%s", want, r.log)
 		}
 	}
+}
+
+// A handshake that began with a certificate ends with its key, also if that was
+// replaced meanwhile; not for ever.
+func TestReplacedKeysSignForAMinute(t *testing.T) {
+	t.Parallel()
+	first, second, _ := generate(t)
+	synctest.Test(t, func(t *testing.T) {
+		d := newDaemon(func(string) {})
+		keys := []sign.Key{{Chain: sign.Chain{Certificates: [][]byte{{1}}}, Signer: first}}
+		d.replace(keys)
+		d.replace([]sign.Key{{Chain: sign.Chain{Certificates: [][]byte{{2}}}, Signer: second}})
+		if got := *d.before.Load(); len(got) != 1 || got[0].ID() != keys[0].ID() {
+			t.Errorf("before: %v", got)
+		}
+		time.Sleep(handshakeTime + time.Second)
+		if got := *d.before.Load(); len(got) != 0 {
+			t.Errorf("still %v", got)
+		}
+	})
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"sync/atomic"
+	"time"
 
 	"postrider/internal/fdpass"
 	"postrider/internal/logline"
@@ -23,12 +24,17 @@ const (
 	logPrefix = "qmail-tlskey: "
 	// atOnce is how many questions are worked on.
 	atOnce = 4
+	// handshakeTime is how long keys that were replaced still sign: handshakes
+	// have begun with their certificates.
+	handshakeTime = time.Minute
 )
 
 // daemon is the process.
 type daemon struct {
 	log  func(line string)
 	keys atomic.Pointer[[]sign.Key]
+	// before are those that were replaced a moment ago.
+	before atomic.Pointer[[]sign.Key]
 	// files are those that were handed over since the last set was complete.
 	files []keyFile
 }
@@ -57,6 +63,7 @@ func Main(w world.World) int {
 func newDaemon(log func(string)) *daemon {
 	d := &daemon{log: log}
 	d.keys.Store(&[]sign.Key{})
+	d.before.Store(&[]sign.Key{})
 	return d
 }
 
@@ -102,10 +109,18 @@ func (d *daemon) load() {
 		}
 		keys = append(keys, key)
 	}
-	d.keys.Store(&keys)
+	d.replace(keys)
 	for i, key := range keys {
 		d.log(logPrefix + describe(files[i], key))
 	}
+}
+
+// replace puts new keys into force.
+func (d *daemon) replace(keys []sign.Key) {
+	before := d.keys.Load()
+	d.before.Store(before)
+	d.keys.Store(&keys)
+	time.AfterFunc(handshakeTime, func() { d.before.CompareAndSwap(before, &[]sign.Key{}) })
 }
 
 // instead says what happens without the new keys.
@@ -118,7 +133,11 @@ func (d *daemon) instead() string {
 
 // serve answers the questions of a link.
 func (d *daemon) serve(link *os.File) {
-	err := call.Serve(link, atOnce, func(question []byte) []byte { return sign.Answer(question, *d.keys.Load()) })
+	err := call.Serve(link, atOnce, func(question []byte) []byte {
+		// In this order, a key that is being replaced is in one of them.
+		keys := *d.keys.Load()
+		return sign.Answer(question, keys, *d.before.Load())
+	})
 	if err != nil {
 		d.log(logPrefix + "warning: link to qmail-smtpd: " + err.Error())
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/binary"
+	"slices"
 )
 
 // Key is what the one who answers has.
@@ -13,8 +14,9 @@ type Key struct {
 	crypto.Signer
 }
 
-// Answer answers a question from the keys, the one without a name first.
-func Answer(question []byte, keys []Key) []byte {
+// Answer answers a question from the keys, the one without a name first. Those
+// before them still sign what was begun with their certificates.
+func Answer(question []byte, keys, before []Key) []byte {
 	switch kind, rest := question[0], question[1:]; kind {
 	case kindChain:
 		if len(rest) != 2 {
@@ -25,7 +27,7 @@ func Answer(question []byte, keys []Key) []byte {
 		}
 		return []byte{kindNone}
 	case kindSign:
-		return signed(rest, keys)
+		return signed(rest, slices.Concat(keys, before))
 	}
 	return []byte{kindRefused}
 }

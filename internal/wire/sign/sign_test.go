@@ -29,7 +29,7 @@ func serve(t *testing.T, keys []Key) *Client {
 		t.Fatal(err)
 	}
 	go func() {
-		if err := call.Serve(theirs, 2, func(q []byte) []byte { return Answer(q, keys) }); err != nil {
+		if err := call.Serve(theirs, 2, func(q []byte) []byte { return Answer(q, keys[:min(2, len(keys))], keys[min(2, len(keys)):]) }); err != nil {
 			t.Error(err)
 		}
 	}()
@@ -62,7 +62,7 @@ func TestChains(t *testing.T) {
 	t.Parallel()
 	_, _, _, keys := testKeys(t)
 	got, err := serve(t, keys).Chains()
-	if err != nil || len(got) != len(keys) {
+	if err != nil || len(got) != 2 {
 		t.Fatalf("%v, %v", got, err)
 	}
 	for i, c := range got {
@@ -146,7 +146,7 @@ func TestNotSigned(t *testing.T) {
 		t.Errorf("a key that is not there: %x, %v", s, err)
 	}
 	for _, q := range []string{"x", "C", "C1", "C123", "S", "S123"} {
-		if a := Answer([]byte(q), keys); string(a) != "R" {
+		if a := Answer([]byte(q), keys, nil); string(a) != "R" {
 			t.Errorf("%q: %q", q, a)
 		}
 	}
