@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"strings"
 	"time"
 
 	"postrider/internal/listener"
@@ -40,7 +41,11 @@ func (d *daemon) proxied(a arrival, s *settings) {
 		header, err := readHeader(a.conn)
 		d.headers.Add(-1)
 		if err != nil {
-			d.log.Line(fmt.Sprintf("%sno header of proxy=%s why=%v", logPrefix, a.remote.Addr(), err))
+			b := &strings.Builder{}
+			b.WriteString(logPrefix + "proxy failed")
+			logField(b, "ip", a.remote.Addr().String())
+			logField(b, "why", err.Error())
+			d.log.Line(b.String())
 			_ = a.conn.Close() // it speaks no SMTP
 			return
 		}
