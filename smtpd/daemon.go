@@ -6,8 +6,10 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
+	"postrider/internal/listener"
 	"postrider/internal/tcprules"
 	"postrider/internal/wire/parent"
 )
@@ -27,6 +29,7 @@ type daemon struct {
 	spool    *spool
 	limits   *limits
 	drain    time.Duration // drainTime
+	headers  atomic.Int64  // connections that wait for one of the PROXY protocol
 
 	mu        sync.Mutex
 	listeners []net.Listener
@@ -38,6 +41,7 @@ type daemon struct {
 func newDaemon(home string, s *service) *daemon {
 	s.filterMissing = true
 	s.ending = make(chan struct{})
+	s.keys = newKeyring()
 	return &daemon{
 		service:  s,
 		controls: &controls{home: home},
@@ -57,16 +61,21 @@ func (d *daemon) run(channel *parent.Channel) error {
 
 // frame does what qmail-start says.
 func (d *daemon) frame(f parent.Frame) error {
+	name, words := parent.ParseListener(f.Name)
 	switch {
 	case f.Kind == parent.Link && f.Name == parent.Submit:
 		return d.spool.relink(f.File)
-	case f.Kind == parent.Listener && f.Name == parent.ListenSMTP:
+	case f.Kind == parent.Link && f.Name == parent.Sign:
+		if err := d.keys.relink(f.File); err != nil {
+			d.log.Line(logPrefix + "warning: " + err.Error())
+		}
+	case f.Kind == parent.Listener && name == parent.ListenSMTP:
 		l, err := net.FileListener(f.File)
 		_ = f.File.Close() // the listener has a descriptor of its own
 		if err != nil {
 			return fmt.Errorf("listening socket: %w", err)
 		}
-		d.listen(l)
+		d.listen(l, listener.ParseSMTP(words))
 	case f.File != nil:
 		_ = f.File.Close() // not for us
 		d.log.Line(logPrefix + "warning: control channel hands over " + f.Name + ", which is not for qmail-smtpd")
@@ -75,15 +84,15 @@ func (d *daemon) frame(f parent.Frame) error {
 }
 
 // listen accepts connections on l from now on.
-func (d *daemon) listen(l net.Listener) {
+func (d *daemon) listen(l net.Listener, kind listener.SMTP) {
 	d.mu.Lock()
 	d.listeners = append(d.listeners, l)
 	d.mu.Unlock()
-	d.running.Go(func() { d.accept(l) })
+	d.running.Go(func() { d.accept(l, kind) })
 }
 
 // accept takes connections until the listener is closed.
-func (d *daemon) accept(l net.Listener) {
+func (d *daemon) accept(l net.Listener, kind listener.SMTP) {
 	pause := acceptPause
 	for {
 		c, err := l.Accept()
@@ -108,7 +117,7 @@ func (d *daemon) accept(l net.Listener) {
 			_ = c.Close() // nothing was said yet
 			continue
 		}
-		d.open(tcp)
+		d.open(arrival{tcp, kind, addrPort(tcp.RemoteAddr()), addrPort(tcp.LocalAddr())})
 	}
 }
 
@@ -118,10 +127,8 @@ const (
 )
 
 // open begins a session on a new connection, or turns it away.
-func (d *daemon) open(c *net.TCPConn) {
-	now := d.clock.Now()
-	remote, local := addrPort(c.RemoteAddr()), addrPort(c.LocalAddr())
-	settings, fresh, err := d.controls.get(now)
+func (d *daemon) open(a arrival) {
+	settings, fresh, err := d.controls.get(d.clock.Now())
 	if fresh && err != nil {
 		d.log.Line(logPrefix + "alert: unable to read controls, no mail is taken: " + err.Error())
 	}
@@ -129,35 +136,53 @@ func (d *daemon) open(c *net.TCPConn) {
 		d.log.Line(logPrefix + "warning: control/tcp.smtp: rules with host names never apply, names are not looked up")
 	}
 	if err != nil {
-		d.turnAway(c, replyNoControls)
+		d.turnAway(a, replyNoControls)
 		return
 	}
-	rule := settings.rules.Match(tcprules.Client{IP: remote.Addr()})
+	if a.kind.Proxy {
+		d.proxied(a, settings)
+		return
+	}
+	d.admit(a, settings)
+}
+
+// admit begins the session of a client that is known now.
+func (d *daemon) admit(a arrival, settings *settings) {
+	client := a.remote.Addr()
+	rule := settings.rules.Match(tcprules.Client{IP: client})
 	if rule.Deny {
-		d.log.Status(logPrefix + "denied ip=" + remote.Addr().String())
-		d.turnAway(c, replyDenied)
+		d.log.Status(logPrefix + "denied ip=" + client.String())
+		d.turnAway(a, replyDenied)
 		return
 	}
-	if refused := d.limits.enter(remote.Addr(), settings); refused.code != 0 {
-		d.log.Status(fmt.Sprintf("%sturned away ip=%s code=%d", logPrefix, remote.Addr(), refused.code))
-		d.turnAway(c, refused)
+	if refused := d.limits.enter(client, settings); refused.code != 0 {
+		d.log.Status(fmt.Sprintf("%sturned away ip=%s code=%d", logPrefix, client, refused.code))
+		d.turnAway(a, refused)
 		return
 	}
-	s := &session{service: d.service, conn: tcpConn{c}, settings: settings, queue: d.spool}
+	s := &session{service: d.service, conn: tcpConn{a.conn}, settings: settings, queue: d.spool, client: client, kind: a.kind}
 	s.in = newInput(s.conn, d.lent)
-	s.peer = newPeer(variables(rule, remote, local, settings))
-	d.enroll(s, c)
+	s.peer = newPeer(variables(rule, a.remote, a.local, settings))
+	if contains(settings.xclientHosts, client) {
+		s.xclients = &xclients{limits: d.limits, remote: a.remote, local: a.local}
+	}
+	d.enroll(s, a.conn)
 	d.running.Go(func() {
-		d.serve(s, c)
-		d.limits.leave(remote.Addr())
+		d.serve(s, a.conn)
+		if s.client.IsValid() {
+			d.limits.leave(s.client)
+		}
 	})
 }
 
-// turnAway sends one reply and closes. The socket is new: nothing waits.
-func (d *daemon) turnAway(c net.Conn, r reply) {
-	_ = c.SetWriteDeadline(time.Now().Add(time.Second)) // it is only politeness
-	_, _ = c.Write(r.append(nil))
-	_ = c.Close()
+// turnAway sends one reply and closes. The socket is new: nothing waits. Who
+// expects TLS could not read the reply.
+func (d *daemon) turnAway(a arrival, r reply) {
+	if !a.kind.TLS {
+		_ = a.conn.SetWriteDeadline(time.Now().Add(time.Second)) // it is only politeness
+		_, _ = a.conn.Write(r.append(nil))
+	}
+	_ = a.conn.Close()
 }
 
 // variables are those of tcpserver: the rule's, else what the socket tells.
@@ -204,9 +229,19 @@ func (d *daemon) enroll(s *session, c net.Conn) {
 
 // serve runs a session to its end.
 func (d *daemon) serve(s *session, c *net.TCPConn) {
+	s.began = time.Now()
+	var err error
+	if s.kind.TLS {
+		err = s.handshake()
+	}
 	s.logConnect()
-	err := s.run()
+	if err == nil {
+		err = s.run()
+	}
 	s.logEnd(err)
+	if s.tls != nil {
+		s.tls.farewell()
+	}
 	if s.expelled {
 		linger(c)
 	}

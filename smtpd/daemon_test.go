@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"postrider/internal/fdpass"
+	"postrider/internal/listener"
 	"postrider/internal/wire/parent"
 )
 
@@ -203,7 +204,7 @@ func TestAcceptRecovers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.d.listen(&shortListener{l, 3})
+	h.d.listen(&shortListener{l, 3}, listener.SMTP{})
 	h.addr = l.Addr().String()
 	h.dial().play("S: 220 *" + bye)
 	if n := strings.Count(h.log.String(), "warning: accept: "); n != 3 {

@@ -25,6 +25,8 @@
 //  7. A session ends: each command has one deadline for all its octets, each
 //     silence inside a message has one, its text has a lowest rate, and the
 //     session has a deadline (R60).
+//  8. Nothing that came before a TLS handshake counts behind it (R32). No
+//     private key is here: qmail-tlskey signs.
 //
 // Files:
 //
@@ -45,6 +47,12 @@
 //	pace.go        the lowest rate of message text
 //	hops.go        counting hops
 //	received.go    the Received line
+//	tls.go         STARTTLS and the handshake
+//	tlsconn.go     a connection inside TLS
+//	tlsclients.go  who may relay by a certificate
+//	keys.go        certificates, whose keys qmail-tlskey has
+//	proxy.go       connections that a proxy passes on
+//	xclient.go     XCLIENT
 //	replies.go     all replies
 //	input.go       buffered input of a session; command lines
 //	budget.go      memory that sessions borrow

@@ -108,6 +108,12 @@ func (h *host) relink() {
 
 func (h *host) listen() {
 	h.t.Helper()
+	h.listenAs()
+}
+
+// listenAs makes a port with these words, to which the next clients go.
+func (h *host) listenAs(words ...string) {
+	h.t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		h.t.Fatal(err)
@@ -118,7 +124,7 @@ func (h *host) listen() {
 		h.t.Fatal(err)
 	}
 	h.addr = l.Addr().String()
-	h.send(parent.Frame{Kind: parent.Listener, Name: parent.ListenSMTP, File: f})
+	h.send(parent.Frame{Kind: parent.Listener, Name: parent.ListenerName(parent.ListenSMTP, words), File: f})
 }
 
 // stop ends the daemon and fails if it does not end well. It may be called

@@ -127,6 +127,8 @@ DATA                     503 ready    503 mail     354 message  503 chunks
 BDAT 5                   503 ready    503 mail     250 chunks   250 chunks
 BDAT 5 LAST              503 ready    503 mail     250 ready    250 ready
 BDAT 0 LAST              503 ready    503 mail     250 ready    250 ready
+STARTTLS                 502 ready    502 mail     502 rcpt     502 chunks
+XCLIENT ADDR=192.0.2.9   502 ready    502 mail     502 rcpt     502 chunks
 RSET                     250 ready    250 ready    250 ready    250 ready
 NOOP                     250 ready    250 mail     250 rcpt     250 chunks
 VRFY x                   252 ready    252 mail     252 rcpt     252 chunks
@@ -202,6 +204,7 @@ func TestEnhancedCodes(t *testing.T) {
 		replyUnimplemented, replyLineTooLong, replyBadByte, replyNoArgument, replyHeloSyntax, replyBadMailFrom,
 		replyNotRcptHost, replyTooManyRcpts, replyNoRoomForRcpt, replyHostsUnsure, replyTooBig, replyTooManyHop,
 		replyBareLF, replyBareCR, replyLongHeader, replyLongText, replyInChunks, replyChunkSize, replyChunkWord,
+		replyStartTLS, replyInTLS, replyInMail, replyNoTLS, replyNoProxy, replyXclientSyntax,
 		replyNeedsUTF8, replyVrfyWhom, replyTooSlow, replyTooManyErrors, replyTooManyMails, replyRushed, chunkReply(5, true),
 		replyNoQueue, replyNoFilter, replyNoRoom, replyTimeout, replySessionOver,
 		replyNoControls, replyTooManyConns, replyTooManyOfIP, replyShutdown, replyTooManyCmds, replyBusy,

@@ -25,6 +25,8 @@ type peer struct {
 	limited   bool // DATABYTES is set
 	databytes int64
 
+	noTLS bool // DISABLETLS is 1: STARTTLS is not for this client
+
 	// refusal is the text of RBLSMTPD: every recipient is refused.
 	refusal string
 	// filter is the QMAILQUEUE program that this client's mail must pass.
@@ -48,6 +50,7 @@ func newPeer(get func(name string) (value string, set bool)) peer {
 		refusal: or("RBLSMTPD", ""),
 		filter:  or("QMAILQUEUE", ""),
 	}
+	p.noTLS = or("DISABLETLS", "") == "1"
 	p.info, p.hasInfo = get("TCPREMOTEINFO")
 	p.relaySuffix, p.relay = get("RELAYCLIENT")
 	if text, set := get("DATABYTES"); set {

@@ -25,11 +25,7 @@ func (s *session) appendReceived(b []byte, now time.Time) []byte {
 	b = appendHeaderSafe(b, s.peer.ip)
 	b = append(b, ")\n  by "...)
 	b = appendHeaderSafe(b, s.peer.local)
-	if s.utf8 {
-		b = append(b, " with UTF8SMTP; "...) // RFC 6531 section 4.3
-	} else {
-		b = append(b, " with SMTP; "...)
-	}
+	b = append(append(append(b, " with "...), s.protocol()...), "; "...)
 	b = append(b, maildate.Header(now)...)
 	return append(b, '\n')
 }

@@ -60,6 +60,11 @@ var (
 	replyGoAhead   = reply{code: 354, enhanced: "", text: "go ahead"}
 	replyMailFirst = reply{code: 503, enhanced: "5.5.1", text: "MAIL first (#5.5.1)"}
 	replyInChunks  = reply{code: 503, enhanced: "5.5.1", text: "the message has begun: BDAT with LAST ends it, RSET drops it (#5.5.1)"}
+	replyStartTLS  = reply{code: 220, enhanced: "2.0.0", text: "ready for tls"}
+	replyInTLS     = reply{code: 503, enhanced: "5.5.1", text: "this is TLS already (#5.5.1)"}
+	replyInMail    = reply{code: 503, enhanced: "5.5.1", text: "not during a mail transaction: RSET drops it (#5.5.1)"}
+	replyNoTLS     = reply{code: 454, enhanced: "4.3.0", text: "TLS not available now (#4.3.0)"}
+	replyNoProxy   = reply{code: 554, enhanced: "5.7.1", text: "sorry, this port is for proxies (#5.7.1)", rule: "proxyhosts", hangUp: true}
 	replyVrfyWhom  = reply{code: 501, enhanced: "5.5.4", text: "VRFY needs a name (#5.5.4)"}
 	replyRcptFirst = reply{code: 503, enhanced: "5.5.1", text: "RCPT first (#5.5.1)"}
 
@@ -67,6 +72,7 @@ var (
 	replyLineTooLong   = reply{code: 500, enhanced: "5.5.2", text: "line too long (#5.5.2)"}
 	replyBadByte       = reply{code: 500, enhanced: "5.5.2", text: "a command line holds printable characters only (#5.5.2)"}
 	replyNoArgument    = reply{code: 501, enhanced: "5.5.4", text: "no parameters allowed (#5.5.4)"}
+	replyXclientSyntax = reply{code: 501, enhanced: "5.5.4", text: "XCLIENT takes its attributes with their values (#5.5.4)"}
 	replyHeloSyntax    = reply{code: 501, enhanced: "5.5.4", text: "that is no host name (#5.5.4)"}
 
 	replyChunkSize = reply{code: 501, enhanced: "5.5.4", text: "BDAT needs a number of octets, and LAST or nothing (#5.5.4)", hangUp: true}

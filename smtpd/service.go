@@ -17,6 +17,7 @@ type service struct {
 	lent  *budget
 	// seldom keeps one trouble of ours from filling the log.
 	seldom logline.Seldom
+	keys   *keyring // nil in the classic form
 	// filterMissing says that a client whose rule names a QMAILQUEUE program
 	// gets no mail in: the daemon executes nothing, and passing the mail by the
 	// filter would be worse than delaying it.
@@ -63,6 +64,7 @@ func (s *session) logConnect() {
 	b := s.logEvent("connect")
 	logField(b, "port", s.peer.port)
 	logField(b, "to", s.peer.local)
+	s.logTLS(b)
 	s.log.Status(b.String())
 }
 
@@ -87,6 +89,7 @@ func (s *session) logMessage(size int64, id string, r reply) {
 	logField(b, "from", s.sender)
 	logField(b, "rcpts", strconv.Itoa(s.recipients))
 	logField(b, "bytes", strconv.FormatInt(size, 10))
+	s.logTLS(b)
 	if s.peer.relay {
 		logField(b, "relay", "yes")
 	}
@@ -136,6 +139,9 @@ func (s *session) logEnd(err error) {
 	b := s.logEvent("end")
 	logField(b, "messages", strconv.Itoa(s.queued))
 	logField(b, "refused", strconv.Itoa(s.refused))
+	if !s.kind.TLS { // else the line at its begin says it
+		s.logTLS(b)
+	}
 	logField(b, "ms", strconv.FormatInt(time.Since(s.began).Milliseconds(), 10))
 	why := "quit"
 	if err != nil {

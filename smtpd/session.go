@@ -2,9 +2,12 @@ package smtpd
 
 import (
 	"errors"
+	"net/netip"
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"postrider/internal/listener"
 )
 
 const (
@@ -50,6 +53,11 @@ type session struct {
 	began    time.Time
 	lenient  bool // input is no connection: nobody can wait for a reply
 
+	kind     listener.SMTP // of the port
+	client   netip.Addr    // as which it is counted; the zero one is not
+	tls      *tlsConn      // nil outside TLS
+	xclients *xclients     // nil: XCLIENT is not for this client
+
 	state    state
 	expelled bool // the last reply was a refusal
 	greeted  bool // HELO or EHLO was said
@@ -81,7 +89,9 @@ type session struct {
 func (s *session) run() error {
 	defer s.in.free()
 	defer s.reset()
-	s.began = time.Now()
+	if s.began.IsZero() {
+		s.began = time.Now()
+	}
 	err := s.talk()
 	s.goodbye(err)
 	return err
@@ -96,6 +106,11 @@ func (s *session) talk() error {
 	for s.state != over {
 		if len(s.out) > flushAt {
 			if err := s.flush(s.settings.timeout); err != nil {
+				return err
+			}
+		}
+		if s.state == upgrade {
+			if err := s.upgrade(); err != nil {
 				return err
 			}
 		}
@@ -382,7 +397,9 @@ func (s *session) ehlo(name string) reply {
 	if r := s.helo(name); !r.ok() {
 		return r
 	}
-	return ehloReply(s.settings, s.sizeLimit(), s.queue.takesFacts())
+	r := ehloReply(s.settings, s.sizeLimit(), s.queue.takesFacts())
+	r.text += s.offers()
+	return r
 }
 
 // sizeLimit is the most octets of a message; 0 is no limit.

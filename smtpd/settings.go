@@ -1,8 +1,10 @@
 package smtpd
 
 import (
+	"crypto/x509"
 	"errors"
 	"fmt"
+	"net/netip"
 	"time"
 
 	"postrider/internal/control"
@@ -29,6 +31,7 @@ var controlFiles = [...]string{
 	"me", "smtpgreeting", "localiphost", "timeoutsmtpd", "timeoutsmtpdsession", "databytes", "maxrcpt",
 	"rcpthosts", "locals", "percenthack", "envnoathost", "badmailfrom",
 	"concurrencysmtp", "concurrencysmtpip", "tcp.smtp",
+	"clientca.pem", "proxyhosts", "tlsclients", "xclienthosts",
 	"greetdelay", "maxerrorsmtp", "maxheadersmtp", "maxlinesmtp", "maxmailsmtp", "minratesmtp", "tarpitdelay", "tarpiterrors",
 }
 
@@ -57,6 +60,11 @@ type settings struct {
 	hosts       *rcpthosts.Hosts
 	badMailFrom map[string]struct{}
 	rules       *tcprules.Rules
+
+	tlsClients   map[string]struct{} // who may relay; nil: no certificate is asked for
+	clientCAs    *x509.CertPool      // nil: there are none
+	proxyHosts   []netip.Prefix
+	xclientHosts []netip.Prefix
 }
 
 // loadSettings reads the control files; rules says whether tcp.smtp is one of
@@ -87,6 +95,9 @@ func loadSettings(home string, rules bool) (*settings, error) {
 	s.badMailFrom = r.set("badmailfrom")
 	if rules {
 		s.rules = r.rules(home)
+		s.proxyHosts = r.networks("proxyhosts")
+		s.xclientHosts = r.networks("xclienthosts")
+		r.readTLSClients(s)
 	}
 	hosts, err := rcpthosts.Load(dir)
 	r.note(err)
@@ -146,6 +157,26 @@ func (r *settingsReader) set(name string) map[string]struct{} {
 		set[idn.AddressKey(line)] = struct{}{}
 	}
 	return set
+}
+
+// networks reads a list of addresses and networks in CIDR notation.
+func (r *settingsReader) networks(name string) (list []netip.Prefix) {
+	lines, _, err := r.dir.List(name)
+	r.note(err)
+	for _, line := range lines {
+		n, err := netip.ParsePrefix(line)
+		if err != nil {
+			var addr netip.Addr
+			addr, err = netip.ParseAddr(line)
+			n = netip.PrefixFrom(addr, addr.BitLen())
+		}
+		if err != nil || n.Addr().Is4In6() {
+			r.note(fmt.Errorf("%s/%s: %q is neither an address nor a network such as 192.0.2.0/24", r.dir, name, line))
+			continue
+		}
+		list = append(list, n)
+	}
+	return list
 }
 
 // rules reads control/tcp.smtp, the text from which tcp.smtp.cdb is made.

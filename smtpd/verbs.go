@@ -11,13 +11,14 @@ const (
 	rcpt                 // at least one recipient accepted
 	chunks               // BDAT was accepted: more of it is to come
 	message              // 354 was sent: message text follows, no commands
+	upgrade              // 220 was sent: a TLS handshake follows
 	over                 // nothing more is read
 
 	commandStates = message // states in which commands are read: those before
 )
 
 func (s state) String() string {
-	return [...]string{"ready", "mail", "rcpt", "chunks", "message", "over"}[s]
+	return [...]string{"ready", "mail", "rcpt", "chunks", "message", "upgrade", "over"}[s]
 }
 
 // verb is one row of the command table, which is the dispatcher.
@@ -43,6 +44,8 @@ var verbs = [...]verb{
 	{name: "RCPT", run: (*session).rcpt, illegal: [commandStates]reply{ready: replyMailFirst, chunks: replyInChunks}},
 	{name: "DATA", run: (*session).data, illegal: [commandStates]reply{ready: replyMailFirst, mail: replyRcptFirst, chunks: replyInChunks}, bare: true, last: true},
 	{name: "BDAT", run: (*session).bdat},
+	{name: "STARTTLS", run: (*session).starttls},
+	{name: "XCLIENT", run: (*session).xclient},
 	{name: "RSET", run: (*session).rset, bare: true},
 	{name: "NOOP", run: (*session).noop},
 	{name: "VRFY", run: (*session).vrfy},

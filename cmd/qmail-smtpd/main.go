@@ -8,8 +8,12 @@
 // Reads: the connections (hostile); control/me, smtpgreeting, localiphost,
 // timeoutsmtpd, timeoutsmtpdsession, databytes, maxrcpt, rcpthosts,
 // morercpthosts.cdb, locals, percenthack, envnoathost, badmailfrom,
-// concurrencysmtp, concurrencysmtpip and tcp.smtp (ours). In the classic form
-// the environment of tcpserver instead of the last three (its caller's).
+// proxyhosts, xclienthosts, tlsclients, clientca.pem, concurrencysmtp,
+// concurrencysmtpip and tcp.smtp (ours). In the classic form
+// the environment of tcpserver instead of the last seven (its caller's).
+//
+// Asks: qmail-tlskey for certificates, and for the signature of each TLS
+// handshake.
 //
 // Writes: replies; messages, to qmail-spool over its link; its log to
 // descriptor 2. In the classic form messages go over the public socket, or
@@ -25,7 +29,8 @@
 // administrator's files.
 //
 // If captured: the attacker submits any message "from network", for any sender
-// and recipient, and sees the mail that arrives from then on. He neither sees
+// and recipient, and sees the mail that arrives from then on. He can pose as this
+// host in TLS for as long as he is there, and takes no key with him. He neither sees
 // nor changes what is queued or delivered.
 package main
 

@@ -26,7 +26,7 @@ var elsewhere = map[string]string{"morercpthosts.cdb": "internal/rcpthosts"}
 
 var (
 	controlName = regexp.MustCompile(`^[a-z][a-z0-9.]*$`)
-	tableRow    = regexp.MustCompile("(?m)^\\| `([a-z0-9.]+)` \\| (line|number|list|map|rules|cdb) \\| [^|]* \\| ([^|]+) \\| [^|]+ \\|$")
+	tableRow    = regexp.MustCompile("(?m)^\\| `([a-z0-9.]+)` \\| (line|number|list|map|rules|cdb|pem) \\| [^|]* \\| ([^|]+) \\| [^|]+ \\|$")
 )
 
 // TestControlFilesAreDocumented holds docs/control.md to the source.

@@ -19,7 +19,7 @@ var floors = [][]string{
 	},
 	{ // the kernel, and formats
 		"internal/cdb", "internal/control", "internal/dotqmail", "internal/durable", "internal/fdpass",
-		"internal/header", "internal/listener", "internal/smtpwire", "internal/tcprules",
+		"internal/header", "internal/listener", "internal/proxyproto", "internal/smtpwire", "internal/tcprules",
 	},
 	{ // stores, tables, and what is found out through them
 		"internal/accounts", "internal/maildir", "internal/mbox", "internal/queuedir", "internal/queuelock", "internal/rcpthosts", "internal/resolver",
@@ -33,7 +33,7 @@ var floors = [][]string{
 	},
 	{ // protocols
 		"internal/wire/call", "internal/wire/codec", "internal/wire/entries", "internal/wire/localwork", "internal/wire/parent",
-		"internal/wire/spawn", "internal/wire/submit",
+		"internal/wire/sign", "internal/wire/spawn", "internal/wire/submit",
 	},
 	{ // what programs of users do to queue a message
 		"internal/enqueue",
@@ -43,7 +43,7 @@ var floors = [][]string{
 		"qmail-queue", "qmail-queue/inject", "qmail-queue/show", "qmail-queue/spool",
 		"qmail-remote",
 		"qmail-send", "qmail-send/setup", "qmail-send/start",
-		"smtpd",
+		"smtpd", "smtpd/tlskey",
 	},
 	{ // what tests need
 		"internal/bench", "internal/bench/account", "internal/bench/load", "internal/bench/report",
@@ -67,6 +67,7 @@ var floors = [][]string{
 // neighbours are imports within a floor.
 var neighbours = map[string][]string{
 	"internal/wire/entries":   {"internal/wire/codec"},
+	"internal/wire/sign":      {"internal/wire/call"},
 	"internal/wire/spawn":     {"internal/wire/codec"},
 	"internal/wire/localwork": {"internal/wire/codec", "internal/wire/spawn"}, // a worker answers what a spawner asks
 	"internal/testhost":       {"internal/testhost/moved"},

@@ -29,6 +29,8 @@ var (
 		[]string{"github.com/miekg/dns"}}
 	tls = ban{"a key has no place in it",
 		[]string{"crypto/tls", "crypto/x509", "crypto/rsa", "crypto/ecdsa"}}
+	handshakes = ban{"it signs and speaks no TLS: that is parsed where no key is",
+		[]string{"crypto/tls"}}
 	starter = ban{"the program starts nothing",
 		[]string{"os/exec"}}
 	names = ban{"asks name services of the machine in ways that depend on it; internal/accounts reads the files",
@@ -74,7 +76,8 @@ var bans = map[string][]ban{
 	"qmail-start":  inside,
 
 	"qmail-remote": append([]ban{starter}, everywhere...),
-	"qmail-smtpd":  append([]ban{resolver, tls, starter}, everywhere...),
+	"qmail-smtpd":  append([]ban{resolver, starter}, everywhere...),
+	"qmail-tlskey": append([]ban{resolver, handshakes, starter}, everywhere...),
 }
 
 func (b ban) forbids(linked string) bool {

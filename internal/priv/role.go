@@ -69,7 +69,7 @@ func Roles() []Role {
 			Program: "qmail-start", User: "root", Group: "root",
 			Caps:  []uintptr{unix.CAP_SETUID, unix.CAP_SETGID, unix.CAP_SETPCAP, unix.CAP_KILL, unix.CAP_NET_BIND_SERVICE},
 			Umask: 0o077, Dir: "/",
-			May:    "open listening sockets and links; start, restart and stop the others with their uid and descriptors",
+			May:    "open listening sockets, keys and links; start, restart and stop the others with their uid and descriptors",
 			MayNot: "read a byte from the network, from users, from the queue or from the daemons",
 		},
 		{
@@ -129,9 +129,16 @@ func Roles() []Role {
 			Confined: true, Umask: 0o077, Dir: "/", Classic: true,
 			Files:  []sandbox.File{{Path: "control", Access: look}},
 			Calls:  AskKernel,
-			Links:  []string{"submit", "listen.smtp"},
+			Links:  []string{"submit", "sign", "listen.smtp"},
 			May:    "accept connections; hand in messages",
 			MayNot: "read the queue, a private key or a password; connect out; execute",
+		},
+		{
+			Program: "qmail-tlskey", User: "qmailk", Group: "nofiles",
+			Confined: true, Umask: 0o077, Dir: "/",
+			Links:  []string{"sign.smtpd"},
+			May:    "read the key files that it is handed; sign digests with them",
+			MayNot: "open files, use the network, execute",
 		},
 	}
 }

@@ -20,11 +20,13 @@ type Group struct {
 }
 
 // Users returns the accounts: qmail's own, so that an existing installation
-// keeps them, and qmailw, which qmail-lspawn runs as in place of root.
+// keeps them; qmailw, which qmail-lspawn runs as in place of root; and qmailk,
+// whose process has the private keys.
 func Users() []User {
 	return []User{
 		{Name: "alias", Group: "nofiles", Home: "alias"},
 		{Name: "qmaild", Group: "nofiles"},
+		{Name: "qmailk", Group: "nofiles"},
 		{Name: "qmaill", Group: "nofiles"},
 		{Name: "qmailp", Group: "nofiles"},
 		{Name: "qmailq", Group: "qmail"},

@@ -20,6 +20,10 @@
 //	signal_test.go     HUP, ALRM, TERM
 //	dotqmail_test.go   forwards, programs, mboxes, aliases, nobody
 //	classic_test.go    qmail-smtpd under tcpserver
+//	tls_test.go        TLS with many clients, new keys, without separation
+//	tlskey_test.go     in whose memory the private key is
+//	peers_test.go      Postfix and Exim send by TLS
+//	behind_test.go     clients behind a proxy, and XCLIENT
 //	drop_test.go       attacks on the drop directory
 //	sync_test.go       submissions that share a sync
 //	evidence_test.go   what a host shows to the ledger

@@ -120,6 +120,7 @@ func hostWithADelivery(t *testing.T, configure func(*testhost.Host)) (h *testhos
 	if err := os.Chmod(h.Path("/run/probe.sock"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	giveKey(t, h)
 	if configure != nil {
 		configure(h)
 	}

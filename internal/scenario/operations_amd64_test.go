@@ -93,6 +93,7 @@ const (
 	local  = "qmail-local"
 	remote = "qmail-remote"
 	smtpd  = "qmail-smtpd"
+	tlskey = "qmail-tlskey"
 )
 
 // operation is something that a process that was taken over may try.
@@ -111,7 +112,7 @@ type operation struct {
 }
 
 // confinedPrograms start nothing.
-var confinedPrograms = []string{spool, send, remote, smtpd}
+var confinedPrograms = []string{spool, send, remote, smtpd, tlskey}
 
 func (o operation) concerns(program string) bool {
 	return (!o.confined || slices.Contains(confinedPrograms, program)) && !slices.Contains(o.except, program)
@@ -192,6 +193,7 @@ func fileOperations() []operation {
 		{name: "create in control", try: creates("/var/qmail/control/probe"), allowed: []string{start}},
 		{name: "read users/assign", try: opens("/var/qmail/users/assign", read), allowed: outside},
 		{name: "read a key", try: opens("/var/qmail/control/probe.key", read), allowed: []string{start}},
+		{name: "read the key of TLS", try: opens(certFile, read), allowed: []string{start}},
 		{name: "write a program", try: opens("/var/qmail/bin/newaliases", write), allowed: []string{start}},
 		{name: "read a user's file", try: opens("/home/alice/secret", read), allowed: []string{local}},
 		{name: "create in a user's home", try: creates("/home/alice/probe"), allowed: []string{local}},

@@ -19,6 +19,7 @@ import (
 func TestEveryProcessIsWhatTheTableSays(t *testing.T) {
 	t.Parallel()
 	h := mailHost(t, testhost.NewNetwork(t), "mx1.example", "alice")
+	giveKey(t, h)
 	h.StartSuite()
 	own(h, "alice", ".qmail", "|cat; echo $$ > $HOME/running; read forever < $HOME/pipe\n")
 	h.Must("mkfifo", "-m", "666", "/home/alice/pipe")

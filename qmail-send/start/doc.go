@@ -4,7 +4,7 @@
 //
 // Only cmd/qmail-start imports it. It reads its arguments, its environment
 // (as data), control/smtplisten and control/remoteworkers, all of them the
-// administrator's. It reads no byte from the network, from users, from the
+// administrator's. It opens the files with private keys and does not read them. It reads no byte from the network, from users, from the
 // queue or from a daemon; what a daemon can do to it is to exit.
 //
 // Invariants:
@@ -37,5 +37,5 @@
 // (one child), supervise.go (the loop), restart.go (deaths and back-off), links.go
 // (what a daemon is sent), pulse.go (whether it does anything), stop.go (the
 // end), public_linux.go (the public socket and the lock), doors_linux.go
-// (listening sockets), logger.go.
+// (listening sockets), keys.go (private keys), logger.go.
 package start

@@ -19,7 +19,9 @@ func (s *supervisor) equip(m *member) {
 		return
 	}
 	for _, gift := range m.gifts {
-		s.give(m, gift)
+		if gift.Kind != parent.Listener {
+			s.give(m, gift)
+		}
 	}
 	for _, l := range s.plan.links {
 		peer := l.a
@@ -30,6 +32,12 @@ func (s *supervisor) equip(m *member) {
 		}
 		if peer.lines != nil && m.lines != nil {
 			s.connect(l)
+		}
+	}
+	// Who listens shall be able to work.
+	for _, gift := range m.gifts {
+		if gift.Kind == parent.Listener {
+			s.give(m, gift)
 		}
 	}
 	s.give(m, parent.Frame{Kind: parent.Go})

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"syscall"
 
 	"postrider/internal/logline"
@@ -39,6 +40,11 @@ func start(w world.World, stderr *logline.Writer) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	keys := keyFiles{filepath.Join(w.Home, "control"), in.UID}
+	if err := set.readKeys(keys); err != nil {
+		return 0, err
+	}
+	set.openKeys = keys.open
 	policy, err := in.Policy()
 	if err != nil {
 		return 0, err
@@ -84,6 +90,7 @@ func serve(w world.World, set settings, identities map[string]priv.Identity, std
 	h := &machine{home: w.Home, null: null, sendLog: w.Stdout, log: w.Stderr, identities: identities,
 		setuidPrograms: set.setuidPrograms}
 	s := newSupervisor(set.plan(public), h, w.Clock, stderr.Line)
+	s.openKeys = set.openKeys
 	if set.logger != nil {
 		if err := s.attachLogger(h, w, set.logger, stderr); err != nil {
 			return 0, err

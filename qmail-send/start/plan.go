@@ -37,10 +37,11 @@ type plan struct {
 	links   []link
 }
 
-// The order of stopping: who takes in mail, who gives out work, who does it,
+// The order of stopping: who takes in mail, whom those ask, who gives out work, who does it,
 // who keeps it, who writes about it.
 const (
 	stopSMTPD = iota
+	stopHelpers
 	stopSend
 	stopLocal
 	stopRemote
@@ -64,8 +65,16 @@ func newPlan(set settings) *plan {
 		p.join(send, parent.SpawnRemote(i), remote, parent.Spawn)
 	}
 	if set.serves("qmail-smtpd") {
+		var tlskey *member
+		if len(set.keys) > 0 {
+			tlskey = p.add("qmail-tlskey", "", stopHelpers)
+			tlskey.gifts = set.keys
+		}
 		smtpd := p.add("qmail-smtpd", "", stopSMTPD)
 		p.join(smtpd, parent.Submit, spool, parent.SubmitSMTPD)
+		if tlskey != nil {
+			p.join(smtpd, parent.Sign, tlskey, parent.SignSMTPD)
+		}
 	}
 	send.gifts = []parent.Frame{{Kind: parent.RemoteWorkers, Data: strconv.AppendInt(nil, int64(set.remotes), 10)}}
 	return p

@@ -26,6 +26,9 @@ type settings struct {
 	// setuidPrograms is that of priv.Policy.
 	setuidPrograms bool
 	endpoints      []endpoint
+	// keys are the frames that hand over private keys; none if there is no TLS.
+	keys     []parent.Frame
+	openKeys func() ([]parent.Frame, error)
 }
 
 // service is what can be listened for.
@@ -71,7 +74,7 @@ func readSettings(w world.World) (settings, error) {
 	if s.remotes < 1 || s.remotes > maxRemotes {
 		return s, fmt.Errorf("%s/remoteworkers: %d is not between 1 and %d", dir, s.remotes, maxRemotes)
 	}
-	smtp := service{missing: ":25", program: "qmail-smtpd", listener: parent.ListenSMTP}
+	smtp := service{missing: ":25", words: listener.SMTPWords, program: "qmail-smtpd", listener: parent.ListenSMTP}
 	return s, s.readEndpoints(dir, "smtplisten", smtp)
 }
 
@@ -91,6 +94,26 @@ func (set *settings) readEndpoints(dir control.Dir, file string, v service) erro
 		}
 		for _, address := range addresses {
 			set.endpoints = append(set.endpoints, endpoint{address, v, words})
+		}
+	}
+	return nil
+}
+
+// readKeys opens the private keys, if there are any, for who needs them.
+func (set *settings) readKeys(files keyFiles) error {
+	if !set.serves("qmail-smtpd") {
+		return nil
+	}
+	present, err := files.present()
+	if err == nil && present {
+		set.keys, err = files.open()
+	}
+	if err != nil {
+		return err
+	}
+	for _, at := range set.endpoints {
+		if !present && slices.Contains(at.words, "tls") {
+			return fmt.Errorf("control/%s: %v is for TLS, which needs control/%s", at.service.file, at.AddrPort, certFile)
 		}
 	}
 	return nil

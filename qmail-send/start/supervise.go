@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"postrider/internal/clock"
+	"postrider/internal/wire/parent"
 )
 
 // supervisor keeps the plan running. One goroutine owns it; others only wait
@@ -23,6 +24,8 @@ type supervisor struct {
 	pulseDue time.Time
 	// status is what run returns: 0 unless something forces the end.
 	status int
+	// openKeys opens the private keys again.
+	openKeys func() ([]parent.Frame, error)
 	// closeLog takes the log away from the logger, so that it ends.
 	closeLog func()
 }
@@ -103,7 +106,7 @@ func (s *supervisor) alarm() (<-chan time.Time, func()) {
 	return s.clock.At(now.Add(next.Sub(now)))
 }
 
-// signal passes HUP and ALRM on, and stops at TERM and INT.
+// signal passes HUP and ALRM on, with new keys at HUP, and stops at TERM and INT.
 func (s *supervisor) signal(sig os.Signal) {
 	number, ok := sig.(syscall.Signal)
 	if !ok {
@@ -112,6 +115,9 @@ func (s *supervisor) signal(sig os.Signal) {
 	if number == syscall.SIGTERM || number == syscall.SIGINT {
 		s.stop("on signal "+number.String(), 0)
 		return
+	}
+	if number == syscall.SIGHUP {
+		s.renewKeys()
 	}
 	for _, m := range s.plan.members {
 		for _, forwarded := range m.role.Forward {

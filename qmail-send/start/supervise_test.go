@@ -359,7 +359,9 @@ func (k keeper) launch(m *member, control *os.File) (process, error) {
 func TestPlanAgreesWithTheTable(t *testing.T) {
 	t.Parallel()
 	received := make(map[string][]string)
-	p := newPlan(someSettings(3, "qmail-smtpd"))
+	set := someSettings(3, "qmail-smtpd")
+	set.keys = []parent.Frame{{Kind: parent.KeysComplete}}
+	p := newPlan(set)
 	add := func(m *member, name string) {
 		for i := range 10 {
 			if name == parent.SpawnRemote(i) {

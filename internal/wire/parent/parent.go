@@ -19,6 +19,9 @@
 //	I text       qmail-start's first argument, the default delivery
 //	             instructions.
 //	N number     how many remote workers there are, in decimal digits.
+//	K name       a file with a private key and its certificates; one descriptor,
+//	             to be read from its beginning whatever its offset is.
+//	C            the keys are complete: those since the last C count, no others.
 //	G            all that belongs to the start was sent.
 //	P            are you there? A daemon with a loop takes the next frame after
 //	             its loop has taken this one. Who leaves it is killed.
@@ -56,6 +59,10 @@ const (
 	Spawn = "spawn"
 	// SpawnLocal is qmail-send's end of the link to qmail-lspawn.
 	SpawnLocal = "spawn.local"
+	// Sign is qmail-smtpd's end of the link to qmail-tlskey, SignSMTPD the
+	// other one: the name is the identity.
+	Sign      = "sign"
+	SignSMTPD = "sign.smtpd"
 	// ListenSMTP is a listening TCP socket of qmail-smtpd.
 	ListenSMTP = "listen.smtp"
 )
@@ -87,6 +94,8 @@ const (
 	Environment     Kind = 'E'
 	DefaultDelivery Kind = 'I'
 	RemoteWorkers   Kind = 'N'
+	Key             Kind = 'K'
+	KeysComplete    Kind = 'C'
 	Go              Kind = 'G'
 	Pulse           Kind = 'P'
 )
@@ -97,9 +106,9 @@ const MaxData = fdpass.MaxPacket - 1
 // Frame is one message of the parent.
 type Frame struct {
 	Kind Kind
-	Name string   // Link, Listener
+	Name string   // Link, Listener, Key
 	Data []byte   // Environment, DefaultDelivery, RemoteWorkers
-	File *os.File // Link, Listener: the receiver owns it
+	File *os.File // Link, Listener, Key: the receiver owns it
 }
 
 // ErrTooLarge is returned for an environment or instructions over MaxData.
@@ -163,11 +172,11 @@ func (c *Channel) Next() (Frame, error) {
 	rest := c.buf[1:n]
 	wantFile := false
 	switch f.Kind {
-	case Link, Listener:
+	case Link, Listener, Key:
 		f.Name, wantFile = string(rest), true
 	case Environment, DefaultDelivery, RemoteWorkers:
 		f.Data = append([]byte(nil), rest...)
-	case Go, Pulse:
+	case KeysComplete, Go, Pulse:
 	default:
 		fdpass.CloseAll(files)
 		return Frame{}, fmt.Errorf("control channel: unknown frame %q", byte(f.Kind))

@@ -1,0 +1,148 @@
+package tlskey
+
+import (
+	"fmt"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"postrider/internal/fdpass"
+	"postrider/internal/logline"
+	"postrider/internal/wire/call"
+	"postrider/internal/wire/parent"
+	"postrider/internal/wire/sign"
+	"postrider/internal/world"
+)
+
+// Exit codes.
+const (
+	exitOK   = 0
+	exitTemp = 111 // the control channel is not usable
+)
+
+const (
+	logPrefix = "qmail-tlskey: "
+	// atOnce is how many questions are worked on.
+	atOnce = 4
+	// handshakeTime is how long keys that were replaced still sign: handshakes
+	// have begun with their certificates.
+	handshakeTime = time.Minute
+)
+
+// daemon is the process.
+type daemon struct {
+	log  func(line string)
+	keys atomic.Pointer[[]sign.Key]
+	// before are those that were replaced a moment ago.
+	before atomic.Pointer[[]sign.Key]
+	// files are those that were handed over since the last set was complete.
+	files []keyFile
+}
+
+// keyFile is a file with a key, which the daemon owns.
+type keyFile struct {
+	name string
+	file *os.File
+}
+
+// Main runs qmail-tlskey until its control channel ends.
+func Main(w world.World) int {
+	logger := logline.NewWriter(w.Stderr)
+	defer logger.Close()
+	channel, err := parent.Inherited()
+	if err == nil {
+		err = newDaemon(logger.Line).run(channel)
+	}
+	if err != nil {
+		logger.Line(logPrefix + "fatal: " + err.Error())
+		return exitTemp
+	}
+	return exitOK
+}
+
+func newDaemon(log func(string)) *daemon {
+	d := &daemon{log: log}
+	d.keys.Store(&[]sign.Key{})
+	d.before.Store(&[]sign.Key{})
+	return d
+}
+
+// run serves until the control channel ends. A question that then has no answer
+// gets none: its handshake fails and the client comes again.
+func (d *daemon) run(channel *parent.Channel) error { return channel.Run(d.frame) }
+
+// frame does what qmail-start says.
+func (d *daemon) frame(f parent.Frame) error {
+	switch {
+	case f.Kind == parent.Key:
+		if len(d.files) >= sign.MaxChains {
+			_ = f.File.Close() // was not read
+			return fmt.Errorf("more than %d keys", sign.MaxChains)
+		}
+		d.files = append(d.files, keyFile{f.Name, f.File})
+	case f.Kind == parent.KeysComplete:
+		d.load()
+	case f.Kind == parent.Link && f.Name == parent.SignSMTPD:
+		go d.serve(f.File)
+	case f.File != nil:
+		_ = f.File.Close() // not for us
+		d.log(logPrefix + "warning: control channel hands over " + f.Name + ", which is not for qmail-tlskey")
+	}
+	return nil
+}
+
+// load reads the files that were handed over; only all together they count.
+func (d *daemon) load() {
+	files := d.files
+	d.files = nil
+	defer func() {
+		for _, f := range files {
+			_ = f.file.Close() // was only read
+		}
+	}()
+	keys := make([]sign.Key, 0, len(files))
+	for _, f := range files {
+		key, err := readKey(f)
+		if err != nil {
+			d.log(fmt.Sprintf("%salert: %s: %v; %s", logPrefix, f.path(), err, d.instead()))
+			return
+		}
+		keys = append(keys, key)
+	}
+	d.replace(keys)
+	for i, key := range keys {
+		d.log(logPrefix + describe(files[i], key))
+	}
+}
+
+// replace puts new keys into force.
+func (d *daemon) replace(keys []sign.Key) {
+	before := d.keys.Load()
+	d.before.Store(before)
+	d.keys.Store(&keys)
+	time.AfterFunc(handshakeTime, func() { d.before.CompareAndSwap(before, &[]sign.Key{}) })
+}
+
+// instead says what happens without the new keys.
+func (d *daemon) instead() string {
+	if len(*d.keys.Load()) == 0 {
+		return "there is no TLS"
+	}
+	return "the keys before it stay"
+}
+
+// serve answers the questions of a link.
+func (d *daemon) serve(link *os.File) {
+	err := call.Serve(link, atOnce, func(question []byte) []byte {
+		// In this order, a key that is being replaced is in one of them.
+		keys := *d.keys.Load()
+		return sign.Answer(question, keys, *d.before.Load())
+	})
+	if err != nil {
+		d.log(logPrefix + "warning: link to qmail-smtpd: " + err.Error())
+	}
+}
+
+// maxFile bounds a key file: a key and a chain that fit into one answer take
+// less as PEM.
+const maxFile = 2 * fdpass.MaxPacket
