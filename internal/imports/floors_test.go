@@ -11,8 +11,8 @@ import (
 // packages of lower floors, and of its own floor those in neighbours.
 var floors = [][]string{
 	{ // ground: words, values and the machine, nothing of ours
-		"internal/address", "internal/clock", "internal/esmtp", "internal/fate", "internal/footprint", "internal/getopt", "internal/idn", "internal/logline",
-		"internal/maildate", "internal/qmailhome",
+		"internal/address", "internal/attempts", "internal/clock", "internal/esmtp", "internal/fate", "internal/footprint", "internal/getopt", "internal/idn", "internal/logline",
+		"internal/maildate", "internal/qmailhome", "internal/scram",
 	},
 	{ // what a program's Main takes
 		"internal/world",
@@ -32,7 +32,7 @@ var floors = [][]string{
 		"internal/priv",
 	},
 	{ // protocols
-		"internal/wire/call", "internal/wire/codec", "internal/wire/entries", "internal/wire/localwork", "internal/wire/parent",
+		"internal/wire/auth", "internal/wire/call", "internal/wire/codec", "internal/wire/entries", "internal/wire/localwork", "internal/wire/parent",
 		"internal/wire/sign", "internal/wire/spawn", "internal/wire/submit",
 	},
 	{ // what programs of users do to queue a message
@@ -66,6 +66,7 @@ var floors = [][]string{
 
 // neighbours are imports within a floor.
 var neighbours = map[string][]string{
+	"internal/wire/auth":      {"internal/wire/call", "internal/wire/codec"},
 	"internal/wire/entries":   {"internal/wire/codec"},
 	"internal/wire/sign":      {"internal/wire/call"},
 	"internal/wire/spawn":     {"internal/wire/codec"},
