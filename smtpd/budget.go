@@ -11,6 +11,8 @@ const (
 	// largeBuffer holds a message that is handed on in one piece, with its
 	// Received line.
 	largeBuffer = 68 << 10
+	// authBuffer holds the longest line of AUTH.
+	authBuffer = 13 << 10
 	// maxBorrowed bounds what all sessions together hold (R42).
 	maxBorrowed = 6 << 20
 )
@@ -34,13 +36,15 @@ func (b *budget) take(n int) bool {
 
 func (b *budget) give(n int) { b.used.Add(int64(-n)) }
 
-// borrow returns an empty buffer of smallBuffer or largeBuffer bytes, or nil.
+// borrow returns an empty buffer of one of the sizes, or nil.
 func (b *budget) borrow(size int) []byte {
 	if !b.take(size) {
 		return nil
 	}
-	if buf, _ := b.pool(size).Get().(*[]byte); buf != nil {
-		return (*buf)[:0]
+	if pool := b.pool(size); pool != nil {
+		if buf, _ := pool.Get().(*[]byte); buf != nil {
+			return (*buf)[:0]
+		}
 	}
 	return make([]byte, 0, size)
 }
@@ -52,12 +56,18 @@ func (b *budget) back(buf []byte) {
 	}
 	b.give(cap(buf))
 	buf = buf[:0]
-	b.pool(cap(buf)).Put(&buf)
+	if pool := b.pool(cap(buf)); pool != nil {
+		pool.Put(&buf)
+	}
 }
 
+// pool is where buffers of a size are kept; the seldom ones are not.
 func (b *budget) pool(size int) *sync.Pool {
-	if size == largeBuffer {
+	switch size {
+	case largeBuffer:
 		return &b.large
+	case smallBuffer:
+		return &b.small
 	}
-	return &b.small
+	return nil
 }

@@ -22,6 +22,9 @@ func (s *session) mail(argument string) reply {
 	if refused != nil {
 		return *refused
 	}
+	if refused := s.mayMail(parameters); refused.code != 0 {
+		return refused
+	}
 	if limit := s.sizeLimit(); limit > 0 && parameters.size > limit {
 		return replyTooBig
 	}

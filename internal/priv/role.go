@@ -129,7 +129,7 @@ func Roles() []Role {
 			Confined: true, Umask: 0o077, Dir: "/", Classic: true,
 			Files:  []sandbox.File{{Path: "control", Access: look}},
 			Calls:  AskKernel,
-			Links:  []string{"submit", "sign", "listen.smtp"},
+			Links:  []string{"submit", "sign", "auth", "listen.smtp"},
 			May:    "accept connections; hand in messages",
 			MayNot: "read the queue, a private key or a password; connect out; execute",
 		},
@@ -139,6 +139,14 @@ func Roles() []Role {
 			Links:  []string{"sign.smtpd"},
 			May:    "read the key files that it is handed; sign digests with them",
 			MayNot: "open files, use the network, execute",
+		},
+		{
+			Program: "qmail-auth", User: "qmaila", Group: "nofiles", Groups: []string{"qmaila"},
+			Confined: true, Umask: 0o077, Dir: "/",
+			Files:  []sandbox.File{{Path: "users", Access: look}},
+			Links:  []string{"auth.smtpd"},
+			May:    "read users/smtppasswd; say whether a password is right",
+			MayNot: "use the network, execute",
 		},
 	}
 }

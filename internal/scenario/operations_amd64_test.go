@@ -94,6 +94,7 @@ const (
 	remote = "qmail-remote"
 	smtpd  = "qmail-smtpd"
 	tlskey = "qmail-tlskey"
+	auth   = "qmail-auth"
 )
 
 // operation is something that a process that was taken over may try.
@@ -112,7 +113,7 @@ type operation struct {
 }
 
 // confinedPrograms start nothing.
-var confinedPrograms = []string{spool, send, remote, smtpd, tlskey}
+var confinedPrograms = []string{spool, send, remote, smtpd, tlskey, auth}
 
 func (o operation) concerns(program string) bool {
 	return (!o.confined || slices.Contains(confinedPrograms, program)) && !slices.Contains(o.except, program)
@@ -191,7 +192,9 @@ func fileOperations() []operation {
 		{name: "read control/me", try: opens("/var/qmail/control/me", read), allowed: append([]string{send, remote, smtpd}, outside...)},
 		{name: "write control/me", try: opens("/var/qmail/control/me", write), allowed: []string{start}},
 		{name: "create in control", try: creates("/var/qmail/control/probe"), allowed: []string{start}},
-		{name: "read users/assign", try: opens("/var/qmail/users/assign", read), allowed: outside},
+		{name: "read users/assign", try: opens("/var/qmail/users/assign", read), allowed: append([]string{auth}, outside...)},
+		{name: "read passwords", try: opens(passwordFile, read), allowed: []string{start, auth}},
+		{name: "write passwords", try: opens(passwordFile, write), allowed: []string{start}},
 		{name: "read a key", try: opens("/var/qmail/control/probe.key", read), allowed: []string{start}},
 		{name: "read the key of TLS", try: opens(certFile, read), allowed: []string{start}},
 		{name: "write a program", try: opens("/var/qmail/bin/newaliases", write), allowed: []string{start}},

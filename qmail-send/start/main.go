@@ -45,6 +45,9 @@ func start(w world.World, stderr *logline.Writer) (int, error) {
 		return 0, err
 	}
 	set.openKeys = keys.open
+	if err := set.readPasswords(in); err != nil {
+		return 0, err
+	}
 	policy, err := in.Policy()
 	if err != nil {
 		return 0, err

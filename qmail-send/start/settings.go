@@ -29,6 +29,8 @@ type settings struct {
 	// keys are the frames that hand over private keys; none if there is no TLS.
 	keys     []parent.Frame
 	openKeys func() ([]parent.Frame, error)
+	// checksPasswords is the program that does; none if nobody can log in.
+	checksPasswords string
 }
 
 // service is what can be listened for.
