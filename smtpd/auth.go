@@ -246,6 +246,9 @@ func (s *session) logIn(user string) {
 		s.peer.relay, s.peer.relaySuffix = true, ""
 	}
 	s.peer.info, s.peer.hasInfo = user, true
+	if q, tells := s.queue.(interface{ identify(user, method string) }); tells {
+		q.identify(user, s.login.method)
+	}
 	b := s.logEvent("auth")
 	s.logUser(b)
 	s.log.Status(b.String())

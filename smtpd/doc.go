@@ -56,6 +56,7 @@
 //	auth.go        AUTH: who may say it, its exchanges, what follows
 //	authmethods.go its mechanisms
 //	authlink.go    who checks the passwords: qmail-auth
+//	authprogram.go who does in the classic form: a program
 //	proxy.go       connections that a proxy passes on
 //	xclient.go     XCLIENT
 //	replies.go     all replies

@@ -5,7 +5,9 @@ import (
 	"crypto/md5"
 	"crypto/subtle"
 	"errors"
+	"os"
 	"sync"
+	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -34,7 +36,8 @@ func (f *fakeAuth) Mechanisms() auth.Mechanisms {
 	return (auth.Passwords | auth.CRAMMD5 | auth.SCRAMSHA256) &^ f.lacks
 }
 
-func (f *fakeAuth) Password(user string, password []byte) (bool, error) {
+func (f *fakeAuth) Password(a auth.Attempt, password []byte) (bool, error) {
+	user := a.User
 	if user == brokenUser {
 		return false, errors.New("broken")
 	}
@@ -42,21 +45,24 @@ func (f *fakeAuth) Password(user string, password []byte) (bool, error) {
 	return known && want == string(password), nil
 }
 
-func (f *fakeAuth) CRAM(user string, challenge, digest []byte) (bool, error) {
+func (f *fakeAuth) CRAM(a auth.Attempt, challenge, digest []byte) (bool, error) {
+	user := a.User
 	want, known := f.users[user]
 	h := hmac.New(md5.New, []byte(want))
 	h.Write(challenge)
 	return known && subtle.ConstantTimeCompare(h.Sum(nil), digest) == 1, nil
 }
 
-func (f *fakeAuth) Salt(user string) ([]byte, uint32, error) {
+func (f *fakeAuth) Salt(a auth.Attempt) ([]byte, uint32, error) {
+	user := a.User
 	if user == brokenUser {
 		return nil, 0, errors.New("broken")
 	}
 	return []byte("salt of " + user), 4096, nil
 }
 
-func (f *fakeAuth) Proof(user string, message, proof []byte) ([]byte, bool, error) {
+func (f *fakeAuth) Proof(a auth.Attempt, message, proof []byte) ([]byte, bool, error) {
+	user := a.User
 	want, known := f.users[user]
 	keys, err := scram.Derive(want, []byte("salt of "+user), 4096)
 	if err != nil || !known {
@@ -99,4 +105,13 @@ func (h *host) linkAuth(f *fakeAuth) {
 		}
 	}()
 	h.send(parent.Frame{Kind: parent.Link, Name: parent.Auth, File: ours})
+}
+
+func socketPair(t testing.TB) (ours, theirs *os.File) {
+	t.Helper()
+	ours, theirs, err := fdpass.Pair(unix.SOCK_SEQPACKET)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ours, theirs
 }

@@ -13,7 +13,8 @@
 // the environment of tcpserver instead of the last seven (its caller's).
 //
 // Asks: qmail-tlskey for certificates, and for the signature of each TLS
-// handshake; qmail-auth whether a password is right.
+// handshake; qmail-auth, or qmail-checkpass, whether a password is right. In the
+// classic form it runs the checkpassword program of its arguments.
 //
 // Writes: replies; messages, to qmail-spool over its link; its log to
 // descriptor 2. In the classic form messages go over the public socket, or

@@ -22,7 +22,7 @@ var floors = [][]string{
 		"internal/header", "internal/listener", "internal/proxyproto", "internal/smtpwire", "internal/tcprules",
 	},
 	{ // stores, tables, and what is found out through them
-		"internal/accounts", "internal/maildir", "internal/mbox", "internal/queuedir", "internal/queuelock", "internal/rcpthosts", "internal/resolver",
+		"internal/accounts", "internal/checkpassword", "internal/maildir", "internal/mbox", "internal/queuedir", "internal/queuelock", "internal/rcpthosts", "internal/resolver",
 		"internal/route",
 	},
 	{ // what the kernel holds a process to
@@ -43,7 +43,7 @@ var floors = [][]string{
 		"qmail-queue", "qmail-queue/inject", "qmail-queue/show", "qmail-queue/spool",
 		"qmail-remote",
 		"qmail-send", "qmail-send/setup", "qmail-send/start",
-		"smtpd", "smtpd/auth", "smtpd/tlskey",
+		"smtpd", "smtpd/auth", "smtpd/checkpass", "smtpd/tlskey",
 	},
 	{ // what tests need
 		"internal/bench", "internal/bench/account", "internal/bench/load", "internal/bench/report",

@@ -69,11 +69,12 @@ var bans = map[string][]ban{
 	"qmail-spool":  inside,
 	"qmail-start":  inside,
 
-	"qmail-remote": append([]ban{starter}, everywhere...),
-	"qmail-auth":   inside,
-	"qmail-authpw": inside,
-	"qmail-smtpd":  append([]ban{resolver, starter, hashes}, everywhere...),
-	"qmail-tlskey": append([]ban{resolver, handshakes, starter}, everywhere...),
+	"qmail-remote":    append([]ban{starter}, everywhere...),
+	"qmail-auth":      inside,
+	"qmail-authpw":    inside,
+	"qmail-checkpass": inside,
+	"qmail-smtpd":     append([]ban{resolver, starter, hashes}, everywhere...),
+	"qmail-tlskey":    append([]ban{resolver, handshakes, starter}, everywhere...),
 }
 
 func (b ban) forbids(linked string) bool {

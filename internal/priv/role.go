@@ -31,6 +31,9 @@ type Role struct {
 	// User and Group name its identity. They are empty for a program that
 	// runs as the user whose mail it handles.
 	User, Group string
+	// Choosable says that control/checkpassuser may name another user, even
+	// root. The row then stands for that one (Chosen).
+	Choosable bool
 	// Groups are the supplementary groups, exactly.
 	Groups []string
 	// Caps are the capabilities, exactly. Only the program itself has them:
@@ -147,6 +150,13 @@ func Roles() []Role {
 			Links:  []string{"auth.smtpd"},
 			May:    "read users/smtppasswd; say whether a password is right",
 			MayNot: "use the network, execute",
+		},
+		{
+			Program: "qmail-checkpass", User: "qmaila", Group: "nofiles", Choosable: true,
+			Umask: 0o077, Dir: "/",
+			Links:  []string{"auth.smtpd"},
+			May:    "run the program in control/checkpassword, as the user in control/checkpassuser",
+			MayNot: "touch the queue, use the network itself",
 		},
 	}
 }

@@ -2,6 +2,7 @@ package scenario
 
 import (
 	"encoding/base64"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -204,5 +205,106 @@ func TestNoAuthWithoutPasswords(t *testing.T) {
 		}
 		h.Must("chown", "root:qmaila", passwordFile)
 		h.Must("chmod", "640", passwordFile)
+	}
+}
+
+// checkPassword makes qmail-checkpass run in the place of qmail-auth.
+func checkPassword(h *testhost.Host) { h.Control("checkpassword", "/bin/false") }
+
+// checkScript is a checkpassword program: it lets joe in with "secret", knows
+// CRAM-MD5, and keeps what it was given and who it is.
+const checkScript = `#!/usr/bin/python3
+import hashlib, hmac, os, sys
+given = os.fdopen(3, "rb").read().split(b"\0")
+user, password, challenge = given[0], given[1], given[2]
+with open("/tmp/given", "ab") as f:
+    f.write(repr((given, os.getuid(), os.getgid(), os.getgroups(), sorted(os.environ.items()), sorted(map(int, os.listdir("/proc/self/fd")))[:5])).encode() + b"\n")
+if user == b"broken":
+    os.abort()
+if user == b"later":
+    sys.exit(111)
+if challenge:
+    good = hmac.new(b"secret", challenge, hashlib.md5).hexdigest().encode() == password
+else:
+    good = password == b"secret"
+if user != b"joe" or not good:
+    sys.exit(1)
+os.execv(sys.argv[1], sys.argv[1:])
+`
+
+// TestCheckpassword has passwords checked by a program, as the users that the
+// administrator may name.
+func TestCheckpassword(t *testing.T) {
+	t.Parallel()
+	for _, user := range []string{"", "alice", "root"} {
+		t.Run("as "+user, func(t *testing.T) {
+			t.Parallel()
+			h := mailHost(t, testhost.NewNetwork(t), "mx1.example", "alice")
+			h.Control("authinsecure", "1")
+			h.Control("authcram", "1")
+			h.WriteFile("/tmp/check", checkScript, 0o755)
+			h.WriteFile("/tmp/given", "", 0o666)
+			h.Must("chmod", "666", "/tmp/given")
+			h.Control("checkpassword", "/tmp/check /bin/true")
+			if user != "" {
+				h.Control("checkpassuser", user)
+			}
+			givePassword(t, h, "scram", "jim", "pencil") // counts for nothing
+			h.StartSuite()
+			if found := h.Find("qmail-auth"); len(found) > 0 {
+				t.Error("qmail-auth runs")
+			}
+			if user == "root" {
+				h.WaitForLog(0, `^qmail-checkpass: warning: runs as root`)
+			}
+			ask := func(command, want string) {
+				t.Helper()
+				c, err := h.SMTP(testhost.Within(t, soon), h.IP.String()+":25")
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer c.Close()
+				if err := c.Command(command, 2); (want == "") != (err == nil) || err != nil && !strings.Contains(err.Error(), want) {
+					t.Errorf("%q: %v, want %q\nlog:\n%s", command, err, want, h.Log().Timed(0))
+				}
+			}
+			plain := func(user, password string) string {
+				return "AUTH PLAIN " + base64.StdEncoding.EncodeToString([]byte("\x00"+user+"\x00"+password))
+			}
+			ask(plain("joe", "secret"), "")
+			ask(plain("joe", "wrong"), "535")
+			ask(plain("jim", "pencil"), "535")
+			ask(plain("broken", "x"), "454")
+			ask(plain("later", "x"), "454")
+			ask(plain("joe", strings.Repeat("x", 600)), "535")
+			for _, method := range []string{"LOGIN", "CRAM-MD5"} {
+				result, err := h.Run(testhost.Within(t, soon), testhost.Command{Argv: []string{"swaks", "--server", h.Name, "--auth", method,
+					"--auth-user", "joe", "--auth-password", "secret", "--to", "alice@mx1.example", "--from", "x@mx1.example"}})
+				if err != nil || result.Code != 0 {
+					t.Errorf("%s: %v, %v", method, err, result)
+				}
+			}
+			checkGiven(t, h, user)
+			h.StopSuite()
+		})
+	}
+}
+
+// checkGiven compares who the program was, and with what.
+func checkGiven(t *testing.T, h *testhost.Host, user string) {
+	t.Helper()
+	if user == "" {
+		user = "qmaila"
+	}
+	group := map[string]string{"qmaila": "nofiles"}[user]
+	if group == "" {
+		group = user
+	}
+	given := h.ReadFile("/tmp/given")
+	first, _, _ := strings.Cut(given, "\n")
+	want := fmt.Sprintf(`([b'joe', b'secret', b'', b''], %d, %d, [], [('PATH', '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'), ('PROTO', 'TCP'), ('TCPLOCALPORT', '25'), ('TCPREMOTEIP', '%s')], `,
+		h.UserID(user), h.GroupID(group), h.IP)
+	if !strings.HasPrefix(strings.ReplaceAll(first, "('LC_CTYPE', 'C.UTF-8'), ", ""), want) {
+		t.Errorf("got  %s\nwant %s", first, want)
 	}
 }

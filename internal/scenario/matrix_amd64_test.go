@@ -51,6 +51,9 @@ func TestNoProcessCanDoMoreThanItsJob(t *testing.T) {
 		}
 		tried[p.Name] += tryAll(t, h, p, inside{message: message, victim: h.Find(victim)[0].PID}, &c)
 	}
+	other, message := hostWithADelivery(t, checkPassword)
+	tried[checkpass] = tryAll(t, other, other.Find(checkpass)[0], inside{message: message, victim: other.Find(spool)[0].PID}, &c)
+	other.CrashSuite()
 	t.Log(c.String())
 	for _, role := range priv.Roles() {
 		if tried[role.Program] < 40 {

@@ -95,6 +95,8 @@ const (
 	smtpd  = "qmail-smtpd"
 	tlskey = "qmail-tlskey"
 	auth   = "qmail-auth"
+	// checkpass takes the place of auth.
+	checkpass = "qmail-checkpass"
 )
 
 // operation is something that a process that was taken over may try.
@@ -182,7 +184,7 @@ func queueOperations() []operation {
 
 func fileOperations() []operation {
 	read, write := unix.O_RDONLY, unix.O_WRONLY
-	outside := []string{start, lspawn, local}
+	outside := []string{start, lspawn, local, checkpass}
 	reads := append([]string{spool, remote}, outside...)
 	return []operation{
 		{name: "read /etc/passwd", try: opens("/etc/passwd", read), allowed: reads},
@@ -262,7 +264,7 @@ func networkOperations() []operation {
 		{name: "ask the kernel for addresses", try: sockets(unix.AF_NETLINK, unix.SOCK_RAW, 0), allowed: []string{remote, smtpd}, confined: true},
 		{name: "use MPTCP", try: sockets(unix.AF_INET, unix.SOCK_STREAM, unix.IPPROTO_MPTCP), confined: true},
 		{name: "make a Unix socket", try: sockets(unix.AF_UNIX, unix.SOCK_STREAM, 0), confined: true},
-		{name: "connect to the public socket", try: unixSocket(queue + "/submit.sock"), allowed: []string{lspawn, local, start}},
+		{name: "connect to the public socket", try: unixSocket(queue + "/submit.sock"), allowed: []string{lspawn, local, checkpass, start}},
 		{name: "connect to another group's socket", try: unixSocket("/run/probe.sock"), allowed: []string{start}},
 		{name: "make a raw socket", try: sockets(unix.AF_INET, unix.SOCK_RAW, unix.IPPROTO_ICMP)},
 		{name: "make a packet socket", try: sockets(unix.AF_PACKET, unix.SOCK_RAW, 0)},

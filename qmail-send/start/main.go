@@ -132,6 +132,10 @@ func identify(in priv.Installation) (map[string]priv.Identity, error) {
 		if role.User == "" || role.Program == "qmail-start" {
 			continue
 		}
+		role, err := in.Chosen(role)
+		if err != nil {
+			return nil, err
+		}
 		id, err := role.Identity()
 		if err != nil {
 			return nil, err

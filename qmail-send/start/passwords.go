@@ -9,6 +9,8 @@ import (
 	"syscall"
 
 	"postrider/internal/accounts"
+	"postrider/internal/checkpassword"
+	"postrider/internal/control"
 	"postrider/internal/priv"
 )
 
@@ -23,6 +25,16 @@ func (set *settings) readPasswords(in priv.Installation) error {
 	if !set.serves("qmail-smtpd") {
 		return nil
 	}
+	line, err := control.Dir(filepath.Join(in.Home, "control")).Line("checkpassword", "")
+	if err != nil {
+		return err
+	}
+	if line != "" {
+		if _, err := checkpassword.Parse(line); err != nil {
+			return fmt.Errorf("%s/control/checkpassword %w", in.Home, err)
+		}
+		return set.checkBy("qmail-checkpass", in)
+	}
 	path := filepath.Join(in.Home, passwordFile)
 	st, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -31,8 +43,17 @@ func (set *settings) readPasswords(in priv.Installation) error {
 	if err != nil {
 		return err
 	}
-	set.checksPasswords = "qmail-auth"
-	return checkPasswordFile(path, st, in)
+	if err := checkPasswordFile(path, st, in); err != nil {
+		return err
+	}
+	return set.checkBy("qmail-auth", in)
+}
+
+func (set *settings) checkBy(program string, in priv.Installation) error {
+	role, _ := priv.RoleOf(program)
+	role, err := in.Chosen(role)
+	set.checksPasswords = &role
+	return err
 }
 
 // checkPasswordFile refuses a file that anybody but its owner and qmail-auth

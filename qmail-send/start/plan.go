@@ -71,8 +71,9 @@ func newPlan(set settings) *plan {
 			tlskey.gifts = set.keys
 		}
 		var auth *member
-		if set.checksPasswords != "" {
-			auth = p.add(set.checksPasswords, "", stopHelpers)
+		if set.checksPasswords != nil {
+			auth = p.add(set.checksPasswords.Program, "", stopHelpers)
+			auth.role = *set.checksPasswords
 		}
 		smtpd := p.add("qmail-smtpd", "", stopSMTPD)
 		p.join(smtpd, parent.Submit, spool, parent.SubmitSMTPD)

@@ -7,6 +7,7 @@ import (
 
 	"postrider/internal/control"
 	"postrider/internal/listener"
+	"postrider/internal/priv"
 	"postrider/internal/wire/parent"
 	"postrider/internal/world"
 )
@@ -30,7 +31,7 @@ type settings struct {
 	keys     []parent.Frame
 	openKeys func() ([]parent.Frame, error)
 	// checksPasswords is the program that does; none if nobody can log in.
-	checksPasswords string
+	checksPasswords *priv.Role
 }
 
 // service is what can be listened for.

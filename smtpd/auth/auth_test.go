@@ -109,7 +109,7 @@ func TestPasswords(t *testing.T) {
 		{"jim", "secret", false, false}, {"Joe", "secret", false, false}, {"nobody", "secret", false, false}, {"nobody", "pencil", false, false},
 		{"nobody", "", false, false}, {"broken", "x", false, true}, {"twice", "a", false, true}, {"", "secret", false, false}, {"no colon", "", false, true},
 	} {
-		got, err := p.Password(c.user, []byte(c.password))
+		got, err := p.Password(auth.Attempt{User: c.user}, []byte(c.password))
 		if got != c.want || (err != nil) != c.unsure {
 			t.Errorf("%q %q: %v, %v", c.user, c.password, got, err)
 		}
@@ -118,7 +118,7 @@ func TestPasswords(t *testing.T) {
 		t.Errorf("log: %q", *log)
 	}
 	for range 200 {
-		if ok, _ := p.Password("somebody else", []byte("secret")); ok {
+		if ok, _ := p.Password(auth.Attempt{User: "somebody else"}, []byte("secret")); ok {
 			t.Fatal("a name that is not there has somebody's password")
 		}
 	}
@@ -129,7 +129,7 @@ func TestFileChanges(t *testing.T) {
 	p, log := bookOf(t, "joe:{PLAIN}one")
 	is := func(password string, want, unsure bool) {
 		t.Helper()
-		got, err := p.Password("joe", []byte(password))
+		got, err := p.Password(auth.Attempt{User: "joe"}, []byte(password))
 		if got != want || (err != nil) != unsure {
 			t.Errorf("%q: %v, %v", password, got, err)
 		}
@@ -187,14 +187,14 @@ func TestCRAM(t *testing.T) {
 	const challenge = "<1896.697170952@postoffice.reston.mci.net>"
 	digest := []byte("\xb9\x13\xa6\x02\xc7\xed\xa7\xa4\x95\xb4\xe6\xe7\x33\x4d\x38\x90")
 	for user, want := range map[string]bool{"tim": true, "jim": false, "nobody": false} {
-		if got, err := p.CRAM(user, []byte(challenge), digest); got != want || err != nil {
+		if got, err := p.CRAM(auth.Attempt{User: user}, []byte(challenge), digest); got != want || err != nil {
 			t.Errorf("%s: %v, %v", user, got, err)
 		}
 	}
 	empty := hmac.New(md5.New, nil)
 	empty.Write([]byte(challenge))
 	for _, user := range []string{"jim", "nobody"} {
-		if ok, _ := p.CRAM(user, []byte(challenge), empty.Sum(nil)); ok {
+		if ok, _ := p.CRAM(auth.Attempt{User: user}, []byte(challenge), empty.Sum(nil)); ok {
 			t.Errorf("%s has an empty password", user)
 		}
 	}
@@ -203,7 +203,7 @@ func TestCRAM(t *testing.T) {
 // login goes through SCRAM as a client that knows a password.
 func login(t *testing.T, p *passwords, user, password string) bool {
 	t.Helper()
-	salt, iterations, err := p.Salt(user)
+	salt, iterations, err := p.Salt(auth.Attempt{User: user})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -212,7 +212,7 @@ func login(t *testing.T, p *passwords, user, password string) bool {
 		t.Fatal(err)
 	}
 	message := "n=" + user + ",r=x,r=xy,s=...,i=1,c=biws,r=xy"
-	signature, ok, err := p.Proof(user, []byte(message), proofOf(t, password, salt, iterations, message))
+	signature, ok, err := p.Proof(auth.Attempt{User: user}, []byte(message), proofOf(t, password, salt, iterations, message))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -236,9 +236,9 @@ func TestSCRAM(t *testing.T) {
 			t.Errorf("%s %q: %v", c.user, c.password, got)
 		}
 	}
-	one, n, _ := p.Salt("nobody")
-	two, m, _ := p.Salt("nobody")
-	other, _, _ := p.Salt("nobody2")
+	one, n, _ := p.Salt(auth.Attempt{User: "nobody"})
+	two, m, _ := p.Salt(auth.Attempt{User: "nobody"})
+	other, _, _ := p.Salt(auth.Attempt{User: "nobody2"})
 	if string(one) != string(two) || n != m || string(one) == string(other) || len(one) != saltSize {
 		t.Errorf("invented salts: %x %x %x", one, two, other)
 	}

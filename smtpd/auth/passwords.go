@@ -167,57 +167,57 @@ func (p *passwords) invented(what, user string) []byte {
 }
 
 // Password compares a password with the hash of its user.
-func (p *passwords) Password(user string, password []byte) (bool, error) {
-	a, known, err := p.find(user)
+func (p *passwords) Password(a auth.Attempt, password []byte) (bool, error) {
+	account, known, err := p.find(a.User)
 	if err != nil {
 		return false, err
 	}
-	ok, err := a.hash.matches(password)
+	ok, err := account.hash.matches(password)
 	return ok && known && len(password) > 0, err
 }
 
 // CRAM compares the answer to a challenge (RFC 2195).
-func (p *passwords) CRAM(user string, challenge, digest []byte) (bool, error) {
-	a, known, err := p.find(user)
+func (p *passwords) CRAM(a auth.Attempt, challenge, digest []byte) (bool, error) {
+	account, known, err := p.find(a.User)
 	if err != nil {
 		return false, err
 	}
-	password, isPlain := a.hash.(plain)
+	password, isPlain := account.hash.(plain)
 	h := hmac.New(md5.New, []byte(password))
 	h.Write(challenge) // a hash takes everything
 	return subtle.ConstantTimeCompare(h.Sum(nil), digest) == 1 && isPlain && known && password != "", nil
 }
 
 // Salt returns that of a user's keys, or an invented one.
-func (p *passwords) Salt(user string) (salt []byte, iterations uint32, err error) {
-	a, known, err := p.find(user)
+func (p *passwords) Salt(a auth.Attempt) (salt []byte, iterations uint32, err error) {
+	account, known, err := p.find(a.User)
 	if err != nil {
 		return nil, 0, err
 	}
-	if keys, is := a.hash.(keys); is {
+	if keys, is := account.hash.(keys); is {
 		if known {
 			return keys.Salt, keys.Iterations, nil
 		}
-		return p.invented("salt", user)[:min(saltSize, max(1, len(keys.Salt)))], keys.Iterations, nil
+		return p.invented("salt", a.User)[:min(saltSize, max(1, len(keys.Salt)))], keys.Iterations, nil
 	}
-	return p.invented("salt", user)[:saltSize], usualIterations, nil
+	return p.invented("salt", a.User)[:saltSize], usualIterations, nil
 }
 
 // Proof checks a proof of SCRAM; a password that is kept as it is has keys of
 // the salt that Salt says.
-func (p *passwords) Proof(user string, message, proof []byte) (signature []byte, ok bool, err error) {
-	a, known, err := p.find(user)
+func (p *passwords) Proof(a auth.Attempt, message, proof []byte) (signature []byte, ok bool, err error) {
+	account, known, err := p.find(a.User)
 	if err != nil {
 		return nil, false, err
 	}
 	var k scram.Keys
-	switch h := a.hash.(type) {
+	switch h := account.hash.(type) {
 	case keys:
 		k = h.Keys
 	default:
 		password, isPlain := h.(plain)
 		known = known && isPlain && password != ""
-		if k, err = scram.Derive(string(password), p.invented("salt", user)[:saltSize], usualIterations); err != nil {
+		if k, err = scram.Derive(string(password), p.invented("salt", a.User)[:saltSize], usualIterations); err != nil {
 			return nil, false, err
 		}
 	}

@@ -10,11 +10,11 @@ import (
 // be asked by many goroutines.
 type Verifier interface {
 	Mechanisms() Mechanisms
-	Password(user string, password []byte) (ok bool, err error)
-	CRAM(user string, challenge, digest []byte) (ok bool, err error)
+	Password(a Attempt, password []byte) (ok bool, err error)
+	CRAM(a Attempt, challenge, digest []byte) (ok bool, err error)
 	// Salt returns one for every name, so that nobody learns who is there.
-	Salt(user string) (salt []byte, iterations uint32, err error)
-	Proof(user string, message, proof []byte) (signature []byte, ok bool, err error)
+	Salt(a Attempt) (salt []byte, iterations uint32, err error)
+	Proof(a Attempt, message, proof []byte) (signature []byte, ok bool, err error)
 }
 
 // Guard counts what fails (internal/attempts).
@@ -44,7 +44,7 @@ func (s *Server) Answer(asked []byte) []byte {
 	case kindMechanisms:
 		return []byte{kindMechanisms, byte(s.Verifier.Mechanisms())}
 	case kindSalt:
-		salt, iterations, err := s.Verifier.Salt(q.User)
+		salt, iterations, err := s.Verifier.Salt(q.Attempt)
 		if err != nil || len(salt) > MaxSalt {
 			return s.unsure(err)
 		}
@@ -75,11 +75,11 @@ func (s *Server) unsure(err error) []byte {
 func (s *Server) verify(q question) (v Verdict, err error) {
 	switch q.kind {
 	case kindPassword:
-		v.OK, err = s.Verifier.Password(q.User, q.secret)
+		v.OK, err = s.Verifier.Password(q.Attempt, q.secret)
 	case kindCRAM:
-		v.OK, err = s.Verifier.CRAM(q.User, q.secret, q.proof)
+		v.OK, err = s.Verifier.CRAM(q.Attempt, q.secret, q.proof)
 	case kindProof:
-		v.Signature, v.OK, err = s.Verifier.Proof(q.User, q.secret, q.proof)
+		v.Signature, v.OK, err = s.Verifier.Proof(q.Attempt, q.secret, q.proof)
 	}
 	return v, err
 }
