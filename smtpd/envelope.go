@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"postrider/internal/address"
+	"postrider/internal/esmtp"
 	"postrider/internal/idn"
 )
 
@@ -37,6 +38,9 @@ func (s *session) mail(argument string) reply {
 	}
 	if s.settings.maxMail > 0 && s.mails >= s.settings.maxMail {
 		return replyTooManyMails
+	}
+	if user := s.loggedIn(); user != "" && s.queue.takesUser() {
+		parameters.facts.User = esmtp.Xtext(user)
 	}
 	s.reset()
 	if !s.addRecord('F', sender.String()) || !s.addFacts(parameters.facts.Append(nil)) {

@@ -38,6 +38,9 @@ func (p *programs) takesFacts() bool {
 	return program == ""
 }
 
+// takesUser is false: the queue believes that of the daemon only.
+func (p *programs) takesUser() bool { return false }
+
 type programSubmission struct{ *enqueue.Submission }
 
 func (s programSubmission) write(piece []byte) error {
