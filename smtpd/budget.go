@@ -11,8 +11,6 @@ const (
 	// largeBuffer holds a message that is handed on in one piece, with its
 	// Received line.
 	largeBuffer = 68 << 10
-	// authBuffer holds the longest line of AUTH.
-	authBuffer = 13 << 10
 	// maxBorrowed bounds what all sessions together hold (R42).
 	maxBorrowed = 6 << 20
 )
@@ -36,15 +34,13 @@ func (b *budget) take(n int) bool {
 
 func (b *budget) give(n int) { b.used.Add(int64(-n)) }
 
-// borrow returns an empty buffer of one of the sizes, or nil.
+// borrow returns an empty buffer of smallBuffer or largeBuffer bytes, or nil.
 func (b *budget) borrow(size int) []byte {
 	if !b.take(size) {
 		return nil
 	}
-	if pool := b.pool(size); pool != nil {
-		if buf, _ := pool.Get().(*[]byte); buf != nil {
-			return (*buf)[:0]
-		}
+	if buf, _ := b.pool(size).Get().(*[]byte); buf != nil {
+		return (*buf)[:0]
 	}
 	return make([]byte, 0, size)
 }
@@ -56,18 +52,12 @@ func (b *budget) back(buf []byte) {
 	}
 	b.give(cap(buf))
 	buf = buf[:0]
-	if pool := b.pool(cap(buf)); pool != nil {
-		pool.Put(&buf)
-	}
+	b.pool(cap(buf)).Put(&buf)
 }
 
-// pool is where buffers of a size are kept; the seldom ones are not.
 func (b *budget) pool(size int) *sync.Pool {
-	switch size {
-	case largeBuffer:
+	if size == largeBuffer {
 		return &b.large
-	case smallBuffer:
-		return &b.small
 	}
-	return nil
+	return &b.small
 }

@@ -136,7 +136,7 @@ func (in *input) widenFull() bool {
 	if cap(in.buf) < smallBuffer {
 		return in.widen()
 	}
-	wide := in.lent.borrow(authBuffer)
+	wide := in.lent.borrow(largeBuffer)
 	if wide == nil {
 		return false
 	}
