@@ -3,9 +3,11 @@ module postrider
 go 1.26.0
 
 require (
+	github.com/go-crypt/x v0.4.17
 	github.com/hanwen/go-fuse/v2 v2.12.1
 	github.com/landlock-lsm/go-landlock v0.11.2
 	github.com/miekg/dns v1.1.73
+	golang.org/x/crypto v0.54.0
 	golang.org/x/sys v0.49.0
 )
 

@@ -22,7 +22,10 @@ func classic(w world.World, s *service) int {
 		_, _ = c.Write(replyNoControls.append(nil)) // the client is told if it listens
 		return exitBroken
 	}
-	session := &session{service: s, conn: c, settings: settings, queue: programs{w}, number: uint64(os.Getpid())}
+	if s.auth, err = newAuthProgram(w); err != nil {
+		s.log.Line(logPrefix + "alert: " + err.Error() + ": nobody can log in")
+	}
+	session := &session{service: s, conn: c, settings: settings, queue: &programs{world: w}, number: uint64(os.Getpid())}
 	session.in = newInput(c, s.lent)
 	session.lenient = !c.isSocket()
 	session.peer = newPeer(w.Getenv)

@@ -21,6 +21,7 @@ const queueScript = `#!/bin/sh
 cat >message
 cat <&1 >envelope
 echo "$RELAYCLIENT $TCPREMOTEIP" >environment
+echo "$TCPREMOTEINFO $SMTPAUTHUSER $SMTP_AUTH_USER $SMTPAUTHMETHOD ${RELAYCLIENT-un}${RELAYCLIENT+set}" >login
 exit $(cat code)
 `
 
@@ -44,6 +45,16 @@ func read(t *testing.T, path ...string) string {
 	}
 	return string(b)
 }
+
+// checkScript stands in for a checkpassword program.
+const checkScript = `#!/bin/sh
+tr '\0' ' ' <&3 >given
+case "$(cat given)" in
+"joe secret  ") exec "$@" ;;
+"later "*) exit 111 ;;
+esac
+exit 1
+`
 
 // runClassic runs the classic form on the two ends of a connection.
 func runClassic(home string, in, out *os.File, environ ...string) int {
@@ -131,6 +142,64 @@ func TestClassicExitCodes(t *testing.T) {
 	}
 	if b, err := os.ReadFile(filepath.Join(home, "envelope")); err == nil && len(b) > 0 {
 		t.Errorf("vanished: envelope %q", b)
+	}
+}
+
+// The command line of qmail-smtpd is a checkpassword program (spec section 6.7).
+func TestClassicAuth(t *testing.T) {
+	home := classicHost(t, nil, "0")
+	check := filepath.Join(home, "check")
+	if err := os.WriteFile(check, []byte(strings.ReplaceAll(checkScript, "given", home+"/given")), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	script := "S: 220 *\nC: EHLO client.example.net\nS: 250-mx.example.org|250-PIPELINING|250-SIZE 0|250-8BITMIME|250-CHUNKING|250-LIMITS RCPTMAX=50000|250-ENHANCEDSTATUSCODES|250 AUTH LOGIN PLAIN\n" +
+		"C: " + plainWord("later", "x") + "\nS: 454 *\nC: " + plainWord("joe", "secret") + "\nS: 235 *\n" +
+		"C: MAIL FROM:<joe@example.net>\nS: 250 *\nC: RCPT TO:<jim@far.example>\nS: 250 *\nC: DATA\nS: 354 *\nR: x\\r\\n.\\r\\n\nS: 250 2.0.0 ok *" + bye
+	environ := []string{"TCPREMOTEIP=192.0.2.7", "QMAILQUEUE=./queue", "FORCETLS=0", "PATH=/usr/bin:/bin"}
+	ended := make(chan int, 1)
+	conn, serve := classicConn(t, home, environ, check, "/bin/true")
+	go func() { ended <- serve() }()
+	newClient(t, conn).play(script)
+	if code := <-ended; code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	if text := read(t, home, "message"); !strings.Contains(text, " (joe@192.0.2.7)\n") || !strings.Contains(text, " with ESMTPA; ") {
+		t.Errorf("message %q", text)
+	}
+	if got := read(t, home, "login"); got != "joe joe joe PLAIN set\n" {
+		t.Errorf("environment %q", got)
+	}
+	// Without TLS, and without a program, there is no AUTH.
+	for _, args := range [][]string{{check, "/bin/true"}, nil, {"check"}} {
+		want := "538 *"
+		if len(args) < 2 {
+			want = "502 *"
+		}
+		conn, serve := classicConn(t, home, environ[:2], args...)
+		go func() { ended <- serve() }()
+		newClient(t, conn).play(hello + "C: " + plainWord("joe", "secret") + "\nS: " + want + bye)
+		<-ended
+	}
+}
+
+// classicConn returns a client's connection to the classic form with a command
+// line, and what serves it.
+func classicConn(t *testing.T, home string, environ []string, args ...string) (net.Conn, func() int) {
+	t.Helper()
+	ours, theirs, err := fdpass.Pair(unix.SOCK_STREAM)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := net.FileConn(ours)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ours.Close()
+	t.Cleanup(func() { conn.Close() })
+	w := world.World{Args: append([]string{"qmail-smtpd"}, args...), Environ: environ, Stdin: theirs, Stdout: theirs, Stderr: os.Stderr, Home: home, Clock: clock.Real()}
+	return conn, func() int {
+		defer theirs.Close()
+		return classic(w, &service{clock: w.Clock, log: &recordedLog{}, lent: &budget{}})
 	}
 }
 

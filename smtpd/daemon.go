@@ -25,11 +25,12 @@ const (
 // daemon serves the listening sockets that qmail-start hands over.
 type daemon struct {
 	*service
-	controls *controls
-	spool    *spool
-	limits   *limits
-	drain    time.Duration // drainTime
-	headers  atomic.Int64  // connections that wait for one of the PROXY protocol
+	controls  *controls
+	spool     *spool
+	limits    *limits
+	passwords *authLink
+	drain     time.Duration // drainTime
+	headers   atomic.Int64  // connections that wait for one of the PROXY protocol
 
 	mu        sync.Mutex
 	listeners []net.Listener
@@ -42,13 +43,16 @@ func newDaemon(home string, s *service) *daemon {
 	s.filterMissing = true
 	s.ending = make(chan struct{})
 	s.keys = newKeyring()
+	passwords := newAuthLink()
+	s.auth = passwords
 	return &daemon{
-		service:  s,
-		controls: &controls{home: home},
-		spool:    newSpool(),
-		limits:   newLimits(),
-		drain:    drainTime,
-		sessions: make(map[*session]net.Conn),
+		passwords: passwords,
+		service:   s,
+		controls:  &controls{home: home},
+		spool:     newSpool(),
+		limits:    newLimits(),
+		drain:     drainTime,
+		sessions:  make(map[*session]net.Conn),
 	}
 }
 
@@ -67,6 +71,10 @@ func (d *daemon) frame(f parent.Frame) error {
 		return d.spool.relink(f.File)
 	case f.Kind == parent.Link && f.Name == parent.Sign:
 		if err := d.keys.relink(f.File); err != nil {
+			d.log.Line(logPrefix + "warning: " + err.Error())
+		}
+	case f.Kind == parent.Link && f.Name == parent.Auth:
+		if err := d.passwords.relink(f.File); err != nil {
 			d.log.Line(logPrefix + "warning: " + err.Error())
 		}
 	case f.Kind == parent.Listener && name == parent.ListenSMTP:

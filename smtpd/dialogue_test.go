@@ -41,6 +41,8 @@ type dialogue struct {
 	name   string
 	where  string // file and line
 	files  map[string]string
+	users  map[string]string // who can log in
+	words  []string          // of the port
 	script string
 	queued []string
 	judged bool // queued was said
@@ -78,6 +80,12 @@ func runDialogues(t *testing.T, cases []dialogue) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			h := startHost(t, c.files)
+			if c.users != nil {
+				h.giveUsers(c.users)
+			}
+			if c.words != nil || c.users != nil {
+				h.listenAs(c.words...)
+			}
 			client := h.dial()
 			client.play(c.script)
 			client.conn.Close()
@@ -152,6 +160,16 @@ func (d *dialogue) add(line string) error {
 		value, err := strconv.Unquote(text)
 		d.files[name] = value
 		return err
+	case word == "user":
+		name, password, _ := strings.Cut(rest, " ")
+		if d.users == nil {
+			d.users = make(map[string]string)
+		}
+		d.users[name] = password
+		return nil
+	case word == "port":
+		d.words = strings.Fields(rest)
+		return nil
 	case word == "queued":
 		if rest != "nothing" {
 			d.queued = append(d.queued, rest)

@@ -20,9 +20,11 @@
 //     file that cannot be read means that nothing is (R49, R79).
 //  5. No envelope holds CR, LF, NUL or other control characters; the Received
 //     line holds only harmless characters of the client's (R36, R37).
-//  6. Memory is bounded whatever arrives: an idle session holds little, what
+//  6. What a password is compared with is in another process. No line of the
+//     log holds anything of a password, whether AUTH was accepted or not.
+//  7. Memory is bounded whatever arrives: an idle session holds little, what
 //     sessions borrow has a common bound, lines and envelopes have limits (R42).
-//  7. A session ends: each command has one deadline for all its octets, each
+//  8. A session ends: each command has one deadline for all its octets, each
 //     silence inside a message has one, its text has a lowest rate, and the
 //     session has a deadline (R60).
 //  8. Nothing that came before a TLS handshake counts behind it (R32). No
@@ -51,6 +53,10 @@
 //	tlsconn.go     a connection inside TLS
 //	tlsclients.go  who may relay by a certificate
 //	keys.go        certificates, whose keys qmail-tlskey has
+//	auth.go        AUTH: who may say it, its exchanges, what follows
+//	authmethods.go its mechanisms
+//	authlink.go    who checks the passwords: qmail-auth
+//	authprogram.go who does in the classic form: a program
 //	proxy.go       connections that a proxy passes on
 //	xclient.go     XCLIENT
 //	replies.go     all replies

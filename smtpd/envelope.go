@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"postrider/internal/address"
+	"postrider/internal/esmtp"
 	"postrider/internal/idn"
 )
 
@@ -22,6 +23,9 @@ func (s *session) mail(argument string) reply {
 	if refused != nil {
 		return *refused
 	}
+	if refused := s.mayMail(parameters); refused.code != 0 {
+		return refused
+	}
 	if limit := s.sizeLimit(); limit > 0 && parameters.size > limit {
 		return replyTooBig
 	}
@@ -34,6 +38,9 @@ func (s *session) mail(argument string) reply {
 	}
 	if s.settings.maxMail > 0 && s.mails >= s.settings.maxMail {
 		return replyTooManyMails
+	}
+	if user := s.loggedIn(); user != "" && s.queue.takesUser() {
+		parameters.facts.User = esmtp.Xtext(user)
 	}
 	s.reset()
 	if !s.addRecord('F', sender.String()) || !s.addFacts(parameters.facts.Append(nil)) {

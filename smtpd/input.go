@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"strings"
 	"time"
 )
 
@@ -15,6 +16,8 @@ const (
 	// behind a backslash, with its parameters (RFC 5321 section 4.5.3.1.4 asks
 	// for 512 octets and more for each extension).
 	maxLine = 4 << 10
+	// maxAuthLine is the longest line of AUTH (RFC 4954 section 4).
+	maxAuthLine = 12288
 )
 
 var (
@@ -42,6 +45,8 @@ type input struct {
 	skips  bool   // the rest of an overlong line is being skipped
 	filled bool   // the last read took all that there was room for
 	looked int    // octets of buf[at:] known to hold no LF
+	long   bool   // an AUTH command may be longer than others
+	inAuth bool   // the next line is one of an exchange of AUTH
 }
 
 func newInput(c conn, lent *budget) input {
@@ -69,7 +74,7 @@ func (in *input) line() (line []byte, found bool, err error) {
 	lf := bytes.IndexByte(unused[in.looked:], '\n')
 	if lf < 0 {
 		in.looked = len(unused)
-		if in.skips || len(unused) >= maxLine {
+		if in.skips || len(unused) >= in.limit(unused) {
 			in.skips = true
 			in.use(len(unused))
 		}
@@ -77,11 +82,20 @@ func (in *input) line() (line []byte, found bool, err error) {
 	}
 	line = unused[:in.looked+lf]
 	in.use(len(line) + 1)
-	if in.skips || len(line) >= maxLine {
+	if in.skips || len(line) >= in.limit(line) {
 		in.skips = false
 		return nil, true, errLineTooLong
 	}
 	return bytes.TrimSuffix(line, []byte{'\r'}), true, nil
+}
+
+// limit is how long the line may be that begins so.
+func (in *input) limit(line []byte) int {
+	const auth = "AUTH "
+	if in.inAuth || in.long && len(line) > len(auth) && strings.EqualFold(string(line[:len(auth)]), auth) {
+		return maxAuthLine
+	}
+	return maxLine
 }
 
 // fill reads once, behind what is unused.
@@ -91,7 +105,7 @@ func (in *input) fill() error {
 		in.at = 0
 	}
 	if len(in.buf) == cap(in.buf) {
-		if !in.widen() {
+		if !in.widenFull() {
 			return errNoMemory
 		}
 	}
@@ -105,7 +119,8 @@ func (in *input) fill() error {
 }
 
 // widen exchanges the idle buffer for a borrowed one. Widened input needs no
-// more room: maxLine fits, and message text is used as it comes.
+// more room but for a line of AUTH: maxLine fits, and message text is used as it
+// comes.
 func (in *input) widen() bool {
 	if cap(in.buf) >= smallBuffer {
 		return true
@@ -115,6 +130,21 @@ func (in *input) widen() bool {
 		return false
 	}
 	in.buf, in.at = append(wide, in.unused()...), 0
+	return true
+}
+
+// widenFull makes room behind input that fills its buffer.
+func (in *input) widenFull() bool {
+	if cap(in.buf) < smallBuffer {
+		return in.widen()
+	}
+	wide := in.lent.borrow(largeBuffer)
+	if wide == nil {
+		return false
+	}
+	full := in.buf
+	in.buf = append(wide, full...)
+	in.lent.back(full)
 	return true
 }
 

@@ -33,6 +33,7 @@ func (q *memoryQueue) begin() (submission, error) {
 }
 
 func (q *memoryQueue) takesFacts() bool { return true }
+func (q *memoryQueue) takesUser() bool  { return true }
 
 func (m *memorySubmission) write(piece []byte) error {
 	m.text.Write(piece)
@@ -127,6 +128,7 @@ DATA                     503 ready    503 mail     354 message  503 chunks
 BDAT 5                   503 ready    503 mail     250 chunks   250 chunks
 BDAT 5 LAST              503 ready    503 mail     250 ready    250 ready
 BDAT 0 LAST              503 ready    503 mail     250 ready    250 ready
+AUTH PLAIN               502 ready    502 mail     502 rcpt     502 chunks
 STARTTLS                 502 ready    502 mail     502 rcpt     502 chunks
 XCLIENT ADDR=192.0.2.9   502 ready    502 mail     502 rcpt     502 chunks
 RSET                     250 ready    250 ready    250 ready    250 ready
@@ -204,6 +206,8 @@ func TestEnhancedCodes(t *testing.T) {
 		replyUnimplemented, replyLineTooLong, replyBadByte, replyNoArgument, replyHeloSyntax, replyBadMailFrom,
 		replyNotRcptHost, replyTooManyRcpts, replyNoRoomForRcpt, replyHostsUnsure, replyTooBig, replyTooManyHop,
 		replyBareLF, replyBareCR, replyLongHeader, replyLongText, replyInChunks, replyChunkSize, replyChunkWord,
+		replyAuthOK, replyAuthUnsure, replyAuthLimited, replyAuthTooLong, replyAuthMalformed, replyAuthCanceled,
+		replyAuthTwice, replyAuthInMail, replyNoAuth, replyAuthType, replyAuthNeeded, replyAuthFailed, replyAuthNeedsTLS, replyAuthTooMany,
 		replyStartTLS, replyInTLS, replyInMail, replyNoTLS, replyNoProxy, replyXclientSyntax,
 		replyNeedsUTF8, replyVrfyWhom, replyTooSlow, replyTooManyErrors, replyTooManyMails, replyRushed, chunkReply(5, true),
 		replyNoQueue, replyNoFilter, replyNoRoom, replyTimeout, replySessionOver,

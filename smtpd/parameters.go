@@ -14,6 +14,7 @@ const maxSizeDigits = 20
 type mailParameters struct {
 	size  int64 // 0 if not given
 	facts esmtp.Message
+	auth  bool // AUTH was given: who has sent it first, which says nothing here
 }
 
 // parseMailParameters reads the parameters of MAIL. It is strict: what is not
@@ -31,6 +32,12 @@ func parseMailParameters(text string, facts bool) (p mailParameters, refused *re
 			return nil
 		case keyword == "BODY":
 			return checkBody(value)
+		case keyword == "AUTH":
+			p.auth = true
+			if _, ok := fromXtext(value); !ok || value == "" {
+				return refuse(501, "AUTH needs an address in xtext")
+			}
+			return nil
 		case keyword == "SMTPUTF8" && facts:
 			if hasValue {
 				return refuse(501, esmtp.ErrUTF8.Error())

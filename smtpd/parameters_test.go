@@ -40,7 +40,11 @@ func TestMailParameters(t *testing.T) {
 		{"BODY", 0, 555},
 		{"BODY=7BIT BODY=7BIT", 0, 501},
 		{"RET=FULL", 0, 555},
-		{"AUTH=<>", 0, 555},
+		{"AUTH=<>", 0, 0}, // taken only where there is AUTH: dialogues
+		{"AUTH=joe+40example.net SIZE=5", 5, 0},
+		{"AUTH", 0, 501},
+		{"AUTH=a+4", 0, 501},
+		{"AUTH=a+0D", 0, 501},
 		{"SMTPUTF8", 0, 555},
 		{"ENVID=x", 0, 555},
 		{"=5", 0, 501},

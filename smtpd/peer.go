@@ -27,6 +27,11 @@ type peer struct {
 
 	noTLS bool // DISABLETLS is 1: STARTTLS is not for this client
 
+	noAuth    bool // SMTPAUTH is - or 0: AUTH is not for this client
+	needsAuth bool // SMTPAUTH begins with !: it must log in, or be one that may relay
+	cram      bool // SMTPAUTH names CRAM-MD5
+	openAuth  bool // FORCETLS is 0: AUTH without TLS
+
 	// refusal is the text of RBLSMTPD: every recipient is refused.
 	refusal string
 	// filter is the QMAILQUEUE program that this client's mail must pass.
@@ -51,6 +56,7 @@ func newPeer(get func(name string) (value string, set bool)) peer {
 		filter:  or("QMAILQUEUE", ""),
 	}
 	p.noTLS = or("DISABLETLS", "") == "1"
+	p.readAuth(or("SMTPAUTH", ""), or("FORCETLS", ""))
 	p.info, p.hasInfo = get("TCPREMOTEINFO")
 	p.relaySuffix, p.relay = get("RELAYCLIENT")
 	if text, set := get("DATABYTES"); set {

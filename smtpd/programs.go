@@ -2,6 +2,7 @@ package smtpd
 
 import (
 	"bytes"
+	"slices"
 
 	"postrider/internal/enqueue"
 	"postrider/internal/world"
@@ -9,11 +10,22 @@ import (
 
 // programs is the queue of the classic form: $QMAILQUEUE, else the public
 // socket, else the drop directory.
-type programs struct{ world world.World }
+type programs struct {
+	world world.World
+	login []string // what a login adds to the environment
+}
 
-func (p programs) begin() (submission, error) {
+// identify tells programs who has logged in, in the words of spec section 6.7.
+func (p *programs) identify(user, method string) {
+	p.login = []string{"RELAYCLIENT=", "TCPREMOTEINFO=" + user, "SMTPAUTHUSER=" + user, "SMTP_AUTH_USER=" + user, "SMTPAUTHMETHOD=" + method}
+}
+
+// environ is the environment of a program; of equal names the first one counts.
+func (p *programs) environ() []string { return append(slices.Clone(p.login), p.world.Environ...) }
+
+func (p *programs) begin() (submission, error) {
 	program, _ := p.world.Getenv("QMAILQUEUE")
-	s, err := enqueue.Begin(enqueue.Options{Home: p.world.Home, QueueProgram: program, Environ: p.world.Environ})
+	s, err := enqueue.Begin(enqueue.Options{Home: p.world.Home, QueueProgram: program, Environ: p.environ()})
 	if err != nil {
 		return nil, err
 	}
@@ -21,10 +33,13 @@ func (p programs) begin() (submission, error) {
 }
 
 // takesFacts is false for a program, which takes addresses only.
-func (p programs) takesFacts() bool {
+func (p *programs) takesFacts() bool {
 	program, _ := p.world.Getenv("QMAILQUEUE")
 	return program == ""
 }
+
+// takesUser is false: the queue believes that of the daemon only.
+func (p *programs) takesUser() bool { return false }
 
 type programSubmission struct{ *enqueue.Submission }
 

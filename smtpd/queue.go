@@ -7,6 +7,8 @@ type queue interface {
 	// takesFacts reports whether the records of internal/esmtp that an envelope
 	// holds reach the next host.
 	takesFacts() bool
+	// takesUser reports whether the one of who has logged in may be among them.
+	takesUser() bool
 }
 
 // submission is one message on its way into the queue. After commit or abort

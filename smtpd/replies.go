@@ -65,8 +65,25 @@ var (
 	replyInMail    = reply{code: 503, enhanced: "5.5.1", text: "not during a mail transaction: RSET drops it (#5.5.1)"}
 	replyNoTLS     = reply{code: 454, enhanced: "4.3.0", text: "TLS not available now (#4.3.0)"}
 	replyNoProxy   = reply{code: 554, enhanced: "5.7.1", text: "sorry, this port is for proxies (#5.7.1)", rule: "proxyhosts", hangUp: true}
+	replyAuthOK    = reply{code: 235, enhanced: "2.7.0", text: "ok, go ahead (#2.7.0)"}
 	replyVrfyWhom  = reply{code: 501, enhanced: "5.5.4", text: "VRFY needs a name (#5.5.4)"}
 	replyRcptFirst = reply{code: 503, enhanced: "5.5.1", text: "RCPT first (#5.5.1)"}
+
+	// The sentences are those of qmail's AUTH (spec section 6.7), the codes
+	// those of RFC 4954.
+	replyAuthUnsure    = reply{code: 454, enhanced: "4.7.0", text: "oops, unable to check that now, try again later (#4.7.0)"}
+	replyAuthLimited   = reply{code: 454, enhanced: "4.7.0", text: "too many failed logins, try again later (#4.7.0)"}
+	replyAuthTooLong   = reply{code: 500, enhanced: "5.5.6", text: "auth input too long (#5.5.6)"}
+	replyAuthMalformed = reply{code: 501, enhanced: "5.5.2", text: "malformed auth input (#5.5.2)"}
+	replyAuthCanceled  = reply{code: 501, enhanced: "5.0.0", text: "auth exchange canceled (#5.0.0)"}
+	replyAuthTwice     = reply{code: 503, enhanced: "5.5.0", text: "you're already authenticated (#5.5.0)"}
+	replyAuthInMail    = reply{code: 503, enhanced: "5.5.0", text: "no auth during mail transaction (#5.5.0)"}
+	replyNoAuth        = reply{code: 503, enhanced: "5.3.3", text: "auth not available (#5.3.3)"}
+	replyAuthType      = reply{code: 504, enhanced: "5.5.4", text: "auth type invalid (#5.5.4)"}
+	replyAuthNeeded    = reply{code: 530, enhanced: "5.7.0", text: "Authorization required (#5.7.0)", rule: "submission"}
+	replyAuthFailed    = reply{code: 535, enhanced: "5.7.8", text: "authentication failed (#5.7.8)"}
+	replyAuthNeedsTLS  = reply{code: 538, enhanced: "5.7.11", text: "auth not available without TLS (#5.7.11)"}
+	replyAuthTooMany   = reply{code: 421, enhanced: "4.7.0", text: "too many failed logins, goodbye (#4.7.0)", hangUp: true}
 
 	replyUnimplemented = reply{code: 502, enhanced: "5.5.1", text: "unimplemented (#5.5.1)"}
 	replyLineTooLong   = reply{code: 500, enhanced: "5.5.2", text: "line too long (#5.5.2)"}

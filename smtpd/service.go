@@ -18,6 +18,7 @@ type service struct {
 	// seldom keeps one trouble of ours from filling the log.
 	seldom logline.Seldom
 	keys   *keyring // nil in the classic form
+	auth   checker  // of passwords; nil in the classic form without a program for it
 	// filterMissing says that a client whose rule names a QMAILQUEUE program
 	// gets no mail in: the daemon executes nothing, and passing the mail by the
 	// filter would be worse than delaying it.
@@ -93,6 +94,7 @@ func (s *session) logMessage(size int64, id string, r reply) {
 	if s.peer.relay {
 		logField(b, "relay", "yes")
 	}
+	s.logUser(b)
 	if r.ok() {
 		logField(b, "id", id)
 	} else {

@@ -57,6 +57,7 @@ type session struct {
 	client   netip.Addr    // as which it is counted; the zero one is not
 	tls      *tlsConn      // nil outside TLS
 	xclients *xclients     // nil: XCLIENT is not for this client
+	login    *login        // nil: AUTH was not said
 
 	state    state
 	expelled bool // the last reply was a refusal
@@ -167,10 +168,15 @@ func (s *session) tarpit(r reply) error {
 	if r.ok() || r.hangUp || s.settings.tarpitDelay <= 0 || s.errors <= s.settings.tarpitErrors {
 		return nil
 	}
+	return s.pause(s.settings.tarpitDelay)
+}
+
+// pause lets a client wait, with what was said before.
+func (s *session) pause(wait time.Duration) error {
 	if err := s.flush(s.settings.timeout); err != nil {
 		return err
 	}
-	timer := time.NewTimer(min(s.settings.tarpitDelay, maxTarpit))
+	timer := time.NewTimer(min(wait, maxTarpit))
 	defer timer.Stop()
 	select {
 	case <-timer.C:
@@ -232,8 +238,11 @@ func (s *session) flush(wait time.Duration) error {
 
 // command reads a command and answers it.
 func (s *session) command() (reply, error) {
+	inAuth := s.expectAuth()
 	line, err := s.readLine()
 	switch {
+	case inAuth && (err == nil || err == errLineTooLong):
+		return s.count(nil, s.authLine(line, err)), nil
 	case err == errLineTooLong:
 		return s.count(nil, replyLineTooLong), nil
 	case err == errForeign:
@@ -244,7 +253,7 @@ func (s *session) command() (reply, error) {
 	}
 	for _, c := range line {
 		if c < ' ' && c != '\t' || c == 0x7f {
-			return s.count(line, replyBadByte), nil
+			return s.count(s.withoutSecret(line), replyBadByte), nil
 		}
 	}
 	text := string(line)
@@ -255,7 +264,7 @@ func (s *session) command() (reply, error) {
 		}
 		line = []byte(text)
 	}
-	return s.count(line, r), nil
+	return s.count(s.withoutSecret(line), r), nil
 }
 
 // isTLS reports whether input begins like a TLS handshake: another protocol's

@@ -31,7 +31,7 @@ var controlFiles = [...]string{
 	"me", "smtpgreeting", "localiphost", "timeoutsmtpd", "timeoutsmtpdsession", "databytes", "maxrcpt",
 	"rcpthosts", "locals", "percenthack", "envnoathost", "badmailfrom",
 	"concurrencysmtp", "concurrencysmtpip", "tcp.smtp",
-	"clientca.pem", "proxyhosts", "tlsclients", "xclienthosts",
+	"authcram", "authinsecure", "clientca.pem", "proxyhosts", "tlsclients", "xclienthosts",
 	"greetdelay", "maxerrorsmtp", "maxheadersmtp", "maxlinesmtp", "maxmailsmtp", "minratesmtp", "tarpitdelay", "tarpiterrors",
 }
 
@@ -65,6 +65,9 @@ type settings struct {
 	clientCAs    *x509.CertPool      // nil: there are none
 	proxyHosts   []netip.Prefix
 	xclientHosts []netip.Prefix
+
+	authCRAM     bool // CRAM-MD5 is offered
+	authInsecure bool // AUTH is offered without TLS
 }
 
 // loadSettings reads the control files; rules says whether tcp.smtp is one of
@@ -93,6 +96,8 @@ func loadSettings(home string, rules bool) (*settings, error) {
 	s.tarpitDelay = r.delay("tarpitdelay")
 	s.tarpitErrors = r.number("tarpiterrors", defaultTarpitErrors)
 	s.badMailFrom = r.set("badmailfrom")
+	s.authCRAM = r.number("authcram", 0) != 0
+	s.authInsecure = r.number("authinsecure", 0) != 0
 	if rules {
 		s.rules = r.rules(home)
 		s.proxyHosts = r.networks("proxyhosts")

@@ -76,6 +76,8 @@ func (p *spool) relink(f *os.File) error {
 
 func (p *spool) takesFacts() bool { return true }
 
+func (p *spool) takesUser() bool { return true }
+
 func closeConnections(connections []*os.File) {
 	for _, f := range connections {
 		_ = f.Close() // nothing unanswered is on it

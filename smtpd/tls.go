@@ -31,6 +31,7 @@ func (s *session) offers() string {
 	if s.offersTLS() {
 		lines += "\nSTARTTLS"
 	}
+	lines += s.offersAuth()
 	if s.xclients != nil {
 		lines += "\nXCLIENT " + xclientNames
 	}
@@ -56,6 +57,7 @@ func (s *session) starttls(argument string) reply {
 	case s.keys.certificates() == nil:
 		return replyNoTLS
 	}
+	s.logOut()
 	s.state = upgrade
 	return replyStartTLS
 }
@@ -177,15 +179,24 @@ func (s *session) logTLS(b *strings.Builder) {
 // protocol is the word behind "with" in the Received line: qmail's own, and for
 // TLS that of RFC 3848 and RFC 6531 section 4.3.
 func (s *session) protocol() string {
+	who := s.loggedIn() != ""
 	if s.tls == nil {
-		if s.utf8 {
+		switch {
+		case s.utf8 && who:
+			return "UTF8SMTPA"
+		case s.utf8:
 			return "UTF8SMTP"
+		case who:
+			return "ESMTPA"
 		}
 		return "SMTP"
 	}
-	word := "ESMTPS"
+	word, more := "ESMTPS", ""
 	if s.utf8 {
 		word = "UTF8SMTPS"
 	}
-	return fmt.Sprintf("%s (TLS%s %s encrypted)", word, s.tls.version, s.tls.cipher)
+	if who {
+		word, more = word+"A", ", authenticated"
+	}
+	return fmt.Sprintf("%s (TLS%s %s encrypted%s)", word, s.tls.version, s.tls.cipher, more)
 }

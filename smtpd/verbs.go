@@ -44,6 +44,7 @@ var verbs = [...]verb{
 	{name: "RCPT", run: (*session).rcpt, illegal: [commandStates]reply{ready: replyMailFirst, chunks: replyInChunks}},
 	{name: "DATA", run: (*session).data, illegal: [commandStates]reply{ready: replyMailFirst, mail: replyRcptFirst, chunks: replyInChunks}, bare: true, last: true},
 	{name: "BDAT", run: (*session).bdat},
+	{name: "AUTH", run: (*session).authenticate},
 	{name: "STARTTLS", run: (*session).starttls},
 	{name: "XCLIENT", run: (*session).xclient},
 	{name: "RSET", run: (*session).rset, bare: true},

@@ -50,6 +50,7 @@ func (s *session) xclient(argument string) reply {
 	if !next.take(told) {
 		return replyXclientSyntax
 	}
+	s.logOut()
 	if r := s.become(next); r.code != 0 {
 		return r
 	}

@@ -7,6 +7,7 @@ type Message struct {
 	UTF8       bool   // SMTPUTF8: addresses or header fields hold UTF-8
 	Return     Return // RET
 	EnvelopeID string // ENVID in xtext; empty if not given
+	User       string // who has logged in, in xtext; empty if nobody has
 }
 
 // Recipient are the facts of a recipient.
@@ -39,6 +40,7 @@ const (
 	RecordUTF8       = 'U' // no value
 	RecordReturn     = 'r' // FULL or HDRS
 	RecordEnvelopeID = 'e' // as ENVID
+	RecordUser       = 'l' // as Xtext writes it
 )
 
 // And those of the recipient whose record follows:
@@ -51,6 +53,7 @@ const (
 const (
 	maxEnvelopeID = 100
 	maxOriginal   = 500
+	maxUser       = 3 * 255 // of a name of 255 octets
 )
 
 // What is wrong with a record or a parameter.
@@ -60,6 +63,7 @@ var (
 	ErrEnvID    = errors.New("ENVID needs 1 to 100 characters of xtext")
 	ErrNotify   = errors.New("NOTIFY is NEVER, or any of SUCCESS, FAILURE and DELAY")
 	ErrOriginal = errors.New("ORCPT needs a type, a semicolon and an address in xtext, at most 500 characters")
+	ErrUser     = errors.New("a user needs 1 to 765 characters of xtext")
 	ErrTwice    = errors.New("given twice")
 	errRecord   = errors.New("unknown record")
 )
@@ -74,6 +78,9 @@ func (m Message) Append(b []byte) []byte {
 	}
 	if m.EnvelopeID != "" {
 		b = appendRecord(b, RecordEnvelopeID, m.EnvelopeID)
+	}
+	if m.User != "" {
+		b = appendRecord(b, RecordUser, m.User)
 	}
 	return b
 }
@@ -95,7 +102,7 @@ func appendRecord(b []byte, letter byte, value string) []byte {
 
 // IsMessageRecord reports whether letter is that of a fact of the message.
 func IsMessageRecord(letter byte) bool {
-	return letter == RecordUTF8 || letter == RecordReturn || letter == RecordEnvelopeID
+	return letter == RecordUTF8 || letter == RecordReturn || letter == RecordEnvelopeID || letter == RecordUser
 }
 
 // IsRecipientRecord reports whether letter is that of a fact of a recipient.
@@ -123,6 +130,15 @@ func (m *Message) Take(letter byte, value string) error {
 			return ErrTwice
 		}
 		return m.ParseEnvelopeID(value)
+	case RecordUser:
+		switch {
+		case m.User != "":
+			return ErrTwice
+		case value == "" || len(value) > maxUser || !isXtext(value):
+			return ErrUser
+		}
+		m.User = value
+		return nil
 	}
 	return errRecord
 }

@@ -63,3 +63,17 @@ func isCharacter(digits string) bool {
 }
 
 func isHex(c byte) bool { return '0' <= c && c <= '9' || 'A' <= c && c <= 'F' }
+
+// Xtext writes any text as xtext.
+func Xtext(s string) string {
+	const digits = "0123456789ABCDEF"
+	b := make([]byte, 0, len(s))
+	for i := range len(s) {
+		if c := s[i]; c > ' ' && c < 0x7f && c != '+' && c != '=' {
+			b = append(b, c)
+		} else {
+			b = append(b, '+', digits[c>>4], digits[c&15])
+		}
+	}
+	return string(b)
+}

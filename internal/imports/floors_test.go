@@ -11,8 +11,8 @@ import (
 // packages of lower floors, and of its own floor those in neighbours.
 var floors = [][]string{
 	{ // ground: words, values and the machine, nothing of ours
-		"internal/address", "internal/clock", "internal/esmtp", "internal/fate", "internal/footprint", "internal/getopt", "internal/idn", "internal/logline",
-		"internal/maildate", "internal/qmailhome",
+		"internal/address", "internal/attempts", "internal/clock", "internal/esmtp", "internal/fate", "internal/footprint", "internal/getopt", "internal/idn", "internal/logline",
+		"internal/maildate", "internal/qmailhome", "internal/scram",
 	},
 	{ // what a program's Main takes
 		"internal/world",
@@ -22,7 +22,7 @@ var floors = [][]string{
 		"internal/header", "internal/listener", "internal/proxyproto", "internal/smtpwire", "internal/tcprules",
 	},
 	{ // stores, tables, and what is found out through them
-		"internal/accounts", "internal/maildir", "internal/mbox", "internal/queuedir", "internal/queuelock", "internal/rcpthosts", "internal/resolver",
+		"internal/accounts", "internal/checkpassword", "internal/maildir", "internal/mbox", "internal/queuedir", "internal/queuelock", "internal/rcpthosts", "internal/resolver",
 		"internal/route",
 	},
 	{ // what the kernel holds a process to
@@ -32,7 +32,7 @@ var floors = [][]string{
 		"internal/priv",
 	},
 	{ // protocols
-		"internal/wire/call", "internal/wire/codec", "internal/wire/entries", "internal/wire/localwork", "internal/wire/parent",
+		"internal/wire/auth", "internal/wire/call", "internal/wire/codec", "internal/wire/entries", "internal/wire/localwork", "internal/wire/parent",
 		"internal/wire/sign", "internal/wire/spawn", "internal/wire/submit",
 	},
 	{ // what programs of users do to queue a message
@@ -43,7 +43,7 @@ var floors = [][]string{
 		"qmail-queue", "qmail-queue/inject", "qmail-queue/show", "qmail-queue/spool",
 		"qmail-remote",
 		"qmail-send", "qmail-send/setup", "qmail-send/start",
-		"smtpd", "smtpd/tlskey",
+		"smtpd", "smtpd/auth", "smtpd/checkpass", "smtpd/tlskey",
 	},
 	{ // what tests need
 		"internal/bench", "internal/bench/account", "internal/bench/load", "internal/bench/report",
@@ -66,6 +66,7 @@ var floors = [][]string{
 
 // neighbours are imports within a floor.
 var neighbours = map[string][]string{
+	"internal/wire/auth":      {"internal/wire/call", "internal/wire/codec"},
 	"internal/wire/entries":   {"internal/wire/codec"},
 	"internal/wire/sign":      {"internal/wire/call"},
 	"internal/wire/spawn":     {"internal/wire/codec"},
@@ -81,7 +82,13 @@ const testFloor = 9
 
 // libraries says who may import what is not ours and not Go's.
 var libraries = map[string][]string{
-	"golang.org/x/sys/unix":                                {"*"},
+	"golang.org/x/sys/unix": {"*"},
+	// Hashes of passwords: the second has those of crypt(3), with nothing else
+	// behind them.
+	"golang.org/x/crypto/argon2":                           {"smtpd/auth"},
+	"golang.org/x/crypto/bcrypt":                           {"smtpd/auth"},
+	"github.com/go-crypt/x/crypt":                          {"smtpd/auth"},
+	"github.com/go-crypt/x/yescrypt":                       {"smtpd/auth"},
 	"golang.org/x/net/idna":                                {"internal/idn"},
 	"github.com/miekg/dns":                                 {"internal/resolver", "internal/resolver/resolvertest", "internal/testhost"},
 	"github.com/landlock-lsm/go-landlock/landlock":         {"internal/sandbox"},

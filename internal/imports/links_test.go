@@ -31,6 +31,8 @@ var (
 		[]string{"crypto/tls", "crypto/x509", "crypto/rsa", "crypto/ecdsa"}}
 	handshakes = ban{"it signs and speaks no TLS: that is parsed where no key is",
 		[]string{"crypto/tls"}}
+	hashes = ban{"hashes of passwords are where no byte of the network is parsed",
+		[]string{"golang.org/x/crypto/...", "github.com/go-crypt/x/..."}}
 	starter = ban{"the program starts nothing",
 		[]string{"os/exec"}}
 	names = ban{"asks name services of the machine in ways that depend on it; internal/accounts reads the files",
@@ -75,9 +77,12 @@ var bans = map[string][]ban{
 	"qmail-spool":  inside,
 	"qmail-start":  inside,
 
-	"qmail-remote": append([]ban{starter}, everywhere...),
-	"qmail-smtpd":  append([]ban{resolver, starter}, everywhere...),
-	"qmail-tlskey": append([]ban{resolver, handshakes, starter}, everywhere...),
+	"qmail-remote":    append([]ban{starter}, everywhere...),
+	"qmail-auth":      inside,
+	"qmail-authpw":    inside,
+	"qmail-checkpass": inside,
+	"qmail-smtpd":     append([]ban{resolver, starter, hashes}, everywhere...),
+	"qmail-tlskey":    append([]ban{resolver, handshakes, starter}, everywhere...),
 }
 
 func (b ban) forbids(linked string) bool {

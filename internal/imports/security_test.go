@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -65,7 +66,7 @@ func securityRow(r priv.Role) string {
 		calls = append([]string{"plain"}, calls...)
 	} else {
 		files, calls = []string{"what its user may"}, []string{"all"}
-		if r.Program == "qmail-lspawn" || r.Program == "qmail-local" {
+		if slices.Contains([]string{"qmail-lspawn", "qmail-local", "qmail-checkpass"}, r.Program) {
 			calls = []string{"all, but to become one of the suite or root"}
 		}
 	}

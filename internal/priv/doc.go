@@ -26,7 +26,8 @@
 // exits 111, and no mail is touched.
 //
 // Files: role.go (the table of programs), tree.go (users, groups, directories),
-// installation.go (separated or private, names to ids), enter_linux.go (the
+// installation.go (separated or private, names to ids), chosen.go (the user that
+// the administrator names), enter_linux.go (the
 // entry check), descriptors_linux.go (what was inherited by accident),
 // bound_linux.go (capabilities of children), policy.go (what the administrator
 // says of the sandbox), confine_linux.go (files, ports and calls of a program),

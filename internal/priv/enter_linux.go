@@ -37,6 +37,9 @@ func Enter(program string) error {
 	if err != nil {
 		return err
 	}
+	if role, err = in.Chosen(role); err != nil {
+		return err
+	}
 	if err := in.check(role); err != nil {
 		return err
 	}

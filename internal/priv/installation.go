@@ -45,6 +45,11 @@ func (r Role) Identity() (Identity, error) {
 		return Identity{}, err
 	}
 	id := Identity{UID: uid, Groups: []uint32{}}
+	if r.Group == "" {
+		account, err := accounts.Lookup(r.User)
+		id.GID = account.GID
+		return id, err
+	}
 	if id.GID, err = lookupGroup(r.Group); err != nil {
 		return Identity{}, err
 	}

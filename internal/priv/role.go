@@ -31,6 +31,9 @@ type Role struct {
 	// User and Group name its identity. They are empty for a program that
 	// runs as the user whose mail it handles.
 	User, Group string
+	// Choosable says that control/checkpassuser may name another user, even
+	// root. The row then stands for that one (Chosen).
+	Choosable bool
 	// Groups are the supplementary groups, exactly.
 	Groups []string
 	// Caps are the capabilities, exactly. Only the program itself has them:
@@ -129,7 +132,7 @@ func Roles() []Role {
 			Confined: true, Umask: 0o077, Dir: "/", Classic: true,
 			Files:  []sandbox.File{{Path: "control", Access: look}},
 			Calls:  AskKernel,
-			Links:  []string{"submit", "sign", "listen.smtp"},
+			Links:  []string{"submit", "sign", "auth", "listen.smtp"},
 			May:    "accept connections; hand in messages",
 			MayNot: "read the queue, a private key or a password; connect out; execute",
 		},
@@ -139,6 +142,21 @@ func Roles() []Role {
 			Links:  []string{"sign.smtpd"},
 			May:    "read the key files that it is handed; sign digests with them",
 			MayNot: "open files, use the network, execute",
+		},
+		{
+			Program: "qmail-auth", User: "qmaila", Group: "nofiles", Groups: []string{"qmaila"},
+			Confined: true, Umask: 0o077, Dir: "/",
+			Files:  []sandbox.File{{Path: "users", Access: look}},
+			Links:  []string{"auth.smtpd"},
+			May:    "read users/smtppasswd; say whether a password is right",
+			MayNot: "use the network, execute",
+		},
+		{
+			Program: "qmail-checkpass", User: "qmaila", Group: "nofiles", Choosable: true,
+			Umask: 0o077, Dir: "/",
+			Links:  []string{"auth.smtpd"},
+			May:    "run the program in control/checkpassword, as the user in control/checkpassuser",
+			MayNot: "touch the queue, use the network itself",
 		},
 	}
 }

@@ -20,11 +20,12 @@ type Group struct {
 }
 
 // Users returns the accounts: qmail's own, so that an existing installation
-// keeps them; qmailw, which qmail-lspawn runs as in place of root; and qmailk,
-// whose process has the private keys.
+// keeps them; qmailw, which qmail-lspawn runs as in place of root; qmailk, whose
+// process has the private keys; and qmaila, whose process has the passwords.
 func Users() []User {
 	return []User{
 		{Name: "alias", Group: "nofiles", Home: "alias"},
+		{Name: "qmaila", Group: "nofiles"},
 		{Name: "qmaild", Group: "nofiles"},
 		{Name: "qmailk", Group: "nofiles"},
 		{Name: "qmaill", Group: "nofiles"},
@@ -37,11 +38,13 @@ func Users() []User {
 }
 
 // Groups returns the groups: qmail's own two, the group of queue/drop, which
-// nobody but qmailq may have, and the group of queue/new.
+// nobody but qmailq may have, the group of queue/new, and that of
+// users/smtppasswd, which nobody but qmaila may have.
 func Groups() []Group {
 	return []Group{
 		{Name: "qmail"},
 		{Name: "nofiles"},
+		{Name: "qmaila", Members: []string{"qmaila"}},
 		{Name: "qmailq", Members: []string{"qmailq"}},
 		{Name: "qmails", Members: []string{"qmailq", "qmails"}},
 	}

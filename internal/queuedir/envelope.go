@@ -51,6 +51,7 @@ type Head struct {
 //	U                  the message needs SMTPUTF8
 //	r RET              FULL or HDRS (RFC 3461)
 //	e ENVID            in xtext
+//	l user             who has logged in at qmail-smtpd, in xtext
 //
 // and then for each recipient, the first two at most once, and only if given:
 //
@@ -58,7 +59,7 @@ type Head struct {
 //	o ORCPT            its original address
 //	T recipient
 //
-// An entry without the records of U, r, e, N and o is as old as they are.
+// An entry without the records of U, r, e, l, N and o is as old as they are.
 // A record with another small letter is of a later version and says nothing
 // that must be known: it is passed over. One with another capital letter must
 // be understood: for who does not, the entry is ErrDamaged, and so is set aside
@@ -171,7 +172,7 @@ func (e *EnvelopeReader) Next() (address.Address, error) {
 // may be passed over.
 func skipped(letter byte) bool {
 	switch letter {
-	case recordUID, recordArrival, recordNonce, esmtp.RecordReturn, esmtp.RecordEnvelopeID, esmtp.RecordOriginal:
+	case recordUID, recordArrival, recordNonce, esmtp.RecordReturn, esmtp.RecordEnvelopeID, esmtp.RecordUser, esmtp.RecordOriginal:
 		return false
 	}
 	return 'a' <= letter && letter <= 'z'

@@ -21,6 +21,7 @@
 //	dotqmail_test.go   forwards, programs, mboxes, aliases, nobody
 //	classic_test.go    qmail-smtpd under tcpserver
 //	tls_test.go        TLS with many clients, new keys, without separation
+//	auth_test.go       clients log in
 //	tlskey_test.go     in whose memory the private key is
 //	peers_test.go      Postfix and Exim send by TLS
 //	behind_test.go     clients behind a proxy, and XCLIENT

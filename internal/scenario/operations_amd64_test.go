@@ -94,6 +94,9 @@ const (
 	remote = "qmail-remote"
 	smtpd  = "qmail-smtpd"
 	tlskey = "qmail-tlskey"
+	auth   = "qmail-auth"
+	// checkpass takes the place of auth.
+	checkpass = "qmail-checkpass"
 )
 
 // operation is something that a process that was taken over may try.
@@ -112,7 +115,7 @@ type operation struct {
 }
 
 // confinedPrograms start nothing.
-var confinedPrograms = []string{spool, send, remote, smtpd, tlskey}
+var confinedPrograms = []string{spool, send, remote, smtpd, tlskey, auth}
 
 func (o operation) concerns(program string) bool {
 	return (!o.confined || slices.Contains(confinedPrograms, program)) && !slices.Contains(o.except, program)
@@ -181,7 +184,7 @@ func queueOperations() []operation {
 
 func fileOperations() []operation {
 	read, write := unix.O_RDONLY, unix.O_WRONLY
-	outside := []string{start, lspawn, local}
+	outside := []string{start, lspawn, local, checkpass}
 	reads := append([]string{spool, remote}, outside...)
 	return []operation{
 		{name: "read /etc/passwd", try: opens("/etc/passwd", read), allowed: reads},
@@ -191,7 +194,9 @@ func fileOperations() []operation {
 		{name: "read control/me", try: opens("/var/qmail/control/me", read), allowed: append([]string{send, remote, smtpd}, outside...)},
 		{name: "write control/me", try: opens("/var/qmail/control/me", write), allowed: []string{start}},
 		{name: "create in control", try: creates("/var/qmail/control/probe"), allowed: []string{start}},
-		{name: "read users/assign", try: opens("/var/qmail/users/assign", read), allowed: outside},
+		{name: "read users/assign", try: opens("/var/qmail/users/assign", read), allowed: append([]string{auth}, outside...)},
+		{name: "read passwords", try: opens(passwordFile, read), allowed: []string{start, auth}},
+		{name: "write passwords", try: opens(passwordFile, write), allowed: []string{start}},
 		{name: "read a key", try: opens("/var/qmail/control/probe.key", read), allowed: []string{start}},
 		{name: "read the key of TLS", try: opens(certFile, read), allowed: []string{start}},
 		{name: "write a program", try: opens("/var/qmail/bin/newaliases", write), allowed: []string{start}},
@@ -259,7 +264,7 @@ func networkOperations() []operation {
 		{name: "ask the kernel for addresses", try: sockets(unix.AF_NETLINK, unix.SOCK_RAW, 0), allowed: []string{remote, smtpd}, confined: true},
 		{name: "use MPTCP", try: sockets(unix.AF_INET, unix.SOCK_STREAM, unix.IPPROTO_MPTCP), confined: true},
 		{name: "make a Unix socket", try: sockets(unix.AF_UNIX, unix.SOCK_STREAM, 0), confined: true},
-		{name: "connect to the public socket", try: unixSocket(queue + "/submit.sock"), allowed: []string{lspawn, local, start}},
+		{name: "connect to the public socket", try: unixSocket(queue + "/submit.sock"), allowed: []string{lspawn, local, checkpass, start}},
 		{name: "connect to another group's socket", try: unixSocket("/run/probe.sock"), allowed: []string{start}},
 		{name: "make a raw socket", try: sockets(unix.AF_INET, unix.SOCK_RAW, unix.IPPROTO_ICMP)},
 		{name: "make a packet socket", try: sockets(unix.AF_PACKET, unix.SOCK_RAW, 0)},

@@ -20,6 +20,7 @@ func TestEveryProcessIsWhatTheTableSays(t *testing.T) {
 	t.Parallel()
 	h := mailHost(t, testhost.NewNetwork(t), "mx1.example", "alice")
 	giveKey(t, h)
+	givePassword(t, h, "scram", "joe", "secret")
 	h.StartSuite()
 	own(h, "alice", ".qmail", "|cat; echo $$ > $HOME/running; read forever < $HOME/pipe\n")
 	h.Must("mkfifo", "-m", "666", "/home/alice/pipe")
@@ -42,6 +43,16 @@ func TestEveryProcessIsWhatTheTableSays(t *testing.T) {
 		checkIdentity(t, h, role, p)
 		checkDescriptors(t, p)
 	}
+	other := mailHost(t, testhost.NewNetwork(t), "mx1.example", "alice")
+	checkPassword(other)
+	other.StartSuite()
+	for _, p := range other.Find("qmail-checkpass") {
+		role, _ := priv.RoleOf(p.Name)
+		seen[p.Name]++
+		checkIdentity(t, other, role, p)
+		checkDescriptors(t, p)
+	}
+	other.StopSuite()
 	for _, role := range priv.Roles() {
 		if seen[role.Program] == 0 {
 			t.Errorf("%s does not run", role.Program)

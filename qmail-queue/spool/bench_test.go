@@ -77,7 +77,7 @@ func submitAll(b *testing.B, s *server, writers int) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		s.start(&connection{server: s, f: ours, from: origin{0, "by uid 0"}, opened: time.Now()})
+		s.start(&connection{server: s, f: ours, from: origin{uid: 0, text: "by uid 0"}, opened: time.Now()})
 		if err := submit.ReadGreeting(theirs); err != nil {
 			b.Fatal(err)
 		}

@@ -287,7 +287,7 @@ func TestIdentityOfAChannel(t *testing.T) {
 		t.Fatal(err)
 	}
 	ended := make(chan error, 1)
-	go func() { ended <- q.server.acceptHanded(channel, "for bounce") }()
+	go func() { ended <- q.server.acceptHanded(channel, origin{text: "for bounce"}) }()
 	c, err := submit.Connect(peer)
 	if err != nil {
 		t.Fatal(err)

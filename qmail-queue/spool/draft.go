@@ -24,6 +24,9 @@ const (
 type origin struct {
 	uid  uint32
 	text string // of the Received line: "by uid 1000", "from network" ...
+	// knowsUsers says that it has checked who sends: the record of the user is
+	// for nobody else.
+	knowsUsers bool
 }
 
 // draft is a message that is being received. Its body is in memory until it is
@@ -54,7 +57,7 @@ type draft struct {
 func (s *Store) begin(from origin) (*draft, error) {
 	now := s.clock.Now()
 	d := &draft{s: s, id: s.newID(now), from: from, birth: now, ticket: s.group.Begin()}
-	d.env.recipient = d.addRecipient
+	d.env.recipient, d.env.knowsUsers = d.addRecipient, from.knowsUsers
 	received := "Received: (qmail " + d.id.String() + " invoked " + from.text + "); " + maildate.Header(now) + "\n"
 	if err := d.writeBody([]byte(received)); err != nil {
 		d.abort()

@@ -286,7 +286,7 @@ func readDropFooter(f durable.File, info durable.Info) (queuedir.DropFooter, []b
 
 // copy commits the message in f. The file must not change meanwhile.
 func (p *pass) copy(f durable.File, info durable.Info, footer queuedir.DropFooter, raw []byte) (entries.Message, error) {
-	d, err := p.store.begin(origin{info.UID, p.server.who(info.UID)})
+	d, err := p.store.begin(origin{uid: info.UID, text: p.server.who(info.UID)})
 	if err != nil {
 		return entries.Message{}, err
 	}

@@ -315,7 +315,7 @@ func TestDropOfWhatIsInTheQueue(t *testing.T) {
 	uid := uint32(os.Getuid())
 	q.server.who = func(uint32) string { return "by test" }
 	for _, n := range []queuedir.Nonce{nonce} {
-		d, err := q.store.begin(origin{uid, "by test"})
+		d, err := q.store.begin(origin{uid: uid, text: "by test"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -328,7 +328,7 @@ func TestDropOfWhatIsInTheQueue(t *testing.T) {
 	}
 	c.Close()
 	next := reopenQueue(t, l)
-	d, err := next.store.begin(origin{uid, "by test"})
+	d, err := next.store.begin(origin{uid: uid, text: "by test"})
 	if err != nil {
 		t.Fatal(err)
 	}

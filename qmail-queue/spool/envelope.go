@@ -21,6 +21,8 @@ type envelope struct {
 	next      esmtp.Recipient // of the recipient that follows
 	begun     bool            // facts of the message may not follow any more
 	recipient func(address.Address, esmtp.Recipient) error
+	// knowsUsers is that of its origin.
+	knowsUsers bool
 }
 
 type envelopeState int
@@ -68,6 +70,8 @@ func (e *envelope) begin(letter byte) error {
 		return nil
 	case letter == 'T', esmtp.IsRecipientRecord(letter):
 		e.begun = true
+	case letter == esmtp.RecordUser && !e.knowsUsers:
+		return errGrammar
 	case esmtp.IsMessageRecord(letter) && !e.begun:
 	default:
 		return errGrammar

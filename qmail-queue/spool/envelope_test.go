@@ -28,8 +28,9 @@ func TestFactsInEnvelopes(t *testing.T) {
 		{"Fs@x NNEVER NNEVER Ta@x  ", bad},
 		{"Fs@x NALWAYS Ta@x  ", bad},
 		{"Fs@x eid=1 Ta@x  ", bad},
-		{"Fs@x u0 Ta@x  ", bad}, // who submits says the connection,
-		{"Fs@x a1 Ta@x  ", bad}, // and when, the spool's clock
+		{"Fs@x ljoe Ta@x  ", bad}, // who has logged in says qmail-smtpd,
+		{"Fs@x u0 Ta@x  ", bad},   // who submits says the connection,
+		{"Fs@x a1 Ta@x  ", bad},   // and when, the spool's clock
 		{"Fs@x Fs@x Ta@x  ", bad},
 		{"Fs@x X Ta@x  ", bad},
 	} {
@@ -52,6 +53,21 @@ func TestFactsInEnvelopes(t *testing.T) {
 		}
 		if text != c.want {
 			t.Errorf("%q: %q, want %q", c.in, text, c.want)
+		}
+	}
+}
+
+// Who has checked a user may name him.
+func TestUserOfTheNetwork(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{"Fs@x\x00ljoe\x00Ta@x\x00\x00": "joe", "Fs@x\x00Ta@x\x00\x00": "", "Fs@x\x00l\x00Ta@x\x00\x00": "!", "Fs@x\x00lx\x00ly\x00Ta@x\x00\x00": "!"} {
+		e := envelope{knowsUsers: true, recipient: func(address.Address, esmtp.Recipient) error { return nil }}
+		got := "!"
+		if err := e.write([]byte(in)); err == nil && e.complete() == nil {
+			got = e.facts.User
+		}
+		if got != want {
+			t.Errorf("%q: %q, want %q", in, got, want)
 		}
 	}
 }

@@ -55,7 +55,7 @@ func (m sample) envelope() string {
 
 // put commits the sample.
 func (m sample) put(s *Store) (entries.Message, error) {
-	d, err := s.begin(origin{1000, "by uid 1000"})
+	d, err := s.begin(origin{uid: 1000, text: "by uid 1000"})
 	if err != nil {
 		return entries.Message{}, err
 	}

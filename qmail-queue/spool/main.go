@@ -203,9 +203,9 @@ func (d *daemon) frame(f parent.Frame) error {
 	}
 	switch f.Name {
 	case parent.SubmitSMTPD:
-		go d.submitter(packets, "from network")
+		go d.submitter(packets, origin{text: "from network", knowsUsers: true})
 	case parent.SubmitSend:
-		go d.submitter(packets, "for bounce")
+		go d.submitter(packets, origin{text: "for bounce"})
 	case parent.Entries:
 		l := newLink(d.store, packets, d.log)
 		d.links.replace(l)
@@ -218,8 +218,8 @@ func (d *daemon) frame(f parent.Frame) error {
 }
 
 // submitter takes connections from one of our daemons until it leaves.
-func (d *daemon) submitter(packets *fdpass.Packets, text string) {
-	err := d.server.acceptHanded(packets, text)
+func (d *daemon) submitter(packets *fdpass.Packets, from origin) {
+	err := d.server.acceptHanded(packets, from)
 	if err != io.EOF && !d.server.isDraining() {
 		d.log("warning: submit channel: " + err.Error())
 	}

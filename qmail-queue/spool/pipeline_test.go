@@ -57,7 +57,7 @@ func (q *diskQueue) connect() *client {
 		q.t.Fatal(err)
 	}
 	q.t.Cleanup(func() { theirs.Close() })
-	q.server.start(&connection{server: q.server, f: ours, from: origin{1000, "by uid 1000"}, opened: time.Now()})
+	q.server.start(&connection{server: q.server, f: ours, from: origin{uid: 1000, text: "by uid 1000"}, opened: time.Now()})
 	c := &client{q.t, theirs, bufio.NewReader(theirs)}
 	if err := theirs.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
 		q.t.Fatal(err)

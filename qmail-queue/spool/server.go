@@ -81,13 +81,13 @@ func (s *server) acceptPublic(l *os.File) {
 			_ = f.Close() // nothing was said
 			continue
 		}
-		s.start(&connection{server: s, f: f, from: origin{uid, s.who(uid)}, public: true, opened: time.Now()})
+		s.start(&connection{server: s, f: f, from: origin{uid: uid, text: s.who(uid)}, public: true, opened: time.Now()})
 	}
 }
 
-// acceptHanded serves the connections that a daemon hands over. text is what
-// the Received line says of them.
-func (s *server) acceptHanded(channel *fdpass.Packets, text string) error {
+// acceptHanded serves the connections that a daemon hands over, which is from
+// but for its uid.
+func (s *server) acceptHanded(channel *fdpass.Packets, from origin) error {
 	short := shortage{log: s.log}
 	for {
 		f, err := submit.ReceiveConnection(channel)
@@ -100,12 +100,11 @@ func (s *server) acceptHanded(channel *fdpass.Packets, text string) error {
 			return err
 		}
 		// The pair's uid is that of the daemon that made it.
-		uid, err := fdpass.PeerUID(f)
-		if err != nil {
+		if from.uid, err = fdpass.PeerUID(f); err != nil {
 			_ = f.Close() // nothing was said
 			return err
 		}
-		s.start(&connection{server: s, f: f, from: origin{uid, text}, opened: time.Now()})
+		s.start(&connection{server: s, f: f, from: from, opened: time.Now()})
 	}
 }
 

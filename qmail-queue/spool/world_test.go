@@ -115,7 +115,7 @@ func (q *queue) connect() *os.File {
 		q.t.Fatal(err)
 	}
 	q.t.Cleanup(func() { theirs.Close() })
-	q.server.start(&connection{server: q.server, f: ours, from: origin{1000, "by uid 1000"}, opened: time.Now()})
+	q.server.start(&connection{server: q.server, f: ours, from: origin{uid: 1000, text: "by uid 1000"}, opened: time.Now()})
 	if err := submit.ReadGreeting(theirs); err != nil {
 		q.t.Fatal(err)
 	}

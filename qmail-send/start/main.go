@@ -45,6 +45,9 @@ func start(w world.World, stderr *logline.Writer) (int, error) {
 		return 0, err
 	}
 	set.openKeys = keys.open
+	if err := set.readPasswords(in); err != nil {
+		return 0, err
+	}
 	policy, err := in.Policy()
 	if err != nil {
 		return 0, err
@@ -128,6 +131,10 @@ func identify(in priv.Installation) (map[string]priv.Identity, error) {
 	for _, role := range append(priv.Roles(), priv.Logger()) {
 		if role.User == "" || role.Program == "qmail-start" {
 			continue
+		}
+		role, err := in.Chosen(role)
+		if err != nil {
+			return nil, err
 		}
 		id, err := role.Identity()
 		if err != nil {

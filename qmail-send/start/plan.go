@@ -70,10 +70,18 @@ func newPlan(set settings) *plan {
 			tlskey = p.add("qmail-tlskey", "", stopHelpers)
 			tlskey.gifts = set.keys
 		}
+		var auth *member
+		if set.checksPasswords != nil {
+			auth = p.add(set.checksPasswords.Program, "", stopHelpers)
+			auth.role = *set.checksPasswords
+		}
 		smtpd := p.add("qmail-smtpd", "", stopSMTPD)
 		p.join(smtpd, parent.Submit, spool, parent.SubmitSMTPD)
 		if tlskey != nil {
 			p.join(smtpd, parent.Sign, tlskey, parent.SignSMTPD)
+		}
+		if auth != nil {
+			p.join(smtpd, parent.Auth, auth, parent.AuthSMTPD)
 		}
 	}
 	send.gifts = []parent.Frame{{Kind: parent.RemoteWorkers, Data: strconv.AppendInt(nil, int64(set.remotes), 10)}}

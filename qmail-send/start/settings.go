@@ -7,6 +7,7 @@ import (
 
 	"postrider/internal/control"
 	"postrider/internal/listener"
+	"postrider/internal/priv"
 	"postrider/internal/wire/parent"
 	"postrider/internal/world"
 )
@@ -29,6 +30,8 @@ type settings struct {
 	// keys are the frames that hand over private keys; none if there is no TLS.
 	keys     []parent.Frame
 	openKeys func() ([]parent.Frame, error)
+	// checksPasswords is the program that does; none if nobody can log in.
+	checksPasswords *priv.Role
 }
 
 // service is what can be listened for.

@@ -361,7 +361,6 @@ func TestPlanAgreesWithTheTable(t *testing.T) {
 	received := make(map[string][]string)
 	set := someSettings(3, "qmail-smtpd")
 	set.keys = []parent.Frame{{Kind: parent.KeysComplete}}
-	p := newPlan(set)
 	add := func(m *member, name string) {
 		for i := range 10 {
 			if name == parent.SpawnRemote(i) {
@@ -372,9 +371,15 @@ func TestPlanAgreesWithTheTable(t *testing.T) {
 			received[m.role.Program] = append(received[m.role.Program], name)
 		}
 	}
-	for _, l := range p.links {
-		add(l.a, l.aName)
-		add(l.b, l.bName)
+	var p *plan
+	for _, program := range []string{"qmail-auth", "qmail-checkpass"} {
+		role, _ := priv.RoleOf(program)
+		set.checksPasswords = &role
+		p = newPlan(set)
+		for _, l := range p.links {
+			add(l.a, l.aName)
+			add(l.b, l.bName)
+		}
 	}
 	add(p.member("qmail-spool"), parent.Public)
 	add(p.member("qmail-smtpd"), parent.ListenSMTP)

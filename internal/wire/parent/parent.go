@@ -63,6 +63,10 @@ const (
 	// other one: the name is the identity.
 	Sign      = "sign"
 	SignSMTPD = "sign.smtpd"
+	// Auth is qmail-smtpd's end of the link to who checks passwords, AuthSMTPD
+	// the other one: the name is the identity.
+	Auth      = "auth"
+	AuthSMTPD = "auth.smtpd"
 	// ListenSMTP is a listening TCP socket of qmail-smtpd.
 	ListenSMTP = "listen.smtp"
 )

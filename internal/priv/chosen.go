@@ -1,0 +1,42 @@
+package priv
+
+import (
+	"fmt"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+
+	"postrider/internal/control"
+)
+
+// rootCaps are what a program keeps that the administrator has run as root: what
+// it takes to become somebody else. Files it reaches as their owner only.
+var rootCaps = []uintptr{unix.CAP_SETUID, unix.CAP_SETGID}
+
+// Chosen returns the row of a role whose user the administrator may choose, as
+// he has chosen: that user with his own group and no other. Another user of the
+// suite cannot be chosen.
+func (in Installation) Chosen(r Role) (Role, error) {
+	if !r.Choosable || in.Private {
+		return r, nil
+	}
+	dir := control.Dir(filepath.Join(in.Home, "control"))
+	name, err := dir.Line("checkpassuser", "")
+	if err != nil || name == "" || name == r.User {
+		return r, err
+	}
+	uid, err := lookupUser(name)
+	if err != nil {
+		return r, fmt.Errorf("%s/checkpassuser: %w", dir, err)
+	}
+	for _, u := range Users() {
+		if own, err := lookupUser(u.Name); err != nil || own == uid {
+			return r, fmt.Errorf("%s/checkpassuser: %s is a user of the suite", dir, name)
+		}
+	}
+	r.User, r.Group, r.Groups = name, "", nil
+	if uid == 0 {
+		r.Caps = rootCaps
+	}
+	return r, nil
+}

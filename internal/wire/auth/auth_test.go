@@ -1,0 +1,168 @@
+package auth
+
+import (
+	"bytes"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"postrider/internal/fdpass"
+	"postrider/internal/wire/call"
+)
+
+// knows is a Verifier and a Guard whose answers depend on the name.
+type knows struct{ failed, succeeded int }
+
+var errBroken = errors.New("broken")
+
+func (*knows) Mechanisms() Mechanisms { return Passwords | SCRAMSHA256 }
+
+func (*knows) Password(a Attempt, password []byte) (bool, error) {
+	if a.User == "broken" {
+		return true, errBroken
+	}
+	return a == Attempt{"joe", "192.0.2.1"} && string(password) == "secret", nil
+}
+
+func (*knows) CRAM(a Attempt, challenge, digest []byte) (bool, error) {
+	return string(challenge) == "<x>" && digest[15] == 15, nil
+}
+
+func (*knows) Salt(a Attempt) ([]byte, uint32, error) {
+	switch a.User {
+	case "broken":
+		return nil, 0, errBroken
+	case "long":
+		return make([]byte, MaxSalt+1), 1, nil
+	}
+	return []byte("salt of " + a.User), 4096, nil
+}
+
+func (*knows) Proof(a Attempt, message, proof []byte) ([]byte, bool, error) {
+	return []byte("signature"), string(message) == "message" && proof[31] == 31, nil
+}
+
+func (*knows) Closed(user, client string) (time.Duration, bool) {
+	return 30 * time.Second, user == "closed"
+}
+
+func (k *knows) Failed(user, client string) time.Duration { k.failed++; return 5 * time.Second }
+func (k *knows) Succeeded(user, client string)            { k.succeeded++ }
+
+func ascending(n int) []byte {
+	b := make([]byte, n)
+	for i := range b {
+		b[i] = byte(i)
+	}
+	return b
+}
+
+func TestQuestions(t *testing.T) {
+	t.Parallel()
+	ours, theirs, err := fdpass.Pair(unix.SOCK_SEQPACKET)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k := &knows{}
+	server := Server{Verifier: k, Guard: k, Log: func(error) {}}
+	go call.Serve(theirs, 1, server.Answer)
+	c := NewClient()
+	if _, err := c.Mechanisms(); !errors.Is(err, call.ErrNoLink) {
+		t.Errorf("without a link: %v", err)
+	}
+	if err := c.Relink(ours); err != nil {
+		t.Fatal(err)
+	}
+	if m, err := c.Mechanisms(); m != Passwords|SCRAMSHA256 || err != nil {
+		t.Errorf("%b, %v", m, err)
+	}
+	who := func(user string) Attempt { return Attempt{user, "192.0.2.1"} }
+	yes := Verdict{OK: true, Signature: []byte{}}
+	no := Verdict{Wait: 5 * time.Second}
+	for _, q := range []struct {
+		name string
+		ask  func() (Verdict, error)
+		want Verdict
+		err  error
+	}{
+		{"password", func() (Verdict, error) { return c.Password(who("joe"), []byte("secret")) }, yes, nil},
+		{"wrong password", func() (Verdict, error) { return c.Password(who("joe"), []byte("x")) }, no, nil},
+		{"closed", func() (Verdict, error) { return c.Password(who("closed"), nil) }, Verdict{Limited: true, Wait: 30 * time.Second}, nil},
+		{"broken", func() (Verdict, error) { return c.Password(who("broken"), nil) }, Verdict{}, errUnsure},
+		{"CRAM", func() (Verdict, error) { return c.CRAM(who("joe"), []byte("<x>"), ascending(16)) }, yes, nil},
+		{"wrong CRAM", func() (Verdict, error) { return c.CRAM(who("joe"), []byte("<y>"), ascending(16)) }, no, nil},
+		{"proof", func() (Verdict, error) { return c.Proof(who("joe"), []byte("message"), ascending(32)) }, Verdict{OK: true, Signature: []byte("signature")}, nil},
+		{"wrong proof", func() (Verdict, error) { return c.Proof(who("joe"), []byte("other"), ascending(32)) }, no, nil},
+	} {
+		got, err := q.ask()
+		if !errors.Is(err, q.err) || got.OK != q.want.OK || got.Limited != q.want.Limited || got.Wait != q.want.Wait || !bytes.Equal(got.Signature, q.want.Signature) {
+			t.Errorf("%s: %+v, %v", q.name, got, err)
+		}
+	}
+	if k.failed != 3 || k.succeeded != 3 {
+		t.Errorf("%d failed, %d succeeded", k.failed, k.succeeded)
+	}
+	if salt, n, err := c.Salt(who("joe")); string(salt) != "salt of joe" || n != 4096 || err != nil {
+		t.Errorf("%q, %d, %v", salt, n, err)
+	}
+	for _, user := range []string{"broken", "long"} {
+		if _, _, err := c.Salt(who(user)); !errors.Is(err, errUnsure) {
+			t.Errorf("salt of %s: %v", user, err)
+		}
+	}
+}
+
+// Questions beyond the limits have no answer.
+func TestLimits(t *testing.T) {
+	t.Parallel()
+	k := &knows{}
+	server := Server{Verifier: k, Guard: k, Log: func(error) {}}
+	for name, q := range map[string]question{
+		"user":      {kind: kindPassword, Attempt: Attempt{User: strings.Repeat("x", MaxUser+1)}},
+		"no user":   {kind: kindPassword},
+		"client":    {kind: kindSalt, Attempt: Attempt{"joe", strings.Repeat("1", maxClient+1)}},
+		"password":  {kind: kindPassword, Attempt: Attempt{User: "joe"}, secret: make([]byte, MaxPassword+1)},
+		"challenge": {kind: kindCRAM, Attempt: Attempt{User: "joe"}, secret: make([]byte, MaxChallenge+1), proof: ascending(16)},
+		"digest":    {kind: kindCRAM, Attempt: Attempt{User: "joe"}, proof: ascending(17)},
+		"message":   {kind: kindProof, Attempt: Attempt{User: "joe"}, secret: make([]byte, MaxMessage+1), proof: ascending(32)},
+		"proof":     {kind: kindProof, Attempt: Attempt{User: "joe"}, proof: ascending(31)},
+		"kind":      {kind: 'X', Attempt: Attempt{User: "joe"}},
+	} {
+		if answer := server.Answer(q.append(nil)); answer != nil {
+			t.Errorf("%s: %q", name, answer)
+		}
+	}
+	if k.failed+k.succeeded > 0 {
+		t.Error("one was counted")
+	}
+	for _, b := range []string{"", "Y", "N", "N\x00\x00\x00", "L\x00\x00\x00\x00\x00", "E", "X", "Y\x00\x00\x00\x21" + strings.Repeat("x", 33)} {
+		if v, err := parseVerdict([]byte(b)); err == nil || v.OK {
+			t.Errorf("verdict %q: %+v", b, v)
+		}
+	}
+}
+
+// FuzzQuestion: what is decoded is written again as it was, and no answer to
+// anything is longer than the client takes.
+func FuzzQuestion(f *testing.F) {
+	f.Add([]byte("M"))
+	f.Add(question{kind: kindPassword, Attempt: Attempt{"joe", "::1"}, secret: []byte("x")}.append(nil))
+	f.Add(question{kind: kindProof, Attempt: Attempt{"joe", "::1"}, secret: []byte("x"), proof: ascending(32)}.append(nil))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if q, err := parseQuestion(b); err == nil && !bytes.Equal(q.append(nil), b) {
+			t.Fatalf("%q is written %q", b, q.append(nil))
+		}
+		if v, err := parseVerdict(b); err == nil {
+			if v.Wait > MaxWait || len(v.Signature) > ProofSize {
+				t.Fatalf("%q: %+v", b, v)
+			}
+		}
+		k := &knows{}
+		if a := (&Server{Verifier: k, Guard: k, Log: func(error) {}}).Answer(b); len(a) > 200 {
+			t.Fatalf("%q: an answer of %d bytes", b, len(a))
+		}
+	})
+}

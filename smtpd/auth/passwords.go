@@ -1,0 +1,229 @@
+package auth
+
+import (
+	"crypto/hmac"
+	"crypto/md5"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"postrider/internal/scram"
+	"postrider/internal/wire/auth"
+)
+
+const (
+	maxFile     = 8 << 20
+	maxAccounts = 50000
+	saltSize    = 16
+	// usualIterations are told for a name that has no keys (RFC 7677 section 4).
+	usualIterations = 4096
+)
+
+var (
+	errReadable = errors.New("others may read it: its mode must be 0640 or less")
+	errTooLarge = fmt.Errorf("it has more than %d bytes or %d users", maxFile, maxAccounts)
+	errLine     = errors.New("the line of a user in users/smtppasswd is not understood")
+)
+
+// passwords is the file, read again when it changes. It is an auth.Verifier.
+type passwords struct {
+	path   string
+	log    func(line string)
+	secret []byte // of this process: it makes what names have that are not there
+
+	mu   sync.Mutex
+	seen unix.Stat_t
+	book *book
+	err  error
+}
+
+// book is what the file says. It never changes.
+type book struct {
+	accounts map[string]account
+	list     []account // the same
+	plain    bool      // a password is kept as it is: it does for CRAM-MD5
+	scram    bool      // all accounts have keys of SCRAM, or make them
+}
+
+// account is the line of a user; the zero hash is one that is not understood.
+type account struct{ hash hash }
+
+func newPasswords(path string, log func(string)) *passwords {
+	secret := make([]byte, sha256.Size)
+	_, _ = rand.Read(secret) // never fails
+	return &passwords{path: path, log: log, secret: secret}
+}
+
+// current returns the book as the file is now.
+func (p *passwords) current() (*book, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var st unix.Stat_t
+	if err := unix.Stat(p.path, &st); err != nil {
+		st = unix.Stat_t{}
+	}
+	same := st.Ino == p.seen.Ino && st.Dev == p.seen.Dev && st.Size == p.seen.Size && st.Mtim == p.seen.Mtim && st.Ctim == p.seen.Ctim
+	if same && (p.book != nil || p.err != nil) {
+		return p.book, p.err
+	}
+	// Noted before it is read: a change meanwhile shows next time.
+	p.seen = st
+	p.book, p.err = p.read()
+	if p.err != nil {
+		p.book = nil
+		p.log(fmt.Sprintf("alert: %s: %v; nobody can log in", File, p.err))
+	}
+	return p.book, p.err
+}
+
+func (p *passwords) read() (*book, error) {
+	f, err := os.Open(p.path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	st, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if st.Mode().Perm()&0o007 != 0 {
+		return nil, errReadable
+	}
+	text, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(text) > maxFile {
+		return nil, errTooLarge
+	}
+	b, wrong := parseBook(string(text))
+	for i, number := range wrong {
+		if i == 10 {
+			p.log(fmt.Sprintf("alert: %s: %d further lines are not understood", File, len(wrong)-i))
+			break
+		}
+		p.log(fmt.Sprintf("alert: %s: line %d is not understood, or asks for more than the limits: its user cannot log in", File, number))
+	}
+	if len(b.accounts) > maxAccounts {
+		return nil, errTooLarge
+	}
+	return b, nil
+}
+
+// Mechanisms says what all accounts can be asked. A client picks a mechanism
+// before it names the user: one that not everybody has would lock some out. For
+// CRAM-MD5 that is the administrator's to weigh (control/authcram).
+func (p *passwords) Mechanisms() (m auth.Mechanisms) {
+	b, err := p.current()
+	if err != nil || len(b.list) == 0 {
+		return auth.Passwords
+	}
+	m = auth.Passwords
+	if b.plain {
+		m |= auth.CRAMMD5
+	}
+	if b.scram {
+		m |= auth.SCRAMSHA256
+	}
+	return m
+}
+
+// find returns the account of a user. For a name without one it is that of
+// somebody else, always the same: what follows costs as much, and then is false.
+func (p *passwords) find(user string) (a account, known bool, err error) {
+	b, err := p.current()
+	if err != nil {
+		return account{}, false, err
+	}
+	if a, known = b.accounts[user]; known {
+		if a.hash == nil {
+			return a, true, errLine
+		}
+		return a, true, nil
+	}
+	if len(b.list) == 0 {
+		return account{hash: plain("")}, false, nil
+	}
+	a = b.list[binary.BigEndian.Uint64(p.invented("decoy", user))%uint64(len(b.list))]
+	if a.hash == nil {
+		a.hash = plain("")
+	}
+	return a, false, nil
+}
+
+// invented returns bytes that a name has for as long as this process runs.
+func (p *passwords) invented(what, user string) []byte {
+	h := hmac.New(sha256.New, p.secret)
+	h.Write([]byte(what + "\x00" + user)) // a hash takes everything
+	return h.Sum(nil)
+}
+
+// Password compares a password with the hash of its user.
+func (p *passwords) Password(a auth.Attempt, password []byte) (bool, error) {
+	account, known, err := p.find(a.User)
+	if err != nil {
+		return false, err
+	}
+	ok, err := account.hash.matches(password)
+	return ok && known && len(password) > 0, err
+}
+
+// CRAM compares the answer to a challenge (RFC 2195).
+func (p *passwords) CRAM(a auth.Attempt, challenge, digest []byte) (bool, error) {
+	account, known, err := p.find(a.User)
+	if err != nil {
+		return false, err
+	}
+	password, isPlain := account.hash.(plain)
+	h := hmac.New(md5.New, []byte(password))
+	h.Write(challenge) // a hash takes everything
+	return subtle.ConstantTimeCompare(h.Sum(nil), digest) == 1 && isPlain && known && password != "", nil
+}
+
+// Salt returns that of a user's keys, or an invented one.
+func (p *passwords) Salt(a auth.Attempt) (salt []byte, iterations uint32, err error) {
+	account, known, err := p.find(a.User)
+	if err != nil {
+		return nil, 0, err
+	}
+	if keys, is := account.hash.(keys); is {
+		if known {
+			return keys.Salt, keys.Iterations, nil
+		}
+		return p.invented("salt", a.User)[:min(saltSize, max(1, len(keys.Salt)))], keys.Iterations, nil
+	}
+	return p.invented("salt", a.User)[:saltSize], usualIterations, nil
+}
+
+// Proof checks a proof of SCRAM; a password that is kept as it is has keys of
+// the salt that Salt says.
+func (p *passwords) Proof(a auth.Attempt, message, proof []byte) (signature []byte, ok bool, err error) {
+	account, known, err := p.find(a.User)
+	if err != nil {
+		return nil, false, err
+	}
+	var k scram.Keys
+	switch h := account.hash.(type) {
+	case keys:
+		k = h.Keys
+	default:
+		password, isPlain := h.(plain)
+		known = known && isPlain && password != ""
+		if k, err = scram.Derive(string(password), p.invented("salt", a.User)[:saltSize], usualIterations); err != nil {
+			return nil, false, err
+		}
+	}
+	signature, ok = k.Verify(message, proof)
+	if !ok || !known {
+		return nil, false, nil
+	}
+	return signature, true, nil
+}
