@@ -1,6 +1,7 @@
 package scenario
 
 import (
+	"encoding/base64"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -45,7 +46,10 @@ func TestEveryProcessIsWhatTheTableSays(t *testing.T) {
 	}
 	other := mailHost(t, testhost.NewNetwork(t), "mx1.example", "alice")
 	checkPassword(other)
+	other.Control("checkpassword", "/bin/true")
+	other.Control("authinsecure", "1")
 	other.StartSuite()
+	awaitLogin(t, other) // it has confined itself before it answers
 	for _, p := range other.Find("qmail-checkpass") {
 		role, _ := priv.RoleOf(p.Name)
 		seen[p.Name]++
@@ -61,6 +65,20 @@ func TestEveryProcessIsWhatTheTableSays(t *testing.T) {
 	h.Must("sh", "-c", "echo > /home/alice/pipe")
 	waitEmpty(t, h)
 	h.StopSuite()
+}
+
+// awaitLogin logs in to the SMTP server.
+func awaitLogin(t *testing.T, h *testhost.Host) {
+	t.Helper()
+	c, err := h.SMTP(testhost.Within(t, soon), h.IP.String()+":25")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	login := base64.StdEncoding.EncodeToString([]byte("\x00joe\x00secret"))
+	if err := c.Command("AUTH PLAIN "+login, 2); err != nil {
+		t.Fatalf("%v\n%s", err, h.Log().Timed(0))
+	}
 }
 
 func checkIdentity(t *testing.T, h *testhost.Host, role priv.Role, p testhost.ProcessInfo) {
