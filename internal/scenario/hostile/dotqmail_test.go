@@ -22,7 +22,8 @@ var instructions = []struct{ name, setup, text string }{
 	{"writable", "echo ./Maildir/ >$f; chmod 666 $f", ""},
 	{"lines", "yes '# nothing' | head -1000000 >$f", ""},
 	{"forwards", "yes '&mallory-null@mx1.example' | head -2000 >$f", ""},
-	{"binary", "head -c 100000 /dev/urandom >$f", ""},
+	// Without slashes: "/" is a Maildir in whose tmp everybody may write.
+	{"binary", "head -c 100000 /dev/urandom | tr -d / >$f", ""},
 	{"elsewhere", "", "/home/alice/Maildir/\n"},
 	{"mbox", "", "/home/alice/private\n"},
 	{"root", "", "/etc/secret\n"},
