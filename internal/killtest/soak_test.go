@@ -140,25 +140,33 @@ func (s *soak) settle() {
 func (s *soak) fault(ctx context.Context, book *ledger.Ledger) {
 	s.t.Helper()
 	what := []string{"kill qmail-local", "kill qmail-local", "kill qmail-remote", "kill qmail-lspawn", "stop a daemon", "full disk", "clients leave"}[s.random.IntN(7)]
-	book.Fault("soak", what)
 	s.faults[what]++
+	// The ledger is told when it happens, and not before: what begins in
+	// between is hit as well.
+	mark := func() { book.Fault("soak", what) }
 	switch program, kill := strings.CutPrefix(what, "kill "); {
 	case kill:
 		if all := s.host.Find(program); len(all) > 0 {
+			mark()
 			_ = s.host.Signal(all[s.random.IntN(len(all))].PID, syscall.SIGKILL) // it may have ended
 		}
 	case what == "stop a daemon":
 		all := s.host.Daemons()
 		p := all[s.random.IntN(len(all))]
+		mark()
 		if s.host.Signal(p.PID, syscall.SIGSTOP) == nil {
 			pause(ctx, time.Duration(200+s.random.IntN(1300))*time.Millisecond)
+			mark()
 			_ = s.host.Signal(p.PID, syscall.SIGCONT) // it may have been killed
 		}
 	case what == "full disk":
+		mark()
 		free := s.host.FillDisk()
 		pause(ctx, time.Second)
+		mark()
 		free()
 	default:
+		mark()
 		s.leave(ctx)
 	}
 }
