@@ -73,6 +73,24 @@ func TestHashesThatAreRefused(t *testing.T) {
 	}
 }
 
+// A long password costs no more rounds than a hash may have: each reads it again.
+func TestLongPasswords(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		rounds, size int
+		computed     bool
+	}{
+		{5000, 512, true}, {5000, 513, false}, {300000, 447, true}, {300000, 448, false},
+	} {
+		password := []byte(strings.Repeat("p", c.size))
+		o := old{id: '6', rounds: c.rounds, salt: "saltstri"}
+		o.sum = string(o.compute(password))
+		if got, err := o.matches(password); got != c.computed || err != nil {
+			t.Errorf("%d rounds, %d bytes: %v, %v", c.rounds, c.size, got, err)
+		}
+	}
+}
+
 // book makes a file of passwords.
 func bookOf(t *testing.T, lines ...string) (*passwords, *[]string) {
 	t.Helper()
