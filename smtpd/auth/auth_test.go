@@ -268,7 +268,7 @@ func FuzzBook(f *testing.F) {
 	}
 	f.Add("a:b\n:\n#\n\x00:x\n")
 	f.Fuzz(func(t *testing.T, text string) {
-		b, wrong := parseBook(text)
+		b, wrong := parseBook(text, make([]byte, keySize))
 		if lines := strings.Count(text, "\n") + 1; len(b.accounts)+len(wrong) > 2*lines {
 			t.Fatalf("%d accounts, %d wrong, %d lines", len(b.accounts), len(wrong), lines)
 		}
