@@ -283,6 +283,39 @@ func FuzzBook(f *testing.F) {
 	})
 }
 
+// FuzzHash computes what has been parsed, as far as it is cheap: a hash that
+// makes a library panic would end the daemon.
+func FuzzHash(f *testing.F) {
+	for _, v := range vectors {
+		f.Add(v.hash, v.password)
+		f.Add(v.hash, "\x00")
+		f.Add(strings.Replace(v.hash, "a", ".", 1), strings.Repeat("x", 73))
+	}
+	f.Add("$y$j.5$abc$"+strings.Repeat(".", 43), "x")
+	f.Add("$y$j75$$"+strings.Repeat(".", 43), "x")
+	f.Fuzz(func(t *testing.T, text, password string) {
+		h, ok := parseHash(text)
+		if !ok || len(password) > 100 {
+			return
+		}
+		switch h := h.(type) {
+		case argon:
+			ok = h.memory*h.passes <= 1<<10
+		case blowfish:
+			ok = h[len("$2b$"):len("$2b$05")] <= "05"
+		case old:
+			ok = h.rounds <= usualRounds
+		case modern:
+			ok = strings.IndexByte(cryptAlphabet, h[len("$y$j")]) <= 9
+		case keys:
+			ok = h.Iterations <= usualIterations
+		}
+		if ok {
+			_, _ = h.matches([]byte(password)) // an error is temporary
+		}
+	})
+}
+
 // 1,000 attempts at once are answered in bounded memory: argon2 at its dearest.
 func TestManyAtOnce(t *testing.T) {
 	t.Parallel()
