@@ -153,6 +153,39 @@ func TestClientsLogInByTLS(t *testing.T) {
 	far.StopSuite()
 }
 
+// TestGSASL has the client of GNU SASL bind its login to TLS (RFC 9266).
+func TestGSASL(t *testing.T) {
+	t.Parallel()
+	h := mailHost(t, testhost.NewNetwork(t), "mx1.example", "alice")
+	h.Control("smtplisten", ":25", ":587 submission")
+	h.WriteFile("/tmp/ca.pem", giveKey(t, h), 0o644)
+	givePassword(t, h, "scram", "joe", "secret")
+	h.StartSuite()
+	const loggedIn = "session=[0-9]+ ip=[0-9.]+ user=joe method="
+	for _, c := range []struct {
+		mechanism, user, password string
+		more                      []string
+		want                      string // in the log
+	}{
+		{"SCRAM-SHA-256-PLUS", "joe", "secret", nil, loggedIn + "SCRAM-SHA-256-PLUS"},
+		{"SCRAM-SHA-256", "joe", "secret", []string{"--no-cb"}, loggedIn + "SCRAM-SHA-256"},
+		{"PLAIN", "joe", "secret", nil, loggedIn + "PLAIN"},
+		{"LOGIN", "joe", "secret", nil, loggedIn + "LOGIN"},
+		{"SCRAM-SHA-256-PLUS", "joe", "wrong", nil, "user=joe method=SCRAM-SHA-256-PLUS why=wrong_user_or_password"},
+		{"SCRAM-SHA-256-PLUS", "nobody", "secret", nil, "user=nobody method=SCRAM-SHA-256-PLUS why=wrong_user_or_password"},
+	} {
+		first := h.Log().Len()
+		result, err := h.Run(testhost.Within(t, soon), testhost.Command{Argv: append([]string{"gsasl", "--smtp", "--starttls", "--no-client-first",
+			"--connect=" + h.Name + ":587", "--x509-ca-file=/tmp/ca.pem", "--mechanism=" + c.mechanism,
+			"--authentication-id=" + c.user, "--password=" + c.password, "--hostname=" + h.Name}, c.more...)})
+		if err != nil || (result.Code == 0) != strings.HasPrefix(c.want, loggedIn) {
+			t.Errorf("%+v: %v, %+v", c, err, result)
+		}
+		h.WaitForLog(first, "^qmail-smtpd: auth .*"+c.want+"$")
+	}
+	h.StopSuite()
+}
+
 // checkNoHash looks for what is kept of passwords in the memory of processes,
 // after logins: it is in qmail-auth alone.
 func checkNoHash(t *testing.T, h *testhost.Host) {
