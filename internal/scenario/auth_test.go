@@ -3,6 +3,7 @@ package scenario
 import (
 	"encoding/base64"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 
@@ -106,6 +107,57 @@ func TestClientsLogIn(t *testing.T) {
 	}
 	h.StopSuite()
 	far.StopSuite()
+}
+
+// pythonMatch prints the host of each line of standard input that an expression of
+// fail2ban matches, which are Python's.
+const pythonMatch = `import re, sys
+expression = re.compile(sys.argv[1].replace("<HOST>", r"(?P<host>[0-9a-f.:]+)"))
+for line in sys.stdin:
+    m = expression.search(line)
+    if m:
+        print(m["host"])
+`
+
+// TestFail2ban has the expression in docs/operations.md find each failure that is
+// the client's fault, with the right address whatever the user's name is, and no
+// other line.
+func TestFail2ban(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../docs/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, expression, _ := strings.Cut(string(text), "failregex = ")
+	expression, _, _ = strings.Cut(expression, "\n")
+	h := mailHost(t, testhost.NewNetwork(t), "mx1.example", "alice")
+	h.Control("authinsecure", "1")
+	givePassword(t, h, "scram", "joe", "secret")
+	h.StartSuite()
+	attempts := []struct{ user, password string }{
+		{"joe", "wrong"}, {"joe", "secret"}, {"x ip=192.0.2.9 user=joe", "x"}, {"why=unable", "x"}, {"\nqmail-smtpd: auth failed ip=192.0.2.9 user=a method=b why=c", "x"}, {"", "x"},
+	}
+	for _, a := range attempts {
+		c, err := h.SMTP(testhost.Within(t, soon), h.IP.String()+":25")
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = c.Command("AUTH PLAIN "+base64.StdEncoding.EncodeToString([]byte("\x00"+a.user+"\x00"+a.password)), 2)
+		if (err == nil) != (a.password == "secret") {
+			t.Errorf("%q: %v", a.user, err)
+		}
+		c.Close()
+	}
+	h.StopSuite()
+	log := &strings.Builder{}
+	for _, line := range h.Log().Lines(0) {
+		log.WriteString(line.Text + "\n")
+	}
+	log.WriteString("qmail-smtpd: auth failed ip=" + h.IP.String() + " user=joe method=PLAIN why=unable_to_check\n")
+	result, err := h.Run(testhost.Within(t, soon), testhost.Command{Argv: []string{"/usr/bin/python3", "-c", pythonMatch, expression}, Stdin: log.String()})
+	if want := strings.Repeat(h.IP.String()+"\n", len(attempts)-1); err != nil || result.Code != 0 || result.Stdout != want {
+		t.Errorf("%q matches %v, %v\nlog:\n%s", expression, err, result, log)
+	}
 }
 
 // TestClientsLogInByTLS: AUTH is offered inside TLS alone, on a port for
