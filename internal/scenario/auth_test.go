@@ -3,6 +3,7 @@ package scenario
 import (
 	"encoding/base64"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 
@@ -108,6 +109,57 @@ func TestClientsLogIn(t *testing.T) {
 	far.StopSuite()
 }
 
+// pythonMatch prints the host of each line of standard input that an expression of
+// fail2ban matches, which are Python's.
+const pythonMatch = `import re, sys
+expression = re.compile(sys.argv[1].replace("<HOST>", r"(?P<host>[0-9a-f.:]+)"))
+for line in sys.stdin:
+    m = expression.search(line)
+    if m:
+        print(m["host"])
+`
+
+// TestFail2ban has the expression in docs/operations.md find each failure that is
+// the client's fault, with the right address whatever the user's name is, and no
+// other line.
+func TestFail2ban(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../docs/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, expression, _ := strings.Cut(string(text), "failregex = ")
+	expression, _, _ = strings.Cut(expression, "\n")
+	h := mailHost(t, testhost.NewNetwork(t), "mx1.example", "alice")
+	h.Control("authinsecure", "1")
+	givePassword(t, h, "scram", "joe", "secret")
+	h.StartSuite()
+	attempts := []struct{ user, password string }{
+		{"joe", "wrong"}, {"joe", "secret"}, {"x ip=192.0.2.9 user=joe", "x"}, {"why=unable", "x"}, {"\nqmail-smtpd: auth failed ip=192.0.2.9 user=a method=b why=c", "x"}, {"", "x"},
+	}
+	for _, a := range attempts {
+		c, err := h.SMTP(testhost.Within(t, soon), h.IP.String()+":25")
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = c.Command("AUTH PLAIN "+base64.StdEncoding.EncodeToString([]byte("\x00"+a.user+"\x00"+a.password)), 2)
+		if (err == nil) != (a.password == "secret") {
+			t.Errorf("%q: %v", a.user, err)
+		}
+		c.Close()
+	}
+	h.StopSuite()
+	log := &strings.Builder{}
+	for _, line := range h.Log().Lines(0) {
+		log.WriteString(line.Text + "\n")
+	}
+	log.WriteString("qmail-smtpd: auth failed ip=" + h.IP.String() + " user=joe method=PLAIN why=unable_to_check\n")
+	result, err := h.Run(testhost.Within(t, soon), testhost.Command{Argv: []string{"/usr/bin/python3", "-c", pythonMatch, expression}, Stdin: log.String()})
+	if want := strings.Repeat(h.IP.String()+"\n", len(attempts)-1); err != nil || result.Code != 0 || result.Stdout != want {
+		t.Errorf("%q matches %v, %v\nlog:\n%s", expression, err, result, log)
+	}
+}
+
 // TestClientsLogInByTLS: AUTH is offered inside TLS alone, on a port for
 // submission too.
 func TestClientsLogInByTLS(t *testing.T) {
@@ -151,6 +203,39 @@ func TestClientsLogInByTLS(t *testing.T) {
 	checkNoHash(t, h)
 	h.StopSuite()
 	far.StopSuite()
+}
+
+// TestGSASL has the client of GNU SASL bind its login to TLS (RFC 9266).
+func TestGSASL(t *testing.T) {
+	t.Parallel()
+	h := mailHost(t, testhost.NewNetwork(t), "mx1.example", "alice")
+	h.Control("smtplisten", ":25", ":587 submission")
+	h.WriteFile("/tmp/ca.pem", giveKey(t, h), 0o644)
+	givePassword(t, h, "scram", "joe", "secret")
+	h.StartSuite()
+	const loggedIn = "session=[0-9]+ ip=[0-9.]+ user=joe method="
+	for _, c := range []struct {
+		mechanism, user, password string
+		more                      []string
+		want                      string // in the log
+	}{
+		{"SCRAM-SHA-256-PLUS", "joe", "secret", nil, loggedIn + "SCRAM-SHA-256-PLUS"},
+		{"SCRAM-SHA-256", "joe", "secret", []string{"--no-cb"}, loggedIn + "SCRAM-SHA-256"},
+		{"PLAIN", "joe", "secret", nil, loggedIn + "PLAIN"},
+		{"LOGIN", "joe", "secret", nil, loggedIn + "LOGIN"},
+		{"SCRAM-SHA-256-PLUS", "joe", "wrong", nil, "user=joe method=SCRAM-SHA-256-PLUS why=wrong_user_or_password"},
+		{"SCRAM-SHA-256-PLUS", "nobody", "secret", nil, "user=nobody method=SCRAM-SHA-256-PLUS why=wrong_user_or_password"},
+	} {
+		first := h.Log().Len()
+		result, err := h.Run(testhost.Within(t, soon), testhost.Command{Argv: append([]string{"gsasl", "--smtp", "--starttls", "--no-client-first",
+			"--connect=" + h.Name + ":587", "--x509-ca-file=/tmp/ca.pem", "--mechanism=" + c.mechanism,
+			"--authentication-id=" + c.user, "--password=" + c.password, "--hostname=" + h.Name}, c.more...)})
+		if err != nil || (result.Code == 0) != strings.HasPrefix(c.want, loggedIn) {
+			t.Errorf("%+v: %v, %+v", c, err, result)
+		}
+		h.WaitForLog(first, "^qmail-smtpd: auth .*"+c.want+"$")
+	}
+	h.StopSuite()
 }
 
 // checkNoHash looks for what is kept of passwords in the memory of processes,

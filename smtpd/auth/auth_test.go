@@ -73,6 +73,24 @@ func TestHashesThatAreRefused(t *testing.T) {
 	}
 }
 
+// A long password costs no more rounds than a hash may have: each reads it again.
+func TestLongPasswords(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		rounds, size int
+		computed     bool
+	}{
+		{5000, 512, true}, {5000, 513, false}, {300000, 447, true}, {300000, 448, false},
+	} {
+		password := []byte(strings.Repeat("p", c.size))
+		o := old{id: '6', rounds: c.rounds, salt: "saltstri"}
+		o.sum = string(o.compute(password))
+		if got, err := o.matches(password); got != c.computed || err != nil {
+			t.Errorf("%d rounds, %d bytes: %v, %v", c.rounds, c.size, got, err)
+		}
+	}
+}
+
 // book makes a file of passwords.
 func bookOf(t *testing.T, lines ...string) (*passwords, *[]string) {
 	t.Helper()
@@ -250,7 +268,7 @@ func FuzzBook(f *testing.F) {
 	}
 	f.Add("a:b\n:\n#\n\x00:x\n")
 	f.Fuzz(func(t *testing.T, text string) {
-		b, wrong := parseBook(text)
+		b, wrong := parseBook(text, make([]byte, keySize))
 		if lines := strings.Count(text, "\n") + 1; len(b.accounts)+len(wrong) > 2*lines {
 			t.Fatalf("%d accounts, %d wrong, %d lines", len(b.accounts), len(wrong), lines)
 		}
@@ -261,6 +279,39 @@ func FuzzBook(f *testing.F) {
 			if argon, is := a.hash.(argon); is && (argon.memory > maxMemory || argon.memory*argon.passes > maxWork) {
 				t.Fatalf("%+v is too dear", argon)
 			}
+		}
+	})
+}
+
+// FuzzHash computes what has been parsed, as far as it is cheap: a hash that
+// makes a library panic would end the daemon.
+func FuzzHash(f *testing.F) {
+	for _, v := range vectors {
+		f.Add(v.hash, v.password)
+		f.Add(v.hash, "\x00")
+		f.Add(strings.Replace(v.hash, "a", ".", 1), strings.Repeat("x", 73))
+	}
+	f.Add("$y$j.5$abc$"+strings.Repeat(".", 43), "x")
+	f.Add("$y$j75$$"+strings.Repeat(".", 43), "x")
+	f.Fuzz(func(t *testing.T, text, password string) {
+		h, ok := parseHash(text)
+		if !ok || len(password) > 100 {
+			return
+		}
+		switch h := h.(type) {
+		case argon:
+			ok = h.memory*h.passes <= 1<<10
+		case blowfish:
+			ok = h[len("$2b$"):len("$2b$05")] <= "05"
+		case old:
+			ok = h.rounds <= usualRounds
+		case modern:
+			ok = strings.IndexByte(cryptAlphabet, h[len("$y$j")]) <= 9
+		case keys:
+			ok = h.Iterations <= usualIterations
+		}
+		if ok {
+			_, _ = h.matches([]byte(password)) // an error is temporary
 		}
 	})
 }

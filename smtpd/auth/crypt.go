@@ -17,6 +17,11 @@ const (
 	usualRounds = 5000
 	minRounds   = 1000
 	maxRounds   = 1 << 20
+	// crypt(3) takes no longer password.
+	maxCryptPassword = 512
+	// maxCryptWork bounds rounds times bytes of the password, which each round
+	// of SHA-crypt reads again: who guesses picks long ones.
+	maxCryptWork = 128 << 20
 )
 
 // cryptAlphabet is that of crypt(3).
@@ -56,16 +61,20 @@ func parseCrypt(text string) (hash, bool) {
 }
 
 func (o old) matches(password []byte) (bool, error) {
-	var sum []byte
+	if len(password) > min(maxCryptPassword, maxCryptWork/o.rounds) {
+		return false, nil
+	}
+	return subtle.ConstantTimeCompare(o.compute(password), []byte(o.sum)) == 1, nil
+}
+
+func (o old) compute(password []byte) (sum []byte) {
 	switch o.id {
 	case '1':
-		sum = crypt.KeyMD5Crypt(password, []byte(o.salt))
+		return crypt.KeyMD5Crypt(password, []byte(o.salt))
 	case '5':
-		sum = crypt.KeySHACrypt(sha256.New, password, []byte(o.salt), o.rounds)
-	default:
-		sum = crypt.KeySHACrypt(sha512.New, password, []byte(o.salt), o.rounds)
+		return crypt.KeySHACrypt(sha256.New, password, []byte(o.salt), o.rounds)
 	}
-	return subtle.ConstantTimeCompare(sum, []byte(o.sum)) == 1, nil
+	return crypt.KeySHACrypt(sha512.New, password, []byte(o.salt), o.rounds)
 }
 
 // modern is a hash of yescrypt, as in /etc/shadow of today.
@@ -87,6 +96,9 @@ func parseYescrypt(text string) (hash, bool) {
 }
 
 func (m modern) matches(password []byte) (bool, error) {
+	if len(password) > maxCryptPassword {
+		return false, nil
+	}
 	got, err := yescrypt.Hash(password, []byte(m))
 	if err != nil {
 		return false, errYescrypt

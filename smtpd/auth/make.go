@@ -36,3 +36,10 @@ func makeHash(scheme, password string) (string, error) {
 	}
 	return "", fmt.Errorf("%q is none of argon2id, scram and plain", scheme)
 }
+
+// newKey returns a line with a secret for a file.
+func newKey() string {
+	secret := make([]byte, keySize)
+	_, _ = rand.Read(secret) // never fails
+	return keyWord + base64.StdEncoding.EncodeToString(secret) + "\n"
+}

@@ -6,7 +6,6 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -23,6 +22,7 @@ const (
 	maxFile     = 8 << 20
 	maxAccounts = 50000
 	saltSize    = 16
+	keySize     = sha256.Size // of the secret of a file
 	// usualIterations are told for a name that has no keys (RFC 7677 section 4).
 	usualIterations = 4096
 )
@@ -37,7 +37,7 @@ var (
 type passwords struct {
 	path   string
 	log    func(line string)
-	secret []byte // of this process: it makes what names have that are not there
+	secret []byte // of this process, for a file that has none
 
 	mu   sync.Mutex
 	seen unix.Stat_t
@@ -48,16 +48,25 @@ type passwords struct {
 // book is what the file says. It never changes.
 type book struct {
 	accounts map[string]account
-	list     []account // the same
-	plain    bool      // a password is kept as it is: it does for CRAM-MD5
-	scram    bool      // all accounts have keys of SCRAM, or make them
+	// secret makes what names have that are not there. It is the file's, so that
+	// nobody sees by what changes when qmail-auth starts who is there.
+	secret []byte
+	list   []place // the accounts on a ring
+	plain  bool    // a password is kept as it is: it does for CRAM-MD5
+	scram  bool    // all accounts have keys of SCRAM, or make them
+}
+
+// place is that of an account on the ring.
+type place struct {
+	at uint64
+	account
 }
 
 // account is the line of a user; the zero hash is one that is not understood.
 type account struct{ hash hash }
 
 func newPasswords(path string, log func(string)) *passwords {
-	secret := make([]byte, sha256.Size)
+	secret := make([]byte, keySize)
 	_, _ = rand.Read(secret) // never fails
 	return &passwords{path: path, log: log, secret: secret}
 }
@@ -104,7 +113,7 @@ func (p *passwords) read() (*book, error) {
 	if len(text) > maxFile {
 		return nil, errTooLarge
 	}
-	b, wrong := parseBook(string(text))
+	b, wrong := parseBook(string(text), p.secret)
 	for i, number := range wrong {
 		if i == 10 {
 			p.log(fmt.Sprintf("alert: %s: %d further lines are not understood", File, len(wrong)-i))
@@ -136,88 +145,83 @@ func (p *passwords) Mechanisms() (m auth.Mechanisms) {
 	return m
 }
 
-// find returns the account of a user. For a name without one it is that of
-// somebody else, always the same: what follows costs as much, and then is false.
-func (p *passwords) find(user string) (a account, known bool, err error) {
-	b, err := p.current()
-	if err != nil {
-		return account{}, false, err
-	}
-	if a, known = b.accounts[user]; known {
-		if a.hash == nil {
-			return a, true, errLine
-		}
-		return a, true, nil
-	}
-	if len(b.list) == 0 {
-		return account{hash: plain("")}, false, nil
-	}
-	a = b.list[binary.BigEndian.Uint64(p.invented("decoy", user))%uint64(len(b.list))]
-	if a.hash == nil {
-		a.hash = plain("")
-	}
-	return a, false, nil
+// entry is what a question is about: an account and the book that it is in.
+type entry struct {
+	account
+	known bool // it is the user's own, and no decoy
+	book  *book
 }
 
-// invented returns bytes that a name has for as long as this process runs.
-func (p *passwords) invented(what, user string) []byte {
-	h := hmac.New(sha256.New, p.secret)
-	h.Write([]byte(what + "\x00" + user)) // a hash takes everything
-	return h.Sum(nil)
+// find returns the account of a user. For a name without one it is that of
+// somebody else: what follows costs as much, and then is false.
+func (p *passwords) find(user string) (entry, error) {
+	b, err := p.current()
+	if err != nil {
+		return entry{}, err
+	}
+	a, known := b.accounts[user]
+	switch {
+	case !known:
+		a = b.decoy(user)
+	case a.hash == nil:
+		return entry{}, errLine
+	}
+	return entry{a, known, b}, nil
 }
 
 // Password compares a password with the hash of its user.
 func (p *passwords) Password(a auth.Attempt, password []byte) (bool, error) {
-	account, known, err := p.find(a.User)
+	e, err := p.find(a.User)
 	if err != nil {
 		return false, err
 	}
-	ok, err := account.hash.matches(password)
-	return ok && known && len(password) > 0, err
+	ok, err := e.hash.matches(password)
+	return ok && e.known && len(password) > 0, err
 }
 
 // CRAM compares the answer to a challenge (RFC 2195).
 func (p *passwords) CRAM(a auth.Attempt, challenge, digest []byte) (bool, error) {
-	account, known, err := p.find(a.User)
+	e, err := p.find(a.User)
 	if err != nil {
 		return false, err
 	}
-	password, isPlain := account.hash.(plain)
+	password, isPlain := e.hash.(plain)
 	h := hmac.New(md5.New, []byte(password))
 	h.Write(challenge) // a hash takes everything
-	return subtle.ConstantTimeCompare(h.Sum(nil), digest) == 1 && isPlain && known && password != "", nil
+	return subtle.ConstantTimeCompare(h.Sum(nil), digest) == 1 && isPlain && e.known && password != "", nil
 }
 
 // Salt returns that of a user's keys, or an invented one.
 func (p *passwords) Salt(a auth.Attempt) (salt []byte, iterations uint32, err error) {
-	account, known, err := p.find(a.User)
+	e, err := p.find(a.User)
 	if err != nil {
 		return nil, 0, err
 	}
-	if keys, is := account.hash.(keys); is {
-		if known {
+	if keys, is := e.hash.(keys); is {
+		if e.known {
 			return keys.Salt, keys.Iterations, nil
 		}
-		return p.invented("salt", a.User)[:min(saltSize, max(1, len(keys.Salt)))], keys.Iterations, nil
+		return e.book.invented("salt", a.User, len(keys.Salt)), keys.Iterations, nil
 	}
-	return p.invented("salt", a.User)[:saltSize], usualIterations, nil
+	return e.book.invented("salt", a.User, saltSize), usualIterations, nil
 }
 
 // Proof checks a proof of SCRAM; a password that is kept as it is has keys of
 // the salt that Salt says.
 func (p *passwords) Proof(a auth.Attempt, message, proof []byte) (signature []byte, ok bool, err error) {
-	account, known, err := p.find(a.User)
+	e, err := p.find(a.User)
 	if err != nil {
 		return nil, false, err
 	}
 	var k scram.Keys
-	switch h := account.hash.(type) {
+	known := e.known
+	switch h := e.hash.(type) {
 	case keys:
 		k = h.Keys
 	default:
 		password, isPlain := h.(plain)
 		known = known && isPlain && password != ""
-		if k, err = scram.Derive(string(password), p.invented("salt", a.User)[:saltSize], usualIterations); err != nil {
+		if k, err = scram.Derive(string(password), e.book.invented("salt", a.User, saltSize), usualIterations); err != nil {
 			return nil, false, err
 		}
 	}

@@ -124,25 +124,39 @@ func replaceLine(path, user, line string) error {
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
-	var text strings.Builder
-	done := false
-	for old := range strings.Lines(string(before)) {
+	text, found := edited(string(before), user, line)
+	if line == "" && !found {
+		return fmt.Errorf("there is no %s in %s", user, path)
+	}
+	return replaceFile(dir, path, text)
+}
+
+// edited returns a file where line, which may be empty, is in the place of what
+// a user had; found says that there was something. A file has a secret from then
+// on (decoys.go).
+func edited(before, user, line string) (text string, found bool) {
+	var b strings.Builder
+	hasKey := false
+	for old := range strings.Lines(before) {
+		old = strings.TrimSuffix(old, "\n") + "\n"
 		if name, _, _ := strings.Cut(old, ":"); name == user {
-			if !done {
-				text.WriteString(line)
+			if !found {
+				b.WriteString(line)
 			}
-			done = true
+			found = true
 			continue
 		}
-		text.WriteString(strings.TrimSuffix(old, "\n") + "\n")
+		_, isKey := parseKey(strings.TrimRight(old, "\r\n"))
+		hasKey = hasKey || isKey
+		b.WriteString(old)
 	}
-	if !done {
-		if line == "" {
-			return fmt.Errorf("there is no %s in %s", user, path)
-		}
-		text.WriteString(line)
+	if !found {
+		b.WriteString(line)
 	}
-	return replaceFile(dir, path, text.String())
+	if hasKey {
+		return b.String(), found
+	}
+	return newKey() + b.String(), found
 }
 
 // replaceFile writes a file that root and qmail-auth may read; in a private
