@@ -32,7 +32,7 @@ var floors = [][]string{
 		"internal/priv",
 	},
 	{ // protocols
-		"internal/wire/auth", "internal/wire/call", "internal/wire/codec", "internal/wire/entries", "internal/wire/localwork", "internal/wire/parent",
+		"internal/wire/auth", "internal/wire/call", "internal/wire/codec", "internal/wire/entries", "internal/wire/localwork", "internal/wire/lookup", "internal/wire/parent",
 		"internal/wire/sign", "internal/wire/spawn", "internal/wire/submit",
 	},
 	{ // what programs of users do to queue a message
@@ -68,6 +68,7 @@ var floors = [][]string{
 var neighbours = map[string][]string{
 	"internal/wire/auth":      {"internal/wire/call", "internal/wire/codec"},
 	"internal/wire/entries":   {"internal/wire/codec"},
+	"internal/wire/lookup":    {"internal/wire/call"},
 	"internal/wire/sign":      {"internal/wire/call"},
 	"internal/wire/spawn":     {"internal/wire/codec"},
 	"internal/wire/localwork": {"internal/wire/codec", "internal/wire/spawn"}, // a worker answers what a spawner asks
