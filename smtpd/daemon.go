@@ -45,6 +45,7 @@ func newDaemon(home string, s *service) *daemon {
 	s.keys = newKeyring()
 	passwords := newAuthLink()
 	s.auth = passwords
+	s.verifier = newVerifier()
 	return &daemon{
 		passwords: passwords,
 		service:   s,
@@ -69,6 +70,8 @@ func (d *daemon) frame(f parent.Frame) error {
 	switch {
 	case f.Kind == parent.Link && f.Name == parent.Submit:
 		return d.spool.relink(f.File)
+	case f.Kind == parent.Link && f.Name == parent.Lookup:
+		return d.verifier.relink(f.File)
 	case f.Kind == parent.Link && f.Name == parent.Sign:
 		if err := d.keys.relink(f.File); err != nil {
 			d.log.Line(logPrefix + "warning: " + err.Error())
@@ -159,12 +162,12 @@ func (d *daemon) admit(a arrival, settings *settings) {
 	client := a.remote.Addr()
 	rule := settings.rules.Match(tcprules.Client{IP: client})
 	if rule.Deny {
-		d.log.Status(logPrefix + "denied ip=" + client.String())
+		d.log.Status(logPrefix + "denied ip=" + client.String() + " rule=" + replyDenied.rule)
 		d.turnAway(a, replyDenied)
 		return
 	}
 	if refused := d.limits.enter(client, settings); refused.code != 0 {
-		d.log.Status(fmt.Sprintf("%sturned away ip=%s code=%d", logPrefix, client, refused.code))
+		d.log.Status(fmt.Sprintf("%sturned away ip=%s code=%d rule=%s", logPrefix, client, refused.code, refused.rule))
 		d.turnAway(a, refused)
 		return
 	}

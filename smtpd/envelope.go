@@ -99,6 +99,9 @@ func (s *session) rcpt(argument string) reply {
 	if s.recipients >= s.settings.maxRcpt {
 		return replyTooManyRcpts
 	}
+	if refused := s.verify(recipient); refused.code != 0 {
+		return refused
+	}
 	before := len(s.envelope)
 	if !s.addFacts(facts.Append(nil)) || !s.addRecord('T', recipient.String()) {
 		s.envelope = s.envelope[:before]

@@ -24,6 +24,9 @@ type service struct {
 	// filter would be worse than delaying it.
 	filterMissing bool
 
+	// verifier is nil in the classic form: there is nobody to ask.
+	verifier *verifier
+
 	ending   chan struct{} // closed when the service stops; nil: it does not
 	stopping atomic.Bool   // sessions end as soon as no message is on its way
 	cutOff   atomic.Bool   // sessions end now

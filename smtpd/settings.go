@@ -24,6 +24,7 @@ const (
 	defaultMinRate        = 500   // minratesmtp: octets of message text a second
 	defaultMaxHeader      = 1 << 20
 	defaultTarpitErrors   = 5
+	defaultMaxBadRcpt     = 10 // maxbadrcpt: unknown recipients of one connection
 )
 
 // controlFiles are all files that loadSettings reads.
@@ -32,6 +33,7 @@ var controlFiles = [...]string{
 	"rcpthosts", "locals", "percenthack", "envnoathost", "badmailfrom",
 	"concurrencysmtp", "concurrencysmtpip", "tcp.smtp",
 	"authcram", "authinsecure", "clientca.pem", "proxyhosts", "tlsclients", "xclienthosts",
+	"maxbadrcpt", "verifyrcpt",
 	"greetdelay", "maxerrorsmtp", "maxheadersmtp", "maxlinesmtp", "maxmailsmtp", "minratesmtp", "tarpitdelay", "tarpiterrors",
 }
 
@@ -59,6 +61,8 @@ type settings struct {
 
 	hosts       *rcpthosts.Hosts
 	badMailFrom map[string]struct{}
+	verifyRcpt  int
+	maxBadRcpt  int // 0 is no limit
 	rules       *tcprules.Rules
 
 	tlsClients   map[string]struct{} // who may relay; nil: no certificate is asked for
@@ -96,6 +100,8 @@ func loadSettings(home string, rules bool) (*settings, error) {
 	s.tarpitDelay = r.delay("tarpitdelay")
 	s.tarpitErrors = r.number("tarpiterrors", defaultTarpitErrors)
 	s.badMailFrom = r.set("badmailfrom")
+	s.verifyRcpt = r.number("verifyrcpt", verifyOther)
+	s.maxBadRcpt = r.number("maxbadrcpt", defaultMaxBadRcpt)
 	s.authCRAM = r.number("authcram", 0) != 0
 	s.authInsecure = r.number("authinsecure", 0) != 0
 	if rules {

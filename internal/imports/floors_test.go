@@ -39,7 +39,7 @@ var floors = [][]string{
 		"internal/enqueue",
 	},
 	{ // rooms: each holds programs, and none knows another
-		"qmail-local", "qmail-local/commands", "qmail-local/lspawn", "qmail-local/users",
+		"qmail-local", "qmail-local/commands", "qmail-local/lookup", "qmail-local/lspawn", "qmail-local/users",
 		"qmail-queue", "qmail-queue/inject", "qmail-queue/show", "qmail-queue/spool",
 		"qmail-remote",
 		"qmail-send", "qmail-send/setup", "qmail-send/start",
