@@ -143,8 +143,10 @@ func (d *daemon) open(a arrival) {
 	if fresh && err != nil {
 		d.log.Line(logPrefix + "alert: unable to read controls, no mail is taken: " + err.Error())
 	}
-	if fresh && err == nil && settings.rules.UsesNames() {
-		d.log.Line(logPrefix + "warning: control/tcp.smtp: rules with host names never apply, names are not looked up")
+	if fresh && err == nil {
+		for _, warning := range settings.warnings {
+			d.log.Line(logPrefix + "warning: " + warning)
+		}
 	}
 	if err != nil {
 		d.turnAway(a, replyNoControls)

@@ -47,6 +47,7 @@
 //	envelope.go    MAIL and RCPT
 //	path.go        their addresses
 //	recipient.go   whether a recipient has a mailbox
+//	policy.go      lists of who is refused
 //	meter.go       counting what somebody does in a period
 //	parameters.go  their parameters
 //	data.go        DATA and the message

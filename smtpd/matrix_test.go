@@ -213,7 +213,7 @@ func TestEnhancedCodes(t *testing.T) {
 		replyNoQueue, replyNoFilter, replyNoRoom, replyTimeout, replySessionOver,
 		replyNoControls, replyTooManyConns, replyTooManyOfIP, replyShutdown, replyTooManyCmds, replyBusy,
 		replyEarlyTalk, replyNotSMTP, replyDenied, syntaxError(""), syntaxError("why"), quitReply("x"),
-		replyNoMailbox, replyRcptUnsure, replyMailboxFull, replyTooManyBadTos,
+		replyNoMailbox, replyRcptUnsure, replyMailboxFull, replyTooManyBadTos, replyBadHelo, replyBadMailTo, replyBadRcptTo,
 		acceptedReply(1, "2"), queueReply(errNoSpool), refusedReply("x"), refusedReply("-x"), *refuse(501, "x"),
 	} {
 		if len(r.enhanced) < 5 || r.enhanced[0] != byte('0'+r.code/100) || r.enhanced[1] != '.' {

@@ -33,7 +33,7 @@ var controlFiles = [...]string{
 	"rcpthosts", "locals", "percenthack", "envnoathost", "badmailfrom",
 	"concurrencysmtp", "concurrencysmtpip", "tcp.smtp",
 	"authcram", "authinsecure", "clientca.pem", "proxyhosts", "tlsclients", "xclienthosts",
-	"maxbadrcpt", "verifyrcpt",
+	"badhelo", "badmailto", "badrcptto", "maxbadrcpt", "verifyrcpt",
 	"greetdelay", "maxerrorsmtp", "maxheadersmtp", "maxlinesmtp", "maxmailsmtp", "minratesmtp", "tarpitdelay", "tarpiterrors",
 }
 
@@ -61,6 +61,10 @@ type settings struct {
 
 	hosts       *rcpthosts.Hosts
 	badMailFrom map[string]struct{}
+	badHelo     map[string]struct{}
+	badMailTo   map[string]struct{}
+	badRcptTo   map[string]struct{}
+	noAtHost    string // envnoathost
 	verifyRcpt  int
 	maxBadRcpt  int // 0 is no limit
 	rules       *tcprules.Rules
@@ -72,6 +76,9 @@ type settings struct {
 
 	authCRAM     bool // CRAM-MD5 is offered
 	authInsecure bool // AUTH is offered without TLS
+
+	// warnings are about what may not be meant as it stands there.
+	warnings []string
 }
 
 // loadSettings reads the control files; rules says whether tcp.smtp is one of
@@ -100,16 +107,24 @@ func loadSettings(home string, rules bool) (*settings, error) {
 	s.tarpitDelay = r.delay("tarpitdelay")
 	s.tarpitErrors = r.number("tarpiterrors", defaultTarpitErrors)
 	s.badMailFrom = r.set("badmailfrom")
+	s.badHelo = r.set("badhelo")
+	s.badMailTo = r.set("badmailto")
+	s.badRcptTo = r.set("badrcptto")
+	s.noAtHost = r.lineOrMe("envnoathost")
 	s.verifyRcpt = r.number("verifyrcpt", verifyOther)
 	s.maxBadRcpt = r.number("maxbadrcpt", defaultMaxBadRcpt)
 	s.authCRAM = r.number("authcram", 0) != 0
 	s.authInsecure = r.number("authinsecure", 0) != 0
 	if rules {
 		s.rules = r.rules(home)
+		if s.rules != nil && s.rules.UsesNames() {
+			r.warnings = append(r.warnings, "control/tcp.smtp: rules with host names never apply, names are not looked up")
+		}
 		s.proxyHosts = r.networks("proxyhosts")
 		s.xclientHosts = r.networks("xclienthosts")
 		r.readTLSClients(s)
 	}
+	s.warnings = r.warnings
 	hosts, err := rcpthosts.Load(dir)
 	r.note(err)
 	s.hosts = hosts
@@ -124,8 +139,9 @@ func loadSettings(home string, rules bool) (*settings, error) {
 
 // settingsReader reads control files until one fails.
 type settingsReader struct {
-	dir control.Dir
-	err error
+	dir      control.Dir
+	err      error
+	warnings []string
 }
 
 func (r *settingsReader) line(name, def string) string {
@@ -158,7 +174,7 @@ func (r *settingsReader) delay(name string) time.Duration {
 	return time.Duration(min(r.number(name, 0), 60)) * time.Second
 }
 
-// set returns the addresses, or domains behind an at sign, of a file by
+// set returns the names, addresses, or domains behind an at sign, of a file by
 // idn.AddressKey.
 func (r *settingsReader) set(name string) map[string]struct{} {
 	lines, _, err := r.dir.List(name)
@@ -166,6 +182,9 @@ func (r *settingsReader) set(name string) map[string]struct{} {
 	set := make(map[string]struct{}, len(lines))
 	for _, line := range lines {
 		set[idn.AddressKey(line)] = struct{}{}
+	}
+	if hint := expressionHint(name, lines); hint != "" {
+		r.warnings = append(r.warnings, hint)
 	}
 	return set
 }

@@ -7,8 +7,8 @@
 //
 // Reads: the connections (hostile); control/me, smtpgreeting, localiphost,
 // timeoutsmtpd, timeoutsmtpdsession, databytes, maxrcpt, rcpthosts,
-// morercpthosts.cdb, locals, percenthack, envnoathost, badmailfrom,
-// authcram, authinsecure, verifyrcpt, concurrencysmtp,
+// morercpthosts.cdb, locals, percenthack, envnoathost, badmailfrom, badmailto,
+// badrcptto, badhelo, authcram, authinsecure, verifyrcpt, concurrencysmtp,
 // concurrencysmtpip, proxyhosts, xclienthosts, tlsclients, clientca.pem,
 // tcp.smtp and others of docs/control.md (ours). In the classic form the
 // environment of tcpserver instead of those from verifyrcpt on (its caller's).
