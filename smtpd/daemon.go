@@ -162,7 +162,12 @@ func (d *daemon) open(a arrival) {
 // admit begins the session of a client that is known now.
 func (d *daemon) admit(a arrival, settings *settings) {
 	client := a.remote.Addr()
-	rule := settings.rules.Match(tcprules.Client{IP: client})
+	rule, err := settings.rules.match(tcprules.Client{IP: client})
+	if err != nil {
+		d.log.Line(logPrefix + "alert: control/tcp.smtp.cdb, no mail is taken: " + err.Error())
+		d.turnAway(a, replyNoControls)
+		return
+	}
 	if rule.Deny {
 		d.log.Status(logPrefix + "denied ip=" + client.String() + " rule=" + replyDenied.rule)
 		d.turnAway(a, replyDenied)

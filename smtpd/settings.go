@@ -10,7 +10,6 @@ import (
 	"postrider/internal/control"
 	"postrider/internal/idn"
 	"postrider/internal/rcpthosts"
-	"postrider/internal/tcprules"
 )
 
 // Defaults of the numbers (docs/control.md).
@@ -31,7 +30,7 @@ const (
 var controlFiles = [...]string{
 	"me", "smtpgreeting", "localiphost", "timeoutsmtpd", "timeoutsmtpdsession", "databytes", "maxrcpt",
 	"rcpthosts", "locals", "percenthack", "envnoathost", "badmailfrom",
-	"concurrencysmtp", "concurrencysmtpip", "tcp.smtp",
+	"concurrencysmtp", "concurrencysmtpip", "tcp.smtp", "tcp.smtp.cdb",
 	"authcram", "authinsecure", "clientca.pem", "proxyhosts", "tlsclients", "xclienthosts",
 	"badhelo", "badmailto", "badrcptto", "maxbadrcpt", "verifyrcpt",
 	"greetdelay", "maxerrorsmtp", "maxheadersmtp", "maxlinesmtp", "maxmailsmtp", "minratesmtp", "tarpitdelay", "tarpiterrors",
@@ -67,7 +66,7 @@ type settings struct {
 	noAtHost    string // envnoathost
 	verifyRcpt  int
 	maxBadRcpt  int // 0 is no limit
-	rules       *tcprules.Rules
+	rules       rules
 
 	tlsClients   map[string]struct{} // who may relay; nil: no certificate is asked for
 	clientCAs    *x509.CertPool      // nil: there are none
@@ -116,8 +115,10 @@ func loadSettings(home string, rules bool) (*settings, error) {
 	s.authCRAM = r.number("authcram", 0) != 0
 	s.authInsecure = r.number("authinsecure", 0) != 0
 	if rules {
-		s.rules = r.rules(home)
-		if s.rules != nil && s.rules.UsesNames() {
+		var err error
+		s.rules, err = loadRules(home)
+		r.note(err)
+		if s.rules.usesNames() {
 			r.warnings = append(r.warnings, "control/tcp.smtp: rules with host names never apply, names are not looked up")
 		}
 		s.proxyHosts = r.networks("proxyhosts")
@@ -207,17 +208,6 @@ func (r *settingsReader) networks(name string) (list []netip.Prefix) {
 		list = append(list, n)
 	}
 	return list
-}
-
-// rules reads control/tcp.smtp, the text from which tcp.smtp.cdb is made.
-func (r *settingsReader) rules(home string) *tcprules.Rules {
-	text, _, err := r.dir.Text("tcp.smtp")
-	r.note(err)
-	rules, err := tcprules.Parse(text)
-	if err != nil {
-		r.note(fmt.Errorf("%s/control/tcp.smtp, %w", home, err))
-	}
-	return rules
 }
 
 func (r *settingsReader) note(err error) {
