@@ -46,6 +46,7 @@ func newDaemon(home string, s *service) *daemon {
 	passwords := newAuthLink()
 	s.auth = passwords
 	s.verifier = newVerifier()
+	s.rates = &rates{}
 	return &daemon{
 		passwords: passwords,
 		service:   s,
@@ -173,7 +174,11 @@ func (d *daemon) admit(a arrival, settings *settings) {
 		d.turnAway(a, replyDenied)
 		return
 	}
-	if refused := d.limits.enter(client, settings); refused.code != 0 {
+	refused := d.rates.connect(client, newAllowance(rule.Lookup).or(settings.allowance), d.clock.Now())
+	if refused.code == 0 {
+		refused = d.limits.enter(client, settings)
+	}
+	if refused.code != 0 {
 		d.log.Status(fmt.Sprintf("%sturned away ip=%s code=%d rule=%s", logPrefix, client, refused.code, refused.rule))
 		d.turnAway(a, refused)
 		return

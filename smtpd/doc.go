@@ -49,6 +49,7 @@
 //	recipient.go   whether a recipient has a mailbox
 //	policy.go      lists of who is refused
 //	meter.go       counting what somebody does in a period
+//	rates.go       how much one client may do
 //	rules.go       tcp.smtp, or its database
 //	parameters.go  their parameters
 //	data.go        DATA and the message

@@ -37,6 +37,9 @@ func (s *session) mail(argument string) reply {
 	if s.settings.maxMail > 0 && s.mails >= s.settings.maxMail {
 		return replyTooManyMails
 	}
+	if refused := s.countMail(); refused.code != 0 {
+		return refused
+	}
 	if user := s.loggedIn(); user != "" && s.queue.takesUser() {
 		parameters.facts.User = esmtp.Xtext(user)
 	}
@@ -82,6 +85,9 @@ func (s *session) rcpt(argument string) reply {
 	}
 	if s.recipients >= s.settings.maxRcpt {
 		return replyTooManyRcpts
+	}
+	if refused := s.countRcpt(); refused.code != 0 {
+		return refused
 	}
 	if refused := s.verify(recipient); refused.code != 0 {
 		return refused

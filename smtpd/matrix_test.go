@@ -214,7 +214,7 @@ func TestEnhancedCodes(t *testing.T) {
 		replyNoControls, replyTooManyConns, replyTooManyOfIP, replyShutdown, replyTooManyCmds, replyBusy,
 		replyEarlyTalk, replyNotSMTP, replyDenied, syntaxError(""), syntaxError("why"), quitReply("x"),
 		replyNoMailbox, replyRcptUnsure, replyMailboxFull, replyTooManyBadTos, replyBadHelo, replyBadMailTo, replyBadRcptTo,
-		acceptedReply(1, "2"), queueReply(errNoSpool), refusedReply("x"), refusedReply("-x"), *refuse(501, "x"),
+		replyManyConnects, replyManyMails, replyManyRcpts, acceptedReply(1, "2"), queueReply(errNoSpool), refusedReply("x"), refusedReply("-x"), *refuse(501, "x"),
 	} {
 		if len(r.enhanced) < 5 || r.enhanced[0] != byte('0'+r.code/100) || r.enhanced[1] != '.' {
 			t.Errorf("%d %q %s", r.code, r.enhanced, r.text)

@@ -32,7 +32,7 @@ var controlFiles = [...]string{
 	"rcpthosts", "locals", "percenthack", "envnoathost", "badmailfrom",
 	"concurrencysmtp", "concurrencysmtpip", "tcp.smtp", "tcp.smtp.cdb",
 	"authcram", "authinsecure", "clientca.pem", "proxyhosts", "tlsclients", "xclienthosts",
-	"badhelo", "badmailto", "badrcptto", "maxbadrcpt", "verifyrcpt",
+	"badhelo", "badmailto", "badrcptto", "maxbadrcpt", "rateconnsmtp", "ratemailsmtp", "ratercptsmtp", "verifyrcpt",
 	"greetdelay", "maxerrorsmtp", "maxheadersmtp", "maxlinesmtp", "maxmailsmtp", "minratesmtp", "tarpitdelay", "tarpiterrors",
 }
 
@@ -66,6 +66,7 @@ type settings struct {
 	noAtHost    string // envnoathost
 	verifyRcpt  int
 	maxBadRcpt  int // 0 is no limit
+	allowance   allowance
 	rules       rules
 
 	tlsClients   map[string]struct{} // who may relay; nil: no certificate is asked for
@@ -112,6 +113,7 @@ func loadSettings(home string, rules bool) (*settings, error) {
 	s.noAtHost = r.lineOrMe("envnoathost")
 	s.verifyRcpt = r.number("verifyrcpt", verifyOther)
 	s.maxBadRcpt = r.number("maxbadrcpt", defaultMaxBadRcpt)
+	s.allowance = allowance{r.number("rateconnsmtp", 0), r.number("ratemailsmtp", 0), r.number("ratercptsmtp", 0)}
 	s.authCRAM = r.number("authcram", 0) != 0
 	s.authInsecure = r.number("authinsecure", 0) != 0
 	if rules {

@@ -73,6 +73,9 @@ func (s *session) become(next xclients) reply {
 		return replyDenied
 	}
 	if client != s.client {
+		if r := s.rates.connect(client, newAllowance(rule.Lookup).or(s.settings.allowance), s.clock.Now()); r.code != 0 {
+			return r
+		}
 		s.xclients.limits.leave(s.client)
 		if r := s.xclients.limits.enter(client, s.settings); r.code != 0 {
 			s.client = netip.Addr{} // counted nowhere
