@@ -45,6 +45,8 @@ func newDaemon(home string, s *service) *daemon {
 	s.keys = newKeyring()
 	passwords := newAuthLink()
 	s.auth = passwords
+	s.verifier = newVerifier()
+	s.rates = &rates{}
 	return &daemon{
 		passwords: passwords,
 		service:   s,
@@ -69,6 +71,8 @@ func (d *daemon) frame(f parent.Frame) error {
 	switch {
 	case f.Kind == parent.Link && f.Name == parent.Submit:
 		return d.spool.relink(f.File)
+	case f.Kind == parent.Link && f.Name == parent.Lookup:
+		return d.verifier.relink(f.File)
 	case f.Kind == parent.Link && f.Name == parent.Sign:
 		if err := d.keys.relink(f.File); err != nil {
 			d.log.Line(logPrefix + "warning: " + err.Error())
@@ -140,8 +144,10 @@ func (d *daemon) open(a arrival) {
 	if fresh && err != nil {
 		d.log.Line(logPrefix + "alert: unable to read controls, no mail is taken: " + err.Error())
 	}
-	if fresh && err == nil && settings.rules.UsesNames() {
-		d.log.Line(logPrefix + "warning: control/tcp.smtp: rules with host names never apply, names are not looked up")
+	if fresh && err == nil {
+		for _, warning := range settings.warnings {
+			d.log.Line(logPrefix + "warning: " + warning)
+		}
 	}
 	if err != nil {
 		d.turnAway(a, replyNoControls)
@@ -157,14 +163,23 @@ func (d *daemon) open(a arrival) {
 // admit begins the session of a client that is known now.
 func (d *daemon) admit(a arrival, settings *settings) {
 	client := a.remote.Addr()
-	rule := settings.rules.Match(tcprules.Client{IP: client})
+	rule, err := settings.rules.match(tcprules.Client{IP: client})
+	if err != nil {
+		d.log.Line(logPrefix + "alert: control/tcp.smtp.cdb, no mail is taken: " + err.Error())
+		d.turnAway(a, replyNoControls)
+		return
+	}
 	if rule.Deny {
-		d.log.Status(logPrefix + "denied ip=" + client.String())
+		d.log.Status(logPrefix + "denied ip=" + client.String() + " rule=" + replyDenied.rule)
 		d.turnAway(a, replyDenied)
 		return
 	}
-	if refused := d.limits.enter(client, settings); refused.code != 0 {
-		d.log.Status(fmt.Sprintf("%sturned away ip=%s code=%d", logPrefix, client, refused.code))
+	refused := d.rates.connect(client, newAllowance(rule.Lookup).or(settings.allowance), d.clock.Now())
+	if refused.code == 0 {
+		refused = d.limits.enter(client, settings)
+	}
+	if refused.code != 0 {
+		d.log.Status(fmt.Sprintf("%sturned away ip=%s code=%d rule=%s", logPrefix, client, refused.code, refused.rule))
 		d.turnAway(a, refused)
 		return
 	}

@@ -27,8 +27,11 @@
 //  8. A session ends: each command has one deadline for all its octets, each
 //     silence inside a message has one, its text has a lowest rate, and the
 //     session has a deadline (R60).
-//  8. Nothing that came before a TLS handshake counts behind it (R32). No
+//  9. Nothing that came before a TLS handshake counts behind it (R32). No
 //     private key is here: qmail-tlskey signs.
+//  10. In a domain that is delivered here nothing is queued for a recipient
+//     whom qmail-lookup does not know, or does not know now, from a client
+//     that may not relay; verifyrcpt can switch that off.
 //
 // Files:
 //
@@ -43,6 +46,11 @@
 //	verbs.go       the table of commands, and the small ones
 //	envelope.go    MAIL and RCPT
 //	path.go        their addresses
+//	recipient.go   whether a recipient has a mailbox
+//	policy.go      lists of who is refused
+//	meter.go       counting what somebody does in a period
+//	rates.go       how much one client may do
+//	rules.go       tcp.smtp, or its database
 //	parameters.go  their parameters
 //	data.go        DATA and the message
 //	chunk.go       BDAT

@@ -3,11 +3,9 @@ package smtpd
 import (
 	"net"
 	"net/netip"
-	"strings"
 
 	"postrider/internal/address"
 	"postrider/internal/esmtp"
-	"postrider/internal/idn"
 )
 
 // maxEnvelopeStep bounds how much an envelope grows at once.
@@ -39,6 +37,9 @@ func (s *session) mail(argument string) reply {
 	if s.settings.maxMail > 0 && s.mails >= s.settings.maxMail {
 		return replyTooManyMails
 	}
+	if refused := s.countMail(); refused.code != 0 {
+		return refused
+	}
 	if user := s.loggedIn(); user != "" && s.queue.takesUser() {
 		parameters.facts.User = esmtp.Xtext(user)
 	}
@@ -49,26 +50,9 @@ func (s *session) mail(argument string) reply {
 	s.mails++
 	s.utf8 = parameters.facts.UTF8
 	s.sender = sender.String()
-	s.senderBad = s.settings.isBadSender(sender)
+	s.senderBad = isListed(s.settings.badMailFrom, sender)
 	s.state = mail
 	return replySenderOK
-}
-
-// isBadSender looks a sender up in badmailfrom: whole, and as @domain.
-func (s *settings) isBadSender(sender address.Address) bool {
-	if len(s.badMailFrom) == 0 {
-		return false
-	}
-	whole := idn.AddressKey(sender.String())
-	if _, bad := s.badMailFrom[whole]; bad {
-		return true
-	}
-	at := strings.LastIndexByte(whole, '@')
-	if at < 0 {
-		return false
-	}
-	_, bad := s.badMailFrom[whole[at:]]
-	return bad
 }
 
 // rcpt adds a recipient if mail for it is taken.
@@ -93,11 +77,20 @@ func (s *session) rcpt(argument string) reply {
 	if s.peer.refusal != "" {
 		return refusedReply(s.peer.refusal)
 	}
+	if refused := s.denied(recipient); refused.code != 0 {
+		return refused
+	}
 	if refused := s.mayRelay(&recipient); refused.code != 0 {
 		return refused
 	}
 	if s.recipients >= s.settings.maxRcpt {
 		return replyTooManyRcpts
+	}
+	if refused := s.countRcpt(); refused.code != 0 {
+		return refused
+	}
+	if refused := s.verify(recipient); refused.code != 0 {
+		return refused
 	}
 	before := len(s.envelope)
 	if !s.addFacts(facts.Append(nil)) || !s.addRecord('T', recipient.String()) {

@@ -66,7 +66,7 @@ func testSettings() *settings {
 		greeting: "mx.example.org", me: "mx.example.org", localIPHost: "mx.example.org", hasIPHost: true,
 		timeout: time.Minute, sessionLimit: time.Hour, maxRcpt: 1000, minRate: defaultMinRate, maxHeader: defaultMaxHeader, maxErrors: 1000, concurrency: 1000, concurrencyIP: 1000,
 		hosts: rcpthosts.New([]string{"example.com", ".sub.example.com"}, "", nil, "mx.example.org"),
-		rules: &tcprules.Rules{},
+		rules: rules{text: &tcprules.Rules{}},
 	}
 }
 
@@ -213,7 +213,8 @@ func TestEnhancedCodes(t *testing.T) {
 		replyNoQueue, replyNoFilter, replyNoRoom, replyTimeout, replySessionOver,
 		replyNoControls, replyTooManyConns, replyTooManyOfIP, replyShutdown, replyTooManyCmds, replyBusy,
 		replyEarlyTalk, replyNotSMTP, replyDenied, syntaxError(""), syntaxError("why"), quitReply("x"),
-		acceptedReply(1, "2"), queueReply(errNoSpool), refusedReply("x"), refusedReply("-x"), *refuse(501, "x"),
+		replyNoMailbox, replyRcptUnsure, replyMailboxFull, replyTooManyBadTos, replyBadHelo, replyBadMailTo, replyBadRcptTo,
+		replyManyConnects, replyManyMails, replyManyRcpts, acceptedReply(1, "2"), queueReply(errNoSpool), refusedReply("x"), refusedReply("-x"), *refuse(501, "x"),
 	} {
 		if len(r.enhanced) < 5 || r.enhanced[0] != byte('0'+r.code/100) || r.enhanced[1] != '.' {
 			t.Errorf("%d %q %s", r.code, r.enhanced, r.text)

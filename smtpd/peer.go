@@ -32,6 +32,9 @@ type peer struct {
 	cram      bool // SMTPAUTH names CRAM-MD5
 	openAuth  bool // FORCETLS is 0: AUTH without TLS
 
+	// allowance replaces numbers of the control files.
+	allowance allowance
+
 	// refusal is the text of RBLSMTPD: every recipient is refused.
 	refusal string
 	// filter is the QMAILQUEUE program that this client's mail must pass.
@@ -53,7 +56,9 @@ func newPeer(get func(name string) (value string, set bool)) peer {
 		host:    or("TCPREMOTEHOST", unknown),
 		local:   or("TCPLOCALHOST", or("TCPLOCALIP", unknown)),
 		refusal: or("RBLSMTPD", ""),
-		filter:  or("QMAILQUEUE", ""),
+		// Under tcpserver nothing counts over connections.
+		allowance: newAllowance(get),
+		filter:    or("QMAILQUEUE", ""),
 	}
 	p.noTLS = or("DISABLETLS", "") == "1"
 	p.readAuth(or("SMTPAUTH", ""), or("FORCETLS", ""))

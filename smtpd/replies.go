@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strconv"
 	"strings"
+	"time"
 
 	"postrider/internal/fate"
 	"postrider/internal/smtpwire"
@@ -14,10 +15,11 @@ import (
 type reply struct {
 	code     int
 	enhanced string
-	text     string // lines separated by LF
-	hangUp   bool   // the session ends after it
-	progress bool   // the command brought a message nearer
-	rule     string // what decided, if that is a policy: a control file, mostly
+	text     string        // lines separated by LF
+	hangUp   bool          // the session ends after it
+	progress bool          // the command brought a message nearer
+	rule     string        // what decided, if that is a policy: a control file, mostly
+	wait     time.Duration // the client gets it that much later
 }
 
 // ok reports whether the command was carried out.
@@ -116,8 +118,8 @@ var (
 	replyTooSlow       = reply{code: 421, enhanced: "4.4.2", text: "the message comes too slowly (#4.4.2)", hangUp: true}
 	replySessionOver   = reply{code: 421, enhanced: "4.4.2", text: "this session has lasted too long (#4.4.2)", hangUp: true}
 	replyNoControls    = reply{code: 421, enhanced: "4.3.0", text: "unable to read controls (#4.3.0)", hangUp: true}
-	replyTooManyConns  = reply{code: 421, enhanced: "4.3.2", text: "too many connections, try again later (#4.3.2)", hangUp: true}
-	replyTooManyOfIP   = reply{code: 421, enhanced: "4.7.0", text: "too many connections from your address (#4.7.0)", hangUp: true}
+	replyTooManyConns  = reply{code: 421, enhanced: "4.3.2", text: "too many connections, try again later (#4.3.2)", hangUp: true, rule: "concurrencysmtp"}
+	replyTooManyOfIP   = reply{code: 421, enhanced: "4.7.0", text: "too many connections from your address (#4.7.0)", hangUp: true, rule: "concurrencysmtpip"}
 	replyShutdown      = reply{code: 421, enhanced: "4.3.2", text: "going down, try again soon (#4.3.2)", hangUp: true}
 	replyTooManyCmds   = reply{code: 421, enhanced: "4.7.0", text: "too many commands without mail, goodbye (#4.7.0)", hangUp: true}
 	replyTooManyErrors = reply{code: 421, enhanced: "4.7.0", text: "too many errors, goodbye (#4.7.0)", hangUp: true}
@@ -126,7 +128,7 @@ var (
 	replyBusy          = reply{code: 421, enhanced: "4.3.2", text: "too busy, try again soon (#4.3.2)", hangUp: true}
 	replyEarlyTalk     = reply{code: 554, enhanced: "5.5.0", text: "you sent more before I answered (#5.5.0)", hangUp: true}
 	replyNotSMTP       = reply{code: 554, enhanced: "5.5.0", text: "this is a mail server (#5.5.0)", hangUp: true}
-	replyDenied        = reply{code: 554, enhanced: "5.7.1", text: "sorry, no mail from your address (#5.7.1)", hangUp: true}
+	replyDenied        = reply{code: 554, enhanced: "5.7.1", text: "sorry, no mail from your address (#5.7.1)", hangUp: true, rule: "tcp.smtp"}
 )
 
 // syntaxError is qmail's reply to an address that it does not take, with the

@@ -79,6 +79,7 @@ type session struct {
 	unknown      int
 	mails        int // transactions
 	errors       int // refused commands since the last message
+	badRcpts     int // recipients without a mailbox
 	queued       int // messages
 	refused      int // commands and messages
 
@@ -165,10 +166,14 @@ func (s *session) greet() (reply, error) {
 
 // tarpit delays a refusal if there were too many.
 func (s *session) tarpit(r reply) error {
-	if r.ok() || r.hangUp || s.settings.tarpitDelay <= 0 || s.errors <= s.settings.tarpitErrors {
+	wait := r.wait
+	if s.errors > s.settings.tarpitErrors {
+		wait = max(wait, s.settings.tarpitDelay)
+	}
+	if r.ok() || r.hangUp || wait <= 0 {
 		return nil
 	}
-	return s.pause(s.settings.tarpitDelay)
+	return s.pause(wait)
 }
 
 // pause lets a client wait, with what was said before.

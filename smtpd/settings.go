@@ -10,7 +10,6 @@ import (
 	"postrider/internal/control"
 	"postrider/internal/idn"
 	"postrider/internal/rcpthosts"
-	"postrider/internal/tcprules"
 )
 
 // Defaults of the numbers (docs/control.md).
@@ -24,14 +23,16 @@ const (
 	defaultMinRate        = 500   // minratesmtp: octets of message text a second
 	defaultMaxHeader      = 1 << 20
 	defaultTarpitErrors   = 5
+	defaultMaxBadRcpt     = 10 // maxbadrcpt: unknown recipients of one connection
 )
 
 // controlFiles are all files that loadSettings reads.
 var controlFiles = [...]string{
 	"me", "smtpgreeting", "localiphost", "timeoutsmtpd", "timeoutsmtpdsession", "databytes", "maxrcpt",
 	"rcpthosts", "locals", "percenthack", "envnoathost", "badmailfrom",
-	"concurrencysmtp", "concurrencysmtpip", "tcp.smtp",
+	"concurrencysmtp", "concurrencysmtpip", "tcp.smtp", "tcp.smtp.cdb",
 	"authcram", "authinsecure", "clientca.pem", "proxyhosts", "tlsclients", "xclienthosts",
+	"badhelo", "badmailto", "badrcptto", "maxbadrcpt", "rateconnsmtp", "ratemailsmtp", "ratercptsmtp", "verifyrcpt",
 	"greetdelay", "maxerrorsmtp", "maxheadersmtp", "maxlinesmtp", "maxmailsmtp", "minratesmtp", "tarpitdelay", "tarpiterrors",
 }
 
@@ -59,7 +60,14 @@ type settings struct {
 
 	hosts       *rcpthosts.Hosts
 	badMailFrom map[string]struct{}
-	rules       *tcprules.Rules
+	badHelo     map[string]struct{}
+	badMailTo   map[string]struct{}
+	badRcptTo   map[string]struct{}
+	noAtHost    string // envnoathost
+	verifyRcpt  int
+	maxBadRcpt  int // 0 is no limit
+	allowance   allowance
+	rules       rules
 
 	tlsClients   map[string]struct{} // who may relay; nil: no certificate is asked for
 	clientCAs    *x509.CertPool      // nil: there are none
@@ -68,6 +76,9 @@ type settings struct {
 
 	authCRAM     bool // CRAM-MD5 is offered
 	authInsecure bool // AUTH is offered without TLS
+
+	// warnings are about what may not be meant as it stands there.
+	warnings []string
 }
 
 // loadSettings reads the control files; rules says whether tcp.smtp is one of
@@ -96,14 +107,27 @@ func loadSettings(home string, rules bool) (*settings, error) {
 	s.tarpitDelay = r.delay("tarpitdelay")
 	s.tarpitErrors = r.number("tarpiterrors", defaultTarpitErrors)
 	s.badMailFrom = r.set("badmailfrom")
+	s.badHelo = r.set("badhelo")
+	s.badMailTo = r.set("badmailto")
+	s.badRcptTo = r.set("badrcptto")
+	s.noAtHost = r.lineOrMe("envnoathost")
+	s.verifyRcpt = r.number("verifyrcpt", verifyOther)
+	s.maxBadRcpt = r.number("maxbadrcpt", defaultMaxBadRcpt)
+	s.allowance = allowance{r.number("rateconnsmtp", 0), r.number("ratemailsmtp", 0), r.number("ratercptsmtp", 0)}
 	s.authCRAM = r.number("authcram", 0) != 0
 	s.authInsecure = r.number("authinsecure", 0) != 0
 	if rules {
-		s.rules = r.rules(home)
+		var err error
+		s.rules, err = loadRules(home)
+		r.note(err)
+		if s.rules.usesNames() {
+			r.warnings = append(r.warnings, "control/tcp.smtp: rules with host names never apply, names are not looked up")
+		}
 		s.proxyHosts = r.networks("proxyhosts")
 		s.xclientHosts = r.networks("xclienthosts")
 		r.readTLSClients(s)
 	}
+	s.warnings = r.warnings
 	hosts, err := rcpthosts.Load(dir)
 	r.note(err)
 	s.hosts = hosts
@@ -118,8 +142,9 @@ func loadSettings(home string, rules bool) (*settings, error) {
 
 // settingsReader reads control files until one fails.
 type settingsReader struct {
-	dir control.Dir
-	err error
+	dir      control.Dir
+	err      error
+	warnings []string
 }
 
 func (r *settingsReader) line(name, def string) string {
@@ -152,7 +177,7 @@ func (r *settingsReader) delay(name string) time.Duration {
 	return time.Duration(min(r.number(name, 0), 60)) * time.Second
 }
 
-// set returns the addresses, or domains behind an at sign, of a file by
+// set returns the names, addresses, or domains behind an at sign, of a file by
 // idn.AddressKey.
 func (r *settingsReader) set(name string) map[string]struct{} {
 	lines, _, err := r.dir.List(name)
@@ -160,6 +185,9 @@ func (r *settingsReader) set(name string) map[string]struct{} {
 	set := make(map[string]struct{}, len(lines))
 	for _, line := range lines {
 		set[idn.AddressKey(line)] = struct{}{}
+	}
+	if hint := expressionHint(name, lines); hint != "" {
+		r.warnings = append(r.warnings, hint)
 	}
 	return set
 }
@@ -182,17 +210,6 @@ func (r *settingsReader) networks(name string) (list []netip.Prefix) {
 		list = append(list, n)
 	}
 	return list
-}
-
-// rules reads control/tcp.smtp, the text from which tcp.smtp.cdb is made.
-func (r *settingsReader) rules(home string) *tcprules.Rules {
-	text, _, err := r.dir.Text("tcp.smtp")
-	r.note(err)
-	rules, err := tcprules.Parse(text)
-	if err != nil {
-		r.note(fmt.Errorf("%s/control/tcp.smtp, %w", home, err))
-	}
-	return rules
 }
 
 func (r *settingsReader) note(err error) {

@@ -64,11 +64,18 @@ func (s *session) xclient(argument string) reply {
 // become makes the session that of another client; the zero reply is consent.
 func (s *session) become(next xclients) reply {
 	client := next.remote.Addr()
-	rule := s.settings.rules.Match(tcprules.Client{IP: client})
+	rule, err := s.settings.rules.match(tcprules.Client{IP: client})
+	if err != nil {
+		s.logProblem("tcp.smtp.cdb", err)
+		return replyNoControls
+	}
 	if rule.Deny {
 		return replyDenied
 	}
 	if client != s.client {
+		if r := s.rates.connect(client, newAllowance(rule.Lookup).or(s.settings.allowance), s.clock.Now()); r.code != 0 {
+			return r
+		}
 		s.xclients.limits.leave(s.client)
 		if r := s.xclients.limits.enter(client, s.settings); r.code != 0 {
 			s.client = netip.Addr{} // counted nowhere

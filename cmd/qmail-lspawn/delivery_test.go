@@ -17,6 +17,7 @@ import (
 	"postrider/internal/address"
 	"postrider/internal/cdb"
 	"postrider/internal/fdpass"
+	"postrider/internal/priv"
 	"postrider/internal/queuedir"
 	"postrider/internal/wire/parent"
 	"postrider/internal/wire/spawn"
@@ -292,7 +293,7 @@ func TestDeliveryAsTheUser(t *testing.T) {
 	}
 	in.users("!joe\x00", record("joe", testUID, joe, "", ""), "!jim\x00", record("jim", testUID+1, jim, "", ""),
 		"!joe-", record("joe", testUID, joe, "-", ""), "!root\x00", record("root", 0, "/root", "", ""),
-		"!low\x00", record("low", lspawn.MinimumUID-1, "/", "", ""), "", "-")
+		"!low\x00", record("low", priv.MinimumUID-1, "/", "", ""), "", "-")
 	d := in.start()
 	if got := d.deliver("joe@example.com", body); got != "Kdid 1+0+0\n" {
 		t.Errorf("joe: %q", got)

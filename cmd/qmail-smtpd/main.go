@@ -7,14 +7,16 @@
 //
 // Reads: the connections (hostile); control/me, smtpgreeting, localiphost,
 // timeoutsmtpd, timeoutsmtpdsession, databytes, maxrcpt, rcpthosts,
-// morercpthosts.cdb, locals, percenthack, envnoathost, badmailfrom,
-// authcram, authinsecure, proxyhosts, xclienthosts, tlsclients, clientca.pem, concurrencysmtp,
-// concurrencysmtpip and tcp.smtp (ours). In the classic form
-// the environment of tcpserver instead of the last seven (its caller's).
+// morercpthosts.cdb, locals, percenthack, envnoathost, badmailfrom, badmailto,
+// badrcptto, badhelo, authcram, authinsecure, verifyrcpt, concurrencysmtp,
+// concurrencysmtpip, proxyhosts, xclienthosts, tlsclients, clientca.pem,
+// tcp.smtp and others of docs/control.md (ours). In the classic form the
+// environment of tcpserver instead of those from verifyrcpt on (its caller's).
 //
-// Asks: qmail-tlskey for certificates, and for the signature of each TLS
-// handshake; qmail-auth, or qmail-checkpass, whether a password is right. In the
-// classic form it runs the checkpassword program of its arguments.
+// Asks: qmail-lookup whether recipients exist; qmail-tlskey for certificates,
+// and for the signature of each TLS handshake; qmail-auth, or qmail-checkpass,
+// whether a password is right. In the classic form it runs the checkpassword
+// program of its arguments.
 //
 // Writes: replies; messages, to qmail-spool over its link; its log to
 // descriptor 2. In the classic form messages go over the public socket, or

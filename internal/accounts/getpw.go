@@ -57,10 +57,15 @@ func (r *Resolver) owner(name string) (Account, error) {
 	if r.Private != nil && account.UID != r.Private.UID {
 		return Account{}, ErrUnknown
 	}
+	stat := r.Stat
+	if stat == nil {
+		stat = unix.Stat
+	}
 	var st unix.Stat_t
-	err = unix.Stat(account.Home, &st)
+	err = stat(account.Home, &st)
+	var errno unix.Errno
 	switch {
-	case fate.IsTemporaryErrno(err):
+	case err != nil && !errors.As(err, &errno), fate.IsTemporaryErrno(err):
 		return Account{}, fmt.Errorf("%w: %w", ErrHome, &os.PathError{Op: "stat", Path: account.Home, Err: err})
 	case err != nil || st.Uid != account.UID:
 		return Account{}, ErrUnknown

@@ -1,6 +1,10 @@
 package accounts
 
-import "errors"
+import (
+	"errors"
+
+	"golang.org/x/sys/unix"
+)
 
 // What an installation has unless it was compiled otherwise (spec section 0.4).
 const (
@@ -27,6 +31,9 @@ type Resolver struct {
 	// Private, if not nil, is the only account of this installation: others
 	// in passwd get no mail, and it stands in for the alias account.
 	Private *Account
+	// Stat looks at a home directory, which may be on a server that does not
+	// answer. nil is the kernel's.
+	Stat func(path string, st *unix.Stat_t) error
 }
 
 // Resolve returns the recipient of local. uid 0 and ids below the minimum can

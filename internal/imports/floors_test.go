@@ -19,7 +19,7 @@ var floors = [][]string{
 	},
 	{ // the kernel, and formats
 		"internal/cdb", "internal/control", "internal/dotqmail", "internal/durable", "internal/fdpass",
-		"internal/header", "internal/listener", "internal/proxyproto", "internal/smtpwire", "internal/tcprules",
+		"internal/header", "internal/listener", "internal/maildirsize", "internal/proxyproto", "internal/smtpwire", "internal/tcprules",
 	},
 	{ // stores, tables, and what is found out through them
 		"internal/accounts", "internal/checkpassword", "internal/maildir", "internal/mbox", "internal/queuedir", "internal/queuelock", "internal/rcpthosts", "internal/resolver",
@@ -32,14 +32,14 @@ var floors = [][]string{
 		"internal/priv",
 	},
 	{ // protocols
-		"internal/wire/auth", "internal/wire/call", "internal/wire/codec", "internal/wire/entries", "internal/wire/localwork", "internal/wire/parent",
+		"internal/wire/auth", "internal/wire/call", "internal/wire/codec", "internal/wire/entries", "internal/wire/localwork", "internal/wire/lookup", "internal/wire/parent",
 		"internal/wire/sign", "internal/wire/spawn", "internal/wire/submit",
 	},
 	{ // what programs of users do to queue a message
 		"internal/enqueue",
 	},
 	{ // rooms: each holds programs, and none knows another
-		"qmail-local", "qmail-local/commands", "qmail-local/lspawn", "qmail-local/users",
+		"qmail-local", "qmail-local/commands", "qmail-local/lookup", "qmail-local/lspawn", "qmail-local/users",
 		"qmail-queue", "qmail-queue/inject", "qmail-queue/show", "qmail-queue/spool",
 		"qmail-remote",
 		"qmail-send", "qmail-send/setup", "qmail-send/start",
@@ -68,6 +68,7 @@ var floors = [][]string{
 var neighbours = map[string][]string{
 	"internal/wire/auth":      {"internal/wire/call", "internal/wire/codec"},
 	"internal/wire/entries":   {"internal/wire/codec"},
+	"internal/wire/lookup":    {"internal/wire/call"},
 	"internal/wire/sign":      {"internal/wire/call"},
 	"internal/wire/spawn":     {"internal/wire/codec"},
 	"internal/wire/localwork": {"internal/wire/codec", "internal/wire/spawn"}, // a worker answers what a spawner asks

@@ -71,6 +71,7 @@ var bans = map[string][]ban{
 	"qmail-queue":  forUsers,
 	"sendmail":     forUsers,
 
+	"qmail-lookup": inside,
 	"qmail-lspawn": inside,
 	"qmail-send":   inside,
 	"qmail-setup":  inside,

@@ -31,6 +31,7 @@
 // entry check), descriptors_linux.go (what was inherited by accident),
 // bound_linux.go (capabilities of children), policy.go (what the administrator
 // says of the sandbox), confine_linux.go (files, ports and calls of a program),
-// calls*.go (which calls those are), nobodies.go and become_linux.go (whom no
-// mail is delivered as), starting_linux.go (children that somebody stops).
+// calls*.go (which calls those are), recipients.go (who gets mail),
+// nobodies.go and become_linux.go (whom no mail is delivered as),
+// starting_linux.go (children that somebody stops).
 package priv

@@ -132,7 +132,7 @@ func Roles() []Role {
 			Confined: true, Umask: 0o077, Dir: "/", Classic: true,
 			Files:  []sandbox.File{{Path: "control", Access: look}},
 			Calls:  AskKernel,
-			Links:  []string{"submit", "sign", "auth", "listen.smtp"},
+			Links:  []string{"submit", "lookup", "sign", "auth", "listen.smtp"},
 			May:    "accept connections; hand in messages",
 			MayNot: "read the queue, a private key or a password; connect out; execute",
 		},
@@ -157,6 +157,16 @@ func Roles() []Role {
 			Links:  []string{"auth.smtpd"},
 			May:    "run the program in control/checkpassword, as the user in control/checkpassuser",
 			MayNot: "touch the queue, use the network itself",
+		},
+		{
+			// Homes are anywhere, and of the others nobody gets at more than
+			// what everybody may read.
+			Program: "qmail-lookup", User: "qmailp", Group: "nofiles",
+			Confined: true, Umask: 0o077, Dir: "/",
+			Files:  []sandbox.File{{Path: "/", Access: look}},
+			Links:  []string{"lookup.smtpd"},
+			May:    "look at control, users/cdb, passwd, and in homes at what everybody may read; say whether an address has a mailbox",
+			MayNot: "write, use the network, execute",
 		},
 	}
 }

@@ -17,10 +17,10 @@ func TestNoUserReachesAnother(t *testing.T) {
 	t.Parallel()
 	h, _ := hostWithADelivery(t, nil)
 	processes := make(map[string]int)
-	for program, user := range map[string]string{spool: "qmailq", send: "qmails", lspawn: "qmailw", remote: "qmailr", smtpd: "qmaild", local: "alice"} {
+	for program, user := range map[string]string{spool: "qmailq", send: "qmails", lspawn: "qmailw", remote: "qmailr", smtpd: "qmaild", lookup: "qmailp", local: "alice"} {
 		processes[user] = h.Find(program)[0].PID
 	}
-	for _, user := range []string{"qmaill", "qmailp", "alias", "bob"} {
+	for _, user := range []string{"qmaill", "alias", "bob"} {
 		p, err := h.Start(testhost.Command{Argv: []string{"sleep", "1000"}, User: user})
 		if err != nil {
 			t.Fatal(err)

@@ -19,6 +19,7 @@
 //	hidepid_test.go    a /proc that shows nobody the processes of others
 //	signal_test.go     HUP, ALRM, TERM
 //	dotqmail_test.go   forwards, programs, mboxes, aliases, nobody
+//	recipients_test.go who is refused at RCPT, and what deliveries do
 //	classic_test.go    qmail-smtpd under tcpserver
 //	tls_test.go        TLS with many clients, new keys, without separation
 //	auth_test.go       clients log in

@@ -90,6 +90,9 @@ func TestTheMatrixSeesWhatIsMissing(t *testing.T) {
 			if program == auth && name == "read users/assign" {
 				name = "read control/me" // the other one is beside its own file
 			}
+			if program == lookup && name == "read users/assign" {
+				continue // it can in any case
+			}
 			if !f.found[fmt.Sprintf("%s, thread 0: can %s (errno 0)", program, name)] {
 				t.Errorf("%s without a sandbox: not found that it can %s", program, name)
 			}

@@ -97,6 +97,7 @@ const (
 	auth   = "qmail-auth"
 	// checkpass takes the place of auth.
 	checkpass = "qmail-checkpass"
+	lookup    = "qmail-lookup"
 )
 
 // operation is something that a process that was taken over may try.
@@ -115,7 +116,7 @@ type operation struct {
 }
 
 // confinedPrograms start nothing.
-var confinedPrograms = []string{spool, send, remote, smtpd, tlskey, auth}
+var confinedPrograms = []string{spool, send, remote, smtpd, tlskey, auth, lookup}
 
 func (o operation) concerns(program string) bool {
 	return (!o.confined || slices.Contains(confinedPrograms, program)) && !slices.Contains(o.except, program)
@@ -185,16 +186,17 @@ func queueOperations() []operation {
 func fileOperations() []operation {
 	read, write := unix.O_RDONLY, unix.O_WRONLY
 	outside := []string{start, lspawn, local, checkpass}
-	reads := append([]string{spool, remote}, outside...)
+	public := append([]string{lookup}, outside...) // who may read what everybody may
+	reads := append([]string{spool, remote}, public...)
 	return []operation{
 		{name: "read /etc/passwd", try: opens("/etc/passwd", read), allowed: reads},
-		{name: "read /etc/resolv.conf", try: opens("/etc/resolv.conf", read), allowed: append([]string{remote}, outside...)},
+		{name: "read /etc/resolv.conf", try: opens("/etc/resolv.conf", read), allowed: append([]string{remote}, public...)},
 		{name: "read /etc/shadow", try: opens("/etc/shadow", read), allowed: []string{start}},
 		{name: "write /etc/passwd", try: opens("/etc/passwd", write), allowed: []string{start}},
-		{name: "read control/me", try: opens("/var/qmail/control/me", read), allowed: append([]string{send, remote, smtpd}, outside...)},
+		{name: "read control/me", try: opens("/var/qmail/control/me", read), allowed: append([]string{send, remote, smtpd}, public...)},
 		{name: "write control/me", try: opens("/var/qmail/control/me", write), allowed: []string{start}},
 		{name: "create in control", try: creates("/var/qmail/control/probe"), allowed: []string{start}},
-		{name: "read users/assign", try: opens("/var/qmail/users/assign", read), allowed: append([]string{auth}, outside...)},
+		{name: "read users/assign", try: opens("/var/qmail/users/assign", read), allowed: append([]string{auth}, public...)},
 		{name: "read passwords", try: opens(passwordFile, read), allowed: []string{start, auth}},
 		{name: "write passwords", try: opens(passwordFile, write), allowed: []string{start}},
 		{name: "read a key", try: opens("/var/qmail/control/probe.key", read), allowed: []string{start}},

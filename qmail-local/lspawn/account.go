@@ -10,10 +10,6 @@ import (
 	"postrider/internal/wire/spawn"
 )
 
-// MinimumUID is the least uid that gets mail unless control/localuidmin says
-// otherwise: those below are the oldest system accounts (daemon, bin, mail ...).
-const MinimumUID = 11
-
 // directory finds users.
 type directory struct {
 	resolver accounts.Resolver

@@ -6,8 +6,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"postrider/internal/accounts"
-	"postrider/internal/control"
 	"postrider/internal/fdpass"
 	"postrider/internal/logline"
 	"postrider/internal/priv"
@@ -44,10 +42,11 @@ func run(w world.World, channel *parent.Channel, log *logline.Writer) error {
 	if err != nil {
 		return err
 	}
-	directory, err := newDirectory(installation)
+	resolver, nobodies, err := installation.Recipients()
 	if err != nil {
 		return err
 	}
+	directory := &directory{resolver: resolver, nobodies: nobodies}
 	if err := forbid(installation, directory.nobodies); err != nil {
 		return err
 	}
@@ -81,32 +80,6 @@ func forbid(in priv.Installation, nobodies priv.Nobodies) error {
 		return err
 	}
 	return nobodies.Forbid()
-}
-
-// newDirectory reads the settings that say who may get mail.
-func newDirectory(in priv.Installation) (*directory, error) {
-	minimum, err := control.Dir(filepath.Join(in.Home, "control")).Int("localuidmin", MinimumUID)
-	if err != nil {
-		return nil, err
-	}
-	d := &directory{
-		resolver: accounts.Resolver{
-			UsersDB:    accounts.NewUsersDB(filepath.Join(in.Home, "users", "cdb")),
-			Passwd:     accounts.NewPasswd(accounts.PasswdFile),
-			Alias:      accounts.AliasUser,
-			Break:      accounts.DefaultBreak,
-			MinimumUID: uint32(minimum),
-		},
-	}
-	if in.Private {
-		d.resolver.MinimumUID = 0
-		d.resolver.Private = &accounts.Account{
-			Name: accounts.AliasUser, UID: in.UID, GID: uint32(os.Getgid()), Home: filepath.Join(in.Home, "alias"),
-		}
-		return d, nil
-	}
-	d.nobodies, err = priv.FindNobodies(uint32(minimum))
-	return d, err
 }
 
 // obey carries out the parent's frames until the channel ends.

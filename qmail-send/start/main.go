@@ -116,6 +116,9 @@ func (set settings) plan(public *os.File) *plan {
 		{Kind: parent.Environment, Data: set.environ},
 		{Kind: parent.DefaultDelivery, Data: set.delivery},
 	}
+	if lookup := p.member("qmail-lookup"); lookup != nil {
+		lookup.gifts = []parent.Frame{{Kind: parent.DefaultDelivery, Data: set.delivery}}
+	}
 	return p
 }
 

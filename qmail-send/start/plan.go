@@ -75,8 +75,10 @@ func newPlan(set settings) *plan {
 			auth = p.add(set.checksPasswords.Program, "", stopHelpers)
 			auth.role = *set.checksPasswords
 		}
+		lookup := p.add("qmail-lookup", "", stopHelpers)
 		smtpd := p.add("qmail-smtpd", "", stopSMTPD)
 		p.join(smtpd, parent.Submit, spool, parent.SubmitSMTPD)
+		p.join(smtpd, parent.Lookup, lookup, parent.LookupSMTPD)
 		if tlskey != nil {
 			p.join(smtpd, parent.Sign, tlskey, parent.SignSMTPD)
 		}

@@ -172,15 +172,16 @@ func TestEveryDaemonGetsWhatItsRowSays(t *testing.T) {
 		"qmail-spool: link entries to qmail-send", "qmail-send: link entries to qmail-spool",
 		"qmail-spool: link submit.send to qmail-send", "qmail-send: link submit to qmail-spool",
 		"qmail-spool: link submit.smtpd to qmail-smtpd", "qmail-smtpd: link submit to qmail-spool",
+		"qmail-lookup: link lookup.smtpd to qmail-smtpd", "qmail-smtpd: link lookup to qmail-lookup",
 		"qmail-send: link spawn.local to qmail-lspawn", "qmail-lspawn: link spawn to qmail-send",
 		"qmail-send: link spawn.remote.0 to qmail-remote", "qmail-remote: link spawn to qmail-send",
 		"qmail-send: link spawn.remote.1 to qmail-remote", "qmail-remote: link spawn to qmail-send",
 		"qmail-spool: listener public", "qmail-smtpd: listener listen.smtp",
 		`qmail-send: frame N "2"`,
-		`qmail-lspawn: frame I "./Maildir/"`,
+		`qmail-lspawn: frame I "./Maildir/"`, `qmail-lookup: frame I "./Maildir/"`,
 		`qmail-lspawn: frame E "PATH=.*GODEBUG=x.x00LD_PRELOAD=y.x00"`,
 	}
-	for _, name := range []string{"qmail-spool", "qmail-send", "qmail-lspawn", "qmail-remote", "qmail-remote", "qmail-smtpd"} {
+	for _, name := range []string{"qmail-spool", "qmail-send", "qmail-lspawn", "qmail-remote", "qmail-remote", "qmail-lookup", "qmail-smtpd"} {
 		want = append(want, name+`: descriptors \[0 1 2 3\]`, name+`: environment \[\]`, name+": leads its session: true",
 			name+": descriptor 0 is /dev/null", name+": descriptor 1 is /dev/null", name+`: frame G ""`)
 	}
@@ -209,7 +210,7 @@ func (s *server) checkStopOrder() {
 			order = append(order, m[1])
 		}
 	}
-	want := []string{"qmail-smtpd", "qmail-send", "qmail-lspawn", "qmail-remote", "qmail-remote", "qmail-spool"}
+	want := []string{"qmail-smtpd", "qmail-lookup", "qmail-send", "qmail-lspawn", "qmail-remote", "qmail-remote", "qmail-spool"}
 	if !slices.Equal(order, want) {
 		s.t.Errorf("stopped in the order %v, want %v", order, want)
 	}

@@ -274,11 +274,11 @@ func TestStopEscalates(t *testing.T) {
 		}
 		for _, want := range []string{
 			"10s qmail-start: warning: qmail-smtpd (pid 7) has not finished in time; sending signal 15",
-			"20s qmail-start: warning: qmail-send (pid 7) has not finished in time; sending signal 15",
-			"25s qmail-start: warning: qmail-send (pid 7) does not end; sending signal 9",
-			"40s qmail-start: warning: qmail-lspawn (pid 7) does not end; sending signal 9",
-			"45s qmail-start: warning: qmail-lspawn (pid 7) cannot be killed; it is left behind",
-			"1m5s qmail-start: stopped",
+			"30s qmail-start: warning: qmail-send (pid 7) has not finished in time; sending signal 15",
+			"35s qmail-start: warning: qmail-send (pid 7) does not end; sending signal 9",
+			"50s qmail-start: warning: qmail-lspawn (pid 7) does not end; sending signal 9",
+			"55s qmail-start: warning: qmail-lspawn (pid 7) cannot be killed; it is left behind",
+			"1m15s qmail-start: stopped",
 		} {
 			if !p.logged(want) {
 				t.Errorf("no line %q in\n%s", want, strings.Join(p.lines, "\n"))

@@ -67,6 +67,10 @@ const (
 	// the other one: the name is the identity.
 	Auth      = "auth"
 	AuthSMTPD = "auth.smtpd"
+	// Lookup is qmail-smtpd's end of the link to qmail-lookup, LookupSMTPD the
+	// other one: the name is the identity.
+	Lookup      = "lookup"
+	LookupSMTPD = "lookup.smtpd"
 	// ListenSMTP is a listening TCP socket of qmail-smtpd.
 	ListenSMTP = "listen.smtp"
 )

@@ -1,0 +1,114 @@
+package lookup
+
+import (
+	"errors"
+	"strings"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+
+	"postrider/internal/accounts"
+	"postrider/internal/address"
+	"postrider/internal/clock"
+	"postrider/internal/control"
+	"postrider/internal/logline"
+	"postrider/internal/route"
+	wire "postrider/internal/wire/lookup"
+)
+
+// finder answers questions. It may be used by many goroutines.
+type finder struct {
+	routes   *routes
+	resolver accounts.Resolver
+	// nobody says as whom qmail-lspawn delivers no mail.
+	nobody func(uid, gid uint32) bool
+	reach  *reach
+	clock  clock.Clock
+	log    func(line string)
+	seldom logline.Seldom
+	// delivery is what the mail of users without a .qmail file does.
+	delivery atomic.Pointer[string]
+}
+
+func newFinder(dir control.Dir, resolver accounts.Resolver, c clock.Clock, log func(string)) *finder {
+	f := &finder{
+		routes:   &routes{dir: dir, clock: c},
+		resolver: resolver,
+		nobody:   func(uid, _ uint32) bool { return uid == 0 },
+		reach:    newReach(homeTime),
+		clock:    c,
+		log:      log,
+	}
+	f.resolver.Stat = f.stat
+	f.setDefaultDelivery("")
+	return f
+}
+
+func (f *finder) setDefaultDelivery(instructions string) { f.delivery.Store(&instructions) }
+
+var (
+	exists  = wire.Answer{Verdict: wire.Exists}
+	unknown = wire.Answer{Verdict: wire.Unknown}
+)
+
+// errAsThatUser says that the tables name somebody whom no mail goes to.
+var errAsThatUser = errors.New("no mail is delivered as the user that users/cdb names")
+
+// errNoPostmaster is for the log alone.
+var errNoPostmaster = errors.New("postmaster has no mailbox, and each domain must have one (RFC 5321 section 4.5.1): make ~alias/.qmail-postmaster")
+
+// find answers the question for a recipient.
+func (f *finder) find(recipient address.Address) wire.Answer {
+	answer, err := f.look(recipient)
+	if err != nil {
+		f.warn(err)
+		return wire.Answer{Verdict: wire.Unsure, Text: err.Error()}
+	}
+	if answer == unknown && strings.EqualFold(recipient.Local(), "postmaster") {
+		f.warn(errNoPostmaster)
+	}
+	return answer
+}
+
+// look goes the way of a delivery up to where its instructions are found.
+func (f *finder) look(recipient address.Address) (wire.Answer, error) {
+	table, err := f.routes.get()
+	if err != nil {
+		return wire.Answer{}, err
+	}
+	channel, rewritten := table.Of(recipient.String())
+	if channel == route.Remote {
+		return exists, nil // another host knows
+	}
+	local := rewritten[:strings.LastIndexByte(rewritten, '@')]
+	if local == "" {
+		return exists, nil // mail for it is discarded (spec section 3.2)
+	}
+	user, err := f.resolver.Resolve(local)
+	if err != nil {
+		return wire.Answer{}, err
+	}
+	if f.nobody(user.UID, user.GID) {
+		return wire.Answer{}, errAsThatUser
+	}
+	return within(f.reach, user.Home, func() (wire.Answer, error) {
+		return mailbox(user, *f.delivery.Load())
+	})
+}
+
+// stat looks at the home of an account that a local part may mean.
+func (f *finder) stat(home string, st *unix.Stat_t) error {
+	found, err := within(f.reach, home, func() (unix.Stat_t, error) {
+		var st unix.Stat_t
+		return st, unix.Stat(home, &st)
+	})
+	*st = found
+	return err
+}
+
+// warn logs trouble, one line a minute for each cause.
+func (f *finder) warn(err error) {
+	if note, ok := f.seldom.Allow(f.clock.Now(), err); ok {
+		f.log(logPrefix + "warning: " + err.Error() + note)
+	}
+}

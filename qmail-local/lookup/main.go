@@ -1,0 +1,88 @@
+package lookup
+
+import (
+	"os"
+	"path/filepath"
+
+	"postrider/internal/control"
+	"postrider/internal/logline"
+	"postrider/internal/priv"
+	"postrider/internal/wire/call"
+	wire "postrider/internal/wire/lookup"
+	"postrider/internal/wire/parent"
+	"postrider/internal/world"
+)
+
+// Exit codes.
+const (
+	exitOK   = 0
+	exitTemp = 111 // the installation or the control channel is not usable
+)
+
+const (
+	logPrefix = "qmail-lookup: "
+	// atOnce is how many questions are worked on. More wait in the link.
+	atOnce = 64
+)
+
+// daemon is the process.
+type daemon struct {
+	log    func(line string)
+	finder *finder
+}
+
+// Main runs qmail-lookup until its control channel ends.
+func Main(w world.World) int {
+	log := logline.NewWriter(w.Stderr)
+	defer log.Close()
+	if err := run(w, log); err != nil {
+		log.Line(logPrefix + "fatal: " + err.Error())
+		return exitTemp
+	}
+	return exitOK
+}
+
+// run serves until the control channel ends. A question that then has no
+// answer gets none.
+func run(w world.World, log *logline.Writer) error {
+	channel, err := parent.Inherited()
+	if err != nil {
+		return err
+	}
+	installation, err := priv.Examine(w.Home)
+	if err != nil {
+		return err
+	}
+	resolver, nobodies, err := installation.Recipients()
+	if err != nil {
+		return err
+	}
+	f := newFinder(control.Dir(filepath.Join(w.Home, "control")), resolver, w.Clock, log.Line)
+	if !installation.Private {
+		f.nobody = nobodies.Has
+	}
+	d := &daemon{log: log.Line, finder: f}
+	return channel.Run(d.frame)
+}
+
+// frame does what qmail-start says.
+func (d *daemon) frame(f parent.Frame) error {
+	switch {
+	case f.Kind == parent.DefaultDelivery:
+		d.finder.setDefaultDelivery(string(f.Data))
+	case f.Kind == parent.Link && f.Name == parent.LookupSMTPD:
+		go d.serve(f.File)
+	case f.File != nil:
+		_ = f.File.Close() // not for us
+		d.log(logPrefix + "warning: control channel hands over " + f.Name + ", which is not for qmail-lookup")
+	}
+	return nil
+}
+
+// serve answers the questions of a link.
+func (d *daemon) serve(link *os.File) {
+	err := call.Serve(link, atOnce, func(question []byte) []byte { return wire.Reply(question, d.finder.find) })
+	if err != nil {
+		d.log(logPrefix + "warning: link to qmail-smtpd: " + err.Error())
+	}
+}
