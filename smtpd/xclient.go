@@ -88,9 +88,12 @@ func (s *session) become(next xclients) reply {
 	if next.name != "" {
 		s.peer.host = next.name
 	}
-	if next.login != "" {
-		s.peer.info, s.peer.hasInfo = next.login, true
-		s.peer.relay = true // the host has checked who it is
+	if next.login != "" { // the host has checked who it is
+		if s.login == nil {
+			s.login = &login{}
+		}
+		s.login.method = "XCLIENT"
+		s.logIn(next.login)
 	}
 	return reply{}
 }
