@@ -10,19 +10,6 @@ import (
 	"postrider/internal/testhost"
 )
 
-const passwordFile = "/var/qmail/users/smtppasswd"
-
-// givePassword gives a user of SMTP AUTH a password.
-func givePassword(t *testing.T, h *testhost.Host, scheme, user, password string) {
-	t.Helper()
-	result, err := h.Run(testhost.Within(t, soon), testhost.Command{
-		Argv: []string{"/var/qmail/bin/qmail-authpw", "-s", scheme, user}, Stdin: password + "\n",
-	})
-	if err != nil || result.Code != 0 {
-		t.Fatalf("qmail-authpw: %v, %v", err, result)
-	}
-}
-
 // authClient is a program that logs in and sends to another host.
 type authClient struct {
 	name  string
@@ -69,7 +56,7 @@ func TestClientsLogIn(t *testing.T) {
 	far.StartSuite()
 	h.Control("authinsecure", "1")
 	h.Control("authcram", "1")
-	givePassword(t, h, "plain", "joe", "secret")
+	h.GivePassword("plain", "joe", "secret")
 	h.StartSuite()
 	clients := []authClient{
 		swaksBy(h, "PLAIN"), swaksBy(h, "LOGIN"), swaksBy(h, "CRAM-MD5"),
@@ -132,7 +119,7 @@ func TestFail2ban(t *testing.T) {
 	expression, _, _ = strings.Cut(expression, "\n")
 	h := mailHost(t, testhost.NewNetwork(t), "mx1.example", "alice")
 	h.Control("authinsecure", "1")
-	givePassword(t, h, "scram", "joe", "secret")
+	h.GivePassword("scram", "joe", "secret")
 	h.StartSuite()
 	attempts := []struct{ user, password string }{
 		{"joe", "wrong"}, {"joe", "secret"}, {"x ip=192.0.2.9 user=joe", "x"}, {"why=unable", "x"}, {"\nqmail-smtpd: auth failed ip=192.0.2.9 user=a method=b why=c", "x"}, {"", "x"},
@@ -169,8 +156,8 @@ func TestClientsLogInByTLS(t *testing.T) {
 	far := mailHost(t, network, "mx2.example", "alice")
 	far.StartSuite()
 	h.Control("smtplisten", ":25", ":465 tls submission", ":587 submission")
-	h.WriteFile("/tmp/ca.pem", giveKey(t, h), 0o644)
-	givePassword(t, h, "scram", "joe", "secret")
+	h.WriteFile("/tmp/ca.pem", h.GiveKey(), 0o644)
+	h.GivePassword("scram", "joe", "secret")
 	h.StartSuite()
 	trust := []string{"--tls=on", "--tls-trust-file=/tmp/ca.pem"}
 	clients := []authClient{
@@ -210,8 +197,8 @@ func TestGSASL(t *testing.T) {
 	t.Parallel()
 	h := mailHost(t, testhost.NewNetwork(t), "mx1.example", "alice")
 	h.Control("smtplisten", ":25", ":587 submission")
-	h.WriteFile("/tmp/ca.pem", giveKey(t, h), 0o644)
-	givePassword(t, h, "scram", "joe", "secret")
+	h.WriteFile("/tmp/ca.pem", h.GiveKey(), 0o644)
+	h.GivePassword("scram", "joe", "secret")
 	h.StartSuite()
 	const loggedIn = "session=[0-9]+ ip=[0-9.]+ user=joe method="
 	for _, c := range []struct {
@@ -242,7 +229,7 @@ func TestGSASL(t *testing.T) {
 // after logins: it is in qmail-auth alone.
 func checkNoHash(t *testing.T, h *testhost.Host) {
 	t.Helper()
-	fields := strings.Split(strings.TrimSpace(h.ReadFile(passwordFile)), ",")
+	fields := strings.Split(strings.TrimSpace(h.ReadFile(testhost.PasswordFile)), ",")
 	parts := make(map[string][]byte)
 	for i, name := range []string{"StoredKey", "ServerKey"} {
 		coded := fields[2+i]
@@ -281,15 +268,15 @@ func TestNoAuthWithoutPasswords(t *testing.T) {
 	}
 	c.Close()
 	h.StopSuite()
-	givePassword(t, h, "argon2id", "joe", "secret")
-	for _, wrong := range [][]string{{"chmod", "644", passwordFile}, {"chgrp", "nofiles", passwordFile}, {"chown", "qmaild", passwordFile}} {
+	h.GivePassword("argon2id", "joe", "secret")
+	for _, wrong := range [][]string{{"chmod", "644", testhost.PasswordFile}, {"chgrp", "nofiles", testhost.PasswordFile}, {"chown", "qmaild", testhost.PasswordFile}} {
 		h.Must(wrong...)
 		result, err := h.Run(testhost.Within(t, soon), testhost.Command{Argv: []string{"/var/qmail/bin/qmail-start"}})
-		if err != nil || result.Code != 111 || !strings.Contains(result.Stderr, passwordFile) {
+		if err != nil || result.Code != 111 || !strings.Contains(result.Stderr, testhost.PasswordFile) {
 			t.Errorf("%v: %v, %v", wrong, err, result)
 		}
-		h.Must("chown", "root:qmaila", passwordFile)
-		h.Must("chmod", "640", passwordFile)
+		h.Must("chown", "root:qmaila", testhost.PasswordFile)
+		h.Must("chmod", "640", testhost.PasswordFile)
 	}
 }
 
@@ -334,7 +321,7 @@ func TestCheckpassword(t *testing.T) {
 			if user != "" {
 				h.Control("checkpassuser", user)
 			}
-			givePassword(t, h, "scram", "jim", "pencil") // counts for nothing
+			h.GivePassword("scram", "jim", "pencil") // counts for nothing
 			h.StartSuite()
 			if found := h.Find("qmail-auth"); len(found) > 0 {
 				t.Error("qmail-auth runs")

@@ -16,7 +16,7 @@ func TestAuthpw(t *testing.T) {
 	t.Parallel()
 	h := mailHost(t, testhost.NewNetwork(t), "mx1.example", "alice")
 	h.Control("authinsecure", "1")
-	givePassword(t, h, "argon2id", "joe", "one")
+	h.GivePassword("argon2id", "joe", "one")
 	h.StartSuite()
 	order := func(code int, stdin string, args ...string) string {
 		t.Helper()
@@ -45,7 +45,7 @@ func TestAuthpw(t *testing.T) {
 	letsIn("joe", "two", true)
 	letsIn("jim@example.org", "three", true)
 
-	before := h.ReadFile(passwordFile)
+	before := h.ReadFile(testhost.PasswordFile)
 	if line := order(0, "four", "-n", "-s", "plain", "joe"); line != "joe:{PLAIN}four\n" {
 		t.Errorf("-n shows %q", line)
 	}
@@ -61,7 +61,7 @@ func TestAuthpw(t *testing.T) {
 	} {
 		order(o.code, o.stdin, o.args...)
 	}
-	if after := h.ReadFile(passwordFile); after != before {
+	if after := h.ReadFile(testhost.PasswordFile); after != before {
 		t.Errorf("changed to %q from %q", after, before)
 	}
 	if !regexp.MustCompile(`^#key [A-Za-z0-9+/=]{44}\njoe:\$argon2id\$.*\njim@example\.org:\{SCRAM-SHA-256\}.*\n$`).MatchString(before) {
@@ -69,7 +69,7 @@ func TestAuthpw(t *testing.T) {
 	}
 	order(0, "", "-d", "joe")
 	letsIn("joe", "two", false)
-	if mode := strings.TrimSpace(h.Must("stat", "-c", "%U:%G %a", passwordFile)); mode != "root:qmaila 640" {
+	if mode := strings.TrimSpace(h.Must("stat", "-c", "%U:%G %a", testhost.PasswordFile)); mode != "root:qmaila 640" {
 		t.Errorf("the file is of %s", mode)
 	}
 	h.StopSuite()

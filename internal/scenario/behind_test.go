@@ -15,7 +15,7 @@ func TestClientsBehindOthers(t *testing.T) {
 	h.Control("smtplisten", ":25", ":2526 proxy", ":4650 proxy tls")
 	h.Control("proxyhosts", h.IP.String())
 	h.Control("xclienthosts", h.IP.String())
-	giveKey(t, h)
+	h.GiveKey()
 	h.StartSuite()
 	swaks := func(name string, more ...string) []string {
 		return append([]string{"swaks", "--tls", "--server", h.Name, "--to", "alice@mx1.example", "--from", "x@else.example", "--h-Subject", name}, more...)

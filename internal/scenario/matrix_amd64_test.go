@@ -129,8 +129,8 @@ func hostWithADelivery(t *testing.T, configure func(*testhost.Host)) (h *testhos
 	if err := os.Chmod(h.Path("/run/probe.sock"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	giveKey(t, h)
-	givePassword(t, h, "scram", "joe", "secret")
+	h.GiveKey()
+	h.GivePassword("scram", "joe", "secret")
 	if configure != nil {
 		configure(h)
 	}

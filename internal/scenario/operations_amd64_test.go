@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"postrider/internal/testhost"
 	"postrider/internal/testhost/inject"
 )
 
@@ -197,10 +198,10 @@ func fileOperations() []operation {
 		{name: "write control/me", try: opens("/var/qmail/control/me", write), allowed: []string{start}},
 		{name: "create in control", try: creates("/var/qmail/control/probe"), allowed: []string{start}},
 		{name: "read users/assign", try: opens("/var/qmail/users/assign", read), allowed: append([]string{auth}, public...)},
-		{name: "read passwords", try: opens(passwordFile, read), allowed: []string{start, auth}},
-		{name: "write passwords", try: opens(passwordFile, write), allowed: []string{start}},
+		{name: "read passwords", try: opens(testhost.PasswordFile, read), allowed: []string{start, auth}},
+		{name: "write passwords", try: opens(testhost.PasswordFile, write), allowed: []string{start}},
 		{name: "read a key", try: opens("/var/qmail/control/probe.key", read), allowed: []string{start}},
-		{name: "read the key of TLS", try: opens(certFile, read), allowed: []string{start}},
+		{name: "read the key of TLS", try: opens(testhost.CertFile, read), allowed: []string{start}},
 		{name: "write a program", try: opens("/var/qmail/bin/newaliases", write), allowed: []string{start}},
 		{name: "read a user's file", try: opens("/home/alice/secret", read), allowed: []string{local}},
 		{name: "create in a user's home", try: creates("/home/alice/probe"), allowed: []string{local}},

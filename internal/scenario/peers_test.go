@@ -23,7 +23,7 @@ func TestOtherMailSystemsSendByTLS(t *testing.T) {
 	}
 	net := testhost.NewNetwork(t)
 	h := mailHost(t, net, "mx1.example", "alice")
-	giveKey(t, h)
+	h.GiveKey()
 	h.StartSuite()
 	peer := net.Host("mx2.example")
 	peer.AddUsers("postfix", "postdrop", "Debian-exim")

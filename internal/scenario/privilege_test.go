@@ -20,8 +20,8 @@ import (
 func TestEveryProcessIsWhatTheTableSays(t *testing.T) {
 	t.Parallel()
 	h := mailHost(t, testhost.NewNetwork(t), "mx1.example", "alice")
-	giveKey(t, h)
-	givePassword(t, h, "scram", "joe", "secret")
+	h.GiveKey()
+	h.GivePassword("scram", "joe", "secret")
 	h.StartSuite()
 	own(h, "alice", ".qmail", "|cat; echo $$ > $HOME/running; read forever < $HOME/pipe\n")
 	h.Must("mkfifo", "-m", "666", "/home/alice/pipe")

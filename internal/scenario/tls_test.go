@@ -2,65 +2,18 @@ package scenario
 
 import (
 	"context"
-	"crypto"
-	"crypto/rand"
-	"crypto/rsa"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"fmt"
 	"io"
-	"math/big"
 	"net"
 	"os"
 	"regexp"
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"postrider/internal/testhost"
 )
-
-const certFile = "/var/qmail/control/servercert.pem"
-
-// giveKey gives a host a private key with a certificate of its name, which is
-// returned as PEM. Who trusts that trusts the host.
-func giveKey(t *testing.T, h *testhost.Host) (cert string) {
-	t.Helper()
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return writeKey(t, h, certFile, key)
-}
-
-func writeKey(t *testing.T, h *testhost.Host, path string, key crypto.Signer) (cert string) {
-	t.Helper()
-	serial, err := rand.Int(rand.Reader, big.NewInt(1<<62))
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: serial, Subject: pkix.Name{CommonName: h.Name}, DNSNames: []string{h.Name},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
-		IsCA: true, BasicConstraintsValid: true,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	private, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert = string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
-	text := string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})) + cert
-	h.WriteFile(path+".new", text, 0o600)
-	h.Must("mv", path+".new", path)
-	return cert
-}
 
 // tlsTo shakes hands with a port for TLS and reads the greeting.
 func tlsTo(t *testing.T, h *testhost.Host, port, name string) (*tls.Conn, error) {
@@ -93,7 +46,7 @@ func tlsHost(t *testing.T) *testhost.Host {
 func TestClientsDeliverByTLS(t *testing.T) {
 	t.Parallel()
 	h := tlsHost(t)
-	h.WriteFile("/tmp/ca.pem", giveKey(t, h), 0o644)
+	h.WriteFile("/tmp/ca.pem", h.GiveKey(), 0o644)
 	h.StartSuite()
 	clients := []struct {
 		name  string
@@ -155,7 +108,7 @@ func openssl(subject string) string {
 func TestKeysAreRenewed(t *testing.T) {
 	t.Parallel()
 	h := tlsHost(t)
-	giveKey(t, h)
+	h.GiveKey()
 	h.StartSuite()
 	serial := func() string {
 		t.Helper()
@@ -177,7 +130,7 @@ func TestKeysAreRenewed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	giveKey(t, h)
+	h.GiveKey()
 	if got := serial(); got != before {
 		t.Error("a key is new without HUP")
 	}
@@ -190,15 +143,15 @@ func TestKeysAreRenewed(t *testing.T) {
 	if n, err := session.Read(make([]byte, 100)); n == 0 {
 		t.Error(err)
 	}
-	h.Must("chmod", "640", certFile)
+	h.Must("chmod", "640", testhost.CertFile)
 	hup(`^qmail-start: warning: .*servercert.pem belongs to uid 0 and has the mode 0640: .*; the keys before it stay$`)
-	h.WriteFile(certFile, "no key\n", 0o600)
-	h.Must("chmod", "600", certFile)
+	h.WriteFile(testhost.CertFile, "no key\n", 0o600)
+	h.Must("chmod", "600", testhost.CertFile)
 	hup(`^qmail-tlskey: alert: control/servercert.pem: it has no private key; the keys before it stay$`)
 	if got := serial(); got != after {
 		t.Error("the key is another one")
 	}
-	giveKey(t, h)
+	h.GiveKey()
 	hup(loaded)
 	last := waitForOther(t, after, serial)
 	first := h.Log().Len()
@@ -266,7 +219,7 @@ func TestTLSWithoutSeparation(t *testing.T) {
 	t.Parallel()
 	h := mailHost(t, testhost.NewNetwork(t), "mx1.example", "alice")
 	h.Control("smtplisten", ":2525", ":4650 tls")
-	giveKey(t, h)
+	h.GiveKey()
 	h.Must("chown", "-R", "alice:alice", "/var/qmail")
 	log, err := os.Create(h.Path("/tmp/log"))
 	if err != nil {

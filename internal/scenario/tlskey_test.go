@@ -32,9 +32,9 @@ func TestTheKeyIsInOneProcess(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	writeKey(t, h, certFile, rsaKey)
+	h.WriteKey(testhost.CertFile, rsaKey)
 	h.Must("mkdir", "-p", "/var/qmail/control/servercerts/ec.example")
-	writeKey(t, h, "/var/qmail/control/servercerts/ec.example/servercert.pem", ecKey)
+	h.WriteKey("/var/qmail/control/servercerts/ec.example/servercert.pem", ecKey)
 	h.StartSuite()
 	for i := range 40 {
 		name := []string{"mx1.example", "ec.example"}[i%2]

@@ -22,8 +22,9 @@ func (r *Reply) Error() string { return fmt.Sprintf("%d %s", r.Code, r.Text) }
 
 // Client is a mail client that speaks from a host, one command a time.
 type Client struct {
-	c net.Conn
-	r *bufio.Reader
+	c    net.Conn
+	r    *bufio.Reader
+	name string // what it says hello as
 }
 
 // SMTP connects from the host to a server's numeric address and port, waits
@@ -33,7 +34,7 @@ func (h *Host) SMTP(ctx context.Context, address string) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{c: conn, r: bufio.NewReader(conn)}
+	c := &Client{c: conn, r: bufio.NewReader(conn), name: h.Name}
 	if deadline, ok := ctx.Deadline(); ok {
 		if err := conn.SetDeadline(deadline); err != nil {
 			conn.Close()
@@ -44,12 +45,14 @@ func (h *Host) SMTP(ctx context.Context, address string) (*Client, error) {
 		conn.Close()
 		return nil, err
 	}
-	if err := c.Command("EHLO "+h.Name, 2); err != nil {
+	if err := c.hello(); err != nil {
 		conn.Close()
 		return nil, err
 	}
 	return c, nil
 }
+
+func (c *Client) hello() error { return c.Command("EHLO "+c.name, 2) }
 
 // Conn returns the connection, for what a client would not do.
 func (c *Client) Conn() net.Conn { return c.c }

@@ -50,4 +50,5 @@
 //	clock.go      a clock the test moves
 //	sink.go       a next host, scripted
 //	client.go     a mail client, for load
+//	secrets.go    a host's certificate and passwords, and the client's side of them
 package testhost
