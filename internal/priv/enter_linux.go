@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"postrider/internal/fdpass"
+	"postrider/internal/listener"
 	"postrider/internal/qmailhome"
 )
 
@@ -45,7 +46,11 @@ func Enter(program string) error {
 	}
 	keep := controlFD + 1
 	if program == "qmail-start" {
-		keep = controlFD
+		count, err := listener.CountInherited(os.Environ(), os.Getpid())
+		if err != nil {
+			return err
+		}
+		keep = listener.FirstInherited + count
 	}
 	if err := closeInherited(keep); err != nil {
 		return err

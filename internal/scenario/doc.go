@@ -12,6 +12,7 @@
 //	network_test.go    mail between hosts: MX, A, retries, bounces
 //	down_test.go       mail while daemons are stopped
 //	privilege_test.go  who runs as whom, with which descriptors and files
+//	modes_test.go      who can read messages
 //	matrix_*.go        what processes that were taken over cannot do
 //	operations_*.go    what they try
 //	crossing_*.go      what no user can do to another
@@ -21,6 +22,7 @@
 //	dotqmail_test.go   forwards, programs, mboxes, aliases, nobody
 //	recipients_test.go who is refused at RCPT, and what deliveries do
 //	classic_test.go    qmail-smtpd under tcpserver
+//	inherited_test.go  sockets that systemd opened
 //	tls_test.go        TLS with many clients, new keys, without separation
 //	auth_test.go       clients log in
 //	tlskey_test.go     in whose memory the private key is

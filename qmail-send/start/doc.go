@@ -37,5 +37,6 @@
 // (one child), supervise.go (the loop), restart.go (deaths and back-off), links.go
 // (what a daemon is sent), pulse.go (whether it does anything), stop.go (the
 // end), public_linux.go (the public socket and the lock), doors_linux.go
-// (listening sockets), keys.go (private keys), logger.go.
+// (listening sockets), inherited.go (those that systemd opened), keys.go
+// (private keys), logger.go.
 package start

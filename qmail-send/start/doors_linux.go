@@ -81,6 +81,11 @@ func (s *supervisor) open(now time.Time) {
 
 func (s *supervisor) opened(f *os.File, at endpoint) {
 	s.log(fmt.Sprintf("qmail-start: listening on %v", at.AddrPort))
+	s.serve(f, at)
+}
+
+// serve hands a listening socket to who serves an endpoint.
+func (s *supervisor) serve(f *os.File, at endpoint) {
 	s.doors.open = append(s.doors.open, f)
 	m := s.plan.member(at.service.program)
 	frame := parent.Frame{Kind: parent.Listener, Name: parent.ListenerName(at.service.listener, at.words), File: f}

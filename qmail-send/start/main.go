@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"postrider/internal/listener"
 	"postrider/internal/logline"
 	"postrider/internal/priv"
 	"postrider/internal/queuelock"
@@ -38,6 +39,9 @@ func start(w world.World, stderr *logline.Writer) (int, error) {
 	}
 	set, err := readSettings(w)
 	if err != nil {
+		return 0, err
+	}
+	if set.inherited, err = listener.TakeInherited(w.Environ, os.Getpid()); err != nil {
 		return 0, err
 	}
 	keys := keyFiles{filepath.Join(w.Home, "control"), in.UID}
@@ -99,8 +103,12 @@ func serve(w world.World, set settings, identities map[string]priv.Identity, std
 			return 0, err
 		}
 	}
-	if len(set.endpoints) > 0 {
-		s.want(set.endpoints)
+	endpoints, err := s.adopt(set.inherited, set.endpoints)
+	if err != nil {
+		return 0, err
+	}
+	if len(endpoints) > 0 {
+		s.want(endpoints)
 	}
 	status := s.run(signals)
 	s.closeLog()

@@ -27,6 +27,7 @@ type settings struct {
 	// setuidPrograms is that of priv.Policy.
 	setuidPrograms bool
 	endpoints      []endpoint
+	inherited      []listener.Inherited
 	// keys are the frames that hand over private keys; none if there is no TLS.
 	keys     []parent.Frame
 	openKeys func() ([]parent.Frame, error)
@@ -56,7 +57,7 @@ func (set settings) serves(program string) bool {
 }
 
 func readSettings(w world.World) (settings, error) {
-	s := settings{delivery: []byte(defaultDelivery), environ: parent.EncodeEnvironment(w.Environ)}
+	s := settings{delivery: []byte(defaultDelivery), environ: parent.EncodeEnvironment(listener.WithoutInherited(w.Environ))}
 	if len(w.Args) > 1 {
 		s.delivery = []byte(w.Args[1])
 	}
