@@ -4,9 +4,10 @@
 //
 // Nobody imports it; there is nothing here but tests. They need root.
 //
-// A run is a sequence of epochs. In each, clients send messages by SMTP,
-// sendmail and qmail-queue to Maildirs, mboxes, programs, forwards, another
-// host, and recipients that do not exist; meanwhile processes are killed: one,
+// A run is a sequence of epochs. In each, clients send messages by SMTP, plain
+// or with TLS and a login, and by sendmail and qmail-queue, to Maildirs,
+// mboxes, programs, forwards, another host, and recipients whose mail bounces;
+// meanwhile processes are killed: one,
 // several, all, the parent of all, and in a quarter of the cycles once more
 // within 500 ms of their restart. Then the queue runs empty, the suite is
 // stopped, and rules L1 to L10 are checked on all that the epoch left. So the

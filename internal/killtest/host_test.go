@@ -9,6 +9,8 @@ import (
 const (
 	here = "mx1.example"
 	far  = "far.example"
+	// password of the user "load" for SMTP.
+	password = "kept by qmail-auth"
 )
 
 // boxes are the users with Maildirs; the first also gets what is forwarded.
@@ -22,9 +24,10 @@ func newSite(t *testing.T) (*testhost.Host, *testhost.Sink) {
 	net := testhost.NewNetwork(t)
 	h := net.Host(here)
 	h.Install()
-	h.AddUsers(append([]string{"load", "box", "prog", "fwd"}, boxes...)...)
+	h.AddUsers(append([]string{"load", "box", "prog", "fwd", "void"}, boxes...)...)
 	h.Control("rcpthosts", here, far)
-	h.Control("verifyrcpt", "0") // mail for nobody comes in, and bounces
+	h.GiveKey()
+	h.GivePassword("plain", "load", password)
 	for _, user := range boxes {
 		instruct(h, user, "./Maildir/\n")
 	}
@@ -32,6 +35,7 @@ func newSite(t *testing.T) (*testhost.Host, *testhost.Sink) {
 	h.Must("install", "-d", "-o", "prog", "-g", "prog", "/home/prog/got")
 	// The name appears with one rename, as in a Maildir.
 	instruct(h, "prog", `|f="$HOME/got/$EXT.$$"; { printf '%s%s' "$RPLINE" "$DTLINE" && cat; } > "$f" && mv "$f" "$f.whole"`+"\n")
+	instruct(h, "void", "|echo nobody wants this; exit 100\n")
 	for _, address := range forwarded {
 		local := address[:len(address)-len("@"+here)]
 		own(h, "fwd", ".qmail-"+local[len("fwd-"):], "&"+boxes[0]+"-"+local+"@"+here+"\n")

@@ -221,7 +221,7 @@ func (k *killer) recovery(what string, begun time.Time) {
 	random := rand.New(rand.NewPCG(uint64(begun.UnixNano()), 0))
 	for taken := false; !taken; {
 		k.load.one("probe", func(ctx context.Context, in ledger.Intent, text string) {
-			taken = k.load.trySMTP(ctx, in, text)
+			taken = k.load.trySMTP(ctx, in, text, plainly)
 		}, []string{boxes[0] + "-probe@" + here}, random)
 		if ctx.Err() != nil {
 			k.t.Errorf("no mail is taken after the kill of %s\nof the log, what is not about mail:\n%s", what, supervision(k.host))

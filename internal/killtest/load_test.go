@@ -19,7 +19,7 @@ import (
 )
 
 const (
-	smtpClients = 6
+	smtpClients = 4 // and half as many who log in with TLS
 	callers     = 2 // of sendmail, and as many of qmail-queue
 	sender      = "load@" + here
 	// enough is how many messages may be queued before clients wait: a kill
@@ -54,6 +54,9 @@ func (l *load) start() {
 	l.senders.Go(l.gauge)
 	for range smtpClients {
 		l.senders.Go(func() { l.run("smtp", l.bySMTP) })
+	}
+	for range smtpClients / 2 {
+		l.senders.Go(func() { l.run("submission", l.bySubmission) })
 	}
 	for range callers {
 		l.senders.Go(func() { l.run("sendmail", l.bySendmail) })
@@ -114,19 +117,40 @@ func (l *load) ack(id string, recipients int) {
 }
 
 func (l *load) bySMTP(ctx context.Context, in ledger.Intent, text string) {
-	if !l.trySMTP(ctx, in, text) {
+	if !l.trySMTP(ctx, in, text, plainly) {
 		pause(l.ctx, 10*time.Millisecond)
 	}
 }
 
-// trySMTP reports whether the message was taken.
-func (l *load) trySMTP(ctx context.Context, in ledger.Intent, text string) bool {
+// bySubmission sends as a user's program does: encrypted and logged in.
+func (l *load) bySubmission(ctx context.Context, in ledger.Intent, text string) {
+	if !l.trySMTP(ctx, in, text, submission) {
+		pause(l.ctx, 10*time.Millisecond)
+	}
+}
+
+func plainly(*testhost.Client) error { return nil }
+
+func submission(c *testhost.Client) error {
+	if err := c.StartTLS(); err != nil {
+		return err
+	}
+	return c.Login("load", password)
+}
+
+// trySMTP reports whether the message was taken. What comes between hello and
+// MAIL is given.
+func (l *load) trySMTP(ctx context.Context, in ledger.Intent, text string, prelude func(*testhost.Client) error) bool {
 	c, err := l.host.SMTP(ctx, l.host.IP.String()+":25")
 	if err != nil {
 		l.book.Nack(in.ID, 0) // not a byte of the message was sent
 		return false
 	}
 	defer c.Close()
+	if err := prelude(c); err != nil {
+		l.book.Nack(in.ID, 0)
+		return false
+	}
 	err = c.Send(in.Sender, in.Recipients, text)
 	var reply *testhost.Reply
 	switch {

@@ -17,7 +17,7 @@ var kinds = []struct {
 	{"mbox", 3, numbered(50, func(n int) string { return fmt.Sprintf("box-%d@%s", n, here) })},
 	{"program", 2, numbered(50, func(n int) string { return fmt.Sprintf("prog-%d@%s", n, here) })},
 	{"forward", 4, forwarded},
-	{"bounce", 3, numbered(50, func(n int) string { return fmt.Sprintf("nobody%d@%s", n, here) })},
+	{"bounce", 3, numbered(50, func(n int) string { return fmt.Sprintf("void-%d@%s", n, here) })},
 }
 
 var forwarded = numbered(50, func(n int) string { return fmt.Sprintf("fwd-f%d@%s", n, here) })

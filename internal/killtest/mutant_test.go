@@ -87,13 +87,13 @@ func fewKills(t *testing.T, h *testhost.Host, sink *testhost.Sink) []ledger.Viol
 	h.StartSuite()
 	l := newLoad(t, h, book, "m", 1)
 	for n := range 12 {
-		to := []string{fmt.Sprintf("r-%d@%s", n, far), "r-299@" + far, fmt.Sprintf("nobody%d@%s", n, here)}
+		to := []string{fmt.Sprintf("r-%d@%s", n, far), "r-299@" + far, fmt.Sprintf("void-%d@%s", n, here)}
 		for i := range 15 {
 			to = append(to, fmt.Sprintf("%s-%d-%d@%s", boxes[i%3], n, i, here))
 		}
 		in, text := letter(fmt.Sprint("m-", n), to)
 		book.Intend(in)
-		if !l.trySMTP(t.Context(), in, text) {
+		if !l.trySMTP(t.Context(), in, text, plainly) {
 			t.Fatal("not taken")
 		}
 	}

@@ -52,7 +52,7 @@ func TestSoak(t *testing.T) {
 }
 
 // keepers live through all of it.
-var keepers = []string{"qmail-start", "qmail-spool", "qmail-send", "qmail-smtpd"}
+var keepers = []string{"qmail-start", "qmail-spool", "qmail-send", "qmail-smtpd", "qmail-tlskey", "qmail-auth", "qmail-lookup"}
 
 type soak struct {
 	t      *testing.T
