@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/miekg/dns"
@@ -16,6 +17,9 @@ const (
 	headerSize = 12
 	maxRecords = 512 // of a section; more is refused
 	maxKept    = 40  // records of an answer, the most preferred ones
+	// maxText is the most octets of all texts of an answer; more is refused,
+	// since nobody knows which of them matters.
+	maxText = 16 << 10
 
 	flagResponse      = 1 << 15
 	flagAuthoritative = 1 << 10
@@ -36,7 +40,11 @@ var (
 type records struct {
 	mx    []MX
 	addrs []netip.Addr
+	texts []string // of TXT records
+	names []string // of PTR records, with no final dot
 }
+
+func (r records) any() bool { return len(r.mx)+len(r.addrs)+len(r.texts)+len(r.names) > 0 }
 
 // answer is what a response says.
 type answer struct {
@@ -138,9 +146,9 @@ func conclude(q question, rcode int, authoritative bool, answers, authority []dn
 			return answer{}, errAliases
 		}
 		a.collect(name, q.qtype, answers)
-		if len(a.found.mx)+len(a.found.addrs) > 0 {
-			a.trim()
-			return a, nil
+		if a.found.any() {
+			err := a.trim()
+			return a, err
 		}
 		target, ttl := alias(name, answers)
 		if target == "" {
@@ -189,6 +197,14 @@ func (a *answer) collect(name string, qtype uint16, answers []dns.RR) {
 			a.addAddress(rr.A)
 		case *dns.AAAA:
 			a.addAddress(rr.AAAA)
+		case *dns.TXT:
+			a.found.texts = append(a.found.texts, text(rr.Txt))
+		case *dns.PTR:
+			host, ok := normal(rr.Ptr)
+			if !ok {
+				continue // no host can have that name
+			}
+			a.found.names = append(a.found.names, host)
 		default:
 			continue
 		}
@@ -196,11 +212,43 @@ func (a *answer) collect(name string, qtype uint16, answers []dns.RR) {
 	}
 }
 
-// trim drops what exceeds maxKept.
-func (a *answer) trim() {
+// trim drops what exceeds maxKept, and refuses what exceeds maxText.
+func (a *answer) trim() error {
 	slices.SortStableFunc(a.found.mx, func(x, y MX) int { return cmp.Compare(x.Pref, y.Pref) })
 	a.found.mx = a.found.mx[:min(len(a.found.mx), maxKept)]
 	a.found.addrs = a.found.addrs[:min(len(a.found.addrs), maxKept)]
+	a.found.names = a.found.names[:min(len(a.found.names), maxKept)]
+	size := 0
+	for _, t := range a.found.texts {
+		size += len(t)
+	}
+	if size > maxText {
+		return errTooMany
+	}
+	return nil
+}
+
+// text joins the strings of a TXT record (RFC 7208 section 3.3). The library
+// has them as zone files do: a backslash is in front of what is not plain.
+func text(parts []string) string {
+	joined := strings.Join(parts, "")
+	if strings.IndexByte(joined, '\\') < 0 {
+		return joined
+	}
+	b := make([]byte, 0, len(joined))
+	for i := 0; i < len(joined); i++ {
+		c := joined[i]
+		if c == '\\' && i+1 < len(joined) {
+			i++
+			c = joined[i]
+			if octet, err := strconv.ParseUint(joined[i:min(i+3, len(joined))], 10, 8); err == nil && i+3 <= len(joined) {
+				c = byte(octet)
+				i += 2
+			}
+		}
+		b = append(b, c)
+	}
+	return string(b)
 }
 
 func (a *answer) addAddress(ip []byte) {

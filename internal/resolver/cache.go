@@ -2,6 +2,7 @@ package resolver
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -14,8 +15,14 @@ const (
 	// failureTTL is how long a failed lookup counts for others: many messages
 	// to one dead domain must not each wait for its servers.
 	failureTTL = 10 * time.Second
-	maxEntries = 1024 // with maxKept records each: under 16 MiB at the very worst
+	// defaultEntries is how many lookups are kept, with maxKept records each:
+	// 16 MiB at the very worst.
+	defaultEntries = 1024
+	// maxFlights bounds the lookups that run, each with a socket.
+	maxFlights = 4096
 )
+
+var errBusy = errors.New("too many lookups at a time")
 
 type key struct {
 	name  string
@@ -38,13 +45,17 @@ type flight struct {
 // cache keeps what lookups found and joins equal lookups that run at once.
 type cache struct {
 	clock   clock.Clock
+	most    int // entries
 	mu      sync.Mutex
 	entries map[key]entry
 	flights map[key]*flight
 }
 
-func newCache(c clock.Clock) *cache {
-	return &cache{clock: c, entries: map[key]entry{}, flights: map[key]*flight{}}
+func newCache(c clock.Clock, entries int) *cache {
+	if entries <= 0 {
+		entries = defaultEntries
+	}
+	return &cache{clock: c, most: entries, entries: map[key]entry{}, flights: map[key]*flight{}}
 }
 
 // get returns what is known under k, or else what look finds.
@@ -55,6 +66,10 @@ func (c *cache) get(ctx context.Context, k key, look func() (records, time.Durat
 		return e.found, e.err
 	}
 	f, running := c.flights[k]
+	if !running && len(c.flights) >= maxFlights {
+		c.mu.Unlock()
+		return records{}, errBusy
+	}
 	if !running {
 		f = &flight{done: make(chan struct{})}
 		c.flights[k] = f
@@ -89,7 +104,7 @@ func (c *cache) fly(k key, f *flight, look func() (records, time.Duration, error
 
 // makeRoom drops what expired and, if that is not enough, any entry.
 func (c *cache) makeRoom() {
-	if len(c.entries) < maxEntries {
+	if len(c.entries) < c.most {
 		return
 	}
 	now := c.clock.Now()
@@ -99,7 +114,7 @@ func (c *cache) makeRoom() {
 		}
 	}
 	for k := range c.entries {
-		if len(c.entries) < maxEntries {
+		if len(c.entries) < c.most {
 			break
 		}
 		delete(c.entries, k)

@@ -26,6 +26,7 @@ type Config struct {
 	Servers  []netip.AddrPort // tried in this order
 	Timeout  time.Duration    // for one try of one server
 	Attempts int              // how often each server is tried
+	Entries  int              // how many lookups are kept; 0 is the default
 }
 
 // ReadConfig reads a file in the form of resolv.conf(5). As there, a file that

@@ -1,10 +1,10 @@
-// Package resolver asks the system's name servers for mail exchangers and
-// addresses. It is a stub resolver of its own because a mail system must tell
-// "there is no such name" (permanent) from "nobody could say" (temporary),
-// which Go's own resolver does not always do.
+// Package resolver asks the system's name servers for mail exchangers,
+// addresses, texts and the names of addresses. It is a stub resolver of its own
+// because a mail system must tell "there is no such name" (permanent) from
+// "nobody could say" (temporary), which Go's own resolver does not always do.
 //
-// qmail-remote imports it. The configuration is the administrator's;
-// everything that arrives from the network is hostile.
+// qmail-remote and qmail-policy import it. The configuration is the
+// administrator's; everything that arrives from the network is hostile.
 //
 // Invariants:
 //
@@ -17,7 +17,8 @@
 //  3. Each query has its own socket, thus its own random port, and its own id.
 //  4. A lookup ends within a minute and holds less than 1 MiB, whatever the
 //     servers send.
-//  5. The cache keeps an answer no longer than its records allow.
+//  5. The cache keeps an answer no longer than its records allow. It and the
+//     lookups that run are bounded.
 //
 // Files:
 //

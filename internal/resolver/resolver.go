@@ -48,7 +48,7 @@ type Resolver struct {
 
 // New returns a resolver that asks the servers of config.
 func New(config Config, c clock.Clock) *Resolver {
-	return &Resolver{config: config, cache: newCache(c)}
+	return &Resolver{config: config, cache: newCache(c, config.Entries)}
 }
 
 // MX returns the mail exchangers of a domain, most preferred first, at least
@@ -84,6 +84,31 @@ func (r *Resolver) Addresses(ctx context.Context, host string) ([]netip.Addr, er
 		return nil, half6.err
 	}
 	return nil, err4
+}
+
+// IPv4 returns the addresses of a name's A records, at least one.
+func (r *Resolver) IPv4(ctx context.Context, name string) ([]netip.Addr, error) {
+	found, err := r.lookup(ctx, name, dns.TypeA)
+	return found.addrs, err
+}
+
+// TXT returns the texts of a name, at least one, each with its strings joined.
+// They are hostile octets.
+func (r *Resolver) TXT(ctx context.Context, name string) ([]string, error) {
+	found, err := r.lookup(ctx, name, dns.TypeTXT)
+	return found.texts, err
+}
+
+// Names returns the names that an address has by its PTR records, at least
+// one. Who has the address decides what they are: they mean something if
+// the names have the address, too.
+func (r *Resolver) Names(ctx context.Context, addr netip.Addr) ([]string, error) {
+	name, err := dns.ReverseAddr(addr.Unmap().WithZone("").String())
+	if err != nil {
+		return nil, err
+	}
+	found, err := r.lookup(ctx, name, dns.TypePTR)
+	return found.names, err
 }
 
 // lookup returns the records of one type, from the cache or from a server.
