@@ -47,6 +47,7 @@ func newDaemon(home string, s *service) *daemon {
 	s.auth = passwords
 	s.verifier = newVerifier()
 	s.rates = &rates{}
+	s.policy = newAsker()
 	return &daemon{
 		passwords: passwords,
 		service:   s,
@@ -73,6 +74,8 @@ func (d *daemon) frame(f parent.Frame) error {
 		return d.spool.relink(f.File)
 	case f.Kind == parent.Link && f.Name == parent.Lookup:
 		return d.verifier.relink(f.File)
+	case f.Kind == parent.Link && f.Name == parent.Policy:
+		return d.policy.relink(f.File)
 	case f.Kind == parent.Link && f.Name == parent.Sign:
 		if err := d.keys.relink(f.File); err != nil {
 			d.log.Line(logPrefix + "warning: " + err.Error())

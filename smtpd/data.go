@@ -52,9 +52,11 @@ func (s *session) beginText() reply {
 	return reply{}
 }
 
-// newIncoming begins the message with our Received line.
+// newIncoming begins the message with our Received line, and what was found out
+// about its sender.
 func (s *session) newIncoming() *incoming {
 	s.text = s.appendReceived(s.text, s.clock.Now())
+	s.annotate()
 	s.incoming = incoming{session: s, limit: s.sizeLimit(), pace: newPace()}
 	return &s.incoming
 }

@@ -32,6 +32,9 @@
 //  10. In a domain that is delivered here nothing is queued for a recipient
 //     whom qmail-lookup does not know, or does not know now, from a client
 //     that may not relay; verifyrcpt can switch that off.
+//  11. A check that the administrator wants and that cannot be made refuses for
+//     now. A list in the DNS that does not answer is the one exception
+//     (dnsblfailclosed).
 //
 // Files:
 //
@@ -48,6 +51,9 @@
 //	path.go        their addresses
 //	recipient.go   whether a recipient has a mailbox
 //	policy.go      lists of who is refused
+//	dnspolicy.go   what is checked of clients by the DNS, and the greylist
+//	dnslists.go    lists of addresses in the DNS
+//	spf.go         SPF
 //	meter.go       counting what somebody does in a period
 //	rates.go       how much one client may do
 //	rules.go       tcp.smtp, or its database

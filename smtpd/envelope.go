@@ -89,7 +89,13 @@ func (s *session) rcpt(argument string) reply {
 	if refused := s.countRcpt(); refused.code != 0 {
 		return refused
 	}
+	if refused := s.screen(); refused.code != 0 {
+		return refused
+	}
 	if refused := s.verify(recipient); refused.code != 0 {
+		return refused
+	}
+	if refused := s.greylist(recipient); refused.code != 0 {
 		return refused
 	}
 	before := len(s.envelope)

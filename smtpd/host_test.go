@@ -60,6 +60,7 @@ type host struct {
 	addr    string
 	spool   *fakeSpool
 	lookup  *fakeLookup
+	policy  *fakePolicy
 	log     *recordedLog
 	channel *parent.Channel
 	ended   chan error
@@ -72,7 +73,7 @@ func startHost(t testing.TB, files map[string]string) *host {
 
 func startHostThatDrains(t testing.TB, files map[string]string, drain time.Duration) *host {
 	t.Helper()
-	h := &host{t: t, home: controlDir(t, files), spool: newFakeSpool(t), lookup: &fakeLookup{}, log: &recordedLog{}, ended: make(chan error, 1)}
+	h := &host{t: t, home: controlDir(t, files), spool: newFakeSpool(t), lookup: &fakeLookup{}, policy: &fakePolicy{}, log: &recordedLog{}, ended: make(chan error, 1)}
 	h.d = newDaemon(h.home, &service{clock: clock.Real(), log: h.log, lent: &budget{}})
 	h.d.drain = drain
 	ours, theirs, err := fdpass.Pair(unix.SOCK_SEQPACKET)
@@ -89,6 +90,7 @@ func startHostThatDrains(t testing.TB, files map[string]string, drain time.Durat
 	go func() { h.ended <- h.d.run(child) }()
 	h.relink()
 	h.lookup.link(h)
+	h.policy.link(h)
 	h.listen()
 	t.Cleanup(h.stop)
 	return h

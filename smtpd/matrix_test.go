@@ -214,6 +214,7 @@ func TestEnhancedCodes(t *testing.T) {
 		replyNoControls, replyTooManyConns, replyTooManyOfIP, replyShutdown, replyTooManyCmds, replyBusy,
 		replyEarlyTalk, replyNotSMTP, replyDenied, syntaxError(""), syntaxError("why"), quitReply("x"),
 		replyNoMailbox, replyRcptUnsure, replyMailboxFull, replyTooManyBadTos, replyBadHelo, replyBadMailTo, replyBadRcptTo,
+		replyNoName, replyUnconfirmed, replyNameUnsure, replyGreylisted, replyGreyUnsure, replyListsUnsure, replySPFUnsure, replySPF,
 		replyManyConnects, replyManyMails, replyManyRcpts, acceptedReply(1, "2"), queueReply(errNoSpool), refusedReply("x"), refusedReply("-x"), *refuse(501, "x"),
 	} {
 		if len(r.enhanced) < 5 || r.enhanced[0] != byte('0'+r.code/100) || r.enhanced[1] != '.' {

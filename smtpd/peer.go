@@ -35,6 +35,9 @@ type peer struct {
 	// allowance replaces numbers of the control files.
 	allowance allowance
 
+	// exemption replaces what is checked by the DNS.
+	exemption exemption
+
 	// refusal is the text of RBLSMTPD: every recipient is refused.
 	refusal string
 	// filter is the QMAILQUEUE program that this client's mail must pass.
@@ -58,6 +61,7 @@ func newPeer(get func(name string) (value string, set bool)) peer {
 		refusal: or("RBLSMTPD", ""),
 		// Under tcpserver nothing counts over connections.
 		allowance: newAllowance(get),
+		exemption: newExemption(get),
 		filter:    or("QMAILQUEUE", ""),
 	}
 	p.noTLS = or("DISABLETLS", "") == "1"

@@ -29,13 +29,15 @@ func newAllowance(get func(name string) (value string, set bool)) allowance {
 
 // or returns what is set of a, and of b what is not.
 func (a allowance) or(b allowance) allowance {
-	pick := func(a, b int) int {
-		if a == unset {
-			return b
-		}
-		return a
+	return allowance{orElse(a.connections, b.connections), orElse(a.messages, b.messages), orElse(a.recipients, b.recipients)}
+}
+
+// orElse returns n, or what counts where that is unset.
+func orElse(n, otherwise int) int {
+	if n == unset {
+		return otherwise
 	}
-	return allowance{pick(a.connections, b.connections), pick(a.messages, b.messages), pick(a.recipients, b.recipients)}
+	return n
 }
 
 var (

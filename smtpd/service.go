@@ -24,10 +24,11 @@ type service struct {
 	// filter would be worse than delaying it.
 	filterMissing bool
 
-	// verifier and rates are nil in the classic form: the process has one
-	// client, and nobody to ask.
+	// These are nil in the classic form: the process has one client, and
+	// nobody to ask.
 	verifier *verifier
 	rates    *rates
+	policy   *asker
 
 	ending   chan struct{} // closed when the service stops; nil: it does not
 	stopping atomic.Bool   // sessions end as soon as no message is on its way

@@ -58,6 +58,7 @@ type session struct {
 	tls      *tlsConn      // nil outside TLS
 	xclients *xclients     // nil: XCLIENT is not for this client
 	login    *login        // nil: AUTH was not said
+	standing *standing     // nil: nothing was found out about the client
 
 	state    state
 	expelled bool // the last reply was a refusal

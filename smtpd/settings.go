@@ -32,6 +32,7 @@ var controlFiles = [...]string{
 	"rcpthosts", "locals", "percenthack", "envnoathost", "badmailfrom",
 	"concurrencysmtp", "concurrencysmtpip", "tcp.smtp", "tcp.smtp.cdb",
 	"authcram", "authinsecure", "clientca.pem", "proxyhosts", "tlsclients", "xclienthosts",
+	"dnsbllist", "dnsblfailclosed", "spfbehavior", "checkrdns", "greylist",
 	"badhelo", "badmailto", "badrcptto", "maxbadrcpt", "rateconnsmtp", "ratemailsmtp", "ratercptsmtp", "verifyrcpt",
 	"greetdelay", "maxerrorsmtp", "maxheadersmtp", "maxlinesmtp", "maxmailsmtp", "minratesmtp", "tarpitdelay", "tarpiterrors",
 }
@@ -68,6 +69,7 @@ type settings struct {
 	maxBadRcpt  int // 0 is no limit
 	allowance   allowance
 	rules       rules
+	checks      checks
 
 	tlsClients   map[string]struct{} // who may relay; nil: no certificate is asked for
 	clientCAs    *x509.CertPool      // nil: there are none
@@ -123,6 +125,7 @@ func loadSettings(home string, rules bool) (*settings, error) {
 		if s.rules.usesNames() {
 			r.warnings = append(r.warnings, "control/tcp.smtp: rules with host names never apply, names are not looked up")
 		}
+		s.checks = r.readChecks()
 		s.proxyHosts = r.networks("proxyhosts")
 		s.xclientHosts = r.networks("xclienthosts")
 		r.readTLSClients(s)

@@ -13,7 +13,8 @@
 // tcp.smtp and others of docs/control.md (ours). In the classic form the
 // environment of tcpserver instead of those from verifyrcpt on (its caller's).
 //
-// Asks: qmail-lookup whether recipients exist; qmail-tlskey for certificates,
+// Asks: qmail-lookup whether recipients exist; qmail-policy what the DNS says of
+// a client and a sender, and whether mail was tried before; qmail-tlskey for certificates,
 // and for the signature of each TLS handshake; qmail-auth, or qmail-checkpass,
 // whether a password is right. In the classic form it runs the checkpassword
 // program of its arguments.

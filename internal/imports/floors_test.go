@@ -43,7 +43,7 @@ var floors = [][]string{
 		"qmail-queue", "qmail-queue/inject", "qmail-queue/show", "qmail-queue/spool",
 		"qmail-remote",
 		"qmail-send", "qmail-send/setup", "qmail-send/start",
-		"smtpd", "smtpd/auth", "smtpd/checkpass", "smtpd/tlskey",
+		"smtpd", "smtpd/auth", "smtpd/checkpass", "smtpd/policy", "smtpd/tlskey",
 	},
 	{ // what tests need
 		"internal/bench", "internal/bench/account", "internal/bench/load", "internal/bench/report",
@@ -87,10 +87,12 @@ var libraries = map[string][]string{
 	"golang.org/x/sys/unix": {"*"},
 	// Hashes of passwords: the second has those of crypt(3), with nothing else
 	// behind them.
-	"golang.org/x/crypto/argon2":                           {"smtpd/auth"},
-	"golang.org/x/crypto/bcrypt":                           {"smtpd/auth"},
-	"github.com/go-crypt/x/crypt":                          {"smtpd/auth"},
-	"github.com/go-crypt/x/yescrypt":                       {"smtpd/auth"},
+	"golang.org/x/crypto/argon2":     {"smtpd/auth"},
+	"golang.org/x/crypto/bcrypt":     {"smtpd/auth"},
+	"github.com/go-crypt/x/crypt":    {"smtpd/auth"},
+	"github.com/go-crypt/x/yescrypt": {"smtpd/auth"},
+	// SPF, with the names looked up by us.
+	"blitiri.com.ar/go/spf":                                {"smtpd/policy"},
 	"golang.org/x/net/idna":                                {"internal/idn"},
 	"github.com/miekg/dns":                                 {"internal/resolver", "internal/resolver/resolvertest", "internal/testhost"},
 	"github.com/landlock-lsm/go-landlock/landlock":         {"internal/sandbox"},

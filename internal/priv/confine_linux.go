@@ -11,6 +11,9 @@ import (
 	"postrider/internal/sandbox"
 )
 
+// namePort is that of name servers.
+const namePort = 53
+
 // resolvConf is often a link to a file that is replaced at any time.
 const resolvConf = "/etc/resolv.conf"
 
@@ -20,6 +23,9 @@ func (in Installation) confine(role Role, policy Policy) error {
 		return nil
 	}
 	realm := sandbox.Realm{Connect: role.Connects, AnyPort: role.Connects}
+	if role.AsksNames {
+		realm.Ports = []uint16{namePort}
+	}
 	for _, f := range role.Files {
 		files, err := in.expand(f)
 		if err != nil {

@@ -17,11 +17,12 @@ const (
 	modeUser   = 0o755
 )
 
-// What a confined program does with a directory: reads it, or keeps files of
-// its own there.
+// What a confined program does with a directory: reads it, keeps files of its
+// own there, or moves them from there to another.
 const (
 	look = sandbox.Read | sandbox.List
-	keep = look | sandbox.Write | sandbox.Create | sandbox.Remove | sandbox.Move
+	own  = look | sandbox.Write | sandbox.Create | sandbox.Remove
+	keep = own | sandbox.Move
 )
 
 // Role is one row of the table: what a daemon is given and allowed.
@@ -50,7 +51,10 @@ type Role struct {
 	Calls Calls
 	// Connects says that it may connect to other hosts.
 	Connects bool
-	Umask    int
+	// AsksNames says that it may ask name servers: by TCP it may connect to
+	// their port alone.
+	AsksNames bool
+	Umask     int
 	// Dir is the working directory: absolute, or below Q.
 	Dir string
 	// Links are the names of the links and sockets that it may receive from
@@ -132,7 +136,7 @@ func Roles() []Role {
 			Confined: true, Umask: 0o077, Dir: "/", Classic: true,
 			Files:  []sandbox.File{{Path: "control", Access: look}},
 			Calls:  AskKernel,
-			Links:  []string{"submit", "lookup", "sign", "auth", "listen.smtp"},
+			Links:  []string{"submit", "lookup", "policy", "sign", "auth", "listen.smtp"},
 			May:    "accept connections; hand in messages",
 			MayNot: "read the queue, a private key or a password; connect out; execute",
 		},
@@ -167,6 +171,17 @@ func Roles() []Role {
 			Links:  []string{"lookup.smtpd"},
 			May:    "look at control, users/cdb, passwd, and in homes at what everybody may read; say whether an address has a mailbox",
 			MayNot: "write, use the network, execute",
+		},
+		{
+			// qmail-smtpd has clients to talk to and connects to nobody.
+			Program: "qmail-policy", User: "qmailn", Group: "nofiles",
+			Confined: true, Umask: 0o077, Dir: "/",
+			Files:     []sandbox.File{{Path: "policy", Access: own}, {Path: resolvConf, Access: look}},
+			Calls:     ChangeFiles | Internet,
+			AsksNames: true,
+			Links:     []string{"policy.smtpd"},
+			May:       "ask DNS; keep the greylist in policy",
+			MayNot:    "open other files, connect to other ports by TCP, listen, execute",
 		},
 	}
 }

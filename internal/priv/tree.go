@@ -21,7 +21,8 @@ type Group struct {
 
 // Users returns the accounts: qmail's own, so that an existing installation
 // keeps them; qmailw, which qmail-lspawn runs as in place of root; qmailk, whose
-// process has the private keys; and qmaila, whose process has the passwords.
+// process has the private keys; qmaila, whose process has the passwords; and
+// qmailn, whose process asks name servers.
 func Users() []User {
 	return []User{
 		{Name: "alias", Group: "nofiles", Home: "alias"},
@@ -29,6 +30,7 @@ func Users() []User {
 		{Name: "qmaild", Group: "nofiles"},
 		{Name: "qmailk", Group: "nofiles"},
 		{Name: "qmaill", Group: "nofiles"},
+		{Name: "qmailn", Group: "nofiles"},
 		{Name: "qmailp", Group: "nofiles"},
 		{Name: "qmailq", Group: "qmail"},
 		{Name: "qmailr", Group: "qmail"},
@@ -71,6 +73,7 @@ func Tree() []Entry {
 		{Path: "control", User: "root", Group: "qmail", Mode: 0o755, Keep: true},
 		{Path: "users", User: "root", Group: "qmail", Mode: 0o755, Keep: true},
 		{Path: "alias", User: "alias", Group: "qmail", Mode: fs.ModeSetgid | 0o755, Keep: true},
+		{Path: "policy", User: "qmailn", Group: "qmail", Mode: 0o700},
 		{Path: "queue", User: "qmailq", Group: "qmails", Mode: 0o711},
 		{Path: "queue/tmp", User: "qmailq", Group: "qmails", Mode: 0o700},
 		{Path: "queue/new", User: "qmailq", Group: "qmails", Mode: 0o750},

@@ -36,8 +36,9 @@ type File struct {
 // Realm is what a process may still reach.
 type Realm struct {
 	Files []File
-	// Connect allows to connect by TCP to any port.
+	// Connect allows to connect by TCP to any port, Ports to these.
 	Connect bool
+	Ports   []uint16
 	// AnyPort allows to bind a TCP socket to a port of the kernel's choice.
 	AnyPort bool
 }
@@ -74,6 +75,11 @@ func (r Realm) Apply() error {
 	}
 	if r.AnyPort && abi >= abiPorts {
 		rules = append(rules, landlock.BindTCP(0))
+	}
+	if abi >= abiPorts {
+		for _, port := range r.Ports {
+			rules = append(rules, landlock.ConnectTCP(port))
+		}
 	}
 	if err := c.BestEffort().Restrict(rules...); err != nil {
 		return fmt.Errorf("landlock: %w", err)

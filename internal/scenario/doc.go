@@ -21,6 +21,7 @@
 //	signal_test.go     HUP, ALRM, TERM
 //	dotqmail_test.go   forwards, programs, mboxes, aliases, nobody
 //	recipients_test.go who is refused at RCPT, and what deliveries do
+//	dnspolicy_test.go  lists in the DNS, SPF, names of clients, the greylist
 //	classic_test.go    qmail-smtpd under tcpserver
 //	inherited_test.go  sockets that systemd opened
 //	tls_test.go        TLS with many clients, new keys, without separation

@@ -131,6 +131,7 @@ func hostWithADelivery(t *testing.T, configure func(*testhost.Host)) (h *testhos
 	}
 	h.GiveKey()
 	h.GivePassword("scram", "joe", "secret")
+	h.Control("spfbehavior", "1")
 	if configure != nil {
 		configure(h)
 	}

@@ -99,6 +99,7 @@ const (
 	// checkpass takes the place of auth.
 	checkpass = "qmail-checkpass"
 	lookup    = "qmail-lookup"
+	policy    = "qmail-policy"
 )
 
 // operation is something that a process that was taken over may try.
@@ -117,7 +118,7 @@ type operation struct {
 }
 
 // confinedPrograms start nothing.
-var confinedPrograms = []string{spool, send, remote, smtpd, tlskey, auth, lookup}
+var confinedPrograms = []string{spool, send, remote, smtpd, tlskey, auth, lookup, policy}
 
 func (o operation) concerns(program string) bool {
 	return (!o.confined || slices.Contains(confinedPrograms, program)) && !slices.Contains(o.except, program)
@@ -188,10 +189,10 @@ func fileOperations() []operation {
 	read, write := unix.O_RDONLY, unix.O_WRONLY
 	outside := []string{start, lspawn, local, checkpass}
 	public := append([]string{lookup}, outside...) // who may read what everybody may
-	reads := append([]string{spool, remote}, public...)
+	reads := append([]string{spool, remote, policy}, public...)
 	return []operation{
 		{name: "read /etc/passwd", try: opens("/etc/passwd", read), allowed: reads},
-		{name: "read /etc/resolv.conf", try: opens("/etc/resolv.conf", read), allowed: append([]string{remote}, public...)},
+		{name: "read /etc/resolv.conf", try: opens("/etc/resolv.conf", read), allowed: append([]string{remote, policy}, public...)},
 		{name: "read /etc/shadow", try: opens("/etc/shadow", read), allowed: []string{start}},
 		{name: "write /etc/passwd", try: opens("/etc/passwd", write), allowed: []string{start}},
 		{name: "read control/me", try: opens("/var/qmail/control/me", read), allowed: append([]string{send, remote, smtpd}, public...)},
@@ -207,6 +208,7 @@ func fileOperations() []operation {
 		{name: "create in a user's home", try: creates("/home/alice/probe"), allowed: []string{local}},
 		{name: "read another user's file", try: opens("/home/bob/secret", read)},
 		{name: "create in another user's home", try: creates("/home/bob/probe")},
+		{name: "create in policy", try: creates("/var/qmail/policy/probe"), allowed: []string{policy}},
 		{name: "create in /tmp", try: creates("/tmp/probe"), allowed: outside},
 		{name: "make a directory", try: call(unix.SYS_MKDIRAT, unix.AT_FDCWD, "/tmp/probe.d", 0o700), confined: true},
 		{name: "make a FIFO", try: call(unix.SYS_MKNODAT, unix.AT_FDCWD, "/tmp/probe.f", unix.S_IFIFO|0o600, 0), confined: true},
@@ -255,7 +257,14 @@ func networkOperations() []operation {
 				return 0 // it is /dev/null, and the call is not refused
 			}
 			return errno
-		}, allowed: []string{remote}, confined: true},
+		}, allowed: []string{remote, policy}, confined: true},
+		{name: "ask a name server by TCP", try: tcp(func(in *inside, fd uintptr) unix.Errno {
+			errno := in.do(unix.SYS_CONNECT, fd, inet4(53, 127, 0, 0, 1), 16)
+			if errno == unix.EINPROGRESS || errno == unix.ECONNREFUSED {
+				return 0 // there is none
+			}
+			return errno
+		}), allowed: []string{remote, policy}, confined: true},
 		{name: "bind a TCP port", try: tcp(func(in *inside, fd uintptr) unix.Errno {
 			return in.do(unix.SYS_BIND, fd, inet4(2525, 127, 0, 0, 1), 16)
 		}), confined: true},
@@ -263,8 +272,8 @@ func networkOperations() []operation {
 			return in.do(unix.SYS_BIND, fd, inet4(26, 127, 0, 0, 1), 16)
 		}), allowed: []string{start}},
 		{name: "listen", try: tcp(func(in *inside, fd uintptr) unix.Errno { return in.do(unix.SYS_LISTEN, fd, 1) }), confined: true},
-		{name: "make a UDP socket", try: sockets(unix.AF_INET6, unix.SOCK_DGRAM, 0), allowed: []string{remote}, confined: true},
-		{name: "ask the kernel for addresses", try: sockets(unix.AF_NETLINK, unix.SOCK_RAW, 0), allowed: []string{remote, smtpd}, confined: true},
+		{name: "make a UDP socket", try: sockets(unix.AF_INET6, unix.SOCK_DGRAM, 0), allowed: []string{remote, policy}, confined: true},
+		{name: "ask the kernel for addresses", try: sockets(unix.AF_NETLINK, unix.SOCK_RAW, 0), allowed: []string{remote, smtpd, policy}, confined: true},
 		{name: "use MPTCP", try: sockets(unix.AF_INET, unix.SOCK_STREAM, unix.IPPROTO_MPTCP), confined: true},
 		{name: "make a Unix socket", try: sockets(unix.AF_UNIX, unix.SOCK_STREAM, 0), confined: true},
 		{name: "connect to the public socket", try: unixSocket(queue + "/submit.sock"), allowed: []string{lspawn, local, checkpass, start}},

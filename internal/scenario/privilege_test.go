@@ -22,6 +22,7 @@ func TestEveryProcessIsWhatTheTableSays(t *testing.T) {
 	h := mailHost(t, testhost.NewNetwork(t), "mx1.example", "alice")
 	h.GiveKey()
 	h.GivePassword("scram", "joe", "secret")
+	h.Control("spfbehavior", "1")
 	h.StartSuite()
 	own(h, "alice", ".qmail", "|cat; echo $$ > $HOME/running; read forever < $HOME/pipe\n")
 	h.Must("mkfifo", "-m", "666", "/home/alice/pipe")

@@ -76,9 +76,16 @@ func newPlan(set settings) *plan {
 			auth.role = *set.checksPasswords
 		}
 		lookup := p.add("qmail-lookup", "", stopHelpers)
+		var policy *member
+		if set.asksPolicy {
+			policy = p.add("qmail-policy", "", stopHelpers)
+		}
 		smtpd := p.add("qmail-smtpd", "", stopSMTPD)
 		p.join(smtpd, parent.Submit, spool, parent.SubmitSMTPD)
 		p.join(smtpd, parent.Lookup, lookup, parent.LookupSMTPD)
+		if policy != nil {
+			p.join(smtpd, parent.Policy, policy, parent.PolicySMTPD)
+		}
 		if tlskey != nil {
 			p.join(smtpd, parent.Sign, tlskey, parent.SignSMTPD)
 		}

@@ -33,6 +33,8 @@ type settings struct {
 	openKeys func() ([]parent.Frame, error)
 	// checksPasswords is the program that does; none if nobody can log in.
 	checksPasswords *priv.Role
+	// asksPolicy says that qmail-smtpd has something to ask qmail-policy.
+	asksPolicy bool
 }
 
 // service is what can be listened for.
@@ -79,7 +81,11 @@ func readSettings(w world.World) (settings, error) {
 		return s, fmt.Errorf("%s/remoteworkers: %d is not between 1 and %d", dir, s.remotes, maxRemotes)
 	}
 	smtp := service{missing: ":25", words: listener.SMTPWords, program: "qmail-smtpd", listener: parent.ListenSMTP}
-	return s, s.readEndpoints(dir, "smtplisten", smtp)
+	if err := s.readEndpoints(dir, "smtplisten", smtp); err != nil {
+		return s, err
+	}
+	s.asksPolicy, err = asksPolicy(dir)
+	return s, err
 }
 
 func (set *settings) readEndpoints(dir control.Dir, file string, v service) error {

@@ -361,6 +361,7 @@ func TestPlanAgreesWithTheTable(t *testing.T) {
 	received := make(map[string][]string)
 	set := someSettings(3, "qmail-smtpd")
 	set.keys = []parent.Frame{{Kind: parent.KeysComplete}}
+	set.asksPolicy = true
 	add := func(m *member, name string) {
 		for i := range 10 {
 			if name == parent.SpawnRemote(i) {

@@ -71,6 +71,10 @@ const (
 	// other one: the name is the identity.
 	Lookup      = "lookup"
 	LookupSMTPD = "lookup.smtpd"
+	// Policy is qmail-smtpd's end of the link to qmail-policy, PolicySMTPD the
+	// other one: the name is the identity.
+	Policy      = "policy"
+	PolicySMTPD = "policy.smtpd"
 	// ListenSMTP is a listening TCP socket of qmail-smtpd.
 	ListenSMTP = "listen.smtp"
 )
