@@ -48,13 +48,17 @@ func (c *controls) get(now time.Time) (s *settings, fresh bool, err error) {
 	}
 	c.checked = now
 	seen := takeFingerprint(c.home)
-	if c.loaded && (seen == c.seen || c.err == nil && seen.halfWritten(c.seen, now)) {
-		return c.current, false, c.err
+	// What could not be read is read again: it may have been the machine's
+	// trouble, and not that of the files.
+	if c.loaded && c.err == nil && (seen == c.seen || seen.halfWritten(c.seen, now)) {
+		return c.current, false, nil
 	}
 	// Taken before the files are read: a change meanwhile shows next time.
 	c.seen, c.loaded = seen, true
+	before := c.err
 	c.current, c.err = loadSettings(c.home, true)
-	return c.current, true, c.err
+	fresh = c.err == nil || before == nil || before.Error() != c.err.Error()
+	return c.current, fresh, c.err
 }
 
 func takeFingerprint(home string) fingerprint {

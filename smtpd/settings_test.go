@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -118,5 +119,10 @@ func TestControlsChange(t *testing.T) {
 	}
 	if _, fresh, err := c.get(now.Add(2 * time.Second)); err != nil || !fresh {
 		t.Errorf("the error stays: %v", err)
+	}
+	// The machine's trouble passes without a change of any file.
+	c.err = syscall.EMFILE
+	if _, fresh, err := c.get(now.Add(3 * time.Second)); err != nil || !fresh {
+		t.Errorf("an error of the machine stays: %v", err)
 	}
 }

@@ -79,18 +79,25 @@ func (p *passwords) current() (*book, error) {
 	if err := unix.Stat(p.path, &st); err != nil {
 		st = unix.Stat_t{}
 	}
-	same := st.Ino == p.seen.Ino && st.Dev == p.seen.Dev && st.Size == p.seen.Size && st.Mtim == p.seen.Mtim && st.Ctim == p.seen.Ctim
+	same := st.Ino != 0 && st.Ino == p.seen.Ino && st.Dev == p.seen.Dev && st.Size == p.seen.Size && st.Mtim == p.seen.Mtim && st.Ctim == p.seen.Ctim
 	if same && (p.book != nil || p.err != nil) {
 		return p.book, p.err
 	}
 	// Noted before it is read: a change meanwhile shows next time.
 	p.seen = st
+	before := p.err
 	p.book, p.err = p.read()
-	if p.err != nil {
-		p.book = nil
+	if p.err == nil {
+		return p.book, nil
+	}
+	p.book = nil
+	if before == nil || before.Error() != p.err.Error() {
 		p.log(fmt.Sprintf("alert: %s: %v; nobody can log in", File, p.err))
 	}
-	return p.book, p.err
+	if !errors.Is(p.err, errReadable) && !errors.Is(p.err, errTooLarge) {
+		p.seen = unix.Stat_t{} // it may be the machine's trouble and not the file's
+	}
+	return nil, p.err
 }
 
 func (p *passwords) read() (*book, error) {
