@@ -21,6 +21,7 @@
 //	submit_test.go     messages handed in by SMTP, sendmail, qmail-queue
 //	accept_test.go     acceptance by SMTP: qmail-spool, qmail-smtpd
 //	plain_test.go      the same with fsync, without io_submit
+//	login_test.go      TLS, passwords, recipients: the daemons that qmail-smtpd asks
 //	caller_test.go     sendmail, qmail-queue, and the drop directory
 //	deliver_test.go    Maildir, mbox, bounces; kills at any call
 //	machine_test.go    full disks, no inodes, no descriptors, no processes, no memory

@@ -44,6 +44,12 @@ func (r *rig) note(in ledger.Intent, o outcome) outcome {
 // bySMTP sends a message by SMTP under an order.
 func (r *rig) bySMTP(o faultcall.Order, size int, to ...string) outcome {
 	r.t.Helper()
+	return r.send(o, size, func(*testhost.Client) error { return nil }, to...)
+}
+
+// send is bySMTP with something between hello and the message.
+func (r *rig) send(o faultcall.Order, size int, prelude func(*testhost.Client) error, to ...string) outcome {
+	r.t.Helper()
 	in, text := r.compose("smtp", size, to...)
 	if o.Class == faultcall.Send || o.Class == faultcall.Receive && o.Program == "qmail-smtpd" || o.Fault.Kill {
 		// An answer that is lost leaves it open whether the message was taken,
@@ -55,7 +61,9 @@ func (r *rig) bySMTP(o faultcall.Order, size int, to ...string) outcome {
 	c, err := r.host.SMTP(ctx, r.host.IP.String()+":25")
 	if err == nil {
 		defer c.Close()
-		err = c.Send(in.Sender, in.Recipients, text)
+		if err = prelude(c); err == nil {
+			err = c.Send(in.Sender, in.Recipients, text)
+		}
 	}
 	var reply *testhost.Reply
 	switch {
@@ -71,6 +79,8 @@ func (r *rig) bySMTP(o faultcall.Order, size int, to ...string) outcome {
 		if r.silent++; r.silent == 3 {
 			r.t.Fatalf("no service: %v\nlog:\n%s", r.problems, r.lastLog(100))
 		}
+	case isEarly(err):
+		return r.note(in, refused)
 	}
 	return r.note(in, unanswered) // the connection was closed
 }
