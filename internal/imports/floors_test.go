@@ -18,8 +18,8 @@ var floors = [][]string{
 		"internal/world",
 	},
 	{ // the kernel, and formats
-		"internal/cdb", "internal/control", "internal/dotqmail", "internal/durable", "internal/fdpass",
-		"internal/header", "internal/listener", "internal/maildirsize", "internal/proxyproto", "internal/smtpwire", "internal/tcprules",
+		"internal/addresslist", "internal/cdb", "internal/control", "internal/dotqmail", "internal/durable", "internal/fdpass",
+		"internal/header", "internal/listener", "internal/maildirsize", "internal/networks", "internal/proxyproto", "internal/smtpwire", "internal/tcprules",
 	},
 	{ // stores, tables, and what is found out through them
 		"internal/accounts", "internal/checkpassword", "internal/maildir", "internal/mbox", "internal/queuedir", "internal/queuelock", "internal/rcpthosts", "internal/resolver",
@@ -66,6 +66,7 @@ var floors = [][]string{
 
 // neighbours are imports within a floor.
 var neighbours = map[string][]string{
+	"internal/tcprules":       {"internal/cdb", "internal/control"},
 	"internal/wire/auth":      {"internal/wire/call", "internal/wire/codec"},
 	"internal/wire/entries":   {"internal/wire/codec"},
 	"internal/wire/lookup":    {"internal/wire/call"},
