@@ -51,7 +51,7 @@ func newDaemon(home string, s *service) *daemon {
 	return &daemon{
 		passwords: passwords,
 		service:   s,
-		controls:  &controls{home: home},
+		controls:  newControls(home),
 		spool:     newSpool(),
 		limits:    newLimits(),
 		drain:     drainTime,
@@ -143,7 +143,7 @@ const (
 
 // open begins a session on a new connection, or turns it away.
 func (d *daemon) open(a arrival) {
-	settings, fresh, err := d.controls.get(d.clock.Now())
+	settings, fresh, err := d.controls.Get(d.clock.Now())
 	if fresh && err != nil {
 		d.log.Line(logPrefix + "alert: unable to read controls, no mail is taken: " + err.Error())
 	}
@@ -166,7 +166,7 @@ func (d *daemon) open(a arrival) {
 // admit begins the session of a client that is known now.
 func (d *daemon) admit(a arrival, settings *settings) {
 	client := a.remote.Addr()
-	rule, err := settings.rules.match(tcprules.Client{IP: client})
+	rule, err := settings.rules.Match(tcprules.Client{IP: client})
 	if err != nil {
 		d.log.Line(logPrefix + "alert: control/tcp.smtp.cdb, no mail is taken: " + err.Error())
 		d.turnAway(a, replyNoControls)
@@ -189,7 +189,7 @@ func (d *daemon) admit(a arrival, settings *settings) {
 	s := &session{service: d.service, conn: tcpConn{a.conn}, settings: settings, queue: d.spool, client: client, kind: a.kind}
 	s.in = newInput(s.conn, d.lent)
 	s.peer = newPeer(variables(rule, a.remote, a.local, settings))
-	if contains(settings.xclientHosts, client) {
+	if settings.xclientHosts.Has(client) {
 		s.xclients = &xclients{limits: d.limits, remote: a.remote, local: a.local}
 	}
 	d.enroll(s, a.conn)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"time"
 
+	"postrider/internal/header"
 	"postrider/internal/smtpwire"
 )
 
@@ -13,7 +14,7 @@ type incoming struct {
 	*session
 	decoder smtpwire.Decoder      // of DATA
 	chunks  smtpwire.ChunkDecoder // of BDAT
-	hops    hopCounter
+	hops    header.HopCounter
 	pace    pace
 	limit   int64 // 0 is none
 	octets  int64 // of chunks, as they came
@@ -144,7 +145,7 @@ func (m *incoming) take(piece []byte) int {
 // inspect applies the rules to what was just decoded.
 func (m *incoming) inspect(decoded []byte) {
 	m.size += int64(len(decoded))
-	m.hops.add(decoded)
+	m.hops.Add(decoded)
 	if m.settings.maxLine > 0 {
 		m.measure(decoded)
 	}
@@ -219,11 +220,11 @@ func (m *incoming) verdict() reply {
 	switch {
 	case m.decoder.Flaw() != smtpwire.NoFlaw:
 		return flawReply(m.decoder.Flaw())
-	case m.hops.hops >= maxHops:
+	case m.hops.Hops >= header.MaxHops:
 		return replyTooManyHop
 	case m.limit > 0 && m.size > m.limit:
 		return replyTooBig
-	case m.hops.header > m.settings.maxHeader && m.settings.maxHeader > 0:
+	case m.hops.Header > m.settings.maxHeader && m.settings.maxHeader > 0:
 		return replyLongHeader
 	case m.long:
 		return replyLongText

@@ -211,28 +211,6 @@ func TestReceived(t *testing.T) {
 	}
 }
 
-func TestHopCounter(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		text string
-		want int
-	}{
-		{"", 0}, {"Received: x\n", 1}, {"received", 1}, {"RECEIVE: x\n", 0}, {"Receive\n", 0}, {"delivered\n", 1},
-		{"Delivered-To: x\nReceived: y\nreceived-spf: z\n", 3}, {"X-Received: x\n Received: y\n", 0},
-		{"a\nReceived: x\n\nReceived: y\n", 1}, {"\nReceived: x\n", 0}, {"dreceived\nrdelivered\n", 0},
-		{"Rec\nReceived: x\n", 1}, {"Deliver\ndelivered\n", 1}, {"receivedreceived\nreceived\n", 2},
-	} {
-		for split := range len(c.text) + 1 {
-			var h hopCounter
-			h.add([]byte(c.text[:split]))
-			h.add([]byte(c.text[split:]))
-			if h.hops != c.want {
-				t.Errorf("%q split at %d: %d hops, want %d", c.text, split, h.hops, c.want)
-			}
-		}
-	}
-}
-
 func TestQueueTrouble(t *testing.T) {
 	t.Parallel()
 	send := func(reply string) string {

@@ -56,12 +56,10 @@
 //	spf.go         SPF
 //	meter.go       counting what somebody does in a period
 //	rates.go       how much one client may do
-//	rules.go       tcp.smtp, or its database
 //	parameters.go  their parameters
 //	data.go        DATA and the message
 //	chunk.go       BDAT
 //	pace.go        the lowest rate of message text
-//	hops.go        counting hops
 //	received.go    the Received line
 //	tls.go         STARTTLS and the handshake
 //	tlsconn.go     a connection inside TLS

@@ -50,7 +50,7 @@ func (s *session) mail(argument string) reply {
 	s.mails++
 	s.utf8 = parameters.facts.UTF8
 	s.sender = sender.String()
-	s.senderBad = isListed(s.settings.badMailFrom, sender)
+	s.senderBad = s.settings.badMailFrom.Has(sender)
 	s.state = mail
 	return replySenderOK
 }

@@ -9,7 +9,6 @@ import (
 
 	"postrider/internal/clock"
 	"postrider/internal/rcpthosts"
-	"postrider/internal/tcprules"
 )
 
 // memoryQueue is a queue without a spool.
@@ -66,7 +65,6 @@ func testSettings() *settings {
 		greeting: "mx.example.org", me: "mx.example.org", localIPHost: "mx.example.org", hasIPHost: true,
 		timeout: time.Minute, sessionLimit: time.Hour, maxRcpt: 1000, minRate: defaultMinRate, maxHeader: defaultMaxHeader, maxErrors: 1000, concurrency: 1000, concurrencyIP: 1000,
 		hosts: rcpthosts.New([]string{"example.com", ".sub.example.com"}, "", nil, "mx.example.org"),
-		rules: rules{text: &tcprules.Rules{}},
 	}
 }
 

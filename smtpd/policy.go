@@ -1,9 +1,6 @@
 package smtpd
 
 import (
-	"fmt"
-	"strings"
-
 	"postrider/internal/address"
 	"postrider/internal/idn"
 )
@@ -31,40 +28,10 @@ func (s *session) denied(recipient address.Address) reply {
 		}
 	}
 	switch {
-	case isListed(s.settings.badMailTo, recipient):
+	case s.settings.badMailTo.Has(recipient):
 		return replyBadMailTo
-	case isListed(s.settings.badRcptTo, recipient):
+	case s.settings.badRcptTo.Has(recipient):
 		return replyBadRcptTo
 	}
 	return reply{}
-}
-
-// isListed looks an address up in a list: whole, and as @domain.
-func isListed(list map[string]struct{}, a address.Address) bool {
-	if len(list) == 0 {
-		return false
-	}
-	whole := idn.AddressKey(a.String())
-	if _, listed := list[whole]; listed {
-		return true
-	}
-	at := strings.LastIndexByte(whole, '@')
-	if at < 0 {
-		return false
-	}
-	_, listed := list[whole[at:]]
-	return listed
-}
-
-// expressionHint is the warning about a line that the regular expressions of
-// other qmails (qregex) could be: here it stands for itself, and an
-// administrator who comes from there would think that it denies.
-func expressionHint(name string, lines []string) string {
-	for _, line := range lines {
-		if strings.ContainsAny(line, `\^`) || strings.HasPrefix(line, "!") || strings.HasSuffix(line, "$") ||
-			strings.Contains(line, ".*") || strings.Contains(line, ".+") {
-			return fmt.Sprintf("control/%s: %q looks like a regular expression, but lines are compared as they are", name, line)
-		}
-	}
-	return ""
 }

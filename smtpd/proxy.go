@@ -27,7 +27,7 @@ type arrival struct {
 
 // proxied waits for the header that a proxy sends first.
 func (d *daemon) proxied(a arrival, s *settings) {
-	if !contains(s.proxyHosts, a.remote.Addr()) {
+	if !s.proxyHosts.Has(a.remote.Addr()) {
 		d.log.Status(fmt.Sprintf("%sdenied ip=%s rule=proxyhosts", logPrefix, a.remote.Addr()))
 		d.turnAway(a, replyNoProxy)
 		return
@@ -61,14 +61,4 @@ func readHeader(c *net.TCPConn) (proxyproto.Header, error) {
 		return proxyproto.Header{}, err
 	}
 	return proxyproto.Read(c)
-}
-
-// contains reports whether an address is in one of the networks.
-func contains(networks []netip.Prefix, addr netip.Addr) bool {
-	for _, n := range networks {
-		if n.Contains(addr.WithZone("")) {
-			return true
-		}
-	}
-	return false
 }

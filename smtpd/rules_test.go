@@ -49,7 +49,7 @@ func TestRulesDatabase(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		rule, err := s.rules.match(tcprules.Client{IP: netip.MustParseAddr("192.0.2.7")})
+		rule, err := s.rules.Match(tcprules.Client{IP: netip.MustParseAddr("192.0.2.7")})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -4,12 +4,13 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"net/netip"
 	"time"
 
+	"postrider/internal/addresslist"
 	"postrider/internal/control"
-	"postrider/internal/idn"
+	"postrider/internal/networks"
 	"postrider/internal/rcpthosts"
+	"postrider/internal/tcprules"
 )
 
 // Defaults of the numbers (docs/control.md).
@@ -60,21 +61,21 @@ type settings struct {
 	concurrencyIP int
 
 	hosts       *rcpthosts.Hosts
-	badMailFrom map[string]struct{}
-	badHelo     map[string]struct{}
-	badMailTo   map[string]struct{}
-	badRcptTo   map[string]struct{}
+	badMailFrom addresslist.List
+	badHelo     addresslist.List
+	badMailTo   addresslist.List
+	badRcptTo   addresslist.List
 	noAtHost    string // envnoathost
 	verifyRcpt  int
 	maxBadRcpt  int // 0 is no limit
 	allowance   allowance
-	rules       rules
+	rules       tcprules.Set
 	checks      checks
 
 	tlsClients   map[string]struct{} // who may relay; nil: no certificate is asked for
 	clientCAs    *x509.CertPool      // nil: there are none
-	proxyHosts   []netip.Prefix
-	xclientHosts []netip.Prefix
+	proxyHosts   networks.List
+	xclientHosts networks.List
 
 	authCRAM     bool // CRAM-MD5 is offered
 	authInsecure bool // AUTH is offered without TLS
@@ -120,9 +121,9 @@ func loadSettings(home string, rules bool) (*settings, error) {
 	s.authInsecure = r.number("authinsecure", 0) != 0
 	if rules {
 		var err error
-		s.rules, err = loadRules(home)
+		s.rules, err = tcprules.Load(home)
 		r.note(err)
-		if s.rules.usesNames() {
+		if s.rules.UsesNames() {
 			r.warnings = append(r.warnings, "control/tcp.smtp: rules with host names never apply, names are not looked up")
 		}
 		s.checks = r.readChecks()
@@ -180,39 +181,25 @@ func (r *settingsReader) delay(name string) time.Duration {
 	return time.Duration(min(r.number(name, 0), 60)) * time.Second
 }
 
-// set returns the names, addresses, or domains behind an at sign, of a file by
-// idn.AddressKey.
-func (r *settingsReader) set(name string) map[string]struct{} {
+// set reads a list of names, addresses, or domains behind an at sign.
+func (r *settingsReader) set(name string) addresslist.List {
 	lines, _, err := r.dir.List(name)
 	r.note(err)
-	set := make(map[string]struct{}, len(lines))
-	for _, line := range lines {
-		set[idn.AddressKey(line)] = struct{}{}
-	}
-	if hint := expressionHint(name, lines); hint != "" {
+	if hint := addresslist.ExpressionHint(name, lines); hint != "" {
 		r.warnings = append(r.warnings, hint)
 	}
-	return set
+	return addresslist.New(lines)
 }
 
 // networks reads a list of addresses and networks in CIDR notation.
-func (r *settingsReader) networks(name string) (list []netip.Prefix) {
+func (r *settingsReader) networks(name string) networks.List {
 	lines, _, err := r.dir.List(name)
 	r.note(err)
-	for _, line := range lines {
-		n, err := netip.ParsePrefix(line)
-		if err != nil {
-			var addr netip.Addr
-			addr, err = netip.ParseAddr(line)
-			n = netip.PrefixFrom(addr, addr.BitLen())
-		}
-		if err != nil || n.Addr().Is4In6() {
-			r.note(fmt.Errorf("%s/%s: %q is neither an address nor a network such as 192.0.2.0/24", r.dir, name, line))
-			continue
-		}
-		list = append(list, n)
+	parsed, err := networks.Parse(lines)
+	if err != nil {
+		r.note(fmt.Errorf("%s/%s: %w", r.dir, name, err))
 	}
-	return list
+	return parsed
 }
 
 func (r *settingsReader) note(err error) {

@@ -1,6 +1,7 @@
 package smtpd
 
 import (
+	"postrider/internal/header"
 	"postrider/internal/smtpwire"
 	"postrider/internal/wire/policy"
 )
@@ -97,15 +98,15 @@ func (s *session) appendReceivedSPF(b []byte, result policy.Result) []byte {
 	}
 	b = append(append(b, "Received-SPF: "...), result.String()...)
 	b = append(b, " ("...)
-	b = appendHeaderSafe(b, s.peer.local)
+	b = header.AppendSafe(b, s.peer.local)
 	b = append(append(append(b, ": "...), spfWords[result]...), ")\n  client-ip="...)
-	b = appendHeaderSafe(b, s.peer.ip)
+	b = header.AppendSafe(b, s.peer.ip)
 	b = append(b, "; envelope-from=\""...)
 	b = appendQuoted(b, sender)
 	b = append(b, "\";\n  helo="...)
-	b = appendHeaderSafe(b, s.heloName)
+	b = header.AppendSafe(b, s.heloName)
 	b = append(b, "; receiver="...)
-	b = appendHeaderSafe(b, s.peer.local)
+	b = header.AppendSafe(b, s.peer.local)
 	return append(append(append(b, "; identity="...), identity...), ";\n"...)
 }
 

@@ -64,7 +64,7 @@ func (s *session) xclient(argument string) reply {
 // become makes the session that of another client; the zero reply is consent.
 func (s *session) become(next xclients) reply {
 	client := next.remote.Addr()
-	rule, err := s.settings.rules.match(tcprules.Client{IP: client})
+	rule, err := s.settings.rules.Match(tcprules.Client{IP: client})
 	if err != nil {
 		s.logProblem("tcp.smtp.cdb", err)
 		return replyNoControls

@@ -7,7 +7,8 @@
 // checked here. What qmail-spool or a queue program answers is believed.
 //
 // A message takes one of three ways: through the program that $QMAILQUEUE
-// names (spec section 1.2); else to qmail-spool over the public socket; else,
+// names (spec section 1.2), or through qmail-qmqpc where that stands in for
+// qmail-queue; else to qmail-spool over the public socket; else,
 // if that does not answer, durable into the directory drop/.
 //
 // Invariants:

@@ -447,3 +447,29 @@ func TestQueueProgramDescriptors(t *testing.T) {
 		}
 	}
 }
+
+// On a host without a queue bin/qmail-queue is qmail-qmqpc, and everything goes
+// through it. No other link counts.
+func TestStandIn(t *testing.T) {
+	t.Parallel()
+	dir := home(t)
+	if err := os.Mkdir(filepath.Join(dir, "bin"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	link := filepath.Join(dir, "bin", "qmail-queue")
+	program := filepath.Join(dir, "bin", "qmail-qmqpc")
+	if err := os.Rename(script(t, "cat >/dev/null && cat <&1 >/dev/null; exit 73"), program); err != nil {
+		t.Fatal(err)
+	}
+	for target, code := range map[string]int{"qmail-qmqpc": 73, program: 73, "/else/not-qmail-qmqpc": ExitOK, "/else/qmail-queue": ExitOK} {
+		if err := os.Symlink(target, link); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := put(Options{Home: dir}, "x"); ExitCode(err) != code {
+			t.Errorf("%s: %v", target, err)
+		}
+		if err := os.Remove(link); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

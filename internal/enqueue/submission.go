@@ -3,6 +3,7 @@ package enqueue
 import (
 	"errors"
 	"os"
+	"strings"
 
 	"postrider/internal/address"
 	"postrider/internal/fate"
@@ -34,6 +35,9 @@ type Submission struct {
 
 // Begin starts a submission.
 func Begin(o Options) (*Submission, error) {
+	if o.QueueProgram == "" {
+		o.QueueProgram = standIn(o.Home)
+	}
 	if o.QueueProgram != "" {
 		if o.Environ == nil {
 			o.Environ = os.Environ()
@@ -49,6 +53,17 @@ func Begin(o Options) (*Submission, error) {
 		return nil, err
 	}
 	return &Submission{way: d}, nil
+}
+
+// standIn returns the queue program of a host that has no queue: there
+// bin/qmail-queue is a symbolic link to qmail-qmqpc (spec section 8.3).
+func standIn(home string) string {
+	link := home + "/bin/qmail-queue"
+	target, err := os.Readlink(link)
+	if err != nil || target[strings.LastIndexByte(target, '/')+1:] != "qmail-qmqpc" {
+		return ""
+	}
+	return link
 }
 
 // Write takes the next piece of the message: lines that end in LF.

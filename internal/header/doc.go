@@ -2,8 +2,8 @@
 // field begins and ends, what it is called, and which addresses a field such as
 // To holds.
 //
-// Who may import it: programs that inject messages. It imports only
-// internal/address.
+// Who may import it: programs that inject messages, and network daemons. It
+// imports only the ground.
 //
 // Input is hostile: a message is whatever somebody wrote.
 //
@@ -34,4 +34,6 @@
 //	plain.go   the address that nearly every address is, read fast
 //	list.go    a list of addresses, groups and comments
 //	print.go   a list written out, folded
+//	hops.go    counting Received and Delivered-To lines
+//	received.go the Received line of who takes mail from the network
 package header

@@ -22,7 +22,7 @@ var notControl = map[string]string{
 }
 
 // elsewhere are control files that are no control.Dir's to read.
-var elsewhere = map[string]string{"morercpthosts.cdb": "internal/rcpthosts", "tcp.smtp.cdb": "smtpd"}
+var elsewhere = map[string]string{"morercpthosts.cdb": "internal/rcpthosts", "tcp.smtp.cdb": "internal/tcprules"}
 
 var (
 	controlName = regexp.MustCompile(`^[a-z][a-z0-9.]*$`)

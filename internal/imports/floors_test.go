@@ -18,8 +18,8 @@ var floors = [][]string{
 		"internal/world",
 	},
 	{ // the kernel, and formats
-		"internal/cdb", "internal/control", "internal/dotqmail", "internal/durable", "internal/fdpass",
-		"internal/header", "internal/listener", "internal/maildirsize", "internal/proxyproto", "internal/smtpwire", "internal/tcprules",
+		"internal/addresslist", "internal/cdb", "internal/control", "internal/dotqmail", "internal/durable", "internal/fdpass",
+		"internal/header", "internal/listener", "internal/maildirsize", "internal/netstring", "internal/networks", "internal/proxyproto", "internal/smtpwire", "internal/tcprules",
 	},
 	{ // stores, tables, and what is found out through them
 		"internal/accounts", "internal/checkpassword", "internal/maildir", "internal/mbox", "internal/queuedir", "internal/queuelock", "internal/rcpthosts", "internal/resolver",
@@ -40,10 +40,10 @@ var floors = [][]string{
 	},
 	{ // rooms: each holds programs, and none knows another
 		"qmail-local", "qmail-local/commands", "qmail-local/lookup", "qmail-local/lspawn", "qmail-local/users",
-		"qmail-queue", "qmail-queue/inject", "qmail-queue/show", "qmail-queue/spool",
+		"qmail-queue", "qmail-queue/inject", "qmail-queue/qmqpc", "qmail-queue/show", "qmail-queue/spool",
 		"qmail-remote",
 		"qmail-send", "qmail-send/setup", "qmail-send/start",
-		"smtpd", "smtpd/auth", "smtpd/checkpass", "smtpd/policy", "smtpd/tlskey",
+		"smtpd", "smtpd/auth", "smtpd/checkpass", "smtpd/policy", "smtpd/qmtp", "smtpd/tlskey",
 	},
 	{ // what tests need
 		"internal/bench", "internal/bench/account", "internal/bench/load", "internal/bench/report",
@@ -66,6 +66,7 @@ var floors = [][]string{
 
 // neighbours are imports within a floor.
 var neighbours = map[string][]string{
+	"internal/tcprules":       {"internal/cdb", "internal/control"},
 	"internal/wire/auth":      {"internal/wire/call", "internal/wire/codec"},
 	"internal/wire/entries":   {"internal/wire/codec"},
 	"internal/wire/lookup":    {"internal/wire/call"},

@@ -68,6 +68,7 @@ var bans = map[string][]ban{
 	"qmail-newu":   forUsers,
 	"qmail-qread":  viewers,
 	"qmail-qstat":  viewers,
+	"qmail-qmqpc":  forUsers,
 	"qmail-queue":  forUsers,
 	"sendmail":     forUsers,
 
@@ -84,6 +85,8 @@ var bans = map[string][]ban{
 	"qmail-authpw":    inside,
 	"qmail-checkpass": inside,
 	"qmail-smtpd":     append([]ban{resolver, starter, hashes}, everywhere...),
+	"qmail-qmtpd":     append([]ban{resolver, tls, starter, hashes}, everywhere...),
+	"qmail-qmqpd":     append([]ban{resolver, tls, starter, hashes}, everywhere...),
 	"qmail-tlskey":    append([]ban{resolver, handshakes, starter}, everywhere...),
 }
 

@@ -24,6 +24,7 @@
 //	dnspolicy_test.go  lists in the DNS, SPF, names of clients, the greylist
 //	classic_test.go    qmail-smtpd under tcpserver
 //	inherited_test.go  sockets that systemd opened
+//	qmtp_test.go       QMTP and QMQP
 //	tls_test.go        TLS with many clients, new keys, without separation
 //	auth_test.go       clients log in
 //	tlskey_test.go     in whose memory the private key is

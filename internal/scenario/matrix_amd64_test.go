@@ -132,6 +132,7 @@ func hostWithADelivery(t *testing.T, configure func(*testhost.Host)) (h *testhos
 	h.GiveKey()
 	h.GivePassword("scram", "joe", "secret")
 	h.Control("spfbehavior", "1")
+	serveQMTP(h)
 	if configure != nil {
 		configure(h)
 	}

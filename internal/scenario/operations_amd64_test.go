@@ -100,6 +100,8 @@ const (
 	checkpass = "qmail-checkpass"
 	lookup    = "qmail-lookup"
 	policy    = "qmail-policy"
+	qmtpd     = "qmail-qmtpd"
+	qmqpd     = "qmail-qmqpd"
 )
 
 // operation is something that a process that was taken over may try.
@@ -118,7 +120,7 @@ type operation struct {
 }
 
 // confinedPrograms start nothing.
-var confinedPrograms = []string{spool, send, remote, smtpd, tlskey, auth, lookup, policy}
+var confinedPrograms = []string{spool, send, remote, smtpd, qmtpd, qmqpd, tlskey, auth, lookup, policy}
 
 func (o operation) concerns(program string) bool {
 	return (!o.confined || slices.Contains(confinedPrograms, program)) && !slices.Contains(o.except, program)
@@ -195,7 +197,7 @@ func fileOperations() []operation {
 		{name: "read /etc/resolv.conf", try: opens("/etc/resolv.conf", read), allowed: append([]string{remote, policy}, public...)},
 		{name: "read /etc/shadow", try: opens("/etc/shadow", read), allowed: []string{start}},
 		{name: "write /etc/passwd", try: opens("/etc/passwd", write), allowed: []string{start}},
-		{name: "read control/me", try: opens("/var/qmail/control/me", read), allowed: append([]string{send, remote, smtpd}, public...)},
+		{name: "read control/me", try: opens("/var/qmail/control/me", read), allowed: append([]string{send, remote, smtpd, qmtpd, qmqpd}, public...)},
 		{name: "write control/me", try: opens("/var/qmail/control/me", write), allowed: []string{start}},
 		{name: "create in control", try: creates("/var/qmail/control/probe"), allowed: []string{start}},
 		{name: "read users/assign", try: opens("/var/qmail/users/assign", read), allowed: append([]string{auth}, public...)},

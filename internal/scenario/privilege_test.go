@@ -23,6 +23,7 @@ func TestEveryProcessIsWhatTheTableSays(t *testing.T) {
 	h.GiveKey()
 	h.GivePassword("scram", "joe", "secret")
 	h.Control("spfbehavior", "1")
+	serveQMTP(h)
 	h.StartSuite()
 	own(h, "alice", ".qmail", "|cat; echo $$ > $HOME/running; read forever < $HOME/pipe\n")
 	h.Must("mkfifo", "-m", "666", "/home/alice/pipe")

@@ -19,4 +19,5 @@
 //
 //	parse.go  the text form, as the tcprules program takes it
 //	match.go  the search order, on parsed text or on a tcp.smtp.cdb
+//	load.go   those of a home directory, text or database
 package tcprules

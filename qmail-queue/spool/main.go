@@ -204,6 +204,8 @@ func (d *daemon) frame(f parent.Frame) error {
 	switch f.Name {
 	case parent.SubmitSMTPD:
 		go d.submitter(packets, origin{text: "from network", knowsUsers: true})
+	case parent.SubmitQMTPD, parent.SubmitQMQPD:
+		go d.submitter(packets, origin{text: "from network"})
 	case parent.SubmitSend:
 		go d.submitter(packets, origin{text: "for bounce"})
 	case parent.Entries:

@@ -93,6 +93,12 @@ func newPlan(set settings) *plan {
 			p.join(smtpd, parent.Auth, auth, parent.AuthSMTPD)
 		}
 	}
+	if set.serves("qmail-qmtpd") {
+		p.join(p.add("qmail-qmtpd", "", stopSMTPD), parent.Submit, spool, parent.SubmitQMTPD)
+	}
+	if set.serves("qmail-qmqpd") {
+		p.join(p.add("qmail-qmqpd", "", stopSMTPD), parent.Submit, spool, parent.SubmitQMQPD)
+	}
 	send.gifts = []parent.Frame{{Kind: parent.RemoteWorkers, Data: strconv.AppendInt(nil, int64(set.remotes), 10)}}
 	return p
 }

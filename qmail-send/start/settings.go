@@ -84,6 +84,14 @@ func readSettings(w world.World) (settings, error) {
 	if err := s.readEndpoints(dir, "smtplisten", smtp); err != nil {
 		return s, err
 	}
+	qmtp := service{program: "qmail-qmtpd", listener: parent.ListenQMTP}
+	if err := s.readEndpoints(dir, "qmtplisten", qmtp); err != nil {
+		return s, err
+	}
+	qmqp := service{program: "qmail-qmqpd", listener: parent.ListenQMQP}
+	if err := s.readEndpoints(dir, "qmqplisten", qmqp); err != nil {
+		return s, err
+	}
 	s.asksPolicy, err = asksPolicy(dir)
 	return s, err
 }

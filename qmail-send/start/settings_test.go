@@ -39,6 +39,38 @@ func TestSMTPListen(t *testing.T) {
 	}
 }
 
+// QMTP and QMQP are served where somebody asks for it.
+func TestOtherListeners(t *testing.T) {
+	t.Parallel()
+	home := newHome(t)
+	writeControl(t, home, "smtplisten", "")
+	for _, c := range []struct{ file, text, program, want string }{
+		{"qmtplisten", ":209\n", "qmail-qmtpd", "0.0.0.0:209 [::]:209"},
+		{"qmqplisten", "127.0.0.1:628\n", "qmail-qmqpd", "127.0.0.1:628"},
+	} {
+		set, err := readSettings(world.World{Args: []string{"qmail-start"}, Home: home})
+		if err != nil || set.serves(c.program) {
+			t.Errorf("without %s: %+v, %v", c.file, set.endpoints, err)
+		}
+		writeControl(t, home, c.file, c.text)
+		set, err = readSettings(world.World{Args: []string{"qmail-start"}, Home: home})
+		var got []string
+		for _, at := range set.endpoints {
+			if at.service.program == c.program {
+				got = append(got, at.String())
+			}
+		}
+		if strings.Join(got, " ") != c.want || err != nil {
+			t.Errorf("%s: %v, %v", c.file, got, err)
+		}
+		writeControl(t, home, c.file, ":209 tls\n")
+		if _, err := readSettings(world.World{Args: []string{"qmail-start"}, Home: home}); err == nil {
+			t.Errorf("%s takes words", c.file)
+		}
+		writeControl(t, home, c.file, c.text)
+	}
+}
+
 func TestSettings(t *testing.T) {
 	t.Parallel()
 	home := newHome(t)

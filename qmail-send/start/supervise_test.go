@@ -359,7 +359,7 @@ func (k keeper) launch(m *member, control *os.File) (process, error) {
 func TestPlanAgreesWithTheTable(t *testing.T) {
 	t.Parallel()
 	received := make(map[string][]string)
-	set := someSettings(3, "qmail-smtpd")
+	set := someSettings(3, "qmail-smtpd", "qmail-qmtpd", "qmail-qmqpd")
 	set.keys = []parent.Frame{{Kind: parent.KeysComplete}}
 	set.asksPolicy = true
 	add := func(m *member, name string) {
@@ -384,6 +384,8 @@ func TestPlanAgreesWithTheTable(t *testing.T) {
 	}
 	add(p.member("qmail-spool"), parent.Public)
 	add(p.member("qmail-smtpd"), parent.ListenSMTP)
+	add(p.member("qmail-qmtpd"), parent.ListenQMTP)
+	add(p.member("qmail-qmqpd"), parent.ListenQMQP)
 	for _, role := range priv.Roles() {
 		got, want := received[role.Program], slices.Clone(role.Links)
 		slices.Sort(got)

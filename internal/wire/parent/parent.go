@@ -47,9 +47,12 @@ const FD = 3
 const (
 	// Public is qmail-spool's listening socket for everybody.
 	Public = "public"
-	// SubmitSMTPD and SubmitSend are qmail-spool's ends of the submit
-	// channels of qmail-smtpd and qmail-send: the name is the identity.
+	// SubmitSMTPD and those that follow are qmail-spool's ends of the submit
+	// channels of qmail-smtpd, qmail-qmtpd, qmail-qmqpd and qmail-send: the name
+	// is the identity.
 	SubmitSMTPD = "submit.smtpd"
+	SubmitQMTPD = "submit.qmtpd"
+	SubmitQMQPD = "submit.qmqpd"
 	SubmitSend  = "submit.send"
 	// Submit is the submitter's end of its submit channel.
 	Submit = "submit"
@@ -77,6 +80,9 @@ const (
 	PolicySMTPD = "policy.smtpd"
 	// ListenSMTP is a listening TCP socket of qmail-smtpd.
 	ListenSMTP = "listen.smtp"
+	// ListenQMTP and ListenQMQP are those of qmail-qmtpd and qmail-qmqpd.
+	ListenQMTP = "listen.qmtp"
+	ListenQMQP = "listen.qmqp"
 )
 
 // SpawnRemote is qmail-send's end of the link to remote worker i, from 0.

@@ -1,34 +1,34 @@
-package smtpd
+package header
 
 import "bytes"
 
-// maxHops is how many Received and Delivered-To lines make a loop.
-const maxHops = 100
+// MaxHops is how many Received and Delivered-To lines make a loop.
+const MaxHops = 100
 
 // hopWords are what a header line that counts begins with, in any case and
 // without regard to what follows (spec section 6.4).
 var hopWords = [...]string{"received", "delivered"}
 
-// hopCounter counts the hops of a message that passes through it in pieces.
+// HopCounter counts the hops of a message that passes through it in pieces.
 // The zero value is at the start of the header.
-type hopCounter struct {
-	hops   int
+type HopCounter struct {
+	Hops   int  // so far
+	Header int  // octets of the header so far
 	column int  // octets of the current line seen so far
 	differ bool // the line begins with none of hopWords
 	word   int  // index of the word that it may begin with
 	body   bool // the empty line was seen
-	header int  // octets of the header so far
 }
 
-// add takes the next piece of the message.
-func (h *hopCounter) add(piece []byte) {
+// Add takes the next piece of the message.
+func (h *HopCounter) Add(piece []byte) {
 	if !h.body {
-		h.header += len(piece) - h.scan(piece)
+		h.Header += len(piece) - h.scan(piece)
 	}
 }
 
 // scan takes a piece and returns how many octets of it are behind the header.
-func (h *hopCounter) scan(piece []byte) (rest int) {
+func (h *HopCounter) scan(piece []byte) (rest int) {
 	for len(piece) > 0 && !h.body {
 		if h.differ {
 			lf := bytes.IndexByte(piece, '\n')
@@ -46,7 +46,7 @@ func (h *hopCounter) scan(piece []byte) (rest int) {
 }
 
 // octet takes one octet of a line that may still count.
-func (h *hopCounter) octet(c byte) {
+func (h *HopCounter) octet(c byte) {
 	switch {
 	case c == '\n' && h.column == 0:
 		h.body = true
@@ -70,7 +70,7 @@ func (h *hopCounter) octet(c byte) {
 		return
 	}
 	if h.column++; h.column == len(word) {
-		h.hops++
+		h.Hops++
 		h.differ = true // counted: the rest of the line does not matter
 	}
 }

@@ -1,0 +1,44 @@
+// Package networks is lists of addresses and networks of hosts, as control
+// files such as proxyhosts have them.
+//
+// Network daemons import it. Lines are the administrator's, addresses a
+// stranger's.
+package networks
+
+import (
+	"fmt"
+	"net/netip"
+)
+
+// List holds networks; an address is a network of one.
+type List []netip.Prefix
+
+// Parse reads addresses, and networks in CIDR notation. A line that is neither
+// is an error: half a list could let somebody in, or keep him out.
+func Parse(lines []string) (List, error) {
+	var list List
+	for _, line := range lines {
+		n, err := netip.ParsePrefix(line)
+		if err != nil {
+			var addr netip.Addr
+			addr, err = netip.ParseAddr(line)
+			n = netip.PrefixFrom(addr, addr.BitLen())
+		}
+		if err != nil || n.Addr().Is4In6() {
+			return nil, fmt.Errorf("%q is neither an address nor a network such as 192.0.2.0/24", line)
+		}
+		list = append(list, n)
+	}
+	return list, nil
+}
+
+// Has reports whether an address is in one of the networks.
+func (l List) Has(addr netip.Addr) bool {
+	addr = addr.WithZone("")
+	for _, n := range l {
+		if n.Contains(addr) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,83 @@
+package tcprules
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+
+	"postrider/internal/cdb"
+	"postrider/internal/control"
+)
+
+// maxDatabase is the largest tcp.smtp.cdb, which is kept in memory.
+const maxDatabase = 16 << 20
+
+// Set says who may connect: the rules of control/tcp.smtp, or, where there is
+// no such text, of control/tcp.smtp.cdb, which sites with tcpserver have. The
+// zero value has no rules: everybody is allowed.
+type Set struct {
+	text *Rules
+	db   *cdb.Reader // nil: the text counts
+}
+
+// Load reads the rules of a home directory.
+func Load(home string) (Set, error) {
+	dir := control.Dir(home + "/control")
+	text, present, err := dir.Text("tcp.smtp")
+	if err != nil {
+		return Set{}, err
+	}
+	if !present {
+		if db, err := readDatabase(home + "/control/tcp.smtp.cdb"); db != nil || err != nil {
+			return Set{db: db}, err
+		}
+	}
+	parsed, err := Parse(text)
+	if err != nil {
+		return Set{}, fmt.Errorf("%s/control/tcp.smtp, %w", home, err)
+	}
+	return Set{text: parsed}, nil
+}
+
+// readDatabase reads a database; there is none if it is nil.
+func readDatabase(path string) (*cdb.Reader, error) {
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close() // was only read
+	data, err := io.ReadAll(io.LimitReader(f, maxDatabase+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(data) > maxDatabase {
+		return nil, fmt.Errorf("%s is larger than %d bytes", path, maxDatabase)
+	}
+	db, err := cdb.NewReader(bytes.NewReader(data), int64(len(data)))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return db, nil
+}
+
+// Match returns the rule for a client. An error says that the database is
+// damaged: nobody knows who may connect.
+func (s Set) Match(c Client) (Decision, error) {
+	if s.db != nil {
+		return MatchDatabase(s.db, c)
+	}
+	if s.text == nil {
+		return Decision{}, nil
+	}
+	return s.text.Match(c), nil
+}
+
+// UsesNames reports whether some rule of the text depends on names, which are
+// not looked up.
+func (s Set) UsesNames() bool { return s.text != nil && s.text.UsesNames() }

@@ -1,0 +1,222 @@
+package qmtp
+
+import (
+	"crypto/rand"
+	"os"
+	"time"
+
+	"postrider/internal/enqueue"
+	"postrider/internal/wire/submit"
+)
+
+const (
+	// maxKept is how much of a message is kept in memory, text and envelope:
+	// one that is no larger goes to the spool in one piece at its end, and can
+	// be sent again.
+	maxKept = 64 << 10
+	// firstKept is what a short message needs.
+	firstKept = 4 << 10
+	// againTime is how long a message whose answer was lost waits for the next
+	// qmail-spool: as long as a restart takes, and no longer than the daemon
+	// has when it shall end.
+	againTime = 5 * time.Second
+)
+
+// spoolSubmission is one message for qmail-spool.
+type spoolSubmission struct {
+	pool     *spool
+	nonce    [16]byte
+	text     []byte   // not yet sent
+	envelope []byte   // not yet sent; none as long as text is sent
+	stream   *os.File // nil until the message is too large to be kept
+	frame    []byte   // of the stream
+}
+
+func newSpoolSubmission(p *spool) *spoolSubmission {
+	s := &spoolSubmission{pool: p}
+	_, _ = rand.Read(s.nonce[:]) // never fails
+	return s
+}
+
+func (s *spoolSubmission) Write(p []byte) (int, error) {
+	if err := s.add(&s.text, p); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+func (s *spoolSubmission) Sender(address string) error { return s.record('F', address) }
+
+func (s *spoolSubmission) Recipient(address string) error { return s.record('T', address) }
+
+func (s *spoolSubmission) record(letter byte, value string) error {
+	record := make([]byte, 0, len(value)+2)
+	record = append(append(append(record, letter), value...), 0)
+	return s.add(&s.envelope, record)
+}
+
+// add keeps octets, or sends what is kept on its way to make room.
+func (s *spoolSubmission) add(to *[]byte, p []byte) error {
+	if s.keep(to, p) {
+		return nil
+	}
+	if err := s.send(); err != nil {
+		return err
+	}
+	if s.keep(to, p) {
+		return nil
+	}
+	// Others hold all the memory there is.
+	kind := byte(submit.Message)
+	if to == &s.envelope {
+		kind = submit.Envelope
+	}
+	return s.write(submit.AppendFrame(nil, kind, p))
+}
+
+// keep keeps octets if there is room for them.
+func (s *spoolSubmission) keep(to *[]byte, p []byte) bool {
+	if len(s.text)+len(s.envelope)+len(p) > maxKept {
+		return false
+	}
+	need := len(*to) + len(p)
+	if need <= cap(*to) {
+		*to = append(*to, p...)
+		return true
+	}
+	grown := min(maxKept, max(need, firstKept, 2*cap(*to)))
+	if !s.pool.lent.take(grown - cap(*to)) {
+		return false
+	}
+	*to = append(append(make([]byte, 0, grown), *to...), p...)
+	return true
+}
+
+// send sends what is kept, over a connection that is the message's own now.
+func (s *spoolSubmission) send() error {
+	if s.stream == nil {
+		select {
+		case s.pool.streams <- struct{}{}:
+		default:
+			return errManyStreams
+		}
+		f, err := s.pool.connect()
+		if err != nil {
+			<-s.pool.streams
+			return err
+		}
+		s.stream = f
+	}
+	s.frame = s.frames(s.frame[:0])
+	s.text, s.envelope = s.text[:0], s.envelope[:0]
+	return s.write(s.frame)
+}
+
+// write sends frames.
+func (s *spoolSubmission) write(frames []byte) error {
+	err := s.stream.SetWriteDeadline(time.Now().Add(commitTime))
+	if err == nil {
+		_, err = s.stream.Write(frames)
+	}
+	if err != nil {
+		return unavailable("write to qmail-spool", err)
+	}
+	return nil
+}
+
+// frames appends what is kept as it goes over the wire.
+func (s *spoolSubmission) frames(b []byte) []byte {
+	if len(s.text) > 0 {
+		b = submit.AppendFrame(b, submit.Message, s.text)
+	}
+	if len(s.envelope) > 0 {
+		b = submit.AppendFrame(b, submit.Envelope, s.envelope)
+	}
+	return b
+}
+
+// last returns the frames that end the message.
+func (s *spoolSubmission) last() []byte {
+	b := s.frames(nil)
+	b = submit.AppendFrame(b, submit.Envelope, []byte{0}) // behind the last record
+	return submit.AppendFrame(b, submit.Commit, s.nonce[:])
+}
+
+func (s *spoolSubmission) Commit() (string, error) {
+	defer s.Abort() // frees what is held
+	if s.stream != nil {
+		answer, err := exchange(s.stream, s.last())
+		if err != nil {
+			return "", err
+		}
+		return enqueue.Verdict(answer)
+	}
+	if err := s.pool.turn(); err != nil {
+		return "", err
+	}
+	defer func() { <-s.pool.commits }()
+	relinked := s.pool.nextLink()
+	answer, sent, err := s.pool.submit(s.last())
+	if err != nil && sent {
+		answer, err = s.again(relinked, err)
+	}
+	if err != nil {
+		return "", err
+	}
+	return enqueue.Verdict(answer)
+}
+
+// again sends a message again after its answer was lost: the spool that died
+// may have committed it, and the client must not be told that it was not
+// accepted. The nonce makes one message of two.
+func (s *spoolSubmission) again(relinked <-chan struct{}, lost error) (submit.Answer, error) {
+	patience := time.NewTimer(againTime)
+	defer patience.Stop()
+	select {
+	case <-relinked:
+	case <-patience.C:
+		return submit.Answer{}, lost
+	}
+	answer, _, err := s.pool.submit(s.last())
+	if err != nil {
+		return submit.Answer{}, lost
+	}
+	return answer, nil
+}
+
+// submit hands in a whole message. sent says that the spool may have it.
+func (p *spool) submit(frames []byte) (answer submit.Answer, sent bool, err error) {
+	f, err := p.connect()
+	if err != nil {
+		return submit.Answer{}, false, err
+	}
+	defer f.Close() // the answer is all that counts
+	answer, err = exchange(f, frames)
+	return answer, true, err
+}
+
+// exchange sends the rest of a message and waits for the answer.
+func exchange(f *os.File, frames []byte) (submit.Answer, error) {
+	if err := f.SetDeadline(time.Now().Add(commitTime)); err != nil {
+		return submit.Answer{}, unavailable("write to qmail-spool", err)
+	}
+	if _, err := f.Write(frames); err != nil {
+		return submit.Answer{}, unavailable("write to qmail-spool", err)
+	}
+	answer, err := submit.ReadAnswer(f)
+	if err != nil {
+		return submit.Answer{}, unavailable("answer of qmail-spool", err)
+	}
+	return answer, nil
+}
+
+// Abort drops a message that was not committed, and frees what it holds.
+func (s *spoolSubmission) Abort() {
+	s.pool.lent.give(cap(s.text) + cap(s.envelope))
+	s.text, s.envelope, s.frame = nil, nil, nil
+	if s.stream != nil {
+		_ = s.stream.Close() // drops the unfinished message
+		s.stream = nil
+		<-s.pool.streams
+	}
+}
