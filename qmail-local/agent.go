@@ -6,6 +6,7 @@ import (
 
 	"postrider/internal/clock"
 	"postrider/internal/maildir"
+	"postrider/internal/maildirsize"
 	"postrider/internal/world"
 )
 
@@ -13,7 +14,8 @@ import (
 type agent struct {
 	clock    clock.Clock
 	maildirs *maildir.Store
-	qmail    string   // the qmail home directory, for the queue
+	quotas   *maildirsize.Quotas
+	qmail    string   // the qmail home directory: the queue, control files
 	environ  []string // what programs inherit
 
 	// programLimit is how long a program may run; 0 is for ever.
@@ -29,6 +31,7 @@ func newAgent(w world.World, environ []string) (*agent, error) {
 	return &agent{
 		clock:    w.Clock,
 		maildirs: maildir.NewStore(w.Clock, host),
+		quotas:   maildirsize.NewQuotas(w.Clock.Now),
 		qmail:    w.Home,
 		environ:  environ,
 	}, nil

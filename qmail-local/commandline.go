@@ -38,6 +38,9 @@ func commandLine(w world.World) int {
 		out: w.Stdout, programOut: w.Stdout,
 		slot: func() error { return nil },
 	}
+	if dryRun {
+		d.notes = w.Stderr
+	}
 	if d.message, err = newMessage(w.Stdin); err == nil {
 		err = d.run()
 	} else if dryRun {

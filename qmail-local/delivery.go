@@ -26,7 +26,8 @@ type delivery struct {
 	programOut *os.File
 	// slot waits until a program, a forward or an mbox delivery may begin.
 	slot   func() error
-	dryRun bool // say what would be done
+	dryRun bool      // say what would be done
+	notes  io.Writer // receives why, if it is not nil
 
 	homeDir   int // the open home directory
 	lines     lines
@@ -64,6 +65,9 @@ func (d *delivery) run() error {
 	newSender, err := d.newSender()
 	if err != nil {
 		return err
+	}
+	if newSender != d.sender {
+		d.explain("forwards have the sender %s, since there is a file for the owner", newSender)
 	}
 	d.variables = environment(d.environ, d.operands, d.lines, newSender, file.defaultExt)
 	for i := range dotqmail.Instructions(file.text, file.forwardOnly) {

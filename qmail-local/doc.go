@@ -28,8 +28,8 @@
 //  6. The report of a delivery is at most maxReport bytes.
 //  7. Memory does not depend on the size of the message.
 //
-// Failures are temporary but: no such mailbox, a loop, and a program or a
-// queue that says so.
+// Failures are temporary but: no such mailbox, a loop, a mailbox over its quota
+// (control/overquota), and a program or a queue that says so.
 //
 //	main.go         Main: which form
 //	commandline.go  qmail's form: qmail-local [-nN] user homedir local dash ext domain sender defaultdelivery
@@ -42,8 +42,10 @@
 //	lines.go        the lines that are added, and the sender of forwards
 //	environment.go  the variables of programs
 //	files.go        Maildir and mbox
+//	quota.go        Maildirs with a quota, and the warning of their users
 //	program.go      programs
 //	forward.go      forwards
 //	message.go      the message and its readers
+//	explain.go      why -n says what it says
 //	report.go       what is said about a delivery
 package qmaillocal

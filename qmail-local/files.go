@@ -19,13 +19,27 @@ func (d *delivery) toMaildir(path string) error {
 		return fate.Temp("2.1", "Unable to chdir to maildir. (#4.2.1)", "open "+path, err)
 	}
 	defer done()
-	_, err = folder.Deliver([]byte(d.lines.returnPath+d.lines.deliveredTo), d.message.reader())
+	header := d.lines.returnPath + d.lines.deliveredTo
+	room, err := d.reserve(path, header)
+	if err != nil {
+		return err
+	}
+	folder.SizeInName = room != nil
+	_, err = folder.Deliver([]byte(header), d.message.reader())
+	switch {
+	case err == nil && room != nil:
+		d.taken(room)
+	case room != nil:
+		room.Return()
+	}
 	switch {
 	case errors.Is(err, maildir.ErrMessage):
 		return temporary("read message", err, "Unable to read message. (#4.3.0)")
 	case err != nil:
 		return temporary("deliver to "+path, err, "Temporary error on maildir delivery. (#4.3.0)")
 	}
+	// The message is delivered, whether or not others' remains can be removed.
+	_ = maildir.Sweep(d.homeDir, path, d.clock.Now())
 	return nil
 }
 

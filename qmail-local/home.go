@@ -67,6 +67,7 @@ func (d *delivery) instructions() (instructionFile, error) {
 	for candidate := range dotqmail.Candidates(d.dash, d.ext) {
 		text, mode, err := readInstructions(d.homeDir, candidate.Name)
 		if errors.Is(err, errNoFile) {
+			d.explain("%s is no plain file", candidate.Name)
 			continue
 		}
 		if err != nil {
@@ -75,6 +76,7 @@ func (d *delivery) instructions() (instructionFile, error) {
 		if mode&forbiddenMode != 0 {
 			return instructionFile{}, temporary("check "+candidate.Name, nil, "Uh-oh: .qmail file is writable. (#4.7.0)")
 		}
+		d.explainFile(candidate.Name, mode, text, candidate.Default)
 		file := instructionFile{text: text, forwardOnly: mode&forwardMode != 0, defaultExt: candidate.Default}
 		if text == "" {
 			file.text, file.forwardOnly = d.defaultDelivery, false
@@ -84,6 +86,7 @@ func (d *delivery) instructions() (instructionFile, error) {
 	if d.dash != "" {
 		return instructionFile{}, fate.Perm("1.1", "Sorry, no mailbox here by that name. (#5.1.1)", "find instructions", nil)
 	}
+	d.explain("there is no file: the default delivery counts")
 	return instructionFile{text: d.defaultDelivery}, nil
 }
 

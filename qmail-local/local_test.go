@@ -342,7 +342,7 @@ func TestHomeChecks(t *testing.T) {
 		{"writable by others", 0o757, nil, 111, "", "Uh-oh: home directory is writable. (#4.7.0)\n"},
 		{"writable by the group", 0o775, nil, 0, "did 1+0+0\n", ""},
 		{"sticky", 0o755 | os.ModeSticky, nil, 111, "", "Home directory is sticky: user is editing his .qmail file. (#4.2.1)\n"},
-		{"sticky, dry run", 0o755 | os.ModeSticky, []string{"-n"}, 0, "Warning: home directory is sticky.\nmaildir ./Maildir/\ndid 1+0+0\n", ""},
+		{"sticky, dry run", 0o755 | os.ModeSticky, []string{"-n"}, 0, "Warning: home directory is sticky.\nmaildir ./Maildir/\ndid 1+0+0\n", "qmail-local: .qmail is the file for the address\n"},
 	} {
 		h := newHost(t, map[string]string{".qmail": "./Maildir/\n"})
 		if err := os.Chmod(h.home, c.mode); err != nil {
@@ -423,7 +423,7 @@ func TestDryRun(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, map[string]string{".qmail": "./Maildir/\n./Mailbox\n|exit 1\n&jim\nbob\n#\n"})
 	code, stdout, stderr := h.run(call{options: []string{"-N", "-n"}, message: sample})
-	if want := "maildir ./Maildir/\nmbox ./Mailbox\nprogram exit 1\nforward jim\nforward bob\ndid 2+2+1\n"; code != 0 || stdout != want || stderr != "" {
+	if want := "maildir ./Maildir/\nmbox ./Mailbox\nprogram exit 1\nforward jim\nforward bob\ndid 2+2+1\n"; code != 0 || stdout != want || stderr != "qmail-local: .qmail is the file for the address\n" {
 		t.Errorf("%d %q %q", code, stdout, stderr)
 	}
 	if _, err := os.Stat(h.home + "/Mailbox"); err == nil || len(h.maildir()) != 0 {

@@ -37,6 +37,14 @@ func newMessage(f *os.File) (*message, error) {
 	return &message{file: f, size: info.Size()}, nil
 }
 
+// length is how many bytes the message has.
+func (m *message) length() int64 {
+	if m.file == nil {
+		return int64(len(m.bytes))
+	}
+	return m.size
+}
+
 // reader returns a reader from the beginning.
 func (m *message) reader() io.Reader {
 	if m.file == nil {

@@ -21,10 +21,10 @@ var (
 	ErrNoAlias = errors.New("unable to find alias user")
 )
 
-// byPasswd finds local by qmail-getpw's rules (spec section 3.4): the longest
+// ByPasswd finds local by qmail-getpw's rules (spec section 3.4): the longest
 // prefix that ends at the break character and names an account whose home it
 // owns; else the account alias.
-func (r *Resolver) byPasswd(local string) (Recipient, error) {
+func (r *Resolver) ByPasswd(local string) (Recipient, error) {
 	for end := len(local); end >= 0; end-- {
 		if end < len(local) && local[end] != r.Break || end >= maxName {
 			continue

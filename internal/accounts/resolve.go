@@ -43,5 +43,5 @@ func (r *Resolver) Resolve(local string) (Recipient, error) {
 	if !errors.Is(err, ErrUnknown) {
 		return found, err
 	}
-	return r.byPasswd(local)
+	return r.ByPasswd(local)
 }

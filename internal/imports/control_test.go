@@ -26,7 +26,7 @@ var elsewhere = map[string]string{"morercpthosts.cdb": "internal/rcpthosts", "tc
 
 var (
 	controlName = regexp.MustCompile(`^[a-z][a-z0-9.]*$`)
-	tableRow    = regexp.MustCompile("(?m)^\\| `([a-z0-9.]+)` \\| (line|number|list|map|rules|cdb|pem) \\| [^|]* \\| ([^|]+) \\| [^|]+ \\|$")
+	tableRow    = regexp.MustCompile("(?m)^\\| `([a-z0-9.]+)` \\| (line|number|list|map|rules|cdb|pem|text) \\| [^|]* \\| ([^|]+) \\| [^|]+ \\|$")
 )
 
 // TestControlFilesAreDocumented holds docs/control.md to the source.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"strconv"
 	"sync"
 	"syscall"
 
@@ -25,11 +26,14 @@ type Folder struct {
 	tree  durable.Tree
 	group *durable.Group
 	names *Names
+	// SizeInName makes ",S=SIZE" the end of the names of messages, from which
+	// Maildir++ readers learn the size without a look at the file.
+	SizeInName bool
 }
 
 // NewFolder returns the Maildir whose tmp and new are below tree.
 func NewFolder(tree durable.Tree, group *durable.Group, names *Names) *Folder {
-	return &Folder{tree, group, names}
+	return &Folder{tree: tree, group: group, names: names}
 }
 
 // Deliver makes header and message a new file and returns its name below new.
@@ -47,16 +51,20 @@ func (d *Folder) Deliver(header []byte, message io.Reader) (string, error) {
 	if closeErr := file.Close(); err == nil {
 		err = closeErr
 	}
+	final := name
+	if d.SizeInName {
+		final += ",S=" + strconv.FormatInt(size, 10)
+	}
 	if err == nil {
-		err = d.move(name, size)
+		err = d.move(name, final, size)
 	}
 	if err != nil {
 		return "", errors.Join(err, d.unlink("tmp/"+name))
 	}
 	if err := d.group.Wait(ticket, nil, d.newDir()); err != nil {
-		return "", errors.Join(err, d.withdraw(name))
+		return "", errors.Join(err, d.withdraw(final))
 	}
-	return name, nil
+	return final, nil
 }
 
 // create makes a file in tmp under a name that is not in use.
@@ -118,16 +126,16 @@ func isLarge(message io.Reader) bool {
 
 // move gives the file its name in new. Where the file system cannot rename
 // without replacing (NFS), link and unlink do the same in two steps.
-func (d *Folder) move(name string, size int64) error {
-	from, to := "tmp/"+name, "new/"+name
+func (d *Folder) move(name, final string, size int64) error {
+	from, to := "tmp/"+name, "new/"+final
 	err := d.tree.Rename(from, to)
 	if errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.ENOSYS) {
-		if err = d.tree.Link(from, to); err == nil || d.arrived(name, size) {
+		if err = d.tree.Link(from, to); err == nil || d.arrived(from, to, size) {
 			return d.unlink(from)
 		}
 		return err
 	}
-	if err != nil && d.arrived(name, size) {
+	if err != nil && d.arrived(from, to, size) {
 		return d.unlink(from)
 	}
 	return err
@@ -135,12 +143,12 @@ func (d *Folder) move(name string, size int64) error {
 
 // arrived looks whether a rename or link that returned an error has worked:
 // the file is in new, and no longer in tmp or the same file.
-func (d *Folder) arrived(name string, size int64) bool {
-	there, err := d.tree.Stat("new/" + name)
+func (d *Folder) arrived(from, to string, size int64) bool {
+	there, err := d.tree.Stat(to)
 	if err != nil || !there.Regular || there.Size != size {
 		return false
 	}
-	here, err := d.tree.Stat("tmp/" + name)
+	here, err := d.tree.Stat(from)
 	return errors.Is(err, fs.ErrNotExist) || err == nil && here.Links == 2 && there.Links == 2
 }
 

@@ -16,6 +16,8 @@
 //  4. An error of rename or link is believed only after looking: over NFS the
 //     first try may have worked though the answer was lost (R22).
 //  5. A Maildir is never created.
+//  6. What is swept from tmp was not touched for sweepAge; a sweep looks at
+//     maxSwept files, and a mailbox has at most one in sweepEvery.
 //
 // The deliveries of a process that wait at the same moment share their two
 // syncs (package durable), and those into the same Maildir share its open
@@ -27,4 +29,5 @@
 //	store.go     Store: what the deliveries of a process share
 //	deliver.go   Folder, Deliver: the steps of a delivery
 //	names.go     Names: unique names
+//	sweep.go     Sweep: what deliveries that were killed left in tmp
 package maildir

@@ -1,11 +1,3 @@
-// Package maildirsize reads the file of that name in a Maildir++: the quota of
-// the mailbox and what it holds, as Courier, Dovecot and vpopmail keep them.
-//
-// Any package may import it. The text is the mailbox owner's, so hostile.
-//
-// The first line is the quota: a number followed by S (bytes) or C (messages),
-// several separated by commas. Each further line is what was added, as two
-// numbers, bytes and messages, negative if it was removed; blanks pad a line.
 package maildirsize
 
 import (
@@ -24,6 +16,39 @@ var ErrForm = errors.New("not of the form of a maildirsize file")
 
 // Count is a number of bytes and of messages. In a quota 0 is no limit.
 type Count struct{ Bytes, Messages int64 }
+
+// Exceeds reports whether c is more than a quota has room for.
+func (c Count) Exceeds(quota Count) bool {
+	return quota.Bytes > 0 && c.Bytes > quota.Bytes || quota.Messages > 0 && c.Messages > quota.Messages
+}
+
+// percentOf is how much of a quota c takes, of bytes or of messages, whatever
+// is more. Less than nothing is 0.
+func (c Count) percentOf(quota Count) int {
+	most := 0.0
+	if quota.Bytes > 0 {
+		most = max(most, float64(c.Bytes)/float64(quota.Bytes))
+	}
+	if quota.Messages > 0 {
+		most = max(most, float64(c.Messages)/float64(quota.Messages))
+	}
+	return int(min(most, 1000) * 100)
+}
+
+// plus adds up, within the limits of its numbers.
+func (c Count) plus(other Count) Count {
+	return Count{plus(c.Bytes, other.Bytes), plus(c.Messages, other.Messages)}
+}
+
+func plus(a, b int64) int64 {
+	switch {
+	case b > 0 && a > math.MaxInt64-b:
+		return math.MaxInt64
+	case b < 0 && a < math.MinInt64-b:
+		return math.MinInt64
+	}
+	return a + b
+}
 
 // Reaches reports whether there is no room left in a quota.
 func (c Count) Reaches(quota Count) bool {

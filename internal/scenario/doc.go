@@ -19,6 +19,8 @@
 //	setuid_test.go     programs that gain rights
 //	hidepid_test.go    a /proc that shows nobody the processes of others
 //	signal_test.go     HUP, ALRM, TERM
+//	deliveries_test.go the cases of testdata/deliveries, by hand and through the suite;
+//	                   deliverycase_test.go reads them, deliveryjudge_test.go judges
 //	dotqmail_test.go   forwards, programs, mboxes, aliases, nobody
 //	recipients_test.go who is refused at RCPT, and what deliveries do
 //	dnspolicy_test.go  lists in the DNS, SPF, names of clients, the greylist

@@ -20,6 +20,12 @@ const message = "From: a@b\nSubject: s\n\nbody\n"
 // exit code and what it and its children wrote.
 func run(t *testing.T, main func(world.World) int, environ []string, args ...string) (code int, out, diagnostics string) {
 	t.Helper()
+	return runWith(t, main, message, environ, args...)
+}
+
+// runWith is run with another message.
+func runWith(t *testing.T, main func(world.World) int, message string, environ []string, args ...string) (code int, out, diagnostics string) {
+	t.Helper()
 	dir := t.TempDir()
 	open := func(name, text string) *os.File {
 		path := filepath.Join(dir, name)
@@ -261,6 +267,7 @@ func TestUsage(t *testing.T) {
 	t.Parallel()
 	for name, main := range map[string]func(world.World) int{
 		"bouncesaying": BounceSaying, "except": Except, "condredirect": CondRedirect, "preline": Preline, "predate": PreDate, "maildirmake": MaildirMake,
+		"qreceipt": Receipt, "qmail-autoresponder": AutoResponder,
 	} {
 		if code, _, said := run(t, main, delivery); code != 100 || !strings.HasPrefix(said, "usage: "+name) {
 			t.Errorf("%s without arguments: %d, %q", name, code, said)

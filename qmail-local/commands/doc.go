@@ -1,6 +1,7 @@
 // Package commands is the programs for .qmail lines (spec section 4.7):
-// forward, condredirect, bouncesaying, except, preline; and two that make
-// things for users: maildirmake, and predate with datemail.
+// forward, condredirect, bouncesaying, except, preline, qreceipt and
+// qmail-autoresponder; and those that users start themselves: maildirmake,
+// maildir2mbox, and predate with datemail.
 //
 // Only their mains in cmd import it. They run as the user whose mail it is.
 // Arguments are the user's; the message and the variables that qmail-local
@@ -17,4 +18,9 @@
 //	preline.go       preline
 //	predate.go       predate and datemail
 //	maildirmake.go   maildirmake
+//	maildir2mbox.go  maildir2mbox
+//	receipt.go       qreceipt
+//	autoresponder.go qmail-autoresponder (RFC 3834)
+//	answered.go      whom it has answered
+//	head.go          the header of a message
 package commands

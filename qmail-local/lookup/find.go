@@ -91,9 +91,24 @@ func (f *finder) look(recipient address.Address) (wire.Answer, error) {
 	if f.nobody(user.UID, user.GID) {
 		return wire.Answer{}, errAsThatUser
 	}
-	return within(f.reach, user.Home, func() (wire.Answer, error) {
+	answer, err := within(f.reach, user.Home, func() (wire.Answer, error) {
 		return mailbox(user, *f.delivery.Load())
 	})
+	if err == nil && answer.Verdict == wire.Full {
+		return f.full(answer)
+	}
+	return answer, err
+}
+
+// full is the answer for a mailbox over its quota: where deliveries wait until
+// there is room, mail for it is taken.
+func (f *finder) full(answer wire.Answer) (wire.Answer, error) {
+	dir := f.routes.dir
+	what, err := dir.Line("overquota", "bounce")
+	if err == nil && what == "defer" {
+		return exists, nil
+	}
+	return answer, err
 }
 
 // stat looks at the home of an account that a local part may mean.

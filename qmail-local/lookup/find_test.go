@@ -239,6 +239,9 @@ func TestQuota(t *testing.T) {
 	s.expect("Y", "joe") // which goes nowhere by default
 	s.f.setDefaultDelivery("./Maildir/\n")
 	s.expect("F", "joe")
+	s.write("control/overquota", "defer\n") // it waits until there is room
+	s.expect("Y", "joe")
+	s.write("control/overquota", "bounce\n")
 	for _, c := range []struct{ name, instructions, want string }{
 		{"an empty file", "", "F"},
 		{"the same Maildir", "# mine\n./Maildir/\n", "F"},

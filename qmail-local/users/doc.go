@@ -1,7 +1,10 @@
 // Package users is qmail-newu: it turns users/assign into users/cdb, which
 // qmail-lspawn reads (spec section 3.5).
 //
-// Only cmd/qmail-newu imports it. users/assign is the administrator's; a line
+// With it are qmail-pw2u, which makes users/assign of passwd, and qmail-getpw,
+// which says who a local part is without either.
+//
+// Only their mains in cmd import it. users/assign is the administrator's; a line
 // that could not be obeyed is refused here, by number, and not when mail comes.
 //
 // Invariants:
@@ -14,4 +17,6 @@
 //
 //     main.go    Main: files, messages, exit code
 //     assign.go  the lines of users/assign
+//     pw2u.go    qmail-pw2u
+//     getpw.go   qmail-getpw
 package users

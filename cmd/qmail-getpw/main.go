@@ -1,0 +1,20 @@
+// Qmail-getpw says who mail for a local part belongs to.
+//
+//	Runs as      whoever starts it
+//	Started by   administrators, programs that were written for qmail
+//	Reads        passwd; where homes are
+//	Writes       standard output
+//	May          nothing else
+//	Must not     find a user for root's mail
+//	Trusts       passwd, after checking its form
+//	If captured  what its caller could do anyway
+package main
+
+import (
+	"os"
+
+	"postrider/internal/world"
+	"postrider/qmail-local/users"
+)
+
+func main() { os.Exit(users.GetPW(world.Real())) }

@@ -1,0 +1,48 @@
+package users
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"postrider/internal/accounts"
+	"postrider/internal/world"
+)
+
+// Exit codes of qmail-getpw, as qmail-lspawn of qmail knows them (spec section
+// 3.2).
+const (
+	exitUsage    = 100
+	exitHomeAway = 115
+	exitNoAlias  = 116
+	exitNoTables = 118 // the tables could not be read
+)
+
+// GetPW is qmail-getpw: it says who mail for a local part belongs to, by
+// passwd alone.
+func GetPW(w world.World) int {
+	if len(w.Args) != 2 {
+		fmt.Fprint(w.Stderr, "qmail-getpw: usage: qmail-getpw local\n")
+		return exitUsage
+	}
+	r := accounts.Resolver{Passwd: accounts.NewPasswd(accounts.PasswdFile), Alias: accounts.AliasUser, Break: accounts.DefaultBreak}
+	return getPW(w, &r, w.Args[1])
+}
+
+func getPW(w world.World, r *accounts.Resolver, local string) int {
+	u, err := r.ByPasswd(local)
+	switch {
+	case errors.Is(err, accounts.ErrHome):
+		return exitHomeAway
+	case errors.Is(err, accounts.ErrNoAlias):
+		return exitNoAlias
+	case err != nil:
+		fmt.Fprintf(w.Stderr, "qmail-getpw: fatal: %v\n", err)
+		return exitNoTables
+	}
+	fields := []string{u.User, fmt.Sprint(u.UID), fmt.Sprint(u.GID), u.Home, u.Dash, u.Ext, ""}
+	if _, err := w.Stdout.WriteString(strings.Join(fields, "\x00")); err != nil {
+		return exitNoTables
+	}
+	return exitDone
+}
