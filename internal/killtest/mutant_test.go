@@ -21,7 +21,7 @@ var mutants = []struct {
 }{
 	{"sound", "", testhost.Mutant{}},
 	{"a file is deleted before it is linked", "L1", testhost.Mutant{
-		Program: "qmail-local", File: "internal/maildir/deliver.go", Old: "err = d.move(name, size)", New: `_, err = size, d.unlink("tmp/"+name)`,
+		Program: "qmail-local", File: "internal/maildir/deliver.go", Old: "err = d.move(name, final, size)", New: `err = d.unlink("tmp/" + name)`,
 	}},
 	{"a success is not believed: sent twice", "L4", testhost.Mutant{
 		Program: "qmail-send", File: "qmail-send/deliver.go",

@@ -41,7 +41,11 @@ func TestClientsBehindOthers(t *testing.T) {
 			t.Fatalf("%s: %v, %v\nlog:\n%s", c.name, err, result, h.Log().Timed(0))
 		}
 		for _, m := range h.Maildir("alice").Wait(testhost.Within(t, soon), i+1) {
-			if m.Header("Subject") == c.name && (!strings.Contains(m.Text, c.client+"\n") || !strings.Contains(m.Text, " with ESMTPS (")) {
+			with := " with ESMTPS ("
+			if strings.Contains(c.client, "joe@") {
+				with = " with ESMTPSA ("
+			}
+			if m.Header("Subject") == c.name && (!strings.Contains(m.Text, c.client+"\n") || !strings.Contains(m.Text, with)) {
 				t.Errorf("%s: got %s", c.name, m.Text)
 			}
 		}
