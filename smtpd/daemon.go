@@ -40,7 +40,7 @@ type daemon struct {
 }
 
 func newDaemon(home string, s *service) *daemon {
-	s.filterMissing = true
+	s.filters = newFilters()
 	s.ending = make(chan struct{})
 	s.keys = newKeyring()
 	passwords := newAuthLink()
@@ -72,6 +72,8 @@ func (d *daemon) frame(f parent.Frame) error {
 	switch {
 	case f.Kind == parent.Link && f.Name == parent.Submit:
 		return d.spool.relink(f.File)
+	case f.Kind == parent.Link && f.Name == parent.Filter:
+		return d.filters.relink(f.File)
 	case f.Kind == parent.Link && f.Name == parent.Lookup:
 		return d.verifier.relink(f.File)
 	case f.Kind == parent.Link && f.Name == parent.Policy:
@@ -224,6 +226,8 @@ func variables(rule tcprules.Decision, remote, local netip.AddrPort, s *settings
 			return fmt.Sprint(remote.Port()), true
 		case "TCPLOCALIP":
 			return local.Addr().String(), true
+		case "TCPLOCALPORT":
+			return fmt.Sprint(local.Port()), true
 		case "TCPLOCALHOST":
 			if s.me != "" {
 				return s.me, true

@@ -36,16 +36,19 @@ func (s *session) data(string) reply {
 
 // beginText prepares for the text of a message; the zero reply is consent.
 func (s *session) beginText() reply {
-	if s.peer.filter != "" && s.filterMissing {
-		return replyNoFilter
+	if refused := s.milterData(); refused.code != 0 {
+		return refused
 	}
 	text := s.lent.borrow(tinyBuffer)
 	if text == nil {
 		return replyNoRoom
 	}
-	submission, err := s.queue.begin()
+	submission, err := s.intake()
 	if err != nil {
 		s.lent.back(text)
+		if err == errNoFilter {
+			return replyNoFilter
+		}
 		s.logProblem("queue", err)
 		return replyNoQueue
 	}
@@ -229,7 +232,7 @@ func (m *incoming) verdict() reply {
 	case m.long:
 		return replyLongText
 	case m.failure != nil:
-		return queueReply(m.failure)
+		return m.notQueued(m.failure)
 	}
 	return reply{}
 }
@@ -240,8 +243,7 @@ func (m *incoming) commit() (reply, string) {
 	m.submission = nil
 	id, err := submission.commit(m.text, m.envelope)
 	if err != nil {
-		m.logProblem("queue", err)
-		return queueReply(err), ""
+		return m.notQueued(err), ""
 	}
 	m.queued++
 	m.idleCommands, m.errors = 0, 0

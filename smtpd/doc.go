@@ -80,5 +80,7 @@
 //	pipeline.go    the one that short messages share
 //	again.go       short messages whose answer was lost
 //	programs.go    the queue of the classic form
+//	milter.go      milters: what is asked about a transaction, and their changes
+//	filter.go      the queue of clients with a filter: qmail-filter
 //	service.go     what sessions share; log lines
 package smtpd

@@ -17,7 +17,7 @@ func (s *session) mail(argument string) reply {
 	if err != nil {
 		return syntaxError(err.Error())
 	}
-	parameters, refused := parseMailParameters(rest, s.queue.takesFacts())
+	parameters, refused := parseMailParameters(rest, s.takesFacts())
 	if refused != nil {
 		return *refused
 	}
@@ -40,7 +40,7 @@ func (s *session) mail(argument string) reply {
 	if refused := s.countMail(); refused.code != 0 {
 		return refused
 	}
-	if user := s.loggedIn(); user != "" && s.queue.takesUser() {
+	if user := s.loggedIn(); user != "" && s.takesUser() {
 		parameters.facts.User = esmtp.Xtext(user)
 	}
 	s.reset()
@@ -51,6 +51,10 @@ func (s *session) mail(argument string) reply {
 	s.utf8 = parameters.facts.UTF8
 	s.sender = sender.String()
 	s.senderBad = s.settings.badMailFrom.Has(sender)
+	if refused := s.milterMail(sender, rest); refused.code != 0 {
+		s.reset()
+		return refused
+	}
 	s.state = mail
 	return replySenderOK
 }
@@ -61,7 +65,7 @@ func (s *session) rcpt(argument string) reply {
 	if err != nil {
 		return syntaxError(err.Error())
 	}
-	facts, refused := parseRcptParameters(rest, s.queue.takesFacts(), s.utf8)
+	facts, refused := parseRcptParameters(rest, s.takesFacts(), s.utf8)
 	if refused != nil {
 		return *refused
 	}
@@ -96,6 +100,9 @@ func (s *session) rcpt(argument string) reply {
 		return refused
 	}
 	if refused := s.greylist(recipient); refused.code != 0 {
+		return refused
+	}
+	if refused := s.milterRcpt(recipient, rest); refused.code != 0 {
 		return refused
 	}
 	before := len(s.envelope)

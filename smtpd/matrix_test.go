@@ -208,7 +208,7 @@ func TestEnhancedCodes(t *testing.T) {
 		replyAuthTwice, replyAuthInMail, replyNoAuth, replyAuthType, replyAuthNeeded, replyAuthFailed, replyAuthNeedsTLS, replyAuthTooMany,
 		replyStartTLS, replyInTLS, replyInMail, replyNoTLS, replyNoProxy, replyXclientSyntax,
 		replyNeedsUTF8, replyVrfyWhom, replyTooSlow, replyTooManyErrors, replyTooManyMails, replyRushed, chunkReply(5, true),
-		replyNoQueue, replyNoFilter, replyNoRoom, replyTimeout, replySessionOver,
+		replyNoQueue, replyNoFilter, replyNoMilter, replyNoRoom, replyTimeout, replySessionOver,
 		replyNoControls, replyTooManyConns, replyTooManyOfIP, replyShutdown, replyTooManyCmds, replyBusy,
 		replyEarlyTalk, replyNotSMTP, replyDenied, syntaxError(""), syntaxError("why"), quitReply("x"),
 		replyNoMailbox, replyRcptUnsure, replyMailboxFull, replyTooManyBadTos, replyBadHelo, replyBadMailTo, replyBadRcptTo,

@@ -18,6 +18,8 @@ type peer struct {
 	hasInfo bool
 	local   string // the "by" name of the Received line
 	localIP netip.Addr
+	// localPort is known of clients with a filter.
+	localPort string
 
 	relay       bool // RELAYCLIENT is set: rcpthosts does not count
 	relaySuffix string
@@ -39,7 +41,9 @@ type peer struct {
 	exemption exemption
 
 	// refusal is the text of RBLSMTPD: every recipient is refused.
-	refusal string
+	refusal   string
+	noMilters bool // NOMILTERS is set: they are not asked about this client
+
 	// filter is the QMAILQUEUE program that this client's mail must pass.
 	filter string
 }
@@ -65,7 +69,11 @@ func newPeer(get func(name string) (value string, set bool)) peer {
 		filter:    or("QMAILQUEUE", ""),
 	}
 	p.noTLS = or("DISABLETLS", "") == "1"
+	_, p.noMilters = get("NOMILTERS")
 	p.readAuth(or("SMTPAUTH", ""), or("FORCETLS", ""))
+	if p.filter != "" {
+		p.localPort = or("TCPLOCALPORT", "")
+	}
 	p.info, p.hasInfo = get("TCPREMOTEINFO")
 	p.relaySuffix, p.relay = get("RELAYCLIENT")
 	if text, set := get("DATABYTES"); set {

@@ -111,6 +111,7 @@ var (
 	replyBareLF     = reply{code: 554, enhanced: "5.6.0", text: "message has a bare LF: lines end with CR LF. See https://cr.yp.to/docs/smtplf.html (#5.6.0)"}
 	replyBareCR     = reply{code: 554, enhanced: "5.6.0", text: "message has a bare CR: lines end with CR LF (#5.6.0)"}
 	replyNoQueue    = reply{code: 451, enhanced: "4.3.0", text: "qqt failure (#4.3.0)"}
+	replyNoMilter   = reply{code: 451, enhanced: "4.3.5", text: "the mail filter is not available (#4.3.5)", rule: "milters"}
 	replyNoFilter   = reply{code: 451, enhanced: "4.3.5", text: "the mail filter for your address is not available (#4.3.5)"}
 	replyNoRoom     = reply{code: 451, enhanced: "4.3.1", text: "too much mail at once, try again soon (#4.3.1)"}
 

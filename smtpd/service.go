@@ -19,10 +19,9 @@ type service struct {
 	seldom logline.Seldom
 	keys   *keyring // nil in the classic form
 	auth   checker  // of passwords; nil in the classic form without a program for it
-	// filterMissing says that a client whose rule names a QMAILQUEUE program
-	// gets no mail in: the daemon executes nothing, and passing the mail by the
-	// filter would be worse than delaying it.
-	filterMissing bool
+	// filters has the messages of clients whose rule names a QMAILQUEUE program:
+	// the daemon executes nothing. It is nil in the classic form.
+	filters *filters
 
 	// These are nil in the classic form: the process has one client, and
 	// nobody to ask.

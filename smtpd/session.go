@@ -70,6 +70,7 @@ type session struct {
 	envelope   []byte
 	recipients int
 	utf8       bool       // MAIL said SMTPUTF8
+	milter     *talk      // about the transaction; nil: no milters
 	submission submission // while there is message text
 	text       []byte     // borrowed, while there is message text
 	incoming   incoming   // while there is message text
@@ -387,6 +388,10 @@ func (s *session) reset() {
 		s.submission.abort()
 		s.submission = nil
 	}
+	if s.milter != nil {
+		s.milter.close()
+		s.milter = nil
+	}
 	s.lent.back(s.text)
 	s.lent.give(cap(s.envelope))
 	s.text, s.envelope = nil, nil
@@ -412,7 +417,7 @@ func (s *session) ehlo(name string) reply {
 	if r := s.helo(name); !r.ok() {
 		return r
 	}
-	r := ehloReply(s.settings, s.sizeLimit(), s.queue.takesFacts())
+	r := ehloReply(s.settings, s.sizeLimit(), s.takesFacts())
 	r.text += s.offers()
 	return r
 }

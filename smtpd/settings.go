@@ -31,7 +31,7 @@ const (
 var controlFiles = [...]string{
 	"me", "smtpgreeting", "localiphost", "timeoutsmtpd", "timeoutsmtpdsession", "databytes", "maxrcpt",
 	"rcpthosts", "locals", "percenthack", "envnoathost", "badmailfrom",
-	"concurrencysmtp", "concurrencysmtpip", "tcp.smtp", "tcp.smtp.cdb",
+	"concurrencysmtp", "concurrencysmtpip", "milters", "tcp.smtp", "tcp.smtp.cdb",
 	"authcram", "authinsecure", "clientca.pem", "proxyhosts", "tlsclients", "xclienthosts",
 	"dnsbllist", "dnsblfailclosed", "spfbehavior", "checkrdns", "greylist",
 	"badhelo", "badmailto", "badrcptto", "maxbadrcpt", "rateconnsmtp", "ratemailsmtp", "ratercptsmtp", "verifyrcpt",
@@ -71,6 +71,7 @@ type settings struct {
 	allowance   allowance
 	rules       tcprules.Set
 	checks      checks
+	milters     bool // there are some
 
 	tlsClients   map[string]struct{} // who may relay; nil: no certificate is asked for
 	clientCAs    *x509.CertPool      // nil: there are none
@@ -127,6 +128,7 @@ func loadSettings(home string, rules bool) (*settings, error) {
 			r.warnings = append(r.warnings, "control/tcp.smtp: rules with host names never apply, names are not looked up")
 		}
 		s.checks = r.readChecks()
+		s.milters = r.some("milters")
 		s.proxyHosts = r.networks("proxyhosts")
 		s.xclientHosts = r.networks("xclienthosts")
 		r.readTLSClients(s)
@@ -200,6 +202,13 @@ func (r *settingsReader) networks(name string) networks.List {
 		r.note(fmt.Errorf("%s/%s: %w", r.dir, name, err))
 	}
 	return parsed
+}
+
+// some reports whether a list has lines.
+func (r *settingsReader) some(name string) bool {
+	lines, _, err := r.dir.List(name)
+	r.note(err)
+	return len(lines) > 0
 }
 
 func (r *settingsReader) note(err error) {

@@ -26,5 +26,6 @@
 //
 // Files: submission.go the caller's view; direct.go memory, socket or drop/;
 // socket.go the way to qmail-spool; drop.go the way into drop/; program.go the
-// way through a queue program; exit.go exit codes and their texts.
+// way through a queue program, watch.go its end; exit.go exit codes and their
+// texts; answer.go what qmail-spool's answers mean.
 package enqueue

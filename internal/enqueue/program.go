@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -18,6 +19,8 @@ const (
 	programText     = 6 // error text, notqmail; callers of other lineages use 4
 	programTextOld  = 4
 	maxText         = 255
+	// errorFD is the variable that names another descriptor for the text.
+	errorFD = "ERROR_FD"
 )
 
 // textWait is how long a queue program that has ended may leave its error
@@ -32,6 +35,7 @@ type program struct {
 	text      chan string // one value: the error text
 	textFrom  *os.File
 	unread    bool // it closed a pipe that still had bytes to come
+	watch     *watch
 }
 
 // startProgram starts the queue program in the qmail home directory, without
@@ -53,19 +57,43 @@ func startProgram(o Options) (*program, error) {
 	files[programMessage] = blocking(ends[0])
 	files[programEnvelope] = blocking(ends[2])
 	files[programText] = blocking(ends[5])
+	if o.Stderr != nil {
+		files[2] = blocking(o.Stderr)
+	}
 	if files[programTextOld] == closedFile {
 		files[programTextOld] = files[programText]
 	}
+	if fd, named := textDescriptor(o.Environ); named {
+		files[fd] = files[programText]
+	}
 	pid, err := syscall.ForkExec(o.QueueProgram, []string{o.QueueProgram},
-		&syscall.ProcAttr{Dir: o.Home, Env: o.Environ, Files: files[:]})
+		&syscall.ProcAttr{Dir: o.Home, Env: o.Environ, Files: files[:], Sys: &syscall.SysProcAttr{Setpgid: o.Limit > 0}})
 	if err != nil {
 		closeAll(ends[:])
 		return nil, failure(exitExec, "start "+o.QueueProgram, err)
 	}
 	closeAll([]*os.File{ends[0], ends[2], ends[5]})
 	p := &program{pid: pid, messageTo: ends[1], envTo: ends[3], textFrom: ends[4], text: make(chan string, 1)}
+	p.watch = watchProgram(pid, o.Limit, o.GiveUp)
+	if o.Limit > 0 {
+		// One that has left its group may hold the pipes for longer.
+		for _, f := range []*os.File{p.messageTo, p.envTo} {
+			_ = f.SetWriteDeadline(time.Now().Add(o.Limit + textWait)) // a pipe of ours can
+		}
+	}
 	go p.readText()
 	return p, nil
+}
+
+// textDescriptor is what $ERROR_FD says.
+func textDescriptor(environ []string) (fd int, named bool) {
+	for _, entry := range environ {
+		if value, found := strings.CutPrefix(entry, errorFD+"="); found {
+			n, err := strconv.Atoi(value)
+			fd, named = n, err == nil && n > programEnvelope && n <= programText
+		}
+	}
+	return fd, named
 }
 
 const closedFile = ^uintptr(0)
@@ -128,8 +156,11 @@ func (p *program) write(f *os.File, b []byte) error {
 		p.unread = true
 		return nil
 	}
-	if err == nil {
+	switch {
+	case err == nil:
 		return nil
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return failure(ExitTimeout, "write to the queue program", err)
 	}
 	return failure(ExitWrite, "write to the queue program", err)
 }
@@ -165,17 +196,13 @@ func (p *program) end() { _ = p.textFrom.Close() } // only read from
 
 // wait returns the program's exit code.
 func (p *program) wait() (int, error) {
-	var status syscall.WaitStatus
-	for {
-		_, err := syscall.Wait4(p.pid, &status, 0, nil)
-		if err == syscall.EINTR {
-			continue
-		}
-		if err != nil {
-			return 0, classified(false, "3.0", "qq waitpid surprise (#4.3.0)", "wait for the queue program",
-				&exitStatus{code: ExitBug, err: err})
-		}
-		break
+	status, err := p.watch.wait()
+	if err != nil {
+		return 0, classified(false, "3.0", "qq waitpid surprise (#4.3.0)", "wait for the queue program",
+			&exitStatus{code: ExitBug, err: err})
+	}
+	if p.watch.killed && status.Signaled() {
+		return 0, failure(ExitTimeout, "queue program", errors.New("it took too long and was killed"))
 	}
 	if !status.Exited() {
 		return 0, classified(false, "3.0", "qq crashed (#4.3.0)", "queue program",
@@ -188,7 +215,7 @@ func (p *program) wait() (int, error) {
 func (p *program) errorText() string {
 	// What is in the pipe is read at once; only its end may never come.
 	_ = p.textFrom.SetReadDeadline(time.Now().Add(textWait)) // a pipe of ours can
-	return <-p.text
+	return strings.TrimRight(<-p.text, "\r\n")               // programs write lines
 }
 
 // abort ends the envelope too early: the program then queues nothing.

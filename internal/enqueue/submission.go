@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"strings"
+	"time"
 
 	"postrider/internal/address"
 	"postrider/internal/fate"
@@ -14,6 +15,13 @@ type Options struct {
 	Home         string   // the qmail home directory
 	QueueProgram string   // $QMAILQUEUE, or empty
 	Environ      []string // of the queue program; nil is our own
+	// Stderr is the queue program's descriptor 2; nil is our own.
+	Stderr *os.File
+	// Limit, if not 0, is how long the queue program may take. It then has a
+	// process group of its own, which is killed as a whole at the limit, or
+	// when GiveUp is closed.
+	Limit  time.Duration
+	GiveUp <-chan struct{}
 }
 
 // carrier is one of the ways.

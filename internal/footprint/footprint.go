@@ -44,9 +44,18 @@ func StartProgram(path string, argv []string, attr *os.ProcAttr) (*os.Process, e
 	return start(usualSlack, path, argv, attr)
 }
 
-// start forks from a thread with the timer slack that the child is to inherit
-// (prctl(2), PR_SET_TIMERSLACK).
-func start(slack time.Duration, path string, argv []string, attr *os.ProcAttr) (*os.Process, error) {
+// UsualTimers is for starts of programs of others by other means: what start
+// starts gets the usual timers.
+func UsualTimers(start func()) { withSlack(usualSlack, start) }
+
+func start(slack time.Duration, path string, argv []string, attr *os.ProcAttr) (p *os.Process, err error) {
+	withSlack(slack, func() { p, err = os.StartProcess(path, argv, attr) })
+	return p, err
+}
+
+// withSlack forks from a thread with the timer slack that the child is to
+// inherit (prctl(2), PR_SET_TIMERSLACK).
+func withSlack(slack time.Duration, fork func()) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	own, err := unix.PrctlRetInt(unix.PR_GET_TIMERSLACK, 0, 0, 0, 0)
@@ -55,5 +64,5 @@ func start(slack time.Duration, path string, argv []string, attr *os.ProcAttr) (
 		_ = unix.Prctl(unix.PR_SET_TIMERSLACK, uintptr(slack.Nanoseconds()), 0, 0, 0)
 		defer func() { _ = unix.Prctl(unix.PR_SET_TIMERSLACK, uintptr(own), 0, 0, 0) }()
 	}
-	return os.StartProcess(path, argv, attr)
+	fork()
 }

@@ -19,10 +19,10 @@ var floors = [][]string{
 	},
 	{ // the kernel, and formats
 		"internal/addresslist", "internal/cdb", "internal/control", "internal/dotqmail", "internal/durable", "internal/fdpass",
-		"internal/header", "internal/listener", "internal/maildirsize", "internal/netstring", "internal/networks", "internal/proxyproto", "internal/smtpwire", "internal/tcprules",
+		"internal/header", "internal/listener", "internal/maildirsize", "internal/milterwire", "internal/netstring", "internal/networks", "internal/proxyproto", "internal/scratch", "internal/smtpwire", "internal/tcprules",
 	},
 	{ // stores, tables, and what is found out through them
-		"internal/accounts", "internal/checkpassword", "internal/maildir", "internal/mbox", "internal/queuedir", "internal/queuelock", "internal/rcpthosts", "internal/resolver",
+		"internal/accounts", "internal/checkpassword", "internal/maildir", "internal/mbox", "internal/milter", "internal/queuedir", "internal/queuelock", "internal/rcpthosts", "internal/resolver",
 		"internal/route",
 	},
 	{ // what the kernel holds a process to
@@ -32,7 +32,7 @@ var floors = [][]string{
 		"internal/priv",
 	},
 	{ // protocols
-		"internal/wire/auth", "internal/wire/call", "internal/wire/codec", "internal/wire/entries", "internal/wire/localwork", "internal/wire/lookup", "internal/wire/parent",
+		"internal/wire/auth", "internal/wire/call", "internal/wire/codec", "internal/wire/entries", "internal/wire/filter", "internal/wire/localwork", "internal/wire/lookup", "internal/wire/milter", "internal/wire/parent",
 		"internal/wire/policy", "internal/wire/sign", "internal/wire/spawn", "internal/wire/submit",
 	},
 	{ // what programs of users do to queue a message
@@ -43,12 +43,13 @@ var floors = [][]string{
 		"qmail-queue", "qmail-queue/inject", "qmail-queue/qmqpc", "qmail-queue/show", "qmail-queue/spool",
 		"qmail-remote",
 		"qmail-send", "qmail-send/setup", "qmail-send/start",
-		"smtpd", "smtpd/auth", "smtpd/checkpass", "smtpd/policy", "smtpd/qmtp", "smtpd/tlskey",
+		"smtpd", "smtpd/auth", "smtpd/checkpass", "smtpd/filter", "smtpd/policy", "smtpd/qmtp", "smtpd/tlskey",
 	},
 	{ // what tests need
 		"internal/bench", "internal/bench/account", "internal/bench/load", "internal/bench/report",
 		"internal/durable/durabletest",
 		"internal/faultcall",
+		"internal/milterwire/miltertest",
 		"internal/killtest",
 		"internal/ledger",
 		"internal/powercut",
@@ -71,6 +72,7 @@ var neighbours = map[string][]string{
 	"internal/wire/entries":   {"internal/wire/codec"},
 	"internal/wire/lookup":    {"internal/wire/call"},
 	"internal/wire/policy":    {"internal/wire/call", "internal/wire/codec"},
+	"internal/wire/milter":    {"internal/wire/submit"},
 	"internal/wire/sign":      {"internal/wire/call"},
 	"internal/wire/spawn":     {"internal/wire/codec"},
 	"internal/wire/localwork": {"internal/wire/codec", "internal/wire/spawn"}, // a worker answers what a spawner asks

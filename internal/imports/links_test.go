@@ -79,6 +79,7 @@ var bans = map[string][]ban{
 	"qmail-autoresponder": forUsers,
 
 	"qmail-lookup": inside,
+	"qmail-filter": append([]ban{resolver, tls, starter}, everywhere...), // milters are on the network
 	"qmail-lspawn": inside,
 	"qmail-send":   inside,
 	"qmail-setup":  inside,

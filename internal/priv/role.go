@@ -136,7 +136,7 @@ func Roles() []Role {
 			Confined: true, Umask: 0o077, Dir: "/", Classic: true,
 			Files:  []sandbox.File{{Path: "control", Access: look}},
 			Calls:  AskKernel,
-			Links:  []string{"submit", "lookup", "policy", "sign", "auth", "listen.smtp"},
+			Links:  []string{"submit", "lookup", "policy", "filter", "sign", "auth", "listen.smtp"},
 			May:    "accept connections; hand in messages",
 			MayNot: "read the queue, a private key or a password; connect out; execute",
 		},
@@ -198,6 +198,13 @@ func Roles() []Role {
 			Links:     []string{"policy.smtpd"},
 			May:       "ask DNS; keep the greylist in policy",
 			MayNot:    "open other files, connect to other ports by TCP, listen, execute",
+		},
+		{
+			Program: "qmail-filter", User: "qmailf", Group: "nofiles",
+			Umask: 0o077, Dir: "/",
+			Links:  []string{"filter.smtpd"},
+			May:    "run the programs that control/tcp.smtp names, and kill them; connect to milters in control/milters; keep messages in filter/",
+			MayNot: "run another program; read the queue or users' files",
 		},
 	}
 }

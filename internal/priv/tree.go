@@ -21,14 +21,15 @@ type Group struct {
 
 // Users returns the accounts: qmail's own, so that an existing installation
 // keeps them; qmailw, which qmail-lspawn runs as in place of root; qmailk, whose
-// process has the private keys; qmaila, whose process has the passwords; and
-// qmailn, whose process asks name servers.
+// process has the private keys; qmaila, whose process has the passwords;
+// qmailn, whose process asks name servers; and qmailf, as which filters run.
 func Users() []User {
 	return []User{
 		{Name: "alias", Group: "nofiles", Home: "alias"},
 		{Name: "qmaila", Group: "nofiles"},
 		{Name: "qmaild", Group: "nofiles"},
 		{Name: "qmailk", Group: "nofiles"},
+		{Name: "qmailf", Group: "nofiles"},
 		{Name: "qmaill", Group: "nofiles"},
 		{Name: "qmailn", Group: "nofiles"},
 		{Name: "qmailp", Group: "nofiles"},
@@ -74,6 +75,7 @@ func Tree() []Entry {
 		{Path: "users", User: "root", Group: "qmail", Mode: 0o755, Keep: true},
 		{Path: "alias", User: "alias", Group: "qmail", Mode: fs.ModeSetgid | 0o755, Keep: true},
 		{Path: "policy", User: "qmailn", Group: "qmail", Mode: 0o700},
+		{Path: "filter", User: "qmailf", Group: "qmail", Mode: 0o700},
 		{Path: "queue", User: "qmailq", Group: "qmails", Mode: 0o711},
 		{Path: "queue/tmp", User: "qmailq", Group: "qmails", Mode: 0o700},
 		{Path: "queue/new", User: "qmailq", Group: "qmails", Mode: 0o750},

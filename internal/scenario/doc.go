@@ -32,6 +32,8 @@
 //	tlskey_test.go     in whose memory the private key is
 //	peers_test.go      Postfix and Exim send by TLS
 //	behind_test.go     clients behind a proxy, and XCLIENT
+//	filter_test.go     programs that QMAILQUEUE names
+//	milter_test.go     a milter on libmilter
 //	drop_test.go       attacks on the drop directory
 //	sync_test.go       submissions that share a sync
 //	evidence_test.go   what a host shows to the ledger

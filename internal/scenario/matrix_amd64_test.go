@@ -133,6 +133,7 @@ func hostWithADelivery(t *testing.T, configure func(*testhost.Host)) (h *testhos
 	h.GivePassword("scram", "joe", "secret")
 	h.Control("spfbehavior", "1")
 	serveQMTP(h)
+	h.Control("concurrencyfilter", "20") // so that qmail-filter runs
 	if configure != nil {
 		configure(h)
 	}

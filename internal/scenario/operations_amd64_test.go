@@ -102,6 +102,7 @@ const (
 	policy    = "qmail-policy"
 	qmtpd     = "qmail-qmtpd"
 	qmqpd     = "qmail-qmqpd"
+	filter    = "qmail-filter"
 )
 
 // operation is something that a process that was taken over may try.
@@ -189,7 +190,7 @@ func queueOperations() []operation {
 
 func fileOperations() []operation {
 	read, write := unix.O_RDONLY, unix.O_WRONLY
-	outside := []string{start, lspawn, local, checkpass}
+	outside := []string{start, lspawn, local, checkpass, filter}
 	public := append([]string{lookup}, outside...) // who may read what everybody may
 	reads := append([]string{spool, remote, policy}, public...)
 	return []operation{
@@ -199,6 +200,7 @@ func fileOperations() []operation {
 		{name: "write /etc/passwd", try: opens("/etc/passwd", write), allowed: []string{start}},
 		{name: "read control/me", try: opens("/var/qmail/control/me", read), allowed: append([]string{send, remote, smtpd, qmtpd, qmqpd}, public...)},
 		{name: "write control/me", try: opens("/var/qmail/control/me", write), allowed: []string{start}},
+		{name: "create among messages for filters", try: creates("/var/qmail/filter/probe"), allowed: []string{filter}},
 		{name: "create in control", try: creates("/var/qmail/control/probe"), allowed: []string{start}},
 		{name: "read users/assign", try: opens("/var/qmail/users/assign", read), allowed: append([]string{auth}, public...)},
 		{name: "read passwords", try: opens(testhost.PasswordFile, read), allowed: []string{start, auth}},
@@ -278,7 +280,7 @@ func networkOperations() []operation {
 		{name: "ask the kernel for addresses", try: sockets(unix.AF_NETLINK, unix.SOCK_RAW, 0), allowed: []string{remote, smtpd, policy}, confined: true},
 		{name: "use MPTCP", try: sockets(unix.AF_INET, unix.SOCK_STREAM, unix.IPPROTO_MPTCP), confined: true},
 		{name: "make a Unix socket", try: sockets(unix.AF_UNIX, unix.SOCK_STREAM, 0), confined: true},
-		{name: "connect to the public socket", try: unixSocket(queue + "/submit.sock"), allowed: []string{lspawn, local, checkpass, start}},
+		{name: "connect to the public socket", try: unixSocket(queue + "/submit.sock"), allowed: []string{lspawn, local, checkpass, filter, start}},
 		{name: "connect to another group's socket", try: unixSocket("/run/probe.sock"), allowed: []string{start}},
 		{name: "make a raw socket", try: sockets(unix.AF_INET, unix.SOCK_RAW, unix.IPPROTO_ICMP)},
 		{name: "make a packet socket", try: sockets(unix.AF_PACKET, unix.SOCK_RAW, 0)},

@@ -24,6 +24,7 @@ func TestEveryProcessIsWhatTheTableSays(t *testing.T) {
 	h.GivePassword("scram", "joe", "secret")
 	h.Control("spfbehavior", "1")
 	serveQMTP(h)
+	h.Control("concurrencyfilter", "20") // so that qmail-filter runs
 	h.StartSuite()
 	own(h, "alice", ".qmail", "|cat; echo $$ > $HOME/running; read forever < $HOME/pipe\n")
 	h.Must("mkfifo", "-m", "666", "/home/alice/pipe")

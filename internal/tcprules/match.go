@@ -3,6 +3,7 @@ package tcprules
 import (
 	"errors"
 	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -47,6 +48,25 @@ func (d Decision) Unsets(name string) bool {
 		}
 	}
 	return unset
+}
+
+// Apply returns an environment, NAME=value entries, with what the rule sets and
+// without what it unsets.
+func (d Decision) Apply(environ []string) []string {
+	environ = slices.Clone(environ)
+	for rest := d.vars; rest != ""; {
+		var item string
+		item, rest, _ = strings.Cut(rest, "\x00")
+		if item == "" {
+			continue
+		}
+		name, _, _ := strings.Cut(item[1:], "=")
+		environ = slices.DeleteFunc(environ, func(entry string) bool { return strings.HasPrefix(entry, name+"=") })
+		if item[0] == '+' {
+			environ = append(environ, item[1:])
+		}
+	}
+	return environ
 }
 
 // ErrRecord is returned for a record that tcprules does not make.

@@ -3,6 +3,7 @@ package tcprules
 import (
 	"errors"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -195,4 +196,20 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("variables %q are no record", d.vars)
 		}
 	})
+}
+
+func TestApply(t *testing.T) {
+	t.Parallel()
+	rules, err := Parse(`:allow,A="new",!B,C="",D="x=y"` + "\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := []string{"A=old", "AB=stays", "B=gone", "A=older", "E=stays"}
+	got := rules.Match(Client{IP: netip.MustParseAddr("192.0.2.1")}).Apply(before)
+	if want := []string{"AB=stays", "E=stays", "A=new", "C=", "D=x=y"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if before[0] != "A=old" {
+		t.Error("the environment that was given has changed")
+	}
 }

@@ -37,8 +37,8 @@ type plan struct {
 	links   []link
 }
 
-// The order of stopping: who takes in mail, whom those ask, who gives out work, who does it,
-// who keeps it, who writes about it.
+// The order of stopping: who takes in mail, whom those ask, who gives out work,
+// who does it, who keeps it, who writes about it.
 const (
 	stopSMTPD = iota
 	stopHelpers
@@ -91,6 +91,11 @@ func newPlan(set settings) *plan {
 		}
 		if auth != nil {
 			p.join(smtpd, parent.Auth, auth, parent.AuthSMTPD)
+		}
+		if set.filters {
+			filter := p.add("qmail-filter", "", stopHelpers)
+			filter.gifts = []parent.Frame{{Kind: parent.Environment, Data: set.environ}}
+			p.join(smtpd, parent.Filter, filter, parent.FilterSMTPD)
 		}
 	}
 	if set.serves("qmail-qmtpd") {

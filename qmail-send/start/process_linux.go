@@ -32,7 +32,7 @@ type machine struct {
 	logger  *logger  // nil if there is none
 	// identities are by program; nil in a private installation.
 	identities map[string]priv.Identity
-	// setuidPrograms says that what qmail-lspawn starts may get more.
+	// setuidPrograms says that what those start who start programs may get more.
 	setuidPrograms bool
 }
 
@@ -75,7 +75,7 @@ func (h *machine) launch(m *member, control *os.File) (process, error) {
 
 // bound starts a child that can get no capability but those of its role.
 func (h *machine) bound(role priv.Role, start func() error) error {
-	if h.identities == nil || h.setuidPrograms && role.Program == "qmail-lspawn" {
+	if h.identities == nil || h.setuidPrograms && !role.Confined {
 		return start()
 	}
 	return priv.Bound(role.Caps, start)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"postrider/internal/control"
 	"postrider/internal/listener"
@@ -35,6 +36,7 @@ type settings struct {
 	checksPasswords *priv.Role
 	// asksPolicy says that qmail-smtpd has something to ask qmail-policy.
 	asksPolicy bool
+	filters    bool // some client's mail passes a program or milters
 }
 
 // service is what can be listened for.
@@ -80,6 +82,7 @@ func readSettings(w world.World) (settings, error) {
 	if s.remotes < 1 || s.remotes > maxRemotes {
 		return s, fmt.Errorf("%s/remoteworkers: %d is not between 1 and %d", dir, s.remotes, maxRemotes)
 	}
+	s.filters = namesFilters(dir)
 	smtp := service{missing: ":25", words: listener.SMTPWords, program: "qmail-smtpd", listener: parent.ListenSMTP}
 	if err := s.readEndpoints(dir, "smtplisten", smtp); err != nil {
 		return s, err
@@ -94,6 +97,18 @@ func readSettings(w world.World) (settings, error) {
 	}
 	s.asksPolicy, err = asksPolicy(dir)
 	return s, err
+}
+
+// namesFilters reports whether there may be a use for qmail-filter. Files that
+// cannot be read are the business of those who obey them.
+func namesFilters(dir control.Dir) bool {
+	rules, present, rulesErr := dir.Text("tcp.smtp")
+	if !present && rulesErr == nil {
+		rules, _, rulesErr = dir.Text("tcp.smtp.cdb")
+	}
+	most, mostErr := dir.Line("concurrencyfilter", "")
+	milters, _, miltersErr := dir.List("milters")
+	return rulesErr != nil || mostErr != nil || miltersErr != nil || most != "" || len(milters) > 0 || strings.Contains(rules, "QMAILQUEUE=")
 }
 
 func (set *settings) readEndpoints(dir control.Dir, file string, v service) error {

@@ -166,6 +166,7 @@ func TestEveryDaemonGetsWhatItsRowSays(t *testing.T) {
 	home := newHome(t)
 	port := freePort(t)
 	writeControl(t, home, "smtplisten", "127.0.0.1:"+port+"\n")
+	writeControl(t, home, "tcp.smtp", ":allow,QMAILQUEUE=\"/bin/scan\"\n")
 	s := run(t, home, "./Maildir/")
 	want := []string{
 		// Links, as both ends see them.
@@ -176,12 +177,14 @@ func TestEveryDaemonGetsWhatItsRowSays(t *testing.T) {
 		"qmail-send: link spawn.local to qmail-lspawn", "qmail-lspawn: link spawn to qmail-send",
 		"qmail-send: link spawn.remote.0 to qmail-remote", "qmail-remote: link spawn to qmail-send",
 		"qmail-send: link spawn.remote.1 to qmail-remote", "qmail-remote: link spawn to qmail-send",
+		"qmail-smtpd: link filter to qmail-filter", "qmail-filter: link filter.smtpd to qmail-smtpd",
 		"qmail-spool: listener public", "qmail-smtpd: listener listen.smtp",
 		`qmail-send: frame N "2"`,
 		`qmail-lspawn: frame I "./Maildir/"`, `qmail-lookup: frame I "./Maildir/"`,
 		`qmail-lspawn: frame E "PATH=.*GODEBUG=x.x00LD_PRELOAD=y.x00"`,
+		`qmail-filter: frame E "PATH=.*GODEBUG=x.x00LD_PRELOAD=y.x00"`,
 	}
-	for _, name := range []string{"qmail-spool", "qmail-send", "qmail-lspawn", "qmail-remote", "qmail-remote", "qmail-lookup", "qmail-smtpd"} {
+	for _, name := range []string{"qmail-spool", "qmail-send", "qmail-lspawn", "qmail-remote", "qmail-remote", "qmail-lookup", "qmail-smtpd", "qmail-filter"} {
 		want = append(want, name+`: descriptors \[0 1 2 3\]`, name+`: environment \[\]`, name+": leads its session: true",
 			name+": descriptor 0 is /dev/null", name+": descriptor 1 is /dev/null", name+`: frame G ""`)
 	}
@@ -210,7 +213,7 @@ func (s *server) checkStopOrder() {
 			order = append(order, m[1])
 		}
 	}
-	want := []string{"qmail-smtpd", "qmail-lookup", "qmail-send", "qmail-lspawn", "qmail-remote", "qmail-remote", "qmail-spool"}
+	want := []string{"qmail-smtpd", "qmail-lookup", "qmail-filter", "qmail-send", "qmail-lspawn", "qmail-remote", "qmail-remote", "qmail-spool"}
 	if !slices.Equal(order, want) {
 		s.t.Errorf("stopped in the order %v, want %v", order, want)
 	}

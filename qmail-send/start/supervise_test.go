@@ -362,6 +362,7 @@ func TestPlanAgreesWithTheTable(t *testing.T) {
 	set := someSettings(3, "qmail-smtpd", "qmail-qmtpd", "qmail-qmqpd")
 	set.keys = []parent.Frame{{Kind: parent.KeysComplete}}
 	set.asksPolicy = true
+	set.filters = true
 	add := func(m *member, name string) {
 		for i := range 10 {
 			if name == parent.SpawnRemote(i) {

@@ -15,7 +15,7 @@
 //	S name words a listening socket; one descriptor. Several may share a name.
 //	             The words are those of its line in the control file.
 //	E block      the environment qmail-start was called with, as data:
-//	             NAME=value strings, each ended by NUL. For programs of users.
+//	             NAME=value strings, each ended by NUL. For programs of users and filters.
 //	I text       qmail-start's first argument, the default delivery
 //	             instructions.
 //	N number     how many remote workers there are, in decimal digits.
@@ -78,6 +78,10 @@ const (
 	// other one: the name is the identity.
 	Policy      = "policy"
 	PolicySMTPD = "policy.smtpd"
+	// Filter is qmail-smtpd's end of its channel to qmail-filter, FilterSMTPD
+	// the other one.
+	Filter      = "filter"
+	FilterSMTPD = "filter.smtpd"
 	// ListenSMTP is a listening TCP socket of qmail-smtpd.
 	ListenSMTP = "listen.smtp"
 	// ListenQMTP and ListenQMQP are those of qmail-qmtpd and qmail-qmqpd.

@@ -1,0 +1,71 @@
+package enqueue
+
+import (
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// watch is a child that may be killed, with its process group, while somebody
+// waits for it.
+type watch struct {
+	pid   int
+	ended chan struct{} // closed when the child was waited for
+
+	mu     sync.Mutex
+	reaped bool
+	killed bool // read it after wait
+}
+
+// watchProgram watches a child that leads a group; without a limit nothing
+// ever kills it.
+func watchProgram(pid int, limit time.Duration, giveUp <-chan struct{}) *watch {
+	w := &watch{pid: pid, ended: make(chan struct{})}
+	if limit > 0 {
+		go w.run(limit, giveUp)
+	}
+	return w
+}
+
+func (w *watch) run(limit time.Duration, giveUp <-chan struct{}) {
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-giveUp:
+	case <-w.ended:
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	// Until it is reaped the number is its own.
+	if !w.reaped {
+		w.killed = unix.Kill(-w.pid, unix.SIGKILL) == nil
+	}
+}
+
+// wait waits for the end of the child, once.
+func (w *watch) wait() (status syscall.WaitStatus, err error) {
+	defer close(w.ended)
+	// First only look, so that no moment lies between the end of the child's
+	// number and reaped.
+	for {
+		var info unix.Siginfo
+		err := unix.Waitid(unix.P_PID, w.pid, &info, unix.WEXITED|unix.WNOWAIT, nil)
+		if err == unix.EINTR {
+			continue
+		}
+		break // with an error Wait4 says more
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.reaped = true
+	for {
+		_, err = syscall.Wait4(w.pid, &status, 0, nil)
+		if err != syscall.EINTR {
+			return status, err
+		}
+	}
+}

@@ -1,0 +1,113 @@
+package filter
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"postrider/internal/control"
+	"postrider/internal/logline"
+	"postrider/internal/milter"
+	"postrider/internal/priv"
+	"postrider/internal/wire/parent"
+	"postrider/internal/world"
+)
+
+// Exit codes.
+const (
+	exitDone      = 0
+	exitPermanent = 100 // not started by qmail-start
+	exitTemporary = 111
+)
+
+const logPrefix = "qmail-filter: "
+
+// Defaults and bounds of the numbers (docs/control.md).
+const (
+	defaultConcurrency = 20
+	maxConcurrency     = 1000
+	defaultLimit       = 300 // seconds
+	// maxLimit and turnTime stay below the time that an answer may take.
+	maxLimit = 3000
+)
+
+// settings do not change while the program runs.
+type settings struct {
+	concurrency int
+	limit       time.Duration
+}
+
+func loadSettings(home string) (s settings, err error) {
+	dir := control.Dir(filepath.Join(home, "control"))
+	if s.concurrency, err = dir.Int("concurrencyfilter", defaultConcurrency); err != nil {
+		return s, err
+	}
+	s.concurrency = min(max(1, s.concurrency), maxConcurrency)
+	seconds, err := dir.Int("timeoutfilter", defaultLimit)
+	s.limit = time.Duration(min(max(1, seconds), maxLimit)) * time.Second
+	return s, err
+}
+
+// loadMilters reads control/milters.
+func loadMilters(path string) ([]milter.Milter, error) {
+	dir := control.Dir(path)
+	lines, _, err := dir.List("milters")
+	if err != nil {
+		return nil, err
+	}
+	list, err := milter.Parse(lines)
+	if err != nil {
+		return nil, fmt.Errorf("%s/milters: %w", path, err)
+	}
+	return list, nil
+}
+
+// Main runs qmail-filter until its control channel ends.
+func Main(w world.World) int {
+	channel, err := parent.Inherited()
+	if err != nil {
+		fmt.Fprintf(w.Stderr, "%sfatal: %v\n", logPrefix, err)
+		return exitPermanent
+	}
+	log := logline.NewWriter(w.Stderr)
+	defer log.Close()
+	if err := run(w.Home, channel, log); err != nil {
+		log.Line(logPrefix + "fatal: " + err.Error())
+		return exitTemporary
+	}
+	return exitDone
+}
+
+func run(home string, channel *parent.Channel, log *logline.Writer) error {
+	s, err := loadSettings(home)
+	if err != nil {
+		return err
+	}
+	if err := forbid(home); err != nil {
+		return err
+	}
+	return newDaemon(home, s, log).run(channel)
+}
+
+// forbid has the kernel refuse to this process, and to the programs that it
+// starts, what no program of a filter needs: to become another user of the
+// suite or root, and user namespaces. Programs that may be setuid may.
+func forbid(home string) error {
+	installation, err := priv.Examine(home)
+	if err != nil {
+		return err
+	}
+	policy, err := installation.Policy()
+	if err != nil || installation.Private || policy.Off || policy.SetuidPrograms {
+		return err
+	}
+	nobodies, err := priv.FindNobodies(0)
+	if err != nil {
+		return err
+	}
+	own := uint32(os.Getuid()) // a program may become what it is
+	nobodies.UIDs = slices.DeleteFunc(nobodies.UIDs, func(uid uint32) bool { return uid == own })
+	return nobodies.Forbid()
+}
