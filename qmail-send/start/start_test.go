@@ -213,7 +213,10 @@ func (s *server) checkStopOrder() {
 			order = append(order, m[1])
 		}
 	}
-	want := []string{"qmail-smtpd", "qmail-lookup", "qmail-filter", "qmail-send", "qmail-lspawn", "qmail-remote", "qmail-remote", "qmail-spool"}
+	if len(order) > 3 {
+		slices.Sort(order[1:3]) // whom qmail-smtpd asks end at the same time
+	}
+	want := []string{"qmail-smtpd", "qmail-filter", "qmail-lookup", "qmail-send", "qmail-lspawn", "qmail-remote", "qmail-remote", "qmail-spool"}
 	if !slices.Equal(order, want) {
 		s.t.Errorf("stopped in the order %v, want %v", order, want)
 	}
