@@ -20,27 +20,33 @@ type Received struct {
 	Protocol string
 }
 
-// Append appends the line.
+// maxPart is the most octets of each part of the line: a domain has no more
+// (RFC 1035 section 2.3.4). So the line fits into what daemons lend for it.
+const maxPart = 255
+
+// Append appends the line, in which no part is longer than maxPart.
 func (r *Received) Append(b []byte, now time.Time) []byte {
 	b = append(b, "Received: from "...)
-	b = AppendSafe(b, r.Host)
+	b = appendPart(b, r.Host)
 	if r.HasHelo && !strings.EqualFold(r.Helo, r.Host) {
 		b = append(b, " (HELO "...)
-		b = AppendSafe(b, r.Helo)
+		b = appendPart(b, r.Helo)
 		b = append(b, ')')
 	}
 	b = append(b, " ("...)
 	if r.HasInfo {
-		b = AppendSafe(b, r.Info)
+		b = appendPart(b, r.Info)
 		b = append(b, '@')
 	}
-	b = AppendSafe(b, r.IP)
+	b = appendPart(b, r.IP)
 	b = append(b, ")\n  by "...)
-	b = AppendSafe(b, r.By)
+	b = appendPart(b, r.By)
 	b = append(append(append(b, " with "...), r.Protocol...), "; "...)
 	b = append(b, maildate.Header(now)...)
 	return append(b, '\n')
 }
+
+func appendPart(b []byte, s string) []byte { return AppendSafe(b, s[:min(len(s), maxPart)]) }
 
 // AppendSafe appends s with "?" for whatever could mean something in a header
 // (spec section 0.3).
