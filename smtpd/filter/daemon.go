@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"postrider/internal/control"
 	"postrider/internal/fdpass"
 	"postrider/internal/milter"
 	"postrider/internal/scratch"
@@ -40,8 +41,8 @@ type daemon struct {
 	settings
 	home    string
 	log     log
-	rules   watched[tcprules.Set]
-	milters watched[[]milter.Milter]
+	rules   *control.Cached[tcprules.Set]
+	milters *control.Cached[[]milter.Milter]
 	scratch *scratch.Dir
 	places  chan struct{} // of connections
 	turns   chan struct{} // of programs
@@ -54,17 +55,13 @@ type daemon struct {
 }
 
 func newDaemon(home string, s settings, l log) *daemon {
-	dir := filepath.Join(home, "control")
+	dir := control.Dir(filepath.Join(home, "control"))
 	return &daemon{
 		settings: s, home: home, log: l,
-		rules: watched[tcprules.Set]{
-			files: []string{dir + "/tcp.smtp", dir + "/tcp.smtp.cdb"},
-			load:  func() (tcprules.Set, error) { return tcprules.Load(home) },
-		},
-		milters: watched[[]milter.Milter]{
-			files: []string{dir + "/milters"},
-			load:  func() ([]milter.Milter, error) { return loadMilters(dir) },
-		},
+		rules: control.NewCached(dir, []string{"tcp.smtp", "tcp.smtp.cdb"}, func() (tcprules.Set, error) {
+			return tcprules.Load(home)
+		}),
+		milters: control.NewCached(dir, []string{"milters"}, func() ([]milter.Milter, error) { return loadMilters(dir) }),
 		scratch: scratch.At(filepath.Join(home, "filter"), maxScratch),
 		places:  make(chan struct{}, maxConnections),
 		turns:   make(chan struct{}, s.concurrency),

@@ -28,7 +28,6 @@
 //
 //	main.go         the program: its settings
 //	daemon.go       links, connections, shutdown
-//	watched.go      control files as they are now
 //	intake.go       a message that comes over a connection
 //	transaction.go  a transaction that milters are asked about
 //	message.go      one message: taking it

@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"postrider/internal/control"
 	"postrider/internal/enqueue"
 	"postrider/internal/fate"
 	"postrider/internal/fdpass"
@@ -149,13 +150,21 @@ func (h *host) script(name, text string) {
 
 func (h *host) rules(text string) {
 	h.t.Helper()
+	h.control("tcp.smtp", text)
+}
+
+// control replaces a control file and waits until the change counts, which
+// nobody announces.
+func (h *host) control(name, text string) {
+	h.t.Helper()
 	next := filepath.Join(h.home, "control/next")
 	if err := os.WriteFile(next, []byte(text), 0o644); err != nil {
 		h.t.Fatal(err)
 	}
-	if err := os.Rename(next, filepath.Join(h.home, "control/tcp.smtp")); err != nil {
+	if err := os.Rename(next, filepath.Join(h.home, "control", name)); err != nil {
 		h.t.Fatal(err)
 	}
+	time.Sleep(2 * control.Recheck)
 }
 
 func (h *host) read(name string) string {

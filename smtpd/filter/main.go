@@ -51,15 +51,14 @@ func loadSettings(home string) (s settings, err error) {
 }
 
 // loadMilters reads control/milters.
-func loadMilters(path string) ([]milter.Milter, error) {
-	dir := control.Dir(path)
+func loadMilters(dir control.Dir) ([]milter.Milter, error) {
 	lines, _, err := dir.List("milters")
 	if err != nil {
 		return nil, err
 	}
 	list, err := milter.Parse(lines)
 	if err != nil {
-		return nil, fmt.Errorf("%s/milters: %w", path, err)
+		return nil, fmt.Errorf("%s/milters: %w", dir, err)
 	}
 	return list, nil
 }

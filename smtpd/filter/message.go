@@ -139,7 +139,7 @@ func (m *message) receiveClient(n int) error {
 	}
 	m.ip = ip
 	var rule tcprules.Decision
-	rules, err := m.rules.get()
+	rules, _, err := m.rules.Get(time.Now())
 	if err == nil {
 		rule, err = rules.Match(tcprules.Client{IP: ip})
 	}

@@ -55,7 +55,7 @@ func (d *daemon) transact(conn *os.File, n int) error {
 	defer t.close()
 	client := clientOf(session)
 	t.ip = client.IP
-	list, err := d.milters.get()
+	list, _, err := d.milters.Get(time.Now())
 	if err != nil {
 		t.failure = refuse(textNoMilter, err)
 	}

@@ -3,7 +3,6 @@ package filter
 import (
 	"bytes"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -15,13 +14,7 @@ import (
 // setMilters sets control/milters.
 func (h *host) setMilters(lines ...string) {
 	h.t.Helper()
-	next := filepath.Join(h.home, "control/next")
-	if err := os.WriteFile(next, []byte(strings.Join(lines, "\n")+"\n"), 0o644); err != nil {
-		h.t.Fatal(err)
-	}
-	if err := os.Rename(next, filepath.Join(h.home, "control/milters")); err != nil {
-		h.t.Fatal(err)
-	}
+	h.control("milters", strings.Join(lines, "\n")+"\n")
 }
 
 // asking is qmail-smtpd's end of a transaction.
