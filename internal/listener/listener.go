@@ -1,8 +1,7 @@
 // Package listener reads the lines of control/smtplisten and its siblings:
 // where to listen, and what is served there.
 //
-// qmail-start reads them to open the sockets, unless it has inherited them
-// (inherited.go); a daemon gets the words of a line
+// qmail-start reads them to open the sockets; a daemon gets the words of a line
 // with each of its sockets. Lines are the administrator's.
 package listener
 

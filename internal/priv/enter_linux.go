@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"postrider/internal/fdpass"
-	"postrider/internal/listener"
+	"postrider/internal/listenfds"
 	"postrider/internal/qmailhome"
 )
 
@@ -46,11 +46,11 @@ func Enter(program string) error {
 	}
 	keep := controlFD + 1
 	if program == "qmail-start" {
-		count, err := listener.CountInherited(os.Environ(), os.Getpid())
+		count, err := listenfds.Count(os.Environ(), os.Getpid())
 		if err != nil {
 			return err
 		}
-		keep = listener.FirstInherited + count
+		keep = listenfds.First + count
 	}
 	if err := closeInherited(keep); err != nil {
 		return err

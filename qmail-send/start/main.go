@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"syscall"
 
-	"postrider/internal/listener"
 	"postrider/internal/logline"
 	"postrider/internal/priv"
 	"postrider/internal/queuelock"
@@ -41,7 +40,7 @@ func start(w world.World, stderr *logline.Writer) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	if set.inherited, err = listener.TakeInherited(w.Environ, os.Getpid()); err != nil {
+	if set.inherited, err = takeInherited(w.Environ, os.Getpid()); err != nil {
 		return 0, err
 	}
 	keys := keyFiles{filepath.Join(w.Home, "control"), in.UID}

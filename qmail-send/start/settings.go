@@ -8,6 +8,7 @@ import (
 
 	"postrider/internal/control"
 	"postrider/internal/listener"
+	"postrider/internal/listenfds"
 	"postrider/internal/priv"
 	"postrider/internal/wire/parent"
 	"postrider/internal/world"
@@ -28,7 +29,7 @@ type settings struct {
 	// setuidPrograms is that of priv.Policy.
 	setuidPrograms bool
 	endpoints      []endpoint
-	inherited      []listener.Inherited
+	inherited      []inheritedSocket
 	// keys are the frames that hand over private keys; none if there is no TLS.
 	keys     []parent.Frame
 	openKeys func() ([]parent.Frame, error)
@@ -61,7 +62,7 @@ func (set settings) serves(program string) bool {
 }
 
 func readSettings(w world.World) (settings, error) {
-	s := settings{delivery: []byte(defaultDelivery), environ: parent.EncodeEnvironment(listener.WithoutInherited(w.Environ))}
+	s := settings{delivery: []byte(defaultDelivery), environ: parent.EncodeEnvironment(listenfds.Strip(w.Environ))}
 	if len(w.Args) > 1 {
 		s.delivery = []byte(w.Args[1])
 	}
