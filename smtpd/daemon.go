@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"postrider/internal/listener"
+	"postrider/internal/sessionlimit"
 	"postrider/internal/tcprules"
 	"postrider/internal/wire/parent"
 )
@@ -20,6 +21,8 @@ const (
 	drainTime = 10 * time.Second
 	// cutTime is how long sessions that are cut off then have to say so.
 	cutTime = time.Second
+	// reserved descriptors are for mail on its way to the queue.
+	reserved = maxCommits + maxStreams + 64
 )
 
 // daemon serves the listening sockets that qmail-start hands over.
@@ -27,7 +30,7 @@ type daemon struct {
 	*service
 	controls  *controls
 	spool     *spool
-	limits    *limits
+	limits    *sessionlimit.Counter
 	passwords *authLink
 	drain     time.Duration // drainTime
 	headers   atomic.Int64  // connections that wait for one of the PROXY protocol
@@ -53,7 +56,7 @@ func newDaemon(home string, s *service) *daemon {
 		service:   s,
 		controls:  newControls(home),
 		spool:     newSpool(),
-		limits:    newLimits(),
+		limits:    sessionlimit.New(reserved),
 		drain:     drainTime,
 		sessions:  make(map[*session]net.Conn),
 	}
@@ -181,7 +184,7 @@ func (d *daemon) admit(a arrival, settings *settings) {
 	}
 	refused := d.rates.connect(client, newAllowance(rule.Lookup).or(settings.allowance), d.clock.Now())
 	if refused.code == 0 {
-		refused = d.limits.enter(client, settings)
+		refused = tooMany(d.limits.Enter(client, settings.concurrency, settings.concurrencyIP))
 	}
 	if refused.code != 0 {
 		d.log.Status(fmt.Sprintf("%sturned away ip=%s code=%d rule=%s", logPrefix, client, refused.code, refused.rule))
@@ -198,7 +201,7 @@ func (d *daemon) admit(a arrival, settings *settings) {
 	d.running.Go(func() {
 		d.serve(s, a.conn)
 		if s.client.IsValid() {
-			d.limits.leave(s.client)
+			d.limits.Leave(s.client)
 		}
 	})
 }
@@ -345,4 +348,16 @@ func (d *daemon) wait(limit time.Duration) bool {
 	case <-timer.C:
 		return false
 	}
+}
+
+// tooMany is the reply to a session that cannot be one more; the zero reply is
+// consent.
+func tooMany(v sessionlimit.Verdict) reply {
+	switch v {
+	case sessionlimit.Full:
+		return replyTooManyConns
+	case sessionlimit.FullForAddress:
+		return replyTooManyOfIP
+	}
+	return reply{}
 }

@@ -3,7 +3,6 @@ package smtpd
 import (
 	"fmt"
 	"net"
-	"net/netip"
 	"os"
 	"strings"
 	"testing"
@@ -54,40 +53,13 @@ func TestSessionLimits(t *testing.T) {
 func (h *host) free(n int) {
 	h.t.Helper()
 	for start := time.Now(); time.Since(start) < patience; {
-		h.d.limits.mu.Lock()
-		open := h.d.limits.open
-		h.d.limits.mu.Unlock()
+		open, _ := h.d.limits.Open()
 		if open <= n {
 			return
 		}
 		time.Sleep(time.Millisecond)
 	}
 	h.t.Fatal("sessions are not freed")
-}
-
-func TestLimitsByAddress(t *testing.T) {
-	t.Parallel()
-	l := newLimits()
-	s := &settings{concurrency: 100, concurrencyIP: 1}
-	a, b := netip.MustParseAddr("2001:db8:0:1::1"), netip.MustParseAddr("2001:db8:0:1:ffff::2")
-	other, v4 := netip.MustParseAddr("2001:db8:0:2::1"), netip.MustParseAddr("192.0.2.1")
-	if r := l.enter(a, s); r.code != 0 {
-		t.Errorf("first: %d", r.code)
-	}
-	if r := l.enter(b, s); r != replyTooManyOfIP {
-		t.Errorf("the same /64: %d", r.code)
-	}
-	for _, addr := range []netip.Addr{other, v4} {
-		if r := l.enter(addr, s); r.code != 0 {
-			t.Errorf("%v: %d", addr, r.code)
-		}
-	}
-	for _, addr := range []netip.Addr{a, other, v4} {
-		l.leave(addr)
-	}
-	if l.open != 0 || len(l.perIP) != 0 {
-		t.Errorf("left: %d open, %v", l.open, l.perIP)
-	}
 }
 
 // R60: slow sessions leave room for a normal one.

@@ -40,7 +40,6 @@
 //
 //	main.go        which of the two forms runs
 //	daemon.go      the form under qmail-start: listeners, sessions, shutdown
-//	limits.go      how many sessions, in all and from one address
 //	classic.go     the form on descriptors 0 and 1, under tcpserver
 //	settings.go    what the control files say
 //	controls.go    reading them again when they change

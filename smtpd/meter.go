@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"postrider/internal/idn"
+	"postrider/internal/sessionlimit"
 )
 
 // party is who is counted: a user who has logged in, from wherever that is,
@@ -19,7 +20,7 @@ func (s *session) party() party {
 	if user := s.loggedIn(); user != "" {
 		return party{user: idn.AddressKey(user)} // whoever checks it may take it in any case of letters
 	}
-	return party{addr: customer(s.client)}
+	return party{addr: sessionlimit.Customer(s.client)}
 }
 
 // maxMetered bounds the parties that a meter knows.

@@ -3,6 +3,8 @@ package smtpd
 import (
 	"net/netip"
 	"time"
+
+	"postrider/internal/sessionlimit"
 )
 
 // allowance is how much one client may do; 0 is no limit.
@@ -53,7 +55,7 @@ type rates struct {
 
 // connect counts a connection. The zero reply is consent, here and below.
 func (r *rates) connect(client netip.Addr, a allowance, now time.Time) reply {
-	if r.connections.take(party{addr: customer(client)}, a.connections, time.Minute, now) {
+	if r.connections.take(party{addr: sessionlimit.Customer(client)}, a.connections, time.Minute, now) {
 		return reply{}
 	}
 	return replyManyConnects

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"postrider/internal/sessionlimit"
 	"postrider/internal/tcprules"
 )
 
@@ -14,7 +15,7 @@ const xclientNames = "NAME ADDR PORT PROTO HELO LOGIN DESTADDR DESTPORT"
 
 // xclients is what XCLIENT needs; only clients in control/xclienthosts have it.
 type xclients struct {
-	limits        *limits
+	limits        *sessionlimit.Counter
 	remote, local netip.AddrPort // those of now
 	name          string         // "": that of the rule
 	login         string
@@ -76,8 +77,8 @@ func (s *session) become(next xclients) reply {
 		if r := s.rates.connect(client, newAllowance(rule.Lookup).or(s.settings.allowance), s.clock.Now()); r.code != 0 {
 			return r
 		}
-		s.xclients.limits.leave(s.client)
-		if r := s.xclients.limits.enter(client, s.settings); r.code != 0 {
+		s.xclients.limits.Leave(s.client)
+		if r := tooMany(s.xclients.limits.Enter(client, s.settings.concurrency, s.settings.concurrencyIP)); r.code != 0 {
 			s.client = netip.Addr{} // counted nowhere
 			return r
 		}

@@ -23,10 +23,8 @@ func TestXclient(t *testing.T) {
 	c.play("C: QUIT\nS: 221 *\nS: <end>")
 	second.play("C: QUIT\nS: 221 *\nS: <end>")
 	h.free(0)
-	h.d.limits.mu.Lock()
-	defer h.d.limits.mu.Unlock()
-	if h.d.limits.open != 0 || len(h.d.limits.perIP) != 0 {
-		t.Errorf("left: %d open, %v", h.d.limits.open, h.d.limits.perIP)
+	if sessions, addresses := h.d.limits.Open(); sessions != 0 || addresses != 0 {
+		t.Errorf("left: %d sessions from %d addresses", sessions, addresses)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"postrider/internal/control"
+	"postrider/internal/sessionlimit"
 	"postrider/internal/tcprules"
 	"postrider/internal/wire/parent"
 )
@@ -21,6 +22,8 @@ const (
 
 	acceptPause    = 10 * time.Millisecond
 	maxAcceptPause = time.Second
+	// reserved descriptors are for mail on its way to the queue.
+	reserved = maxCommits + maxStreams + 64
 )
 
 // daemon serves the listening sockets that qmail-start hands over.
@@ -28,7 +31,7 @@ type daemon struct {
 	*service
 	controls *control.Cached[*settings]
 	spool    *spool
-	limits   *limits
+	limits   *sessionlimit.Counter
 	drain    time.Duration // drainTime
 
 	mu        sync.Mutex
@@ -45,7 +48,7 @@ func newDaemon(home string, s *service) *daemon {
 		service:  s,
 		controls: control.NewCached(control.Dir(home+"/control"), controlFiles[:], load),
 		spool:    newSpool(s.lent),
-		limits:   newLimits(),
+		limits:   sessionlimit.New(reserved),
 		drain:    drainTime,
 		sessions: make(map[*session]net.Conn),
 	}
@@ -145,8 +148,12 @@ func (d *daemon) open(c net.Conn) bool {
 		d.denied(client, "qmqphosts")
 		return false
 	}
-	if full := d.limits.enter(client, settings, d.protocol); full != "" {
-		d.log.Status(d.prefix() + "turned away ip=" + client.String() + " rule=" + full)
+	switch d.limits.Enter(client, settings.concurrency, settings.concurrencyIP) {
+	case sessionlimit.Full:
+		d.turnedAway(client, d.protocol.concurrency)
+		return false
+	case sessionlimit.FullForAddress:
+		d.turnedAway(client, d.protocol.concurrency+"ip")
 		return false
 	}
 	s := &session{service: d.service, conn: c, settings: settings, queue: d.spool}
@@ -154,7 +161,7 @@ func (d *daemon) open(c net.Conn) bool {
 	d.enroll(s, c)
 	d.running.Go(func() {
 		d.serve(s, c)
-		d.limits.leave(client)
+		d.limits.Leave(client)
 	})
 	return true
 }
@@ -190,6 +197,10 @@ func (d *daemon) serve(s *session, c net.Conn) {
 	delete(d.sessions, s)
 	d.mu.Unlock()
 	_ = c.Close() // all that mattered was written before
+}
+
+func (d *daemon) turnedAway(client netip.Addr, rule string) {
+	d.log.Status(d.prefix() + "turned away ip=" + client.String() + " rule=" + rule)
 }
 
 // stop closes the listeners, lets sessions with mail in hand finish, and cuts

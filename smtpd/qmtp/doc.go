@@ -46,7 +46,6 @@
 //
 //	main.go      the two programs, each in one of two forms
 //	daemon.go    the form under qmail-start: listeners, sessions, shutdown
-//	limits.go    how many sessions, in all and from one address
 //	classic.go   the form on descriptors 0 and 1, under tcpserver
 //	settings.go  what the control files say
 //	peer.go      what is known about the client; its variables
