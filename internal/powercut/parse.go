@@ -39,6 +39,7 @@ type parser struct {
 	last     Inode
 	group    map[int]int // threads to processes
 	queued   map[queuedKey]queuedSync
+	early    map[queuedKey]syncEnd // whose asking is not in the trace yet
 	marks    marker
 }
 
@@ -53,6 +54,7 @@ func Parse(r io.Reader, base *Tree, roots []string) (*Trace, error) {
 		append:   make(map[Inode]bool),
 		group:    make(map[int]int),
 		queued:   make(map[queuedKey]queuedSync),
+		early:    make(map[queuedKey]syncEnd),
 	}
 	p.marks = newMarker(p)
 	for _, name := range base.Names() {
@@ -74,6 +76,9 @@ func Parse(r io.Reader, base *Tree, roots []string) (*Trace, error) {
 	})
 	if err != nil {
 		return nil, err
+	}
+	if len(p.early) > 0 {
+		return nil, errNotAsked
 	}
 	p.trace.Last = p.tree()
 	slices.SortStableFunc(p.trace.Marks, func(a, b Mark) int { return a.At - b.At })

@@ -85,6 +85,14 @@ func TestParse(t *testing.T) {
 			"1 io_getevents(0x7f00, 1, 8, [{data=0x2, obj=0xc0, res=0, res2=0}], NULL) = 1",
 			"1 io_getevents(0x7f00, 1, 8, [{data=0x1, obj=0xc1, res=-5, res2=0}], NULL) = 1",
 		}, ops: "create /r/tmp/a", syncs: "sync directory /r/tmp"},
+		{name: "a result that is fetched before the call that asked has ended", lines: []string{
+			"1 clone3({flags=CLONE_THREAD}, 88) = 2",
+			"1 openat(AT_FDCWD</>, '/r/tmp/a', O_WRONLY|O_CREAT, 0600) = 3</r/tmp/a>",
+			"1 io_submit(0x7f00, 1, [{aio_data=0, aio_lio_opcode=IOCB_CMD_FSYNC, aio_fildes=3</r/tmp/a>}] <unfinished ...>",
+			"2 io_getevents(0x7f00, 0, 1, [{data=0, obj=0xc0, res=0, res2=0}], NULL) = 1",
+			"1 <... io_submit resumed>) = 1",
+			"1 mkdir('/r/new/d', 0700) = 0",
+		}, ops: "create /r/tmp/a; mkdir /r/new/d", syncs: "sync file /r/tmp/a"},
 		{name: "elsewhere", lines: []string{
 			"1 openat(AT_FDCWD</>, '/else/a', O_WRONLY|O_CREAT, 0600) = 3</else/a>",
 			"1 write(3</else/a>, 'body', 4) = 4",

@@ -74,9 +74,30 @@ func (p *parser) submit(c *call) error {
 		if err != nil {
 			return err
 		}
-		p.queued[queuedKey{p.process(c), c.args[0], unprefixed(m[1])}] = queuedSync{m[3], c.begin, s, ours}
+		key := queuedKey{p.process(c), c.args[0], unprefixed(m[1])}
+		q := queuedSync{m[3], c.begin, s, ours}
+		if early, ended := p.early[key]; ended {
+			delete(p.early, key)
+			p.collected(q, early)
+			continue
+		}
+		p.queued[key] = q
 	}
 	return nil
+}
+
+// syncEnd is what a result of a sync in the queue says.
+type syncEnd struct {
+	worked bool
+	end    int
+}
+
+// collected counts a sync whose result was fetched.
+func (p *parser) collected(q queuedSync, e syncEnd) {
+	if e.worked && q.ours {
+		q.sync.Begin, q.sync.End = q.begin, e.end
+		p.trace.Syncs = append(p.trace.Syncs, q.sync)
+	}
 }
 
 // collect counts the syncs whose results were fetched: only now somebody may
@@ -88,18 +109,23 @@ func (p *parser) collect(c *call) error {
 	}
 	for _, m := range found {
 		key := queuedKey{p.process(c), c.args[0], unprefixed(m[1])}
+		e := syncEnd{m[2] == "0", c.end}
 		q, known := p.queued[key]
 		if !known {
-			return fmt.Errorf("%w: the end of a sync that was not asked for", errUnknown)
+			// Another thread may still be on its way out of the call that asked.
+			if _, twice := p.early[key]; twice {
+				return errNotAsked
+			}
+			p.early[key] = e
+			continue
 		}
 		delete(p.queued, key)
-		if m[2] == "0" && q.ours {
-			q.sync.Begin, q.sync.End = q.begin, c.end
-			p.trace.Syncs = append(p.trace.Syncs, q.sync)
-		}
+		p.collected(q, e)
 	}
 	return nil
 }
+
+var errNotAsked = fmt.Errorf("%w: the end of a sync that was not asked for", errUnknown)
 
 // unprefixed makes 0x0, 0 and an omitted number the same.
 func unprefixed(number string) string {
