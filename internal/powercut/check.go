@@ -258,7 +258,7 @@ var (
 	infoName = regexp.MustCompile(`/queue/info/\d\d/(\d{20})$`)
 	dropPath = regexp.MustCompile(`/queue/drop/([^/]+)$`)
 	others   = []*regexp.Regexp{
-		regexp.MustCompile(`/queue/tmp/\d{20}(\.body)?$`),
+		regexp.MustCompile(`/queue/tmp/(\d{20}(\.body)?|answered)$`),
 		regexp.MustCompile(`/queue/info/\d\d/(\.\d{20}|\d{20}|\d{20}\.bad)$`),
 		regexp.MustCompile(`/queue/bad/(unacked/)?(drop\.[0-9a-f]{32}|\d{20}(\.body)?)$`),
 		regexp.MustCompile(`/queue/drop/\.?[0-9a-f]{32}$`),

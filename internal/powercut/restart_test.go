@@ -226,10 +226,11 @@ func isBounce(text string) bool {
 
 // mayStay are files of which nobody was told: set aside since they were torn or
 // had lost their bytes, hidden in drop/, or a body whose entry is no more, which
-// the sweep removes. They do not count as a message that is kept.
+// the sweep removes; and what qmail-spool says of its end. They do not count as
+// a message that is kept.
 func mayStay(name string) bool {
 	base := path.Base(name)
-	return strings.Contains(name, "/bad/") || strings.Contains(name, "/drop/.") ||
+	return base == "answered" || strings.Contains(name, "/bad/") || strings.Contains(name, "/drop/.") ||
 		strings.Contains(name, "/new/") && strings.HasSuffix(base, ".body")
 }
 

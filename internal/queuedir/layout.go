@@ -16,6 +16,10 @@ func At(home string) Layout { return Layout{Root: filepath.Join(home, "queue")} 
 // Tmp is the directory of what is being received.
 func (l Layout) Tmp() string { return l.Root + "/tmp" }
 
+// Answered is what a qmail-spool leaves that ended with every submitter
+// answered: no message will be submitted again.
+func (l Layout) Answered() string { return l.Tmp() + "/answered" }
+
 // NewDir is the directory of the accepted messages of a bucket.
 func (l Layout) NewDir(bucket string) string { return l.Root + "/new/" + bucket }
 

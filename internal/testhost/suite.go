@@ -267,14 +267,15 @@ func (h *Host) WaitForEmptyQueue(ctx context.Context) error {
 }
 
 // QueueFiles returns every file of the queue that belongs to a message or to
-// what is left of one, as /queue/new/12/ID: a queue at rest has none.
+// what is left of one, as /queue/new/12/ID: a queue at rest has none. What
+// qmail-spool says of its end in tmp/answered belongs to none.
 func (h *Host) QueueFiles() []string {
 	h.t.Helper()
 	var found []string
 	home := h.Path("/var/qmail")
 	for _, dir := range []string{"tmp", "new", "info", "drop", "bad"} {
 		err := filepath.WalkDir(filepath.Join(home, "queue", dir), func(path string, d fs.DirEntry, err error) error {
-			if err == nil && !d.IsDir() {
+			if err == nil && !d.IsDir() && d.Name() != "answered" {
 				found = append(found, strings.TrimPrefix(path, home))
 			}
 			return err

@@ -23,6 +23,7 @@ const (
 type answers struct {
 	f    *os.File
 	rest func(bool) // told whether the connection waits and all is answered
+	lose func()     // told that an answer cannot be sent
 
 	mu      sync.Mutex
 	changed sync.Cond
@@ -35,8 +36,8 @@ type answers struct {
 // answer is that of one message.
 type answer struct{ frame []byte }
 
-func newAnswers(f *os.File, rest func(bool)) *answers {
-	a := &answers{f: f, rest: rest}
+func newAnswers(f *os.File, rest func(bool), lose func()) *answers {
+	a := &answers{f: f, rest: rest, lose: lose}
 	a.changed.L = &a.mu
 	return a
 }
@@ -65,11 +66,13 @@ func (a *answers) next() func(submit.Answer) {
 func (a *answers) run() {
 	for frames := a.ready(); len(frames) > 0; frames = a.ready() {
 		if a.lost {
+			a.lose()
 			continue
 		}
 		// What cannot be told is known by its nonce when it comes again, and it
 		// comes again only if the client sees that there will be no answer.
 		if a.lost = a.send(frames) != nil; a.lost {
+			a.lose()
 			a.end()
 		}
 	}

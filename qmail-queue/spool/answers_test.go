@@ -21,7 +21,7 @@ func TestAnswerThatCannotBeSent(t *testing.T) {
 		t.Fatal(err)
 	}
 	client.Close() // writing to the other end fails
-	a := newAnswers(server, func(bool) {})
+	a := newAnswers(server, func(bool) {}, func() {})
 	a.next()(submit.Answer{Kind: submit.Accepted, ID: "1"})
 	a.wait()
 	if got, err := io.ReadAll(server); err != nil || string(got) != "next" {
@@ -34,7 +34,7 @@ func TestAnswerThatCannotBeSent(t *testing.T) {
 func TestEndOfAnswers(t *testing.T) {
 	t.Parallel()
 	server, client := pair(t)
-	newAnswers(server, func(bool) {}).end()
+	newAnswers(server, func(bool) {}, func() {}).end()
 	if err := client.SetDeadline(time.Now().Add(time.Minute)); err != nil {
 		t.Fatal(err)
 	}
@@ -64,9 +64,13 @@ func TestAnswerIntoPipe(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer w.Close()
-	a := newAnswers(r, func(bool) {}) // writing to this end fails
+	lost := false
+	a := newAnswers(r, func(bool) {}, func() { lost = true }) // writing to this end fails
 	a.next()(submit.Answer{Kind: submit.Accepted, ID: "1"})
 	a.wait()
+	if !lost {
+		t.Error("nobody was told that the answer is lost")
+	}
 	if _, err := r.Read(make([]byte, 1)); !errors.Is(err, os.ErrClosed) {
 		t.Errorf("the connection of an answer that could not be sent: %v, want it closed", err)
 	}

@@ -48,7 +48,7 @@ type connection struct {
 // serve talks to the submitter until one of us leaves, and then until all that
 // was to be committed is answered.
 func (c *connection) serve() error {
-	c.answers = newAnswers(c.f, func(all bool) { c.server.rest(c, all) })
+	c.answers = newAnswers(c.f, func(all bool) { c.server.rest(c, all) }, c.server.loseAnswer)
 	defer c.answers.wait()
 	defer c.reset()
 	defer c.dropBuffer()

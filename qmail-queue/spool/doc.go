@@ -29,7 +29,7 @@
 // message being received; commit.go what makes it an entry; names.go message
 // numbers and buckets; store.go what is in flight; budget.go and memory.go
 // bounds of memory; nonces.go messages submitted twice;
-// remember.go those of the process before us; link.go the dialogue
+// remember.go those of the process before us, unless it says that all is answered; link.go the dialogue
 // with qmail-send; remove.go removal and quarantine; sweep.go what was left
 // behind; shares.go how much strangers may submit; drop.go, dropnonce.go and inotify_linux.go what was left in drop/;
 // refusal.go exit codes.

@@ -164,6 +164,7 @@ func makeBuckets(queue queuedir.Layout) error {
 // into the state that the store promises.
 func (s *Store) recover() error {
 	ticket := s.group.Begin()
+	s.answered = s.foundAnswered()
 	if err := s.clearTmp(); err != nil {
 		return fmt.Errorf("clear tmp: %w", err)
 	}
@@ -172,7 +173,9 @@ func (s *Store) recover() error {
 	if err := s.group.All(ticket); err != nil {
 		return err
 	}
-	s.rememberOthers()
+	if !s.answered {
+		s.answered = s.rememberOthers() == 0
+	}
 	return nil
 }
 
@@ -235,7 +238,9 @@ func (d *daemon) leave() {
 	for _, l := range d.listeners {
 		_ = l.Close() // who comes now waits for our successor
 	}
-	d.server.wait(drainPatience)
+	if d.server.wait(drainPatience) && d.server.allAnswered() {
+		d.store.leaveAnswered()
+	}
 }
 
 // housekeep does what nobody waits for.

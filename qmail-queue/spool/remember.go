@@ -24,12 +24,29 @@ const (
 	rememberEntry = 1 << 20
 )
 
+// foundAnswered tells whether the former process left nobody without an
+// answer: then what came last need not be read. The mark goes with the other
+// files in tmp/, before anybody is served.
+func (s *Store) foundAnswered() bool {
+	_, err := s.tree.Stat(layout.Answered())
+	return err == nil // whatever the error: reading is always right
+}
+
+// leaveAnswered tells the next process that all is answered. It need not be
+// durable: no submitter outlives a power cut.
+func (s *Store) leaveAnswered() {
+	f, err := s.tree.Create(layout.Answered(), 0o600)
+	if err == nil {
+		_ = f.Close() // nothing was written
+	}
+}
+
 // rememberOthers puts the nonces of the youngest entries into memory, before
 // one of them can be delivered and removed: the process that committed them
 // may have died before it answered. What cannot be read or is not whole is not
 // remembered; then a message that is submitted again becomes two, and none is
-// lost.
-func (s *Store) rememberOthers() {
+// lost. It returns how many entries are that young.
+func (s *Store) rememberOthers() int {
 	ids, err := s.youngest(s.clock.Now().Add(-rememberAge))
 	keys := make(map[queuedir.ID]nonceKey, len(ids))
 	left := int64(rememberBytes)
@@ -53,6 +70,7 @@ func (s *Store) rememberOthers() {
 			s.recent.fulfil(key, id)
 		}
 	}
+	return len(ids)
 }
 
 // isUnusable says that an entry is gone or broken, which others deal with.

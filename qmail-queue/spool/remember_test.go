@@ -64,3 +64,37 @@ func TestTornEntriesAreNotRemembered(t *testing.T) {
 		}
 	}
 }
+
+// A process that answered all tells the next one so; that one reads nothing. As
+// long as a submitter of one that was killed may come again, nobody says so.
+func TestWhoAnsweredAllTellsTheNext(t *testing.T) {
+	t.Parallel()
+	leave := func(q *queue) { (&daemon{store: q.store, server: q.server}).leave() }
+	for _, c := range []struct {
+		name     string
+		ends     []func(*queue) // of one process after the other
+		answered bool
+	}{
+		{"left", []func(*queue){leave}, true},
+		{"left twice", []func(*queue){leave, leave}, true},
+		{"killed", []func(*queue){func(*queue) {}}, false},
+		{"killed, then left at once", []func(*queue){func(*queue) {}, leave}, false},
+		{"left, then killed", []func(*queue){leave, func(*queue) {}}, false},
+		{"left with an answer lost", []func(*queue){func(q *queue) { q.server.loseAnswer(); leave(q) }}, false},
+	} {
+		l := makeQueue(t)
+		nonce := newNonce()
+		q := reopenQueue(t, l)
+		a := q.submit(q.connect(), "a\n", goodEnvelope, nonce)
+		for _, end := range c.ends {
+			end(q)
+			q = reopenQueue(t, l)
+		}
+		if q.store.answered != c.answered {
+			t.Errorf("%s: the next process says that all is answered: %v", c.name, q.store.answered)
+		}
+		if again := q.submit(q.connect(), "a\n", goodEnvelope, nonce); !c.answered && again.ID != a.ID {
+			t.Errorf("%s: submitted again: %+v, want the answer %s", c.name, again, a.ID)
+		}
+	}
+}

@@ -40,6 +40,7 @@ type server struct {
 	public   int
 	handed   int
 	draining bool
+	lost     time.Time // when an answer could not be sent
 }
 
 func newServer(store *Store, announce func(entries.Message), log func(string), limit int, who func(uint32) string) *server {
@@ -208,8 +209,8 @@ func (s *server) refuse() {
 }
 
 // wait waits for the messages that are being received, at most for the given
-// time. What is cut off then was not acknowledged.
-func (s *server) wait(patience time.Duration) {
+// time, and tells whether all are. What is cut off then was not acknowledged.
+func (s *server) wait(patience time.Duration) bool {
 	finished := make(chan struct{})
 	go func() {
 		s.done.Wait()
@@ -219,8 +220,26 @@ func (s *server) wait(patience time.Duration) {
 	defer timer.Stop()
 	select {
 	case <-finished:
+		return true
 	case <-timer.C:
+		return false
 	}
+}
+
+// loseAnswer notes that a submitter was not told and may come again.
+func (s *server) loseAnswer() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lost = s.store.clock.Now()
+}
+
+// allAnswered tells whether no submitter may come again: neither one of ours
+// nor one of the process before us, that has had rememberAge by then.
+func (s *server) allAnswered() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	before := s.store.clock.Now().Add(-rememberAge)
+	return s.lost.Before(before) && (s.store.answered || s.store.begun.Before(before))
 }
 
 // commit makes d an entry, and announces and answers it when it is one. answer

@@ -27,6 +27,8 @@ type Store struct {
 	clock clock.Clock
 	log   func(string)
 	begun time.Time // entries born before were not acknowledged by this process
+	// answered: the former process left no submitter that may come again
+	answered bool
 
 	names  *names
 	memory *budget
