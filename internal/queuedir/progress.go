@@ -19,6 +19,11 @@ import (
 //	                    without TEXT it is not to be told to the sender
 //	b ID                message ID is the bounce of all f before this line;
 //	                    20 zeros: there is none, they were discarded
+//	y INDEX TIME TEXT   this one was deferred at TIME, which the sender is to
+//	                    be told; TEXT as that of f. It may still get the message
+//	n CHANNEL AGE ID    message ID tells the sender of the delay on CHANNEL (a
+//	                    letter) since the message was AGE seconds old; 20
+//	                    zeros: he is not told
 //
 // INDEX counts the recipients of the envelope from 0. The file's mtime is the
 // next attempt. A line that is cut or damaged is ignored if no good line comes
@@ -45,15 +50,19 @@ const (
 	Delivered RecordKind = 'd'
 	Failed    RecordKind = 'f'
 	Bounced   RecordKind = 'b'
+	Deferred  RecordKind = 'y'
+	Told      RecordKind = 'n'
 )
 
 // Record is one line of a progress file.
 type Record struct {
 	Kind    RecordKind
-	Indexes []int     // Delivered: some; Failed: one
-	Time    time.Time // Failed
-	Text    string    // Failed
-	Bounce  ID        // Bounced
+	Indexes []int         // Delivered: some; Failed, Deferred: one
+	Time    time.Time     // Failed, Deferred
+	Text    string        // Failed, Deferred
+	Bounce  ID            // Bounced, Told
+	Channel byte          // Told
+	Age     time.Duration // Told
 }
 
 // AppendDelivered appends lines that say that indexes have the message.
@@ -74,13 +83,35 @@ func AppendDelivered(b []byte, indexes []int) []byte {
 
 // AppendFailed appends a line that says that index failed for good at t.
 func AppendFailed(b []byte, index int, t time.Time, text string) []byte {
+	return appendText(b, Failed, index, t, text)
+}
+
+// AppendDeferred appends a line that says that index was deferred at t.
+func AppendDeferred(b []byte, index int, t time.Time, text string) []byte {
+	return appendText(b, Deferred, index, t, text)
+}
+
+func appendText(b []byte, kind RecordKind, index int, t time.Time, text string) []byte {
 	start := len(b)
-	b = append(b, "12345678 f "...)
+	b = append(b, "12345678 "...)
+	b = append(b, byte(kind), ' ')
 	b = strconv.AppendInt(b, int64(index), 10)
 	b = append(b, ' ')
 	b = strconv.AppendInt(b, t.Unix(), 10)
 	b = append(b, ' ')
 	b = appendEscaped(b, text[:min(len(text), MaxFailureText)])
+	return finishLine(b, start)
+}
+
+// AppendTold appends a line that says that notice tells of the delay on channel
+// that there is since the message was so old.
+func AppendTold(b []byte, channel byte, age time.Duration, notice ID) []byte {
+	start := len(b)
+	b = append(b, "12345678 n "...)
+	b = append(b, channel, ' ')
+	b = strconv.AppendInt(b, int64(age/time.Second), 10)
+	b = append(b, ' ')
+	b = append(b, notice[:]...)
 	return finishLine(b, start)
 }
 
@@ -186,7 +217,7 @@ func parseRecord(kind RecordKind, rest []byte) (Record, error) {
 			r.Indexes = append(r.Indexes, index)
 		}
 		return r, nil
-	case Failed:
+	case Failed, Deferred:
 		fields := bytes.SplitN(rest, []byte{' '}, 3)
 		if len(fields) != 3 {
 			return Record{}, errRecord
@@ -206,8 +237,27 @@ func parseRecord(kind RecordKind, rest []byte) (Record, error) {
 		var err error
 		r.Bounce, err = ParseID(string(rest))
 		return r, err
+	case Told:
+		return parseTold(r, rest)
 	}
 	return Record{}, errRecord
+}
+
+// maxAge is in seconds: a century.
+const maxAge = 100 * 366 * 24 * 60 * 60
+
+func parseTold(r Record, rest []byte) (Record, error) {
+	fields := bytes.Split(rest, []byte{' '})
+	if len(fields) != 3 || len(fields[0]) != 1 {
+		return Record{}, errRecord
+	}
+	seconds, err := strconv.ParseUint(string(fields[1]), 10, 63)
+	if err != nil || seconds > maxAge {
+		return Record{}, errRecord
+	}
+	r.Channel, r.Age = fields[0][0], time.Duration(seconds)*time.Second
+	r.Bounce, err = ParseID(string(fields[2]))
+	return r, err
 }
 
 func parseIndex(field []byte) (int, error) {
@@ -257,6 +307,8 @@ type Progress struct {
 	Unbounced int    // failures with a text after the last b
 	Bounced   int64  // where the failures without a bounce begin in the file
 	Size      int64  // of what is good; a writer continues here
+	// Told is of which delays the sender was told, by channel.
+	Told map[byte]time.Duration
 }
 
 // ReadProgress reads the progress file in r of a message with the given number
@@ -268,26 +320,45 @@ func ReadProgress(r io.Reader, recipients int) (Progress, error) {
 			if index >= recipients {
 				return fmt.Errorf("%w: progress of recipient %d of %d", ErrDamaged, index, recipients)
 			}
-			if p.Finished.Has(index) {
-				continue
-			}
-			p.Finished.Set(index)
-			if record.Kind == Failed {
-				p.Failed++
-				if record.Text != "" {
-					p.Unbounced++
-				}
-			} else {
-				p.Delivered++
-			}
 		}
-		if record.Kind == Bounced {
-			p.Unbounced, p.Bounced = 0, end
-		}
+		p.take(record, end)
 		return nil
 	})
 	p.Size = size
 	return p, err
+}
+
+// take adds a record whose line ends at end.
+func (p *Progress) take(record Record, end int64) {
+	switch record.Kind {
+	case Delivered, Failed:
+		for _, index := range record.Indexes {
+			if !p.Finished.Has(index) {
+				p.Finished.Set(index)
+				p.count(record)
+			}
+		}
+	case Bounced:
+		p.Unbounced, p.Bounced = 0, end
+	case Told:
+		if p.Told == nil {
+			p.Told = make(map[byte]time.Duration)
+		}
+		p.Told[record.Channel] = max(p.Told[record.Channel], record.Age)
+	case Deferred: // it goes on
+	}
+}
+
+// count counts a recipient that is finished.
+func (p *Progress) count(record Record) {
+	if record.Kind == Delivered {
+		p.Delivered++
+		return
+	}
+	p.Failed++
+	if record.Text != "" {
+		p.Unbounced++
+	}
 }
 
 // Bitmap is a set of recipients.

@@ -23,6 +23,8 @@ func sampleProgress() ([]byte, []int) {
 		func(b []byte) []byte { return AppendDelivered(b, []int{0, 2}) },
 		func(b []byte) []byte { return AppendFailed(b, 1, failedAt, failedText) },
 		func(b []byte) []byte { return AppendBounced(b, NewID(failedAt, 7, 42)) },
+		func(b []byte) []byte { return AppendDeferred(b, 3, failedAt, "busy\n") },
+		func(b []byte) []byte { return AppendTold(b, 'r', 4*time.Hour, NewID(failedAt, 7, 43)) },
 		func(b []byte) []byte { return AppendFailed(b, 4, failedAt, "late") },
 	} {
 		b = add(b)
@@ -36,6 +38,8 @@ func TestProgressGolden(t *testing.T) {
 	want := "615e5f2d d 0 2\n" +
 		`a4579a49 f 1 1795307856 <q@x.sub.example.org>:\nhard\n/err\\\x00\xff\n\n` + "\n" +
 		"13c250c2 b 17953078560000000742\n" +
+		"c086d68c y 3 1795307856 busy\\n\n" +
+		"514d5984 n r 14400 17953078560000000743\n" +
 		"28da867f f 4 1795307856 late\n"
 	if string(b) != want {
 		t.Errorf("progress file is\n%swant\n%s", b, want)
@@ -45,7 +49,7 @@ func TestProgressGolden(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if p.Delivered != 2 || p.Failed != 2 || p.Unbounced != 1 || p.Bounced != int64(ends[2]) || p.Size != int64(len(b)) {
+	if p.Delivered != 2 || p.Failed != 2 || p.Unbounced != 1 || p.Bounced != int64(ends[2]) || p.Size != int64(len(b)) || p.Told['r'] != 4*time.Hour {
 		t.Errorf("progress is %+v", p)
 	}
 	for i, want := range []bool{true, true, true, false, true} {
@@ -99,7 +103,7 @@ func TestProgressFlippedAtEveryByte(t *testing.T) {
 			switch {
 			case i < last-1 && !errors.Is(err, ErrDamaged):
 				t.Errorf("bit %d of byte %d: %+v, %v; want ErrDamaged", bit, i, p, err)
-			case i == last-1 && (err != nil || p.Size != int64(ends[1])):
+			case i == last-1 && (err != nil || p.Size != int64(ends[len(ends)-3])):
 				// The LF between the last two lines: both became one bad line.
 				t.Errorf("bit %d of byte %d: %+v, %v; want the two lines before", bit, i, p, err)
 			case i >= last && (err != nil || p.Size != int64(last)):
@@ -178,6 +182,10 @@ func FuzzProgress(f *testing.F) {
 				again = AppendFailed(again, r.Indexes[0], r.Time, r.Text)
 			case Bounced:
 				again = AppendBounced(again, r.Bounce)
+			case Deferred:
+				again = AppendDeferred(again, r.Indexes[0], r.Time, r.Text)
+			case Told:
+				again = AppendTold(again, r.Channel, r.Age, r.Bounce)
 			}
 			return nil
 		})
