@@ -1,10 +1,10 @@
 package qmailsend
 
 import (
-	"postrider/internal/address"
-	"postrider/internal/esmtp"
 	"time"
 
+	"postrider/internal/address"
+	"postrider/internal/esmtp"
 	"postrider/internal/queuedir"
 )
 
@@ -19,17 +19,21 @@ type active struct {
 	left       int             // recipients not in finished
 	passes     [channels]*pass
 	progress   unwritten
-	writing    bool   // a recorder has results of it
-	bouncing   bool   // a bounce is being submitted
-	damaged    error  // found while reading on: to be set aside
-	stuck      bool   // results could not be written; nothing new starts
-	stuckUntil moment // when that is tried again
-	flushAt    moment // when results are written at the latest; never: none
-	owed       int    // failures on disk without a bounce
-	bounced    int64  // where they begin in the progress file
-	size       int64  // of the progress file
-	rewrite    bool   // the progress file may hold an unfinished append
-	noted      bool   // the progress file shows the next attempt
+	writing    bool                    // a recorder has results of it
+	bouncing   bool                    // a notice is being submitted
+	damaged    error                   // found while reading on: to be set aside
+	stuck      bool                    // results could not be written; nothing new starts
+	stuckUntil moment                  // when that is tried again
+	flushAt    moment                  // when results are written at the latest; never: none
+	owed       int                     // failures on disk without a bounce
+	delays     int                     // deferrals of this attempt that are to be told
+	delaysFrom int64                   // where they begin in the progress file
+	telling    [channels]time.Duration // of which delay they tell; 0: of none
+	told       [channels]time.Duration // of which delay the sender was told
+	bounced    int64                   // where they begin in the progress file
+	size       int64                   // of the progress file
+	rewrite    bool                    // the progress file may hold an unfinished append
+	noted      bool                    // the progress file shows the next attempt
 }
 
 // unwritten is the results of a message that are not in its progress file.
@@ -98,6 +102,7 @@ type pass struct {
 	outstanding int     // deliveries
 	given       int     // recipients
 	bulk        bool    // counted in way.bulk
+	telling     bool    // what is deferred is to be told to the sender
 	deferred    bool
 	lost        bool // a delivery agent went away
 }

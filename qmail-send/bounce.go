@@ -1,7 +1,7 @@
 package qmailsend
 
 import (
-	"strings"
+	"strconv"
 	"time"
 
 	"postrider/internal/address"
@@ -38,52 +38,121 @@ func paragraph(recipient, report string) string {
 	return string(append(b, '\n'))
 }
 
-// notice is a bounce message but for the failures and the original message.
+// noticeKind is what a notice tells.
+type noticeKind int
+
+const (
+	failureNotice noticeKind = iota
+	doubleBounce             // a bounce could not be delivered
+	delayNotice
+)
+
+// notice is a message to the sender of another one: its words, but for what
+// they say of recipients.
 type notice struct {
 	settings bounceSettings
+	kind     noticeKind
 	sender   string // of the original message
-	double   bool   // the original message is a bounce
+	arrival  time.Time
+	short    bool // only the header of the original message comes with it
+
+	// Of a delay:
+	attempts int // so far
+	next     time.Time
+	until    time.Time
 }
 
-// newNotice returns the notice about a message from sender.
-func newNotice(set bounceSettings, sender string) notice {
-	return notice{settings: set, sender: bounceSender(sender), double: sender == ""}
+// newBounce returns the notice of failures of a message from sender.
+func newBounce(set bounceSettings, sender string) notice {
+	n := notice{settings: set, sender: bounceSender(sender)}
+	if sender == "" {
+		n.kind = doubleBounce
+	}
+	return n
 }
 
-// envelope returns sender and recipient of the bounce.
+// envelope returns sender and recipient of the notice.
 func (n notice) envelope() (sender, recipient string) {
-	if n.double {
+	if n.kind == doubleBounce {
 		return doubleBounceSender, n.settings.doubleTo + "@" + n.settings.doubleHost
 	}
 	return "", n.sender
 }
 
-// head is what precedes the failures.
-func (n notice) head(now time.Time) string {
+// header returns the header, which says what follows boundary (RFC 6522). The
+// field Auto-Submitted keeps other programs from answering (RFC 3834).
+func (n notice) header(now time.Time, boundary string) string {
 	_, to := n.envelope()
-	var b strings.Builder
-	b.WriteString("Date: " + maildate.Header(now) + "\n")
-	b.WriteString("From: " + address.Quote(n.settings.from) + "@" + n.settings.host + "\n")
-	b.WriteString("To: " + address.Quote(to) + "\n")
-	b.WriteString("Subject: failure notice\n\n")
-	b.WriteString("Hi. This is the qmail-send program at " + n.settings.host + ".\n")
-	if n.double {
-		b.WriteString("I tried to deliver a bounce message to this address, but the bounce bounced!\n\n")
-	} else {
-		b.WriteString("I'm afraid I wasn't able to deliver your message to the following addresses.\n")
-		b.WriteString("This is a permanent error; I've given up. Sorry it didn't work out.\n\n")
+	subject := "failure notice"
+	if n.kind == delayNotice {
+		subject = "delay notice"
 	}
-	return b.String()
+	return "Date: " + maildate.Header(now) + "\n" +
+		"From: " + address.Quote(n.settings.from) + "@" + n.settings.host + "\n" +
+		"To: " + address.Quote(to) + "\n" +
+		"Subject: " + subject + "\n" +
+		"Auto-Submitted: auto-replied\n" +
+		"MIME-Version: 1.0\n" +
+		"Content-Type: multipart/report; report-type=delivery-status;\n\tboundary=\"" + boundary + "\"\n" +
+		"Content-Transfer-Encoding: 8bit\n\n"
 }
 
-// separator stands between the failures and the original message.
-func (n notice) separator() string {
-	line := "--- Below this line is a copy of the message.\n\n"
-	if n.double {
-		line = "--- Below this line is the original bounce.\n\n"
+// qsbmf is what programs read that know qmail's bounces (QSBMF, spec 2.6): the
+// words before the failures. It stands where others see nothing, before the
+// first part. A delay has none: such programs would take it for a failure.
+func (n notice) qsbmf() string {
+	head := "Hi. This is the qmail-send program at " + n.settings.host + ".\n"
+	if n.kind == doubleBounce {
+		return head + "I tried to deliver a bounce message to this address, but the bounce bounced!\n\n"
 	}
-	return line + "Return-Path: <" + address.Quote(n.sender) + ">\n"
+	return head + "I'm afraid I wasn't able to deliver your message to the following addresses.\n" +
+		"This is a permanent error; I've given up. Sorry it didn't work out.\n\n"
 }
+
+// separator ends the failures of qsbmf.
+func (n notice) separator() string {
+	if n.kind == doubleBounce {
+		return "--- Below this line is the original bounce.\n\n"
+	}
+	return "--- Below this line is a copy of the message.\n\n"
+}
+
+// words returns what a person reads before and behind what is said of the
+// recipients.
+func (n notice) words() (before, behind string) {
+	before = "This is the mail server at " + n.settings.host + ".\n\n"
+	what := "your message"
+	switch n.kind {
+	case doubleBounce:
+		before += "A notice of failure from this address could not be delivered to its sender:\n\n"
+		what = "that notice"
+	case delayNotice:
+		before += "Your message has not been delivered yet to the following addresses. You need\n" +
+			"not send it again: the server goes on trying.\n\n"
+		behind = n.schedule()
+	default:
+		before += "Your message could not be delivered to the following addresses. The server\n" +
+			"will not try again. What went wrong:\n\n"
+	}
+	if n.short {
+		return before, behind + "The header of " + what + " comes with this notice.\n"
+	}
+	return before, behind + "A copy of " + what + " comes with this notice.\n"
+}
+
+// schedule says when a delayed message was and will be tried.
+func (n notice) schedule() string {
+	times := "once"
+	if n.attempts != 1 {
+		times = strconv.Itoa(n.attempts) + " times"
+	}
+	return "It came on " + maildate.Header(n.arrival) + " and was tried " + times + ".\n" +
+		"The next attempt is on " + maildate.Header(n.next) + ", the last one after\n" +
+		maildate.Header(n.until) + ". If that fails, too, you will be told.\n\n"
+}
+
+// returned is what stands before the original message.
+func (n notice) returned() string { return "Return-Path: <" + address.Quote(n.sender) + ">\n" }
 
 // discards reports whether failures of a make no bounce: those of a double
 // bounce never, those of a bounce if doublebounceto is empty.

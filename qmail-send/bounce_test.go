@@ -27,59 +27,114 @@ func TestParagraph(t *testing.T) {
 	}
 }
 
-// The whole text of a bounce, but for failures and message (spec 2.6).
+// What a notice says before and behind its recipients, to persons and to
+// programs that know qmail's bounces (spec 2.6).
 func TestNotice(t *testing.T) {
 	t.Parallel()
 	set := bounceSettings{from: "MAILER-DAEMON", host: "me.example.org", doubleTo: "post master", doubleHost: "dom.example.org"}
 	at := time.Date(2026, 11, 2, 3, 4, 5, 0, time.UTC)
+	delay := notice{
+		settings: set, kind: delayNotice, sender: "jo@x.org", arrival: at.Add(-4 * time.Hour), short: true,
+		attempts: 7, next: at.Add(time.Hour), until: at.Add(164 * time.Hour),
+	}
 	for _, tc := range []struct {
-		name, sender      string
-		from, to          string
-		header, separator string
+		name     string
+		notice   notice
+		from, to string
+		text     string
 	}{
 		{
-			name: "single", sender: "jo e@x.org", from: "", to: "jo e@x.org",
-			header: `Date: 2 Nov 2026 03:04:05 -0000
+			name: "single", notice: newBounce(set, "jo e@x.org"), from: "", to: "jo e@x.org",
+			text: `Date: 2 Nov 2026 03:04:05 -0000
 From: MAILER-DAEMON@me.example.org
 To: "jo e"@x.org
 Subject: failure notice
+Auto-Submitted: auto-replied
+MIME-Version: 1.0
+Content-Type: multipart/report; report-type=delivery-status;
+	boundary="B"
+Content-Transfer-Encoding: 8bit
 
 Hi. This is the qmail-send program at me.example.org.
 I'm afraid I wasn't able to deliver your message to the following addresses.
 This is a permanent error; I've given up. Sorry it didn't work out.
 
+--- Below this line is a copy of the message.
+
+This is the mail server at me.example.org.
+
+Your message could not be delivered to the following addresses. The server
+will not try again. What went wrong:
+
+A copy of your message comes with this notice.
+Return-Path: <"jo e"@x.org>
 `,
-			separator: "--- Below this line is a copy of the message.\n\nReturn-Path: <\"jo e\"@x.org>\n",
 		},
+		{name: "list", notice: newBounce(set, "list-@h.org-@[]"), from: "", to: "list-@h.org"},
 		{
-			name: "list", sender: "list-@h.org-@[]", from: "", to: "list-@h.org",
-			header: "", separator: "--- Below this line is a copy of the message.\n\nReturn-Path: <list-@h.org>\n",
-		},
-		{
-			name: "double", sender: "", from: "#@[]", to: "post master@dom.example.org",
-			header: `Date: 2 Nov 2026 03:04:05 -0000
+			name: "double", notice: newBounce(set, ""), from: "#@[]", to: "post master@dom.example.org",
+			text: `Date: 2 Nov 2026 03:04:05 -0000
 From: MAILER-DAEMON@me.example.org
 To: "post master"@dom.example.org
 Subject: failure notice
+Auto-Submitted: auto-replied
+MIME-Version: 1.0
+Content-Type: multipart/report; report-type=delivery-status;
+	boundary="B"
+Content-Transfer-Encoding: 8bit
 
 Hi. This is the qmail-send program at me.example.org.
 I tried to deliver a bounce message to this address, but the bounce bounced!
 
+--- Below this line is the original bounce.
+
+This is the mail server at me.example.org.
+
+A notice of failure from this address could not be delivered to its sender:
+
+A copy of that notice comes with this notice.
+Return-Path: <>
 `,
-			separator: "--- Below this line is the original bounce.\n\nReturn-Path: <>\n",
+		},
+		{
+			name: "delay", notice: delay, from: "", to: "jo@x.org",
+			text: `Date: 2 Nov 2026 03:04:05 -0000
+From: MAILER-DAEMON@me.example.org
+To: jo@x.org
+Subject: delay notice
+Auto-Submitted: auto-replied
+MIME-Version: 1.0
+Content-Type: multipart/report; report-type=delivery-status;
+	boundary="B"
+Content-Transfer-Encoding: 8bit
+
+This is the mail server at me.example.org.
+
+Your message has not been delivered yet to the following addresses. You need
+not send it again: the server goes on trying.
+
+It came on 1 Nov 2026 23:04:05 -0000 and was tried 7 times.
+The next attempt is on 2 Nov 2026 04:04:05 -0000, the last one after
+8 Nov 2026 23:04:05 -0000. If that fails, too, you will be told.
+
+The header of your message comes with this notice.
+Return-Path: <jo@x.org>
+`,
 		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			n := newNotice(set, tc.sender)
+			n := tc.notice
 			if from, to := n.envelope(); from != tc.from || to != tc.to {
 				t.Errorf("envelope %q, %q; want %q, %q", from, to, tc.from, tc.to)
 			}
-			if got := n.head(at); tc.header != "" && got != tc.header {
-				t.Errorf("head is\n%s\nwant\n%s", got, tc.header)
+			got := n.header(at, "B")
+			if n.kind != delayNotice {
+				got += n.qsbmf() + n.separator()
 			}
-			if got := n.separator(); got != tc.separator {
-				t.Errorf("separator is %q, want %q", got, tc.separator)
+			before, behind := n.words()
+			if got += before + behind + n.returned(); tc.text != "" && got != tc.text {
+				t.Errorf("got\n%s\nwant\n%s", got, tc.text)
 			}
 		})
 	}

@@ -178,6 +178,9 @@ func (s *scheduler) finishDelivery(r spawn.Result) {
 	default:
 		s.logf("delivery %d: deferral: %s", r.Delivery, logline.Safe(r.Text))
 		p.deferred = true
+		if p.telling && d.facts.Notify.WantsDelay() {
+			p.a.noteDelayed(d.index, s.clock.Now(), paragraph(s.settings.routes.Strip(d.to), r.Text))
+		}
 	}
 	s.status()
 }

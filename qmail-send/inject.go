@@ -5,12 +5,8 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"sync"
-	"time"
-
-	"golang.org/x/sys/unix"
 
 	"postrider/internal/esmtp"
 	"postrider/internal/fdpass"
@@ -89,36 +85,41 @@ func (b *submitter) giveBack(c *submitConn) {
 	b.free = append(b.free, c)
 }
 
-// bounceJob is a bounce that is to be submitted.
-type bounceJob struct {
-	id     queuedir.ID
-	from   int64 // where its failures are in the progress file
-	to     int64
-	notice notice
-	now    time.Time
-	header bool // the header of the message is all that goes back
-}
-
 // bounce has a bounce submitted of all failures that have none.
 func (s *scheduler) bounce(a *active) {
-	a.bouncing = true
-	j := bounceJob{
-		id: a.m.id, from: a.bounced, to: a.size,
-		notice: newNotice(s.settings.bounce, a.sender.String()), now: s.clock.Now(),
-		header: a.facts.Return == esmtp.Headers,
+	n := newBounce(s.settings.bounce, a.sender.String())
+	n.short = a.facts.Return == esmtp.Headers || s.settings.bounceMax > 0 && a.entry.Footer.BodySize > s.settings.bounceMax
+	r := s.report(a, n)
+	r.kind, r.from = queuedir.Failed, a.bounced
+	s.submit(a, r, s.bounced)
+}
+
+// report returns the report about a that ends where its progress file does.
+func (s *scheduler) report(a *active, n notice) report {
+	n.arrival = s.line.toWall(a.m.birth, s.clock.Now())
+	return report{
+		id: a.m.id, notice: n, to: a.size, recipients: int(a.m.recipients), facts: a.facts, now: s.clock.Now(),
 	}
+}
+
+// submit has a report submitted; then is given its number.
+func (s *scheduler) submit(a *active, r report, then func(*active, queuedir.ID, error)) {
+	a.bouncing = true
 	entry := a.entry
 	s.atWork++
 	s.notices.put(func() {
-		id, err := s.submits.submit(s.layout, entry, j)
-		s.post(func() { s.bounced(a, id, err) })
+		id, err := s.submits.submit(s.layout, entry, r)
+		s.post(func() {
+			s.atWork--
+			a.bouncing = false
+			then(a, id, err)
+			s.settle(a)
+		})
 	})
 }
 
 // bounced takes the result of bounce.
 func (s *scheduler) bounced(a *active, id queuedir.ID, err error) {
-	s.atWork--
-	a.bouncing = false
 	switch {
 	case errors.Is(err, queuedir.ErrDamaged), errors.Is(err, queuedir.ErrTorn):
 		a.damaged = err
@@ -130,17 +131,16 @@ func (s *scheduler) bounced(a *active, id queuedir.ID, err error) {
 		s.logf("bounce msg %s qp %s", a.m.id, id)
 		a.progress.bounced(id)
 	}
-	s.settle(a)
 }
 
-// submit submits a bounce and returns its number. After a lost answer the same
-// bounce may be submitted again: the nonce makes that harmless.
-func (b *submitter) submit(l queuedir.Layout, entry *queuedir.Entry, j bounceJob) (queuedir.ID, error) {
+// submit submits a notice and returns its number. After a lost answer the same
+// one may be submitted again: the nonce makes that harmless.
+func (b *submitter) submit(l queuedir.Layout, entry *queuedir.Entry, r report) (queuedir.ID, error) {
 	c, err := b.connection()
 	if err != nil {
 		return queuedir.ID{}, err
 	}
-	id, err := c.submit(l, entry, j)
+	id, err := c.submit(l, entry, r)
 	if err != nil {
 		_ = c.f.Close() // whatever was uncommitted is dropped
 		return queuedir.ID{}, err
@@ -149,18 +149,18 @@ func (b *submitter) submit(l queuedir.Layout, entry *queuedir.Entry, j bounceJob
 	return id, nil
 }
 
-func (c *submitConn) submit(l queuedir.Layout, entry *queuedir.Entry, j bounceJob) (queuedir.ID, error) {
+func (c *submitConn) submit(l queuedir.Layout, entry *queuedir.Entry, r report) (queuedir.ID, error) {
 	if c.in == nil {
 		c.in = bufio.NewReader(c.f)
 		if err := submit.ReadGreeting(c.in); err != nil {
 			return queuedir.ID{}, err
 		}
 	}
-	nonce, err := c.send(l, entry, j)
+	nonce, err := c.send(l, entry, r)
 	if err != nil {
 		return queuedir.ID{}, err
 	}
-	sender, recipient := j.notice.envelope()
+	sender, recipient := r.notice.envelope()
 	tail := submit.AppendFrame(nil, submit.Envelope, []byte("F"+sender+"\x00T"+recipient+"\x00\x00"))
 	tail = submit.AppendFrame(tail, submit.Commit, nonce[:])
 	if _, err := c.f.Write(tail); err != nil {
@@ -176,76 +176,17 @@ func (c *submitConn) submit(l queuedir.Layout, entry *queuedir.Entry, j bounceJo
 	return queuedir.ParseID(answer.ID)
 }
 
-// send sends the message. The nonce follows from the message's number and the
-// failures covered, so that the same bounce submitted again, even by a later
-// qmail-send, is one message while the spool remembers it.
-func (c *submitConn) send(l queuedir.Layout, entry *queuedir.Entry, j bounceJob) (queuedir.Nonce, error) {
+// send sends the message. The nonce follows from the message's number and what
+// is told, so that the same notice submitted again, even by a later qmail-send,
+// is one message while the spool remembers it.
+func (c *submitConn) send(l queuedir.Layout, entry *queuedir.Entry, r report) (queuedir.Nonce, error) {
 	out := bufio.NewWriterSize(messageFrames{c.f}, 64<<10)
 	hash := sha256.New()
-	hash.Write(j.id[:])
-
-	if _, err := out.WriteString(j.notice.head(j.now)); err != nil {
-		return queuedir.Nonce{}, err
-	}
-	if err := copyFailures(out, hash, l, j); err != nil {
-		return queuedir.Nonce{}, err
-	}
-	if _, err := out.WriteString(j.notice.separator()); err != nil {
-		return queuedir.Nonce{}, err
-	}
-	if err := copyBody(out, entry, j.header); err != nil {
+	hash.Write(r.id[:])
+	if err := r.write(out, hash, l, entry); err != nil {
 		return queuedir.Nonce{}, err
 	}
 	return queuedir.Nonce(hash.Sum(nil)[:16]), out.Flush()
-}
-
-// copyFailures writes the paragraphs of the failures that have no bounce yet.
-func copyFailures(out io.Writer, hash io.Writer, l queuedir.Layout, j bounceJob) error {
-	f, err := os.OpenFile(l.Info(j.id), os.O_RDONLY|unix.O_NOFOLLOW, 0)
-	if err != nil {
-		return err
-	}
-	defer f.Close() // only read from
-	section := io.NewSectionReader(f, j.from, j.to-j.from)
-	good, err := queuedir.ReadRecords(section, func(r queuedir.Record, _ int64) error {
-		if r.Kind != queuedir.Failed {
-			return nil
-		}
-		fmt.Fprintf(hash, "%d %d %s", r.Indexes[0], r.Time.Unix(), r.Text)
-		_, err := io.WriteString(out, r.Text)
-		return err
-	})
-	if err == nil && good != section.Size() {
-		err = fmt.Errorf("%w: %s", queuedir.ErrDamaged, f.Name())
-	}
-	return err
-}
-
-// copyBody writes the message, or its header with the empty line behind it.
-func copyBody(out io.Writer, entry *queuedir.Entry, header bool) error {
-	body, err := entry.Body()
-	if err != nil {
-		return err
-	}
-	defer body.Close() // only read from
-	if !header {
-		_, err = io.Copy(out, body)
-		return err
-	}
-	in := bufio.NewReaderSize(body, 16<<10)
-	for begins := true; ; {
-		line, err := in.ReadSlice('\n')
-		if _, err := out.Write(line); err != nil {
-			return err
-		}
-		switch {
-		case err == io.EOF, begins && len(line) == 1 && line[0] == '\n':
-			return nil
-		case err != nil && !errors.Is(err, bufio.ErrBufferFull):
-			return err
-		}
-		begins = err == nil
-	}
 }
 
 // messageFrames writes what it is given as frames of the message.

@@ -11,6 +11,8 @@ import (
 type message struct {
 	id    queuedir.ID
 	flags flags
+	// attempts is how many passes were started, by all runs.
+	attempts uint16
 	// recipients is set once the envelope was read.
 	recipients int32
 	birth      moment

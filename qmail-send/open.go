@@ -3,6 +3,7 @@ package qmailsend
 import (
 	"errors"
 	"io/fs"
+	"math"
 
 	"postrider/internal/queuedir"
 	"postrider/internal/wire/entries"
@@ -105,7 +106,7 @@ func (s *scheduler) loaded(m *message, t loadTicket, got *loaded, err error) {
 		finished: got.progress.Finished,
 		left:     got.recipients - got.progress.Delivered - got.progress.Failed,
 		owed:     got.progress.Unbounced, bounced: got.progress.Bounced, size: got.progress.Size,
-		flushAt: never, noted: m.is(hasInfo),
+		flushAt: never, noted: m.is(hasInfo), told: toldIn(got.progress),
 	}
 	m.active = a
 	m.recipients = int32(got.recipients)
@@ -170,11 +171,28 @@ func (s *scheduler) startPass(a *active, w *way, k class, first window, now mome
 		r.skip = append(queuedir.Bitmap(nil), a.finished...)
 		p.cursor = &cursor{entry: a.entry, reading: &r, channel: w.id}
 	}
+	if !p.dying {
+		age := s.toTell(a, w.id, now)
+		a.startTelling(w.id, age)
+		p.telling = age > 0
+	}
+	s.countAttempt(a.m, w.id)
 	a.m.due[w.id] = never
 	a.m.flags |= attempted
 	a.noted = false
 	a.passes[w.id] = p
 	s.ready(p)
+}
+
+// countAttempt counts an attempt. Those of an earlier run follow from when this
+// one was due.
+func (s *scheduler) countAttempt(m *message, c channelID) {
+	if m.attempts == 0 && m.is(attempted) && m.due[c] != never {
+		m.attempts = uint16(isqrt(ageSeconds(m.birth, m.due[c])) / retrySkip[c])
+	}
+	if m.attempts < math.MaxUint16 {
+		m.attempts++
+	}
 }
 
 // openFurther starts a pass of a message that is in hand for the other channel.

@@ -1,6 +1,8 @@
 package qmailsend
 
 import (
+	"fmt"
+	"strconv"
 	"time"
 
 	"postrider/internal/control"
@@ -14,6 +16,8 @@ type settings struct {
 	concurrency [channels]int
 	lifetime    time.Duration
 	bounce      bounceSettings
+	bounceMax   int64           // bytes; of a longer message only the header goes back
+	delayWarn   []time.Duration // ages at which the sender hears of a delay
 }
 
 // bounceSettings are what bounces say and where double bounces go.
@@ -43,6 +47,8 @@ func readSettings(dir control.Dir) (settings, error) {
 			doubleTo:   r.line("doublebounceto", "postmaster"),
 			doubleHost: r.lineOrMe("doublebouncehost"),
 		},
+		bounceMax: int64(r.number("bouncemaxbytes", 50000)),
+		delayWarn: r.ages("delaywarn", 4*time.Hour),
 	}
 	return s, r.err
 }
@@ -75,6 +81,30 @@ func (r *settingsReader) number(name string, def int) int {
 	n, err := r.dir.Int(name, def)
 	r.keep(err)
 	return n
+}
+
+// maxAges is how many notices of one delay there can be.
+const maxAges = 10
+
+// ages returns numbers of seconds, one a line; 0 is none.
+func (r *settingsReader) ages(name string, def time.Duration) (ages []time.Duration) {
+	lines, present, err := r.dir.List(name)
+	r.keep(err)
+	if err == nil && !present {
+		return []time.Duration{def}
+	}
+	for _, line := range lines {
+		seconds, err := strconv.ParseUint(line, 10, 32)
+		if err != nil {
+			r.keep(fmt.Errorf("%s/%s: %q is no number of seconds", r.dir, name, line))
+		} else if seconds > 0 {
+			ages = append(ages, time.Duration(seconds)*time.Second)
+		}
+	}
+	if len(ages) > maxAges {
+		r.keep(fmt.Errorf("%s/%s: more than %d lines", r.dir, name, maxAges))
+	}
+	return ages
 }
 
 func (r *settingsReader) routes() *route.Table {

@@ -69,6 +69,8 @@ func (s *scheduler) settleRest(a *active) {
 		s.write(a) // also what a bounce will be made of
 	case a.owed > 0 && a.m.due[settling] == never:
 		s.bounce(a)
+	case a.delays > 0 && !s.exiting:
+		s.tell(a)
 	case !a.noted && a.owed == 0, !a.noted && a.m.due[settling] != never:
 		s.write(a) // the time of the next attempt
 	default:

@@ -23,6 +23,9 @@ var notifyWords = [...]struct {
 // WantsFailure reports whether a failure is to be told to the sender.
 func (n Notify) WantsFailure() bool { return n == 0 || n&Failure != 0 }
 
+// WantsDelay reports whether a delay is to be told to the sender.
+func (n Notify) WantsDelay() bool { return n == 0 || n&Delay != 0 }
+
 // String returns the value of NOTIFY, empty if none was given.
 func (n Notify) String() string {
 	var words []string

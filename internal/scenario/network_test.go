@@ -42,6 +42,25 @@ func TestMailGoesToTheHostThatTheZoneNames(t *testing.T) {
 	b.StopSuite()
 }
 
+// readReport prints what Python's email package finds in a multipart/report: the
+// types of its parts, some fields, and the subject of the message.
+const readReport = `
+import email, email.policy, sys
+m = email.message_from_binary_file(sys.stdin.buffer, policy=email.policy.default)
+assert m.get_content_type() == "multipart/report" and m.get_param("report-type") == "delivery-status", m["Content-Type"]
+parts = list(m.iter_parts())
+print(*[p.get_content_type() for p in parts])
+message, recipient = parts[1].get_payload()
+print("Reporting-MTA:", message["Reporting-MTA"])
+for name in "Final-Recipient", "Action", "Status":
+    print(name + ":", recipient[name])
+original = parts[2].get_payload()
+if isinstance(original, list):
+    print("Subject:", original[0]["Subject"])
+else:
+    print("Subject:", email.message_from_string(parts[2].get_content())["Subject"])
+`
+
 // TestRetriesUntilTheLifetimeEnds moves the scheduler's clock along qmail's
 // schedule (spec 2.5): remote attempts at ages 0, 400, 1600, 3600 ... seconds.
 func TestRetriesUntilTheLifetimeEnds(t *testing.T) {
@@ -50,6 +69,7 @@ func TestRetriesUntilTheLifetimeEnds(t *testing.T) {
 	h := mailHost(t, net, "mx1.example", "alice")
 	net.Host("closed.example") // nobody listens there
 	h.Control("queuelifetime", "3000")
+	h.Control("delaywarn", "1000")
 	h.InstallMovedClock()
 	h.StartSuite()
 	const to = "x@closed.example"
@@ -72,11 +92,31 @@ func TestRetriesUntilTheLifetimeEnds(t *testing.T) {
 	h.WaitForLog(first, `^bounce msg `+id+` qp \d+$`)
 	h.WaitForLog(first, `^end msg `+id+`$`)
 	waitEmpty(t, h)
-	var bounce testhost.Message
+	var bounce, delay testhost.Message
 	for _, m := range h.Maildir("alice").Messages() {
-		if strings.Contains(m.Text, "<"+to+">:") {
+		switch {
+		case !strings.Contains(m.Text, "<"+to+">:"):
+		case m.Header("Subject") == "delay notice":
+			delay = m
+		default:
 			bounce = m
 		}
+	}
+	parts := func(m testhost.Message) string {
+		return h.MustRun(testhost.Command{Argv: []string{"/usr/bin/python3", "-c", readReport}, Stdin: m.Text})
+	}
+	reported := func(action string) string {
+		return "text/plain message/delivery-status " + map[string]string{"failed": "message/rfc822", "delayed": "text/rfc822-headers"}[action] +
+			"\nReporting-MTA: dns; mx1.example\nFinal-Recipient: rfc822; " + to + "\nAction: " + action + "\nStatus: 4.4.1\nSubject: never\n"
+	}
+	if got := parts(delay); got != reported("delayed") {
+		t.Errorf("the delay notice is\n%s\n%s", got, delay.Text)
+	}
+	if got := parts(bounce); got != reported("failed") {
+		t.Errorf("the bounce is\n%s\n%s", got, bounce.Text)
+	}
+	if count(h, 0, "delay msg "+id+" qp ") != 1 {
+		t.Errorf("not one delay notice:\n%s", h.Log().Timed(0))
 	}
 	if bounce.Header("Subject") != "failure notice" || !regexp.MustCompile(`(?m)^I'm not going to try again; this message has been in the queue too long\.$`).MatchString(bounce.Text) {
 		t.Errorf("got %s", bounce.Text)

@@ -1,0 +1,147 @@
+package qmailsend
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"strings"
+	"time"
+
+	"postrider/internal/header"
+	"postrider/internal/queuedir"
+)
+
+// The sender hears of a delay when an attempt fails at an age of control/delaywarn
+// or later, once for each of these ages. What the agents said at that attempt
+// is written to the progress file first; the notice is made of that.
+
+// errUntold says that a message is one whose sender is not told of delays.
+var errUntold = errors.New("mail of a list or in bulk: nobody is told of its delay")
+
+// toTell returns the age of which the sender is to be told if a pass on c that
+// starts now defers somebody; 0 for none.
+func (s *scheduler) toTell(a *active, c channelID, now moment) (age time.Duration) {
+	sender := a.sender.String()
+	if sender == "" || sender == doubleBounceSender || isVERP(sender) {
+		return 0
+	}
+	for _, at := range s.settings.delayWarn {
+		if at < s.settings.lifetime && now >= a.m.birth.add(at) && at > a.told[c] {
+			age = max(age, at)
+		}
+	}
+	return age
+}
+
+// startTelling notes that a pass on c is to tell of a delay.
+func (a *active) startTelling(c channelID, age time.Duration) {
+	if age == 0 {
+		return
+	}
+	a.telling[c] = age
+	if a.delays == 0 {
+		a.delaysFrom = a.size
+	}
+}
+
+// noteDelayed notes what is to be told of a recipient.
+func (a *active) noteDelayed(index int, at time.Time, text string) {
+	a.progress.lines = queuedir.AppendDeferred(a.progress.lines, index, at, text)
+	a.progress.count++
+	a.delays++
+}
+
+// tell has a notice of the delay submitted.
+func (s *scheduler) tell(a *active) {
+	now := s.clock.Now()
+	next := a.m.nextDue()
+	if next == never {
+		next = s.now()
+	}
+	r := s.report(a, notice{
+		settings: s.settings.bounce, kind: delayNotice, sender: bounceSender(a.sender.String()), short: true,
+		attempts: int(a.m.attempts), next: s.line.toWall(next, now),
+		until: s.line.toWall(a.m.birth.add(s.settings.lifetime), now),
+	})
+	r.kind, r.from = queuedir.Deferred, a.delaysFrom
+	r.finished = append(queuedir.Bitmap(nil), a.finished...)
+	r.ages = a.telling
+	s.submit(a, r, s.told)
+}
+
+// told takes the result of tell. A notice that could not be submitted comes
+// with the next attempt.
+func (s *scheduler) told(a *active, id queuedir.ID, err error) {
+	ages := a.telling
+	a.delays, a.telling = 0, [channels]time.Duration{}
+	switch {
+	case errors.Is(err, queuedir.ErrDamaged), errors.Is(err, queuedir.ErrTorn):
+		a.damaged = err
+		return
+	case errors.Is(err, errUntold):
+		id = queuedir.Discarded
+	case err != nil:
+		s.trouble(err, "warning: trouble injecting delay notice for %s, will try with its next attempt", a.m.id)
+		return
+	default:
+		s.logf("delay msg %s qp %s", a.m.id, id)
+	}
+	for c, age := range ages {
+		if age > 0 {
+			a.told[c] = age
+			a.progress.lines = queuedir.AppendTold(a.progress.lines, channelLetters[c], age, id)
+			a.progress.count++
+		}
+	}
+}
+
+// channelLetters stand for the channels in progress files.
+var channelLetters = [channels]byte{local: 'l', remote: 'r'}
+
+// toldIn returns of what the sender was told by a progress file.
+func toldIn(p queuedir.Progress) (told [channels]time.Duration) {
+	for c, letter := range channelLetters {
+		told[c] = p.Told[letter]
+	}
+	return told
+}
+
+// isBulk reports whether the header of a message says that it came from a list
+// or was sent in bulk.
+func isBulk(entry *queuedir.Entry) (bool, error) {
+	body, err := entry.Body()
+	if err != nil {
+		return false, err
+	}
+	defer body.Close() // only read from
+	in := bufio.NewReader(io.LimitReader(body, maxHeader))
+	for begins := true; ; {
+		line, err := in.ReadSlice('\n')
+		if begins && (len(line) == 0 || line[0] == '\n') {
+			return false, nil
+		}
+		if begins && saysBulk(string(line)) {
+			return true, nil
+		}
+		switch {
+		case err == io.EOF:
+			return false, nil
+		case err != nil && !errors.Is(err, bufio.ErrBufferFull):
+			return false, err
+		}
+		begins = err == nil
+	}
+}
+
+func saysBulk(line string) bool {
+	name, ok := header.Name(line)
+	if !ok {
+		return false
+	}
+	name = strings.ToLower(name)
+	if name == "precedence" {
+		word := strings.ToLower(strings.TrimSpace(line[strings.IndexByte(line, ':')+1:]))
+		return word == "bulk" || word == "list" || word == "junk"
+	}
+	return name == "mailing-list" || strings.HasPrefix(name, "list-")
+}

@@ -1,0 +1,221 @@
+package qmailsend
+
+import (
+	"bufio"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"postrider/internal/dsn"
+	"postrider/internal/esmtp"
+	"postrider/internal/queuedir"
+)
+
+// A notice is a multipart/report (RFC 6522): words for a person, fields for
+// programs (RFC 3464), and the message. What it says of recipients is read from
+// the progress file each time that it is needed: however many there are, memory
+// does not grow with them.
+
+// report is a notice that is to be submitted.
+type report struct {
+	id         queuedir.ID
+	notice     notice
+	kind       queuedir.RecordKind // of the records that it tells: Failed or Deferred
+	from, to   int64               // where they are in the progress file
+	recipients int                 // of the message
+	finished   queuedir.Bitmap     // recipients that are no longer delayed
+	ages       [channels]time.Duration
+	facts      esmtp.Message
+	now        time.Time
+}
+
+// maxOriginals bounds how many recipients are told as the client named them.
+const maxOriginals = 10_000
+
+// write writes the message to out. seal is given what makes this notice
+// different from another one about the same message.
+func (r report) write(out io.Writer, seal io.Writer, l queuedir.Layout, entry *queuedir.Entry) error {
+	progress, err := os.OpenFile(l.Info(r.id), os.O_RDONLY|unix.O_NOFOLLOW, 0)
+	if err != nil {
+		return err
+	}
+	defer progress.Close() // only read from
+	if r.kind == queuedir.Deferred {
+		bulk, err := isBulk(entry)
+		if err != nil {
+			return err
+		}
+		if bulk {
+			return errUntold
+		}
+		fmt.Fprintf(seal, "delay %d %d", r.ages[local], r.ages[remote])
+	}
+	boundary := "=_" + rand.Text() // nobody can put it into a message before
+	w := reportWriter{report: r, out: out, progress: progress}
+	w.text(r.notice.header(r.now, boundary))
+	if r.kind == queuedir.Failed {
+		w.text(r.notice.qsbmf())
+		w.each(func(rec queuedir.Record) {
+			fmt.Fprintf(seal, "%d %d %s", rec.Indexes[0], rec.Time.Unix(), rec.Text)
+			w.text(rec.Text)
+		})
+		w.text(r.notice.separator())
+	}
+	before, behind := r.notice.words()
+	w.text("--" + boundary + "\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\n" + before)
+	w.each(func(rec queuedir.Record) { w.text(rec.Text) })
+	w.text(behind + "\n--" + boundary + "\nContent-Type: message/delivery-status\n\n")
+	w.status(entry)
+	w.text("--" + boundary + "\nContent-Type: " + r.contentType() + "\nContent-Transfer-Encoding: 8bit\n\n" + r.notice.returned())
+	if w.err == nil {
+		w.err = copyBody(out, entry, r.notice.short)
+	}
+	w.text("\n--" + boundary + "--\n")
+	return w.err
+}
+
+// contentType is that of the part that holds the message (RFC 6533 section 6).
+func (r report) contentType() string {
+	switch {
+	case r.facts.UTF8 && r.notice.short:
+		return "message/global-headers"
+	case r.facts.UTF8:
+		return "message/global"
+	case r.notice.short:
+		return "text/rfc822-headers"
+	}
+	return "message/rfc822"
+}
+
+// reportWriter writes a report; its first error is the last thing it does.
+type reportWriter struct {
+	report
+	out      io.Writer
+	progress *os.File
+	err      error
+}
+
+func (w *reportWriter) text(s string) {
+	if w.err == nil {
+		_, w.err = io.WriteString(w.out, s)
+	}
+}
+
+// each calls visit for each record to be told.
+func (w *reportWriter) each(visit func(queuedir.Record)) {
+	if w.err != nil {
+		return
+	}
+	seen := queuedir.NewBitmap(w.recipients)
+	section := io.NewSectionReader(w.progress, w.from, w.to-w.from)
+	good, err := queuedir.ReadRecords(section, func(r queuedir.Record, _ int64) error {
+		if r.Kind != w.kind || r.Text == "" {
+			return nil
+		}
+		i := r.Indexes[0]
+		if i >= w.recipients {
+			return fmt.Errorf("%w: progress of recipient %d of %d", queuedir.ErrDamaged, i, w.recipients)
+		}
+		if !seen.Has(i) && (w.finished == nil || !w.finished.Has(i)) {
+			seen.Set(i)
+			visit(r)
+		}
+		return w.err
+	})
+	if err == nil && good != section.Size() {
+		err = fmt.Errorf("%w: %s", queuedir.ErrDamaged, w.progress.Name())
+	}
+	if w.err == nil {
+		w.err = err
+	}
+}
+
+// status writes message/delivery-status.
+func (w *reportWriter) status(entry *queuedir.Entry) {
+	originals := w.originals(entry)
+	w.text(string(dsn.Message{Reporter: w.notice.settings.host, EnvelopeID: w.facts.EnvelopeID, Arrival: w.notice.arrival}.Append(nil)))
+	action := dsn.Failed
+	if w.kind == queuedir.Deferred {
+		action = dsn.Delayed
+	}
+	w.each(func(rec queuedir.Record) {
+		to, said := splitParagraph(rec.Text)
+		w.text(string(dsn.Recipient{
+			Original: originals[rec.Indexes[0]], Final: to, Action: action,
+			Reply: dsn.Parse(said, w.kind == queuedir.Failed), Attempt: rec.Time, Until: w.notice.until,
+		}.Append(nil)))
+	})
+}
+
+// originals returns what the client called the recipients that are told.
+func (w *reportWriter) originals(entry *queuedir.Entry) map[int]string {
+	told := queuedir.NewBitmap(w.recipients)
+	w.each(func(rec queuedir.Record) { told.Set(rec.Indexes[0]) })
+	if w.err != nil {
+		return nil
+	}
+	envelope, err := entry.Envelope()
+	if err != nil {
+		w.err = err
+		return nil
+	}
+	found := make(map[int]string)
+	for i := 0; i < w.recipients && len(found) < maxOriginals; i++ {
+		if _, err := envelope.Next(); err != nil {
+			if err != io.EOF {
+				w.err = err
+			}
+			break
+		}
+		if told.Has(i) && envelope.Facts.Original != "" {
+			found[i] = envelope.Facts.Original
+		}
+	}
+	return found
+}
+
+// splitParagraph is the inverse of paragraph, but for what that changed.
+func splitParagraph(text string) (recipient, said string) {
+	recipient, said, _ = strings.Cut(text, ">:\n")
+	return strings.TrimPrefix(recipient, "<"), said
+}
+
+// copyBody writes the message, or its header.
+func copyBody(out io.Writer, entry *queuedir.Entry, header bool) error {
+	body, err := entry.Body()
+	if err != nil {
+		return err
+	}
+	defer body.Close() // only read from
+	if !header {
+		_, err = io.Copy(out, body)
+		return err
+	}
+	in := bufio.NewReaderSize(body, 16<<10)
+	for left, begins := maxHeader, true; ; {
+		line, err := in.ReadSlice('\n')
+		if begins && (len(line) == 1 && line[0] == '\n' || left < len(line)) {
+			return nil
+		}
+		left -= len(line)
+		if _, err := out.Write(line); err != nil {
+			return err
+		}
+		switch {
+		case err == io.EOF:
+			return nil
+		case err != nil && !errors.Is(err, bufio.ErrBufferFull):
+			return err
+		}
+		begins = err == nil
+	}
+}
+
+// maxHeader bounds the header that comes back; it ends with a whole line.
+const maxHeader = 256 << 10
