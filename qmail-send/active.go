@@ -25,7 +25,7 @@ type active struct {
 	stuck      bool                    // results could not be written; nothing new starts
 	stuckUntil moment                  // when that is tried again
 	flushAt    moment                  // when results are written at the latest; never: none
-	owed       int                     // failures on disk without a bounce
+	owed       int                     // results on disk that are to be told
 	delays     int                     // deferrals of this attempt that are to be told
 	delaysFrom int64                   // where they begin in the progress file
 	telling    [channels]time.Duration // of which delay they tell; 0: of none
@@ -39,9 +39,9 @@ type active struct {
 // unwritten is the results of a message that are not in its progress file.
 type unwritten struct {
 	delivered []int  // recipients
-	lines     []byte // encoded: failures, bounces, and what could not be written before
+	lines     []byte // encoded: all but delivered, and what could not be written before
 	covered   int    // the part of lines up to the last bounce record
-	failures  int    // behind that
+	failures  int    // results behind that which are to be told
 	count     int    // results
 }
 

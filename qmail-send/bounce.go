@@ -45,6 +45,7 @@ const (
 	failureNotice noticeKind = iota
 	doubleBounce             // a bounce could not be delivered
 	delayNotice
+	successNotice
 )
 
 // notice is a message to the sender of another one: its words, but for what
@@ -71,6 +72,11 @@ func newBounce(set bounceSettings, sender string) notice {
 	return n
 }
 
+// newSuccess returns the notice of successes of a message from sender.
+func newSuccess(set bounceSettings, sender string) notice {
+	return notice{settings: set, kind: successNotice, sender: bounceSender(sender), short: true}
+}
+
 // envelope returns sender and recipient of the notice.
 func (n notice) envelope() (sender, recipient string) {
 	if n.kind == doubleBounce {
@@ -79,13 +85,19 @@ func (n notice) envelope() (sender, recipient string) {
 	return "", n.sender
 }
 
+// isBounce reports whether n tells of failures.
+func (n notice) isBounce() bool { return n.kind == failureNotice || n.kind == doubleBounce }
+
 // header returns the header, which says what follows boundary (RFC 6522). The
 // field Auto-Submitted keeps other programs from answering (RFC 3834).
 func (n notice) header(now time.Time, boundary string) string {
 	_, to := n.envelope()
 	subject := "failure notice"
-	if n.kind == delayNotice {
+	switch n.kind {
+	case delayNotice:
 		subject = "delay notice"
+	case successNotice:
+		subject = "success notice"
 	}
 	return "Date: " + maildate.Header(now) + "\n" +
 		"From: " + address.Quote(n.settings.from) + "@" + n.settings.host + "\n" +
@@ -99,7 +111,8 @@ func (n notice) header(now time.Time, boundary string) string {
 
 // qsbmf is what programs read that know qmail's bounces (QSBMF, spec 2.6): the
 // words before the failures. It stands where others see nothing, before the
-// first part. A delay has none: such programs would take it for a failure.
+// first part. Other notices have none: such programs would take them for a
+// failure.
 func (n notice) qsbmf() string {
 	head := "Hi. This is the qmail-send program at " + n.settings.host + ".\n"
 	if n.kind == doubleBounce {
@@ -130,6 +143,9 @@ func (n notice) words() (before, behind string) {
 		before += "Your message has not been delivered yet to the following addresses. You need\n" +
 			"not send it again: the server goes on trying.\n\n"
 		behind = n.schedule()
+	case successNotice:
+		before += "As you wished to know: your message was delivered to the following addresses,\n" +
+			"or handed to a server that will not tell you more.\n\n"
 	default:
 		before += "Your message could not be delivered to the following addresses. The server\n" +
 			"will not try again. What went wrong:\n\n"

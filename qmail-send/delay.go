@@ -63,28 +63,27 @@ func (s *scheduler) tell(a *active) {
 		attempts: int(a.m.attempts), next: s.line.toWall(next, now),
 		until: s.line.toWall(a.m.birth.add(s.settings.lifetime), now),
 	})
-	r.kind, r.from = queuedir.Deferred, a.delaysFrom
+	r.tells, r.from = []queuedir.RecordKind{queuedir.Deferred}, a.delaysFrom
 	r.finished = append(queuedir.Bitmap(nil), a.finished...)
 	r.ages = a.telling
-	s.submit(a, r, s.told)
+	s.submit(a, []report{r}, s.told)
 }
 
 // told takes the result of tell. A notice that could not be submitted comes
 // with the next attempt.
-func (s *scheduler) told(a *active, id queuedir.ID, err error) {
-	ages := a.telling
+func (s *scheduler) told(a *active, done []submitted, err error) {
+	ages, id := a.telling, queuedir.Discarded
 	a.delays, a.telling = 0, [channels]time.Duration{}
 	switch {
 	case errors.Is(err, queuedir.ErrDamaged), errors.Is(err, queuedir.ErrTorn):
 		a.damaged = err
 		return
 	case errors.Is(err, errUntold):
-		id = queuedir.Discarded
 	case err != nil:
 		s.trouble(err, "warning: trouble injecting delay notice for %s, will try with its next attempt", a.m.id)
 		return
 	default:
-		s.logf("delay msg %s qp %s", a.m.id, id)
+		id = done[0].id
 	}
 	for c, age := range ages {
 		if age > 0 {

@@ -3,6 +3,7 @@ package qmailsend
 import (
 	"postrider/internal/esmtp"
 	"postrider/internal/logline"
+	"postrider/internal/queuedir"
 	"postrider/internal/wire/spawn"
 )
 
@@ -163,10 +164,10 @@ func (s *scheduler) finishDelivery(r spawn.Result) {
 	p.way.inFlight--
 	p.way.busy[p.class]--
 	switch r.Class {
-	case spawn.Success:
+	case spawn.Success, spawn.PassedOn:
 		s.logf("delivery %d: success: %s", r.Delivery, logline.Safe(r.Text))
 		p.a.finish(d.index)
-		p.a.noteDelivered(d.index)
+		s.noteSuccess(d, r)
 	case spawn.Failure:
 		s.logf("delivery %d: failure: %s", r.Delivery, logline.Safe(r.Text))
 		p.a.finish(d.index)
@@ -183,6 +184,21 @@ func (s *scheduler) finishDelivery(r spawn.Result) {
 		}
 	}
 	s.status()
+}
+
+// noteSuccess notes a success, which the sender hears of if he said so.
+func (s *scheduler) noteSuccess(d *delivery, r spawn.Result) {
+	a := d.pass.a
+	nobody := a.sender.IsNull() || a.sender.String() == doubleBounceSender
+	if r.Class == spawn.PassedOn || d.facts.Notify&esmtp.Success == 0 || nobody {
+		a.noteDelivered(d.index)
+		return
+	}
+	kind := queuedir.Succeeded
+	if d.pass.way.id == remote {
+		kind = queuedir.Relayed
+	}
+	a.noteSucceeded(kind, d.index, s.clock.Now(), paragraph(s.settings.routes.Strip(d.to), r.Text))
 }
 
 // deferDelivery ends a delivery that nobody tried to the end: temporary even

@@ -85,13 +85,16 @@ func (b *submitter) giveBack(c *submitConn) {
 	b.free = append(b.free, c)
 }
 
-// bounce has a bounce submitted of all failures that have none.
+// bounce has notices submitted of everything that is to be told: one of the
+// failures and one of the successes.
 func (s *scheduler) bounce(a *active) {
-	n := newBounce(s.settings.bounce, a.sender.String())
-	n.short = a.facts.Return == esmtp.Headers || s.settings.bounceMax > 0 && a.entry.Footer.BodySize > s.settings.bounceMax
-	r := s.report(a, n)
-	r.kind, r.from = queuedir.Failed, a.bounced
-	s.submit(a, r, s.bounced)
+	failures := newBounce(s.settings.bounce, a.sender.String())
+	failures.short = a.facts.Return == esmtp.Headers || s.settings.bounceMax > 0 && a.entry.Footer.BodySize > s.settings.bounceMax
+	failed := s.report(a, failures)
+	failed.tells, failed.from = []queuedir.RecordKind{queuedir.Failed}, a.bounced
+	succeeded := s.report(a, newSuccess(s.settings.bounce, a.sender.String()))
+	succeeded.tells, succeeded.from = []queuedir.RecordKind{queuedir.Succeeded, queuedir.Relayed}, a.bounced
+	s.submit(a, []report{failed, succeeded}, s.bounced)
 }
 
 // report returns the report about a that ends where its progress file does.
@@ -102,24 +105,37 @@ func (s *scheduler) report(a *active, n notice) report {
 	}
 }
 
-// submit has a report submitted; then is given its number.
-func (s *scheduler) submit(a *active, r report, then func(*active, queuedir.ID, error)) {
+// submitted is a notice that the spool has.
+type submitted struct {
+	kind noticeKind
+	id   queuedir.ID
+}
+
+// noticeWords are how log lines about notices begin.
+var noticeWords = [...]string{failureNotice: "bounce", doubleBounce: "bounce", delayNotice: "delay", successNotice: "success"}
+
+// submit has those reports submitted that tell anything, until one fails; then
+// is given their numbers.
+func (s *scheduler) submit(a *active, reports []report, then func(*active, []submitted, error)) {
 	a.bouncing = true
 	entry := a.entry
 	s.atWork++
 	s.notices.put(func() {
-		id, err := s.submits.submit(s.layout, entry, r)
+		done, err := s.submits.submitAll(s.layout, entry, reports)
 		s.post(func() {
 			s.atWork--
 			a.bouncing = false
-			then(a, id, err)
+			for _, n := range done {
+				s.logf("%s msg %s qp %s", noticeWords[n.kind], a.m.id, n.id)
+			}
+			then(a, done, err)
 			s.settle(a)
 		})
 	})
 }
 
 // bounced takes the result of bounce.
-func (s *scheduler) bounced(a *active, id queuedir.ID, err error) {
+func (s *scheduler) bounced(a *active, done []submitted, err error) {
 	switch {
 	case errors.Is(err, queuedir.ErrDamaged), errors.Is(err, queuedir.ErrTorn):
 		a.damaged = err
@@ -127,10 +143,30 @@ func (s *scheduler) bounced(a *active, id queuedir.ID, err error) {
 		s.trouble(fmt.Errorf("bounce of %s: %w", a.m.id, err), "warning: trouble injecting bounce message, will try later")
 		a.m.due[settling] = s.now().add(queueTrouble)
 		s.waiting[settling].put(a.m)
+	case len(done) == 0: // of what a former run had owed, nothing has a text
+		a.progress.bounced(queuedir.Discarded)
 	default:
-		s.logf("bounce msg %s qp %s", a.m.id, id)
-		a.progress.bounced(id)
+		a.progress.bounced(done[len(done)-1].id)
 	}
+}
+
+// submitAll submits those reports that tell anything.
+func (b *submitter) submitAll(l queuedir.Layout, entry *queuedir.Entry, reports []report) (done []submitted, err error) {
+	for _, r := range reports {
+		some, err := r.tellsAny(l)
+		if err != nil {
+			return done, err
+		}
+		if !some {
+			continue
+		}
+		id, err := b.submit(l, entry, r)
+		if err != nil {
+			return done, err
+		}
+		done = append(done, submitted{r.notice.kind, id})
+	}
+	return done, nil
 }
 
 // submit submits a notice and returns its number. After a lost answer the same

@@ -72,3 +72,76 @@ func TestNotifyNever(t *testing.T) {
 		t.Errorf("a bounce:\n%s", r.spool.seen().bounces[0].body)
 	}
 }
+
+// Who asked for it hears of successes: of a delivery, and of a server that will
+// not tell. One that will tell does it.
+func TestNotifySuccess(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, newHost(t, nil), newManualClock())
+	r.connect()
+	connectAgent(t, r.s, local, 0, byLocalPart)
+	connectAgent(t, r.s, remote, 0, func(j spawn.Job, to spawn.Recipient) (spawn.Class, string) {
+		if strings.HasPrefix(to.Address.String(), "p") {
+			return spawn.PassedOn, "192.0.2.1 accepted message.\n"
+		}
+		return byLocalPart(j, to)
+	})
+	m := testMessage{
+		id: id(1), sender: "s@x.org", body: "Subject: x\n\nsecret text",
+		recipients: []string{"k1@loc.example.org", "k2@rem.org", "p@rem.org", "k3@rem.org", "d@rem.org"},
+		wishes: []esmtp.Recipient{
+			{Notify: esmtp.Success, Original: "rfc822;o@x"}, {Notify: esmtp.Success | esmtp.Failure}, {Notify: esmtp.Success}, {}, {Notify: esmtp.Success | esmtp.Failure},
+		},
+	}
+	r.spool.accept(m)
+	r.spool.until("the removal", func() bool { return len(r.spool.removed) == 1 })
+	r.untilIdle(t)
+	notices := r.spool.seen().bounces
+	if len(notices) != 2 {
+		t.Fatalf("%d notices", len(notices))
+	}
+	if b := notices[0].body; !strings.Contains(b, "Subject: failure notice\n") || !strings.Contains(b, "<d@rem.org>:\n") || strings.Contains(b, "<k") {
+		t.Errorf("the bounce is\n%s", b)
+	}
+	told := sameBoundary(notices[1].body)
+	want := `
+This is the mail server at me.example.org.
+
+As you wished to know: your message was delivered to the following addresses,
+or handed to a server that will not tell you more.
+
+<k1@loc.example.org>:
+ok
+
+<k2@rem.org>:
+ok
+
+The header of your message comes with this notice.
+
+--BOUNDARY
+Content-Type: message/delivery-status
+
+Reporting-MTA: dns; me.example.org
+Arrival-Date: ` + "22 Nov 2026 00:37:36 -0000" + `
+
+Original-Recipient: rfc822; o@x
+Final-Recipient: rfc822; k1@loc.example.org
+Action: delivered
+Status: 2.0.0
+Diagnostic-Code: x-postrider; ok
+Last-Attempt-Date: 22 Nov 2026 00:37:36 -0000
+
+Final-Recipient: rfc822; k2@rem.org
+Action: relayed
+Status: 2.0.0
+Diagnostic-Code: x-postrider; ok
+Last-Attempt-Date: 22 Nov 2026 00:37:36 -0000
+
+--BOUNDARY
+Content-Type: text/rfc822-headers
+`
+	if !strings.Contains(told, "\nSubject: success notice\n") || !strings.Contains(told, want) || strings.Contains(told, "secret") {
+		t.Errorf("the notice is\n%s\nwant in it\n%s", told, want)
+	}
+	r.log.await(t, "success msg "+m.id.String()+" qp ")
+}

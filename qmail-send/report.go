@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,10 +27,10 @@ import (
 type report struct {
 	id         queuedir.ID
 	notice     notice
-	kind       queuedir.RecordKind // of the records that it tells: Failed or Deferred
-	from, to   int64               // where they are in the progress file
-	recipients int                 // of the message
-	finished   queuedir.Bitmap     // recipients that are no longer delayed
+	tells      []queuedir.RecordKind // these records
+	from, to   int64                 // where they are in the progress file
+	recipients int                   // of the message
+	finished   queuedir.Bitmap       // recipients that are no longer delayed
 	ages       [channels]time.Duration
 	facts      esmtp.Message
 	now        time.Time
@@ -46,7 +47,7 @@ func (r report) write(out io.Writer, seal io.Writer, l queuedir.Layout, entry *q
 		return err
 	}
 	defer progress.Close() // only read from
-	if r.kind == queuedir.Deferred {
+	if r.notice.kind == delayNotice {
 		bulk, err := isBulk(entry)
 		if err != nil {
 			return err
@@ -59,17 +60,19 @@ func (r report) write(out io.Writer, seal io.Writer, l queuedir.Layout, entry *q
 	boundary := "=_" + rand.Text() // nobody can put it into a message before
 	w := reportWriter{report: r, out: out, progress: progress}
 	w.text(r.notice.header(r.now, boundary))
-	if r.kind == queuedir.Failed {
+	if r.notice.isBounce() {
 		w.text(r.notice.qsbmf())
-		w.each(func(rec queuedir.Record) {
-			fmt.Fprintf(seal, "%d %d %s", rec.Indexes[0], rec.Time.Unix(), rec.Text)
-			w.text(rec.Text)
-		})
+		w.each(func(rec queuedir.Record) { w.text(rec.Text) })
 		w.text(r.notice.separator())
 	}
 	before, behind := r.notice.words()
 	w.text("--" + boundary + "\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\n" + before)
-	w.each(func(rec queuedir.Record) { w.text(rec.Text) })
+	w.each(func(rec queuedir.Record) {
+		if r.notice.kind != delayNotice {
+			fmt.Fprintf(seal, "%c%d %d %s", rec.Kind, rec.Indexes[0], rec.Time.Unix(), rec.Text)
+		}
+		w.text(rec.Text)
+	})
 	w.text(behind + "\n--" + boundary + "\nContent-Type: message/delivery-status\n\n")
 	w.status(entry)
 	w.text("--" + boundary + "\nContent-Type: " + r.contentType() + "\nContent-Transfer-Encoding: 8bit\n\n" + r.notice.returned())
@@ -115,7 +118,7 @@ func (w *reportWriter) each(visit func(queuedir.Record)) {
 	seen := queuedir.NewBitmap(w.recipients)
 	section := io.NewSectionReader(w.progress, w.from, w.to-w.from)
 	good, err := queuedir.ReadRecords(section, func(r queuedir.Record, _ int64) error {
-		if r.Kind != w.kind || r.Text == "" {
+		if !slices.Contains(w.tells, r.Kind) || r.Text == "" {
 			return nil
 		}
 		i := r.Indexes[0]
@@ -140,17 +143,33 @@ func (w *reportWriter) each(visit func(queuedir.Record)) {
 func (w *reportWriter) status(entry *queuedir.Entry) {
 	originals := w.originals(entry)
 	w.text(string(dsn.Message{Reporter: w.notice.settings.host, EnvelopeID: w.facts.EnvelopeID, Arrival: w.notice.arrival}.Append(nil)))
-	action := dsn.Failed
-	if w.kind == queuedir.Deferred {
-		action = dsn.Delayed
-	}
 	w.each(func(rec queuedir.Record) {
 		to, said := splitParagraph(rec.Text)
-		w.text(string(dsn.Recipient{
-			Original: originals[rec.Indexes[0]], Final: to, Action: action,
-			Reply: dsn.Parse(said, w.kind == queuedir.Failed), Attempt: rec.Time, Until: w.notice.until,
-		}.Append(nil)))
+		r := dsn.Recipient{Original: originals[rec.Indexes[0]], Final: to, Attempt: rec.Time, Until: w.notice.until}
+		switch rec.Kind {
+		case queuedir.Succeeded:
+			r.Action, r.Reply = dsn.Delivered, dsn.Success(said)
+		case queuedir.Relayed:
+			r.Action, r.Reply = dsn.Relayed, dsn.Success(said)
+		case queuedir.Deferred:
+			r.Action, r.Reply = dsn.Delayed, dsn.Parse(said, false)
+		default:
+			r.Action, r.Reply = dsn.Failed, dsn.Parse(said, true)
+		}
+		w.text(string(r.Append(nil)))
 	})
+}
+
+// tellsAny reports whether there is anything that r would tell.
+func (r report) tellsAny(l queuedir.Layout) (any bool, err error) {
+	progress, err := os.OpenFile(l.Info(r.id), os.O_RDONLY|unix.O_NOFOLLOW, 0)
+	if err != nil {
+		return false, err
+	}
+	defer progress.Close() // only read from
+	w := reportWriter{report: r, progress: progress}
+	w.each(func(queuedir.Record) { any = true })
+	return any, w.err
 }
 
 // originals returns what the client called the recipients that are told.

@@ -12,6 +12,13 @@ func (a *active) noteDelivered(index int) {
 	a.progress.count++
 }
 
+// noteSucceeded notes a success that the sender is to be told of.
+func (a *active) noteSucceeded(kind queuedir.RecordKind, index int, at time.Time, text string) {
+	a.progress.lines = queuedir.AppendSucceeded(a.progress.lines, kind, index, at, text)
+	a.progress.failures++
+	a.progress.count++
+}
+
 // noteFailed notes a failure; without a text it makes no bounce.
 func (a *active) noteFailed(index int, at time.Time, text string) {
 	a.progress.lines = queuedir.AppendFailed(a.progress.lines, index, at, text)

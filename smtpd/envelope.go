@@ -105,6 +105,11 @@ func (s *session) rcpt(argument string) reply {
 	if refused := s.milterRcpt(recipient, rest); refused.code != 0 {
 		return refused
 	}
+	if !s.peer.relay {
+		// Strangers are not told that an address exists, nor whose mail goes on
+		// to where.
+		facts.Notify = facts.Notify.WithoutSuccess()
+	}
 	before := len(s.envelope)
 	if !s.addFacts(facts.Append(nil)) || !s.addRecord('T', recipient.String()) {
 		s.envelope = s.envelope[:before]

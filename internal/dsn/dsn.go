@@ -32,8 +32,10 @@ type Message struct {
 
 // The actions (RFC 3464 section 2.3.3).
 const (
-	Failed  = "failed"
-	Delayed = "delayed"
+	Failed    = "failed"
+	Delayed   = "delayed"
+	Delivered = "delivered"
+	Relayed   = "relayed" // to a server that does not report
 )
 
 // Recipient is what is said of a recipient (RFC 3464 section 2.3).

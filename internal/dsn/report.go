@@ -47,6 +47,9 @@ func Parse(report string, permanent bool) Reply {
 	return r
 }
 
+// Success is the reply of an attempt that went well.
+func Success(report string) Reply { return Reply{Status: "2.0.0", Text: report} }
+
 // smtpStatus returns the status of an SMTP reply: its enhanced code, or one
 // made of its first digit.
 func smtpStatus(reply string) (status string, ok bool) {

@@ -26,6 +26,14 @@ func (n Notify) WantsFailure() bool { return n == 0 || n&Failure != 0 }
 // WantsDelay reports whether a delay is to be told to the sender.
 func (n Notify) WantsDelay() bool { return n == 0 || n&Delay != 0 }
 
+// WithoutSuccess returns n without the report of success.
+func (n Notify) WithoutSuccess() Notify {
+	if n == Success {
+		return Never
+	}
+	return n &^ Success
+}
+
 // String returns the value of NOTIFY, empty if none was given.
 func (n Notify) String() string {
 	var words []string

@@ -17,8 +17,12 @@ import (
 //	f INDEX TIME TEXT   this one failed for good at TIME (seconds since 1970);
 //	                    TEXT is its paragraph of the bounce message, escaped;
 //	                    without TEXT it is not to be told to the sender
-//	b ID                message ID is the bounce of all f before this line;
-//	                    20 zeros: there is none, they were discarded
+//	s INDEX TIME TEXT   this one has the message since TIME, which the sender
+//	                    is to be told; TEXT as that of f
+//	r INDEX TIME TEXT   the same, but it is a server that has it, which will
+//	                    not tell him
+//	b ID                message ID is the last notice about all f, s and r before
+//	                    this line; 20 zeros: there is none, they were discarded
 //	y INDEX TIME TEXT   this one was deferred at TIME, which the sender is to
 //	                    be told; TEXT as that of f. It may still get the message
 //	n CHANNEL AGE ID    message ID tells the sender of the delay on CHANNEL (a
@@ -49,6 +53,8 @@ type RecordKind byte
 const (
 	Delivered RecordKind = 'd'
 	Failed    RecordKind = 'f'
+	Succeeded RecordKind = 's'
+	Relayed   RecordKind = 'r'
 	Bounced   RecordKind = 'b'
 	Deferred  RecordKind = 'y'
 	Told      RecordKind = 'n'
@@ -57,9 +63,9 @@ const (
 // Record is one line of a progress file.
 type Record struct {
 	Kind    RecordKind
-	Indexes []int         // Delivered: some; Failed, Deferred: one
-	Time    time.Time     // Failed, Deferred
-	Text    string        // Failed, Deferred
+	Indexes []int         // Delivered: some; those with a text: one
+	Time    time.Time     // of those with a text
+	Text    string        // Failed, Succeeded, Relayed, Deferred
 	Bounce  ID            // Bounced, Told
 	Channel byte          // Told
 	Age     time.Duration // Told
@@ -89,6 +95,12 @@ func AppendFailed(b []byte, index int, t time.Time, text string) []byte {
 // AppendDeferred appends a line that says that index was deferred at t.
 func AppendDeferred(b []byte, index int, t time.Time, text string) []byte {
 	return appendText(b, Deferred, index, t, text)
+}
+
+// AppendSucceeded appends a line that says that index has the message since t:
+// kind is Succeeded or Relayed.
+func AppendSucceeded(b []byte, kind RecordKind, index int, t time.Time, text string) []byte {
+	return appendText(b, kind, index, t, text)
 }
 
 func appendText(b []byte, kind RecordKind, index int, t time.Time, text string) []byte {
@@ -217,7 +229,7 @@ func parseRecord(kind RecordKind, rest []byte) (Record, error) {
 			r.Indexes = append(r.Indexes, index)
 		}
 		return r, nil
-	case Failed, Deferred:
+	case Failed, Succeeded, Relayed, Deferred:
 		fields := bytes.SplitN(rest, []byte{' '}, 3)
 		if len(fields) != 3 {
 			return Record{}, errRecord
@@ -304,8 +316,8 @@ type Progress struct {
 	Finished  Bitmap // by recipient: delivered or failed for good
 	Delivered int    // recipients
 	Failed    int    // recipients, whether or not they were bounced
-	Unbounced int    // failures with a text after the last b
-	Bounced   int64  // where the failures without a bounce begin in the file
+	Unbounced int    // what is to be told after the last b
+	Bounced   int64  // where that begins in the file
 	Size      int64  // of what is good; a writer continues here
 	// Told is of which delays the sender was told, by channel.
 	Told map[byte]time.Duration
@@ -331,7 +343,7 @@ func ReadProgress(r io.Reader, recipients int) (Progress, error) {
 // take adds a record whose line ends at end.
 func (p *Progress) take(record Record, end int64) {
 	switch record.Kind {
-	case Delivered, Failed:
+	case Delivered, Failed, Succeeded, Relayed:
 		for _, index := range record.Indexes {
 			if !p.Finished.Has(index) {
 				p.Finished.Set(index)
@@ -351,11 +363,11 @@ func (p *Progress) take(record Record, end int64) {
 
 // count counts a recipient that is finished.
 func (p *Progress) count(record Record) {
-	if record.Kind == Delivered {
+	if record.Kind == Failed {
+		p.Failed++
+	} else {
 		p.Delivered++
-		return
 	}
-	p.Failed++
 	if record.Text != "" {
 		p.Unbounced++
 	}

@@ -182,6 +182,8 @@ func FuzzProgress(f *testing.F) {
 				again = AppendFailed(again, r.Indexes[0], r.Time, r.Text)
 			case Bounced:
 				again = AppendBounced(again, r.Bounce)
+			case Succeeded, Relayed:
+				again = AppendSucceeded(again, r.Kind, r.Indexes[0], r.Time, r.Text)
 			case Deferred:
 				again = AppendDeferred(again, r.Indexes[0], r.Time, r.Text)
 			case Told:
@@ -204,6 +206,20 @@ func FuzzProgress(f *testing.F) {
 			t.Fatal(err)
 		}
 	})
+}
+
+// Who is to hear of a success is owed a notice as for a failure.
+func TestSuccessesToTell(t *testing.T) {
+	t.Parallel()
+	b := AppendSucceeded(nil, Succeeded, 0, failedAt, "<x>:\nyes\n\n")
+	b = AppendSucceeded(b, Relayed, 2, failedAt, "<y>:\nyes\n\n")
+	p, err := ReadProgress(bytes.NewReader(b), 3)
+	if err != nil || p.Delivered != 2 || p.Failed != 0 || p.Unbounced != 2 || !p.Finished.Has(0) || p.Finished.Has(1) || !p.Finished.Has(2) {
+		t.Errorf("%+v, %v", p, err)
+	}
+	if p, err = ReadProgress(bytes.NewReader(AppendBounced(b, Discarded)), 3); err != nil || p.Unbounced != 0 || p.Delivered != 2 {
+		t.Errorf("when told: %+v, %v", p, err)
+	}
 }
 
 // A failure without a text counts as one, and is owed no bounce.

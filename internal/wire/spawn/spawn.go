@@ -35,7 +35,8 @@
 //
 //	R count result...
 //
-// where a result is the delivery number (64 bits), the class K (done), Z (try
+// where a result is the delivery number (64 bits), the class K (done), P (done,
+// and the next server reports to the sender), Z (try
 // again) or D (never), and a text of at most 10,000 bytes: what happened, for
 // the log and the bounce, in lines ended by LF. A result for a delivery that
 // was not given out breaks the protocol. When a link ends, its unanswered
@@ -87,6 +88,9 @@ const (
 	Success  Class = 'K'
 	Deferral Class = 'Z'
 	Failure  Class = 'D'
+	// PassedOn is a success of which the next server tells the sender what he
+	// wants to know.
+	PassedOn Class = 'P'
 )
 
 // Result is the outcome of one delivery.
@@ -233,7 +237,9 @@ func DecodeResults(packet []byte) ([]Result, error) {
 			break
 		}
 		res := Result{Delivery: r.Uint64(), Class: Class(r.Uint8())}
-		if res.Class != Success && res.Class != Deferral && res.Class != Failure {
+		switch res.Class {
+		case Success, Deferral, Failure, PassedOn:
+		default:
 			r.Fail(fmt.Errorf("unknown class %q", byte(res.Class)))
 		}
 		res.Text = r.String(MaxText)
