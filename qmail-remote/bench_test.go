@@ -86,7 +86,7 @@ func benchmarkDelivery(b *testing.B, keep bool) (*client, mail) {
 		clock:    clock.Real(),
 		settings: func() (*settings, error) { return set, nil },
 		own:      &ownAddresses{list: func() ([]netip.Addr, error) { return nil, nil }, clock: clock.Real()},
-		dial: func(ctx context.Context, _ netip.AddrPort) (net.Conn, error) {
+		dial: func(ctx context.Context, _ netip.Addr, _ netip.AddrPort) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, "tcp", l.Addr().String())
 		},
 		down: newDownHosts(clock.Real()),

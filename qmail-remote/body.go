@@ -21,10 +21,13 @@ type body struct {
 	once io.Reader
 
 	start    int64
+	size     int64 // as it is stored
 	wireSize int64 // with CRLF line ends, as RFC 1870 counts; -1: unknown
 	eightBit bool  // has bytes over 127, or may have
 
 	eightBitHeader bool // has some in its header, or may have
+
+	seven sevenBit // for servers that need that
 }
 
 // bodyOf looks through the message of a job.
@@ -75,6 +78,7 @@ func (b *body) survey() error {
 				header = end == n
 			}
 			last = piece[n-1]
+			b.size += int64(n)
 			b.wireSize += int64(n + bytes.Count(piece[:n], []byte{'\n'}))
 			b.eightBit = b.eightBit || hasEightBit(piece[:n])
 		}

@@ -138,7 +138,7 @@ func TestSlow(t *testing.T) {
 func TestSlowWithoutEnd(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, oneMX...)
-	h.set.connectTimeout, h.set.remoteTimeout = 10*time.Millisecond, 100*time.Millisecond
+	h.set.connectTimeout, h.set.remoteTimeout = 100*time.Millisecond, 100*time.Millisecond
 	steps := hello + "C MAIL FROM:<s@x.example>\nS 250 ok\n"
 	var list []string
 	for i := range 100 {

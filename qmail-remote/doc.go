@@ -19,7 +19,9 @@
 //  5. A connection used again can delay a message but never fail it: refusals
 //     of the sender count only on a fresh connection.
 //  6. No mail is sent to this machine because of an MX record.
-//  7. Nothing is written but to sockets and the log; nothing is executed; no
+//  7. No password and no token is in a report or in the log, or goes over the
+//     network in clear unless the administrator says so.
+//  8. Nothing is written but to sockets and the log; nothing is executed; no
 //     name is looked up but through internal/resolver.
 //
 // Files:
@@ -29,15 +31,27 @@
 //	link.go         one connection to qmail-send, results in packets
 //	classic.go      "qmail-remote host sender recipient..."
 //	settings.go     control files and resolv.conf, read again when changed
-//	client.go       one message: address after address until one settles it
+//	waits.go        how long each step may take
+//	client.go       one message, and connections for it
+//	walk.go         address after address until one settles it
+//	race.go         both families at once
+//	unwelcome.go    refusals because of our address
 //	targets.go      which addresses, in which order
-//	route.go        control/smtproutes and address literals
+//	route.go        routes of domains and senders, and address literals
+//	credentials.go  who we are at relays
+//	outgoing.go     control/outgoingip
 //	own.go          which addresses are this machine
 //	down.go         addresses that time out
 //	pool.go         connections at rest
 //	session.go      one connection: greeting, commands, replies, end
+//	auth.go         logging in
 //	transaction.go  one message on a connection
+//	split.go        several transactions, for servers with limits
+//	limits.go       the limits that a server announces
+//	lmtp.go         what is different in LMTP
+//	qmtp.go         one message by QMTP
 //	utf8.go         what needs SMTPUTF8, and what is done without it
+//	downgrade.go    what a server without 8BITMIME gets
 //	body.go         the message
 //	reports.go      outcomes and qmail's texts for them
 package qmailremote

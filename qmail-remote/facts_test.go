@@ -52,7 +52,7 @@ func TestFacts(t *testing.T) {
 			"C MAIL FROM:<s@x>\nS 250 ok\nC RCPT TO:<a@d>\nS 250 ok\n" + rest,
 			esmtp.Message{UTF8: true}, nil, "r|" + accepted1},
 		{"no SMTPUTF8, and nothing needs it", "s@x", "a@d", "A: b\n\nx\xc3\xb6\n", offers() +
-			"C MAIL FROM:<s@x>\nS 250 ok\nC RCPT TO:<a@d>\nS 250 ok\nC DATA\nS 354 go\nD A: b||x\xc3\xb6\nS 250 queued" + bye,
+			"C MAIL FROM:<s@x>\nS 250 ok\nC RCPT TO:<a@d>\nS 250 ok\nC DATA\nS 354 go\nD A: b|MIME-Version: 1.0|Content-Type: text/plain; charset=unknown-8bit|Content-Transfer-Encoding: quoted-printable||x=C3=B6\nS 250 queued" + bye,
 			esmtp.Message{UTF8: true}, []esmtp.Recipient{{Original: "utf-8;ö@x"}}, "r|" + accepted1},
 		{"no SMTPUTF8: a domain goes in ASCII", "s@müller.example", "a@bücher.example", "\nx\n", offers() +
 			"C MAIL FROM:<s@xn--mller-kva.example>\nS 250 ok\nC RCPT TO:<a@xn--bcher-kva.example>\nS 250 ok\n" + rest,

@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -28,6 +29,7 @@ import (
 //	S- text  send the text without a line end, "\r\n" in it as CR LF
 //	C line   expect exactly this line
 //	D lines  expect a message, its lines joined by "|", and the end mark
+//	O text   expect these octets, with Go's escapes
 //	M n      expect the message up to n bytes, leave the rest unread
 //	1 n      expect n lines that arrive in one piece
 //	W n      be slow: wait n milliseconds
@@ -45,16 +47,21 @@ type testNet struct {
 	peers map[netip.AddrPort]*peer
 	dials []string
 	fails map[netip.AddrPort]error
+	dead  map[netip.AddrPort]bool // connections to it get no answer
 	own   []netip.Addr
 	event func()
 	done  chan struct{}
+	end   sync.Once
 }
 
 func newTestNet(t *testing.T) *testNet {
-	n := &testNet{t: t, peers: map[netip.AddrPort]*peer{}, fails: map[netip.AddrPort]error{}, done: make(chan struct{})}
-	t.Cleanup(func() { close(n.done) })
+	n := &testNet{t: t, peers: map[netip.AddrPort]*peer{}, fails: map[netip.AddrPort]error{}, dead: map[netip.AddrPort]bool{}, done: make(chan struct{})}
+	t.Cleanup(n.finish)
 	return n
 }
+
+// finish ends what peers do without end.
+func (n *testNet) finish() { n.end.Do(func() { close(n.done) }) }
 
 // at reads "192.0.2.1" (port 25) or "192.0.2.1:587".
 func at(s string) netip.AddrPort {
@@ -64,12 +71,22 @@ func at(s string) netip.AddrPort {
 	return netip.AddrPortFrom(netip.MustParseAddr(s), smtpPort)
 }
 
-func (n *testNet) dial(ctx context.Context, addr netip.AddrPort) (net.Conn, error) {
+func (n *testNet) dial(ctx context.Context, from netip.Addr, addr netip.AddrPort) (net.Conn, error) {
 	n.mu.Lock()
-	p, fail := n.peers[addr], n.fails[addr]
-	n.dials = append(n.dials, strings.TrimSuffix(addr.String(), ":25"))
+	p, fail, dead := n.peers[addr], n.fails[addr], n.dead[addr]
+	dial := strings.TrimSuffix(addr.String(), ":25")
+	if from.IsValid() {
+		dial = from.String() + ">" + dial
+	}
+	n.dials = append(n.dials, dial)
+	if from.IsValid() && !slices.Contains(n.own, from) {
+		fail = syscall.EADDRNOTAVAIL
+	}
 	n.mu.Unlock()
 	switch {
+	case dead:
+		<-ctx.Done()
+		return nil, ctx.Err()
 	case fail != nil:
 		return nil, fail
 	case p == nil:
@@ -159,6 +176,8 @@ func (p *peer) follow(conn net.Conn, s script) error {
 			err = expectLine(r, arg)
 		case "D":
 			err = expectMessage(r, arg)
+		case "O":
+			err = expectOctets(r, arg)
 		case "M":
 			var count int
 			fmt.Sscan(arg, &count)
@@ -222,6 +241,19 @@ func expectMessage(r *bufio.Reader, want string) error {
 		return fmt.Errorf("got message %q", got)
 	}
 	return nil
+}
+
+func expectOctets(r *bufio.Reader, quoted string) error {
+	want, err := strconv.Unquote(`"` + quoted + `"`)
+	if err != nil {
+		return err
+	}
+	got := make([]byte, len(want))
+	n, err := io.ReadFull(r, got)
+	if string(got[:n]) != want {
+		return fmt.Errorf("got %q", got[:n])
+	}
+	return err
 }
 
 // expectPiece reads count lines and fails if the last ones come only after

@@ -19,8 +19,10 @@ const (
 
 // poolKey says which deliveries may share a connection.
 type poolKey struct {
-	addr netip.AddrPort
-	helo string
+	addr   netip.AddrPort
+	source netip.Addr // zero: the system's choice
+	helo   string
+	via
 }
 
 // pool keeps connections for the next message to the same server.
@@ -76,7 +78,7 @@ func (p *pool) take(key poolKey) *session {
 
 // put keeps a connection after its transaction, or ends it.
 func (p *pool) put(s *session) {
-	if s.uses >= maxUses || p.clock.Now().Sub(s.born) >= maxAge || !s.fresh() {
+	if s.spent() || p.clock.Now().Sub(s.born) >= maxAge || !s.fresh() {
 		p.retire(s)
 		return
 	}

@@ -26,6 +26,8 @@ type report struct {
 	text  string
 	// crowded: a recipient that was refused only because others were taken.
 	crowded bool
+	// unwelcome: it was refused because of the address that we come from.
+	unwelcome bool
 }
 
 // outcome is what became of a message at one destination: a report for the
@@ -75,6 +77,9 @@ func (o outcome) crowded() []int {
 // fold takes over what became of the recipients at the given places in a
 // further transaction. Each of its rounds settles at least the first of them.
 func (o *outcome) fold(next outcome, places []int) {
+	if o.message.text == "" && next.message.class == accepted {
+		o.message = next.message
+	}
 	for i, at := range places {
 		r := next.forRecipient(i)
 		switch {
@@ -115,8 +120,8 @@ func unreadable() *report {
 	return &report{class: deferred, text: "Unable to read message. (#4.3.0)\n"}
 }
 
-func badRoute(err error) *report {
-	return &report{class: deferred, text: "Unable to use control/smtproutes: " + printable(err.Error()) + ". (#4.3.5)\n"}
+func badRoute(file string, err error) *report {
+	return &report{class: deferred, text: "Unable to use control/" + file + ": " + printable(err.Error()) + ". (#4.3.5)\n"}
 }
 
 func dnsTrouble() *report {
@@ -167,11 +172,13 @@ func died(ip netip.Addr, unclear bool, said string) *report {
 }
 
 func badGreeting(ip netip.Addr, said string) *report {
-	return &report{class: deferred, text: "Connected to " + ip.String() + " but greeting failed.\n" + remoteSaid(said)}
+	return &report{class: deferred, text: "Connected to " + ip.String() + " but greeting failed.\n" + remoteSaid(said),
+		unwelcome: blamesAddress(said)}
 }
 
 func nameRejected(ip netip.Addr, said string) *report {
-	return &report{class: deferred, text: "Connected to " + ip.String() + " but my name was rejected.\n" + remoteSaid(said)}
+	return &report{class: deferred, text: "Connected to " + ip.String() + " but my name was rejected.\n" + remoteSaid(said),
+		unwelcome: blamesAddress(said)}
 }
 
 func tooLarge(ip netip.Addr, size, limit int64) *report {
@@ -180,7 +187,8 @@ func tooLarge(ip netip.Addr, size, limit int64) *report {
 }
 
 func senderRejected(ip netip.Addr, reply smtpwire.Reply) *report {
-	return &report{class: refusal(reply), text: "Connected to " + ip.String() + " but sender was rejected.\n" + remoteSaid(reply.Text)}
+	return &report{class: refusal(reply), text: "Connected to " + ip.String() + " but sender was rejected.\n" + remoteSaid(reply.Text),
+		unwelcome: blamesAddress(reply.Text)}
 }
 
 // recipientRejected is the report for a refused recipient. others: some were
@@ -191,6 +199,8 @@ func recipientRejected(ip netip.Addr, reply smtpwire.Reply, others bool) report 
 		class:   rcptLater,
 		text:    ip.String() + " does not like recipient.\n" + remoteSaid(reply.Text),
 		crowded: others && (reply.Code == 452 || reply.Code == 552),
+
+		unwelcome: blamesAddress(reply.Text),
 	}
 	if reply.Code >= 500 && !r.crowded {
 		r.class = rcptNever
@@ -203,11 +213,13 @@ func givingUp(ip netip.Addr) *report {
 }
 
 func dataFailed(ip netip.Addr, reply smtpwire.Reply) *report {
-	return &report{class: refusal(reply), text: ip.String() + " failed on DATA command.\n" + remoteSaid(reply.Text)}
+	return &report{class: refusal(reply), text: ip.String() + " failed on DATA command.\n" + remoteSaid(reply.Text),
+		unwelcome: blamesAddress(reply.Text)}
 }
 
 func messageFailed(ip netip.Addr, reply smtpwire.Reply) *report {
-	return &report{class: refusal(reply), text: ip.String() + " failed after I sent the message.\n" + remoteSaid(reply.Text)}
+	return &report{class: refusal(reply), text: ip.String() + " failed after I sent the message.\n" + remoteSaid(reply.Text),
+		unwelcome: blamesAddress(reply.Text)}
 }
 
 func messageAccepted(ip netip.Addr, reply smtpwire.Reply) *report {

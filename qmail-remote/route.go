@@ -7,50 +7,165 @@ import (
 	"strconv"
 	"strings"
 
+	"postrider/internal/address"
 	"postrider/internal/idn"
 )
 
-// relay is where control/smtproutes sends the mail of a domain: a name whose
-// addresses count, not its mail exchangers, or an address.
+// protocol is what is spoken to the next hop.
+type protocol byte
+
+const (
+	smtp protocol = iota
+	lmtp          // RFC 2033
+	qmtp          // Quick Mail Transfer Protocol
+)
+
+// via says how a next hop is spoken to. It is the same for all its addresses.
+type via struct {
+	protocol protocol
+	login    login
+}
+
+// words tell of a next hop what is neither its name nor its port. The password
+// is not told.
+func (v via) words() string {
+	var words string
+	switch v.protocol {
+	case lmtp:
+		words = " by LMTP"
+	case qmtp:
+		words = " by QMTP"
+	}
+	if v.login != (login{}) {
+		words += ", logging in as " + strconv.Quote(v.login.user)
+	}
+	return words
+}
+
+// relay is where a route sends the mail of a domain or of a sender: a name
+// whose addresses count, not its mail exchangers, or an address.
 type relay struct {
 	name string
 	addr netip.Addr // valid if the route gives an address
 	port uint16
+	via
 }
 
-// routeFor finds the relay for host: the host itself, then each of its
-// suffixes from a dot on, then the empty key. The first key found decides; an
-// empty value sends back to the mail exchangers (spec 5.3.1).
-func routeFor(routes map[string]string, host string) (r relay, found bool, err error) {
-	host = idn.Key(host)
+// routeTables are the files with routes.
+type routeTables struct {
+	senders map[string]string // control/authsenders
+	lmtp    map[string]string // control/lmtproutes
+	qmtp    map[string]string // control/qmtproutes
+	logins  map[string]login  // control/remoteauth, by relay
+}
+
+// route finds the relay for a message. A route of its sender counts more than
+// one of its domain.
+func (set *settings) route(sender address.Address, domain string) (r relay, file string, err error) {
+	if value := senderRoute(set.tables.senders, sender); value != "" {
+		r, err = parseRelay(value, smtpPort)
+		return set.withLogin(r), "authsenders", err
+	}
+	return set.domainRoute(domain)
+}
+
+// domainRoute finds the relay for a domain: by the domain itself, then each of
+// its suffixes from a dot on, then the empty key. The first key found decides;
+// an empty value sends back to the mail exchangers (spec 5.3.1), and file is
+// empty then, as without a route.
+func (set *settings) domainRoute(domain string) (r relay, file string, err error) {
+	host := idn.Key(domain)
 	for i := 0; i <= len(host); i++ {
 		if i > 0 && i < len(host) && host[i] != '.' {
 			continue
 		}
-		value, ok := routes[host[i:]]
+		value, file, p := set.lookUp(host[i:])
 		switch {
-		case !ok:
+		case file == "":
 			continue
 		case value == "":
-			return relay{}, false, nil
+			return relay{}, "", nil
 		}
-		if r, err = parseRelay(value); err != nil {
-			// Not the value: it may hold a password meant for a patched qmail.
-			return relay{}, false, fmt.Errorf("route for %q: %w", host[i:], err)
+		if r, err = parseRelay(value, p.port()); err != nil {
+			// Not the value: it may hold a password.
+			return relay{}, file, fmt.Errorf("route for %q: %w", host[i:], err)
 		}
-		return r, true, nil
+		r.protocol = p
+		return set.withLogin(r), file, nil
 	}
-	return relay{}, false, nil
+	return relay{}, "", nil
 }
 
-// parseRelay reads "relay" or "relay:port", where relay is a name, a dotted
-// address, or one of either kind in brackets.
-func parseRelay(value string) (relay, error) {
-	if addr, err := netip.ParseAddr(value); err == nil {
-		return relay{addr: addr.Unmap(), port: smtpPort}, nil
+// lookUp finds a key in the files with routes.
+func (set *settings) lookUp(key string) (value, file string, p protocol) {
+	if value, ok := set.tables.lmtp[key]; ok {
+		return value, "lmtproutes", lmtp
 	}
-	if strings.Contains(value, "|") {
-		return relay{}, errors.New("user and password are not supported")
+	if value, ok := set.tables.qmtp[key]; ok {
+		return value, "qmtproutes", qmtp
+	}
+	if value, ok := set.routes[key]; ok {
+		return value, "smtproutes", smtp
+	}
+	return "", "", smtp
+}
+
+// port is where a protocol is spoken unless a route says otherwise.
+func (p protocol) port() uint16 {
+	switch p {
+	case lmtp:
+		return 24
+	case qmtp:
+		return 209
+	}
+	return smtpPort
+}
+
+// senderRoute finds the value for a sender: by the address itself, then from
+// each "@" or dot on, with the "@" and without, then by the empty key.
+func senderRoute(routes map[string]string, sender address.Address) string {
+	if len(routes) == 0 || sender.IsNull() {
+		return ""
+	}
+	key := routeKey(sender.String())
+	for i := 0; i < len(key); i++ {
+		if i > 0 && key[i] != '@' && key[i] != '.' {
+			continue
+		}
+		value, ok := routes[key[i:]]
+		if !ok && key[i] == '@' {
+			value, ok = routes[key[i+1:]]
+		}
+		if ok {
+			return value
+		}
+	}
+	return routes[""]
+}
+
+// routeKey is a domain, or an address, as it is looked up: its domain as name
+// servers know it.
+func routeKey(s string) string {
+	at := strings.LastIndexByte(s, '@')
+	return strings.ToLower(s[:at+1]) + idn.Key(s[at+1:])
+}
+
+// parseRelay reads a route: "relay" or "relay:port", where relay is a name, a
+// dotted address, or one of either kind in brackets. "|user|password" or
+// " user password" may follow, and "|user||file" for a token in a file.
+func parseRelay(value string, port uint16) (relay, error) {
+	value, l, err := cutLogin(value)
+	if err != nil {
+		return relay{}, err
+	}
+	r, err := parseHostPort(value, port)
+	r.login = l
+	return r, err
+}
+
+func parseHostPort(value string, defaultPort uint16) (relay, error) {
+	if addr, err := netip.ParseAddr(value); err == nil && addr.Zone() == "" {
+		return relay{addr: addr.Unmap(), port: defaultPort}, nil
 	}
 	host, port, hasPort := strings.Cut(value, ":")
 	if inner, ok := strings.CutPrefix(value, "["); ok {
@@ -64,10 +179,10 @@ func parseRelay(value string) (relay, error) {
 			return relay{}, errors.New("only a port may follow the bracket")
 		}
 	}
-	r := relay{name: host, port: smtpPort}
+	r := relay{name: host, port: defaultPort}
 	if addr, ok := parseLiteral("[" + host + "]"); ok {
-		r = relay{addr: addr, port: smtpPort}
-	} else if host == "" || strings.ContainsAny(host, " \t[]/") {
+		r = relay{addr: addr, port: defaultPort}
+	} else if host == "" || strings.ContainsAny(host, " \t[]/|") {
 		return relay{}, errors.New("not a host name")
 	}
 	if hasPort && port != "" {

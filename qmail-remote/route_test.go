@@ -27,7 +27,11 @@ func TestRouteFor(t *testing.T) {
 		"bad3.example":    "relay.example:65536",
 		"bad4.example":    "[192.0.2.9",
 		"bad5.example":    "[192.0.2.9]x",
-		"bad6.example":    "relay.example:587|user|secret",
+		"bad6.example":    "relay.example:587|user",
+		"login.example":   "relay.example:587|user|secret|x",
+		"words.example":   "relay.example:587 user secret",
+		"six1.example":    "2001:db8::9|user|secret",
+		"token.example":   "relay.example|user||token",
 		"bad7.example":    ":25",
 		"bad8.example":    "a b",
 		".deep.example":   "d1",
@@ -64,20 +68,26 @@ func TestRouteFor(t *testing.T) {
 		{"bad6.example", relay{}, false, true},
 		{"bad7.example", relay{}, false, true},
 		{"bad8.example", relay{}, false, true},
+		{"login.example", relay{name: "relay.example", port: 587, via: via{login: login{user: "user", password: "secret|x"}}}, true, false},
+		{"words.example", relay{name: "relay.example", port: 587, via: via{login: login{user: "user", password: "secret"}}}, true, false},
+		{"six1.example", relay{addr: ip("2001:db8::9"), port: 25, via: via{login: login{user: "user", password: "secret"}}}, true, false},
+		{"token.example", relay{name: "relay.example", port: 25, via: via{login: login{user: "user", token: "token"}}}, true, false},
 		{"q.x.deep.example", relay{name: "d2", port: 25}, true, false},
 		{"q.y.deep.example", relay{name: "d1", port: 25}, true, false},
 		{"", relay{}, false, false},
 	} {
-		got, found, err := routeFor(routes, c.host)
+		got, file, err := (&settings{routes: routes}).domainRoute(c.host)
+		found := file != "" && err == nil
 		if got != c.want || found != c.found || (err != nil) != c.bad {
 			t.Errorf("%s: got %+v %v %v", c.host, got, found, err)
 		}
 	}
 	all := map[string]string{"": "smart.example", "mx.example": ""}
-	if got, found, _ := routeFor(all, "any.where"); !found || got.name != "smart.example" {
-		t.Errorf("empty key: %+v %v", got, found)
+	set := &settings{routes: all}
+	if got, file, _ := set.domainRoute("any.where"); file == "" || got.name != "smart.example" {
+		t.Errorf("empty key: %+v %v", got, file)
 	}
-	if _, found, _ := routeFor(all, "mx.example"); found {
+	if _, file, _ := set.domainRoute("mx.example"); file != "" {
 		t.Error("an empty value must lead to the exchangers, even with an empty key")
 	}
 }
@@ -107,19 +117,73 @@ func TestParseLiteral(t *testing.T) {
 }
 
 func FuzzRoute(f *testing.F) {
-	for _, s := range []string{"relay.example", "relay:25", "[1.2.3.4]:25", "[IPv6:::1]:25", "[", "]:", "a|b|c", "::1", ":"} {
+	for _, s := range []string{"relay.example", "relay:25", "[1.2.3.4]:25", "[IPv6:::1]:25", "[", "]:", "a|b|c", "a b c", "a|b||c", "::1", ":"} {
 		f.Add(s, "x.example")
 	}
 	f.Fuzz(func(t *testing.T, value, host string) {
-		r, found, err := routeFor(map[string]string{"": value}, host)
-		if err != nil || !found {
-			if found {
-				t.Fatal("found with an error")
+		r, file, err := (&settings{routes: map[string]string{"": value}}).domainRoute(host)
+		if err != nil || file == "" {
+			if err != nil && r != (relay{}) {
+				t.Fatal("a relay with an error")
 			}
 			return
+		}
+		if l := r.login; l != (login{}) && (l.user == "" || (l.password == "") == (l.token == "") || strings.ContainsAny(l.token, "/")) {
+			t.Fatalf("%q gives %q, %q, %q", value, l.user, l.password, l.token)
 		}
 		if r.port == 0 || r.addr.IsValid() == (r.name != "") || strings.ContainsAny(r.name, " |[]") {
 			t.Fatalf("%q gives %+v", value, r)
 		}
 	})
+}
+
+// TestFilesOfRoutes: the longest key counts, whichever file has it.
+func TestFilesOfRoutes(t *testing.T) {
+	t.Parallel()
+	set := &settings{
+		routes: map[string]string{"": "smtp", "both.example": "smtp", ".l.example": "smtp", "own.l.example": "smtp"},
+		tables: routeTables{
+			lmtp: map[string]string{".l.example": "lmtp:2424", "both.example": "lmtp"},
+			qmtp: map[string]string{"q.example": "qmtp"},
+		},
+	}
+	for _, c := range []struct {
+		host, name string
+		port       uint16
+		protocol   protocol
+	}{
+		{"x.example", "smtp", 25, smtp},
+		{"both.example", "lmtp", 24, lmtp},
+		{"x.l.example", "lmtp", 2424, lmtp},
+		{"own.l.example", "smtp", 25, smtp},
+		{"q.example", "qmtp", 209, qmtp},
+	} {
+		r, file, err := set.domainRoute(c.host)
+		if r.name != c.name || r.port != c.port || r.protocol != c.protocol || file == "" || err != nil {
+			t.Errorf("%s: %+v, %s, %v", c.host, r, file, err)
+		}
+	}
+}
+
+func TestSenderRoute(t *testing.T) {
+	t.Parallel()
+	routes := map[string]string{
+		routeKey("Jim@Bücher.example"): "6",
+		"joe@a.example":                "1", "@a.example": "2", ".example": "3", "b.example": "4", "": "5",
+	}
+	for _, c := range []struct{ sender, want string }{
+		{"joe@a.example", "1"},
+		{"JOE@A.EXAMPLE", "1"},
+		{"jim@a.example", "2"},
+		{"jim@x.a.example", "3"},
+		{"jim@b.example", "4"},
+		{"jim@elsewhere", "5"},
+		{"jim@bücher.example", "6"},
+		{"jim@xn--bcher-kva.example", "6"},
+		{"", ""},
+	} {
+		if got := senderRoute(routes, addr(t, c.sender)); got != c.want {
+			t.Errorf("%q: got %s, want %s", c.sender, got, c.want)
+		}
+	}
 }

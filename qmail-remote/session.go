@@ -40,12 +40,14 @@ var (
 
 // extensions is what the server offered in its answer to EHLO.
 type extensions struct {
-	pipelining bool  // RFC 2920
-	eightBit   bool  // RFC 6152
-	size       bool  // RFC 1870
-	maxSize    int64 // 0: no limit told
-	utf8       bool  // RFC 6531
-	dsn        bool  // RFC 3461
+	pipelining bool   // RFC 2920
+	eightBit   bool   // RFC 6152
+	size       bool   // RFC 1870
+	maxSize    int64  // 0: no limit told
+	utf8       bool   // RFC 6531
+	dsn        bool   // RFC 3461
+	auth       string // mechanisms (RFC 4954)
+	limits     limits // RFC 9422
 }
 
 // session is a connection to one server, greeted and ready for transactions.
@@ -53,9 +55,12 @@ type session struct {
 	conn    net.Conn
 	key     poolKey
 	replies *smtpwire.ReplyReader
-	timeout time.Duration // for each write and each reply
+	timeout time.Duration // for each write and each reply of this step
 	ext     extensions
-	born    time.Time
+
+	waits     *waits        // for each step
+	otherwise time.Duration // for the steps that have none
+	born      time.Time
 
 	uses   int  // transactions begun
 	reset  bool // a transaction was left unfinished: RSET comes first
@@ -135,16 +140,18 @@ func (s *session) command(line string) (smtpwire.Reply, error) {
 // them mean: try another host (RFC 5321 section 5.1), and none is permanent,
 // not even for a 5xx (spec 5.2).
 func (s *session) greet() *report {
+	s.await(stepGreeting)
 	greeting, err := s.reply()
 	if err != nil || greeting.Code != 220 {
 		return badGreeting(s.ip(), greeting.Text)
 	}
-	hello, err := s.command("EHLO " + s.key.helo)
+	s.await(stepHello)
+	hello, err := s.command(s.helloVerb() + " " + s.key.helo)
 	if err == nil && hello.Code == 250 {
 		s.ext = parseExtensions(hello.Text)
 		return nil
 	}
-	if err == nil {
+	if err == nil && s.key.protocol == smtp {
 		hello, err = s.command("HELO " + s.key.helo)
 	}
 	if err != nil && hello.Code != codeClosing {
@@ -177,6 +184,10 @@ func parseExtensions(text string) extensions {
 			ext.utf8 = true
 		case "DSN":
 			ext.dsn = true
+		case "AUTH":
+			ext.auth = params
+		case "LIMITS":
+			ext.limits = parseLimits(params)
 		case "SIZE":
 			ext.size = true
 			// A limit that is no number is no limit.

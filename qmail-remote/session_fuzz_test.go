@@ -44,42 +44,61 @@ func FuzzServer(f *testing.F) {
 	} {
 		f.Add(s)
 	}
+	f.Fuzz(func(t *testing.T, words string) { hearServer(t, words, nil) })
+}
+
+// FuzzLMTPServer is FuzzServer for LMTP, with a login.
+func FuzzLMTPServer(f *testing.F) {
+	for _, s := range []string{
+		"220 a\n250 b\n250 c\n250 d\n250 e\n354 f\n250 g\n250 h\n",
+		"220 a\n250-b\n250 AUTH PLAIN\n235 c\n250 c\n250 d\n250 e\n354 f\n452 g\n250 h\n",
+		"220 a\n250-b\n250 AUTH CRAM-MD5\n334 MTIzNA==\n235 c\n250 c\n250 d\n550 e\n354 f\n421 g\n",
+		"220 a\n250-b\n250-LIMITS RCPTMAX=1\n250 AUTH PLAIN\n235 c\n250 c\n250 d\n354 f\n250 g\n250 c\n250 d\n354 f\n250 g\n",
+	} {
+		f.Add(s)
+	}
 	f.Fuzz(func(t *testing.T, words string) {
-		conn := &spokenTo{words: bytes.NewReader([]byte(words))}
-		h := &host{testNet: newTestNet(t), set: settings{helo: "me", connectTimeout: time.Second, remoteTimeout: time.Second, dns: oneHost{netip.MustParseAddr("192.0.2.1")}}}
-		now := newManualClock()
-		c := &client{
-			clock:    now,
-			settings: func() (*settings, error) { return &h.set, nil },
-			own:      &ownAddresses{clock: now, list: func() ([]netip.Addr, error) { return nil, nil }},
-			dial:     func(context.Context, netip.AddrPort) (net.Conn, error) { return conn, nil },
-			down:     newDownHosts(now),
-			pool:     newPool(now, 0),
-		}
-		m := mail{sender: addr(t, "s@x"), recipients: recipients(t, "a@d", "b@d"), body: message(t, "..\r.\r\n.")}
-		o, err := c.deliver(context.Background(), "d", m)
-		if err != nil {
-			t.Fatal(err)
-		}
-		success := false
-		for i := range m.recipients {
-			switch r := o.forRecipient(i); r.class {
-			case accepted:
-				success = true
-			case deferred, failed:
-			default:
-				t.Fatalf("class %q", r.class)
-			}
-		}
-		if success && (!startsLine.MatchString(words) || !ends2xx.MatchString(words)) {
-			t.Fatalf("success after %q", words)
-		}
-		told := conn.told.String()
-		marks, data := strings.Count(told, "\r\n.\r\n"), strings.Count(told, "DATA\r\n")
-		if marks > data || strings.Count(told, "\n") != strings.Count(told, "\r\n") || strings.Count(told, "\r") != strings.Count(told, "\r\n") {
-			t.Fatalf("told %q", told)
-		}
+		hearServer(t, words, map[string]string{"d": "127.0.0.1|joe|secret"})
 	})
+}
+
+// hearServer delivers to a server that says words.
+func hearServer(t *testing.T, words string, lmtp map[string]string) {
+	t.Helper()
+	conn := &spokenTo{words: bytes.NewReader([]byte(words))}
+	h := &host{testNet: newTestNet(t), set: settings{tables: routeTables{lmtp: lmtp}, helo: "me", connectTimeout: time.Second, remoteTimeout: time.Second, dns: oneHost{netip.MustParseAddr("192.0.2.1")}}}
+	now := newManualClock()
+	c := &client{
+		clock:    now,
+		settings: func() (*settings, error) { return &h.set, nil },
+		own:      &ownAddresses{clock: now, list: func() ([]netip.Addr, error) { return nil, nil }},
+		dial:     func(context.Context, netip.Addr, netip.AddrPort) (net.Conn, error) { return conn, nil },
+		down:     newDownHosts(now),
+		pool:     newPool(now, 0),
+	}
+	m := mail{sender: addr(t, "s@x"), recipients: recipients(t, "a@d", "b@d"), body: message(t, "..\r.\r\n.")}
+	o, err := c.deliver(context.Background(), "d", m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	success := false
+	for i := range m.recipients {
+		switch r := o.forRecipient(i); r.class {
+		case accepted:
+			success = true
+		case deferred, failed:
+		default:
+			t.Fatalf("class %q", r.class)
+		}
+	}
+	if success && (!startsLine.MatchString(words) || !ends2xx.MatchString(words)) {
+		t.Fatalf("success after %q", words)
+	}
+	told := conn.told.String()
+	marks, data := strings.Count(told, "\r\n.\r\n"), strings.Count(told, "DATA\r\n")
+	if marks > data || strings.Count(told, "\n") != strings.Count(told, "\r\n") || strings.Count(told, "\r") != strings.Count(told, "\r\n") {
+		t.Fatalf("told %q", told)
+	}
 }
 
 func FuzzExtensions(f *testing.F) {

@@ -12,16 +12,20 @@ import (
 
 	"postrider/internal/clock"
 	"postrider/internal/control"
-	"postrider/internal/idn"
 	"postrider/internal/resolver"
 )
 
 // settings is what the administrator's files say.
 type settings struct {
+	home           string
 	helo           string
-	routes         map[string]string
+	routes         map[string]string // control/smtproutes
+	tables         routeTables
+	sources        []source // control/outgoingip
 	connectTimeout time.Duration
 	remoteTimeout  time.Duration
+	waits          waits
+	authInsecure   bool // log in without encryption
 	dns            lookups
 }
 
@@ -72,20 +76,32 @@ func (f *settingsFiles) current() (*settings, error) {
 }
 
 // controlFiles are the control files that are read here.
-var controlFiles = [...]string{"me", "helohost", "smtproutes", "timeoutconnect", "timeoutremote"}
+var controlFiles = [...]string{
+	"me", "helohost", "smtproutes", "timeoutconnect", "timeoutremote",
+	"authsenders", "lmtproutes", "qmtproutes", "outgoingip", "remoteauth", "remoteauthinsecure", "remotetimeouts",
+}
 
-// look returns the states of all files, that of resolv.conf last.
+// look returns the states of all files, those of the directory and of
+// resolv.conf last. A file that was not there is not looked for again as long
+// as the directory is the same: most of them do not exist on most machines.
 func (f *settingsFiles) look() []fileState {
-	states := make([]fileState, 0, len(controlFiles)+1)
-	for _, name := range controlFiles {
-		states = append(states, stateOf(f.home+"/control/"+name))
+	dir := f.home + "/control"
+	in := stateOf(dir)
+	same := f.read != nil && len(f.seen) == len(controlFiles)+2 && f.seen[len(controlFiles)] == in
+	states := make([]fileState, 0, len(controlFiles)+2)
+	for i, name := range controlFiles {
+		if same && f.seen[i] == (fileState{}) {
+			states = append(states, fileState{})
+			continue
+		}
+		states = append(states, stateOf(dir+"/"+name))
 	}
-	return append(states, stateOf(f.resolvConf))
+	return append(states, in, stateOf(f.resolvConf))
 }
 
 func (f *settingsFiles) load(resolvConf fileState) (*settings, error) {
 	dir := control.Dir(f.home + "/control")
-	var set settings
+	set := settings{home: f.home}
 	var err error
 	if set.helo, err = dir.LineOrMe("helohost", ""); err != nil {
 		return nil, err
@@ -93,7 +109,10 @@ func (f *settingsFiles) load(resolvConf fileState) (*settings, error) {
 	if set.helo == "" || strings.ContainsAny(set.helo, "\r\n\x00 ") {
 		return nil, errors.New("control/helohost or control/me must hold a host name")
 	}
-	if set.routes, err = routes(dir); err != nil {
+	if set.routes, err = routes(dir, "smtproutes"); err != nil {
+		return nil, err
+	}
+	if err = set.more(dir); err != nil {
 		return nil, err
 	}
 	if set.connectTimeout, err = seconds(dir, "timeoutconnect", defaultConnectTimeout); err != nil {
@@ -158,15 +177,41 @@ func newest(states []fileState) time.Time {
 	return t
 }
 
-// routes reads smtproutes by idn.Key.
-func routes(dir control.Dir) (map[string]string, error) {
-	lines, _, err := dir.Map("smtproutes")
-	if err != nil {
+// more reads what qmail itself does not have.
+func (set *settings) more(dir control.Dir) (err error) {
+	t := &set.tables
+	if t.senders, err = routes(dir, "authsenders"); err != nil {
+		return err
+	}
+	if t.lmtp, err = routes(dir, "lmtproutes"); err != nil {
+		return err
+	}
+	if t.qmtp, err = routes(dir, "qmtproutes"); err != nil {
+		return err
+	}
+	if t.logins, err = logins(dir); err != nil {
+		return err
+	}
+	if set.sources, err = readSources(dir); err != nil {
+		return err
+	}
+	if set.waits, err = readWaits(dir); err != nil {
+		return err
+	}
+	insecure, err := dir.Int("remoteauthinsecure", 0)
+	set.authInsecure = insecure == 1
+	return err
+}
+
+// routes reads a file with routes by routeKey.
+func routes(dir control.Dir, name string) (map[string]string, error) {
+	lines, _, err := dir.Map(name)
+	if err != nil || len(lines) == 0 {
 		return nil, err
 	}
 	keyed := make(map[string]string, len(lines))
 	for key, value := range lines {
-		keyed[idn.Key(key)] = value
+		keyed[routeKey(key)] = value
 	}
 	return keyed, nil
 }

@@ -97,6 +97,10 @@ func TestSettingsFollowFiles(t *testing.T) {
 	if set := get(); len(set.routes) != 0 {
 		t.Errorf("routes %v", set.routes)
 	}
+	writeFile(t, filepath.Join(dir, "control", "outgoingip"), "192.0.2.9\n")
+	if set := get(); len(set.sources) != 1 {
+		t.Errorf("a new file has no effect: %v", set.sources)
+	}
 	writeFile(t, resolv, "nameserver 127.0.0.2\n")
 	if get().dns == first.dns {
 		t.Error("a change of resolv.conf has no effect")
@@ -120,5 +124,13 @@ func TestSettingsYoungFile(t *testing.T) {
 	b, _ := f.current()
 	if a == b {
 		t.Error("kept")
+	}
+}
+
+func writeMode(t testing.TB, path, text string, mode uint32) {
+	t.Helper()
+	writeFile(t, path, text)
+	if err := os.Chmod(path, os.FileMode(mode)); err != nil {
+		t.Fatal(err)
 	}
 }

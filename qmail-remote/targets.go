@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 
+	"postrider/internal/address"
 	"postrider/internal/idn"
 	"postrider/internal/resolver"
 )
@@ -21,6 +22,8 @@ const (
 type target struct {
 	addr netip.AddrPort
 	pref int
+	host string // whose address it is; empty if only the address was given
+	via
 }
 
 // lookups is what the DNS knows; resolver.Resolver.
@@ -31,13 +34,13 @@ type lookups interface {
 
 // targets returns where the mail of a domain goes, in the order in which to
 // try (spec 5.3, RFC 5321 section 5.1), or a report why nowhere.
-func (c *client) targets(ctx context.Context, set *settings, domain string) ([]target, *report) {
+func (c *client) targets(ctx context.Context, set *settings, sender address.Address, domain string) ([]target, *report) {
 	domain = idn.Key(domain) // as name servers know it
-	route, routed, err := routeFor(set.routes, domain)
+	route, file, err := set.route(sender, domain)
 	if err != nil {
-		return nil, badRoute(err)
+		return nil, badRoute(file, err)
 	}
-	if routed {
+	if file != "" {
 		return relayTargets(ctx, set.dns, route)
 	}
 	found, failed := exchangers(ctx, set.dns, domain)
@@ -64,14 +67,18 @@ func relayTargets(ctx context.Context, dns lookups, route relay) ([]target, *rep
 			return nil, noHost(route.name, err)
 		}
 	}
-	return unique(appendTargets(nil, addrs, route.port, 0)), nil
+	found := unique(appendTargets(nil, addrs, route.port, 0, route.name))
+	for i := range found {
+		found[i].via = route.via
+	}
+	return found, nil
 }
 
 // exchangers returns the addresses of a domain's mail exchangers, those of one
 // preference in random order, or its own addresses if it has none.
 func exchangers(ctx context.Context, dns lookups, domain string) ([]target, *report) {
 	if addr, ok := parseLiteral(domain); ok {
-		return appendTargets(nil, []netip.Addr{addr}, smtpPort, 0), nil
+		return appendTargets(nil, []netip.Addr{addr}, smtpPort, 0, ""), nil
 	}
 	mxs, err := dns.MX(ctx, domain)
 	if resolver.IsAnswer(err) {
@@ -80,7 +87,7 @@ func exchangers(ctx context.Context, dns lookups, domain string) ([]target, *rep
 		if err != nil {
 			return nil, noHost(domain, err)
 		}
-		return unique(appendTargets(nil, addrs, smtpPort, 0)), nil
+		return unique(appendTargets(nil, addrs, smtpPort, 0, domain)), nil
 	}
 	if err != nil {
 		return nil, noHost(domain, err)
@@ -94,7 +101,7 @@ func exchangers(ctx context.Context, dns lookups, domain string) ([]target, *rep
 	addrs, unknown := addressesOf(ctx, dns, mxs)
 	var found []target
 	for i, mx := range mxs {
-		found = appendTargets(found, addrs[i], smtpPort, int(mx.Pref))
+		found = appendTargets(found, addrs[i], smtpPort, int(mx.Pref), mx.Host)
 	}
 	switch {
 	case len(found) > 0:
@@ -128,9 +135,9 @@ func addressesOf(ctx context.Context, dns lookups, mxs []resolver.MX) (addrs [][
 	return addrs, unknown
 }
 
-func appendTargets(found []target, addrs []netip.Addr, port uint16, pref int) []target {
+func appendTargets(found []target, addrs []netip.Addr, port uint16, pref int, host string) []target {
 	for _, addr := range addrs {
-		found = append(found, target{netip.AddrPortFrom(addr, port), pref})
+		found = append(found, target{addr: netip.AddrPortFrom(addr, port), pref: pref, host: host})
 	}
 	return found
 }

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/miekg/dns"
+
+	"postrider/internal/address"
 )
 
 // TestTargets shows where the mail of a domain goes.
@@ -84,7 +86,8 @@ func TestTargets(t *testing.T) {
 		{name: "route to nowhere", domain: "d", want: noHost("r"), routes: map[string]string{"d": "r"}},
 		{name: "route that nobody can look up", domain: "d", want: unknown, routes: map[string]string{"d": "r"}, fail: []string{"r A 2"}},
 		{name: "route that is wrong", domain: "d", want: `Z Unable to use control/smtproutes: route for "d": not a port number. (#4.3.5)`, routes: map[string]string{"d": "r:x"}},
-		{name: "route with a password", domain: "d", want: `Z Unable to use control/smtproutes: route for "d": user and password are not supported. (#4.3.5)`, routes: map[string]string{"d": "r:587|u|secret"}},
+		{name: "route with a password", domain: "d", want: "192.0.2.1:587", routes: map[string]string{"d": "192.0.2.1:587|u|secret"}},
+		{name: "route with half a login", domain: "d", want: `Z Unable to use control/smtproutes: route for "d": a user without a password. (#4.3.5)`, routes: map[string]string{"d": "192.0.2.1:587|secret"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -97,7 +100,7 @@ func TestTargets(t *testing.T) {
 				fmt.Sscan(f, &name, &qtype, &rcode)
 				h.dns.Fail(name, qtype, rcode)
 			}
-			targets, failed := h.client.targets(context.Background(), &h.set, c.domain)
+			targets, failed := h.client.targets(context.Background(), &h.set, address.Address{}, c.domain)
 			var got []string
 			for _, at := range targets {
 				got = append(got, at.addr.String())
@@ -122,7 +125,7 @@ func TestEqualShuffled(t *testing.T) {
 	h := newHost(t, zone...)
 	seen := map[netip.AddrPort]bool{}
 	for range 200 {
-		targets, failed := h.client.targets(context.Background(), &h.set, "d")
+		targets, failed := h.client.targets(context.Background(), &h.set, address.Address{}, "d")
 		if failed != nil || len(targets) != 9 || targets[0].addr != at("192.0.2.50") {
 			t.Fatalf("%v %v", targets, failed)
 		}
@@ -140,7 +143,7 @@ func TestInterfacesUnknown(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, oneMX...)
 	h.client.own.list = func() ([]netip.Addr, error) { return nil, errors.New("no netlink") }
-	if _, failed := h.client.targets(context.Background(), &h.set, "d.example"); failed == nil || *failed != *noResources() {
+	if _, failed := h.client.targets(context.Background(), &h.set, address.Address{}, "d.example"); failed == nil || *failed != *noResources() {
 		t.Errorf("got %v", failed)
 	}
 }
@@ -173,7 +176,7 @@ func TestDNSTimeout(t *testing.T) {
 	h := newHost(t)
 	h.dns.Handle("d", "", func(dns.ResponseWriter, *dns.Msg) {})
 	h.shortDNS()
-	if _, failed := h.client.targets(context.Background(), &h.set, "d"); failed == nil || *failed != *dnsTrouble() {
+	if _, failed := h.client.targets(context.Background(), &h.set, address.Address{}, "d"); failed == nil || *failed != *dnsTrouble() {
 		t.Errorf("got %v", failed)
 	}
 }

@@ -82,6 +82,10 @@ func (s *session) transactAll(ctx context.Context, m mail) (outcome, state) {
 	release := s.guard(ctx)
 	defer release()
 	ip := s.ip()
+	var never *report
+	if m.body, never = s.forServer(m.body); never != nil {
+		return whole(never), settled
+	}
 	if s.ext.maxSize > 0 && m.body.wireSize > s.ext.maxSize {
 		return whole(tooLarge(ip, m.body.wireSize, s.ext.maxSize)), settled
 	}
@@ -108,6 +112,9 @@ func (s *session) transactAll(ctx context.Context, m mail) (outcome, state) {
 		return whole(died(ip, false, env.data.Text)), gone
 	}
 
+	if s.key.protocol == lmtp {
+		return s.messageByLMTP(m.body, release, o)
+	}
 	message, st := s.message(m.body, release)
 	if st == gone {
 		return whole(&message), gone
@@ -154,10 +161,12 @@ func (s *session) envelope(m mail) (envelope, error) {
 		if next == dataAt && !taken {
 			return env, nil
 		}
+		s.await(stepOf(next, mailAt, dataAt))
 		if err := s.send(group); err != nil {
 			return env, err
 		}
 		for ; next < end; next++ {
+			s.await(stepOf(next, mailAt, dataAt))
 			reply, err := s.reply()
 			if err != nil {
 				return env, err
@@ -180,6 +189,17 @@ func (s *session) envelope(m mail) (envelope, error) {
 		}
 	}
 	return s.withoutData(env, taken), nil
+}
+
+// stepOf is the step of a command.
+func stepOf(command, mailAt, dataAt int) step {
+	switch {
+	case command <= mailAt:
+		return stepMail
+	case command < dataAt:
+		return stepRcpt
+	}
+	return stepData
 }
 
 // withoutData handles a DATA that had been sent together with recipients of
@@ -258,26 +278,39 @@ func (s *session) group(commands []string, next int) (end int, group []byte) {
 	return end, group
 }
 
-// message sends the message after the server's 354. release is called at the
-// last moment at which the delivery can be called off.
+// messageSent sends the message after the server's 354. release is called at the
+// last moment at which the delivery can be called off. If it could not be sent,
+// the report tells.
+func (s *session) messageSent(b *body, release func() bool) (r report, st state, sent bool) {
+	ip := s.ip()
+	s.await(stepBlock)
+	err := s.sendMessage(b, release)
+	if err == nil {
+		return report{}, settled, true
+	}
+	s.broken = true
+	if errors.Is(err, errUnreadable) {
+		return *unreadable(), settled, false
+	}
+	if late, ok := s.lateRefusal(err); ok {
+		return *messageFailed(ip, late), settled, false
+	}
+	if !b.again() {
+		return *died(ip, false, ""), settled, false
+	}
+	return *died(ip, false, ""), gone, false
+}
+
+// message sends the message and waits for the answer.
 func (s *session) message(b *body, release func() bool) (report, state) {
 	ip := s.ip()
-	if err := s.sendMessage(b, release); err != nil {
-		s.broken = true
-		if errors.Is(err, errUnreadable) {
-			return *unreadable(), settled
-		}
-		if late, ok := s.lateRefusal(err); ok {
-			return *messageFailed(ip, late), settled
-		}
-		if !b.again() {
-			return *died(ip, false, ""), settled
-		}
-		return *died(ip, false, ""), gone
+	if r, st, sent := s.messageSent(b, release); !sent {
+		return r, st
 	}
 
 	// Everything is sent and nothing answered: from here on only the answer
 	// tells (RFC 1047), and no other host is tried.
+	s.await(stepEnd)
 	reply, err := s.reply()
 	switch {
 	case reply.Code == codeClosing && errors.Is(err, errClosing):

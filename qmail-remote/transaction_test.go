@@ -79,7 +79,7 @@ func TestTransactions(t *testing.T) {
 		{"7-bit text needs no BODY", offers("SIZE", "8BITMIME") +
 			"C MAIL FROM:<s@x.example> SIZE=4\nS 250 ok\nC RCPT TO:<a@d>\nS 250 a\nC DATA\nS 354 go\nD hi\nS 250 queued" + bye,
 			"hi\n", "a@d", "r|" + accepted1},
-		{"8-bit text goes as it is to a peer without 8BITMIME", offers() +
+		{"8 bits in a header go as they are to a peer without 8BITMIME", offers() +
 			"C MAIL FROM:<s@x.example>\nS 250 ok\nC RCPT TO:<a@d>\nS 250 a\nC DATA\nS 354 go\nD h\xff\nS 250 queued" + bye,
 			"h\xff\n", "a@d", "r|" + accepted1},
 		{"larger than the peer takes", offers("SIZE 3") + strings.TrimPrefix(bye, "\n"),

@@ -1,14 +1,17 @@
-// qmail-remote takes mail to other hosts by SMTP.
+// qmail-remote takes mail to other hosts by SMTP, LMTP or QMTP.
 //
 // Runs as: qmailr, group nofiles; in the classic form, whoever calls it.
 //
 // Started by: qmail-start, as a worker; or "qmail-remote host sender
-// recipient..." by a wrapper or by hand.
+// recipient..." by a wrapper or by hand; or "qmail-remote --explain recipient
+// [sender]" by hand.
 //
 // Reads: jobs and message descriptors from qmail-send (ours); control/me,
-// helohost, smtproutes, timeoutconnect, timeoutremote and /etc/resolv.conf
-// (ours); DNS answers and SMTP replies (hostile). In the classic form its
-// operands and the message on descriptor 0 (the caller's).
+// helohost, outgoingip, timeoutconnect, timeoutremote, remotetimeouts, files
+// with routes, and /etc/resolv.conf (ours); control/remoteauth and access
+// tokens in control (secrets of ours); DNS answers and SMTP replies (hostile).
+// In the classic form its operands and the message on descriptor 0 (the
+// caller's).
 //
 // Writes: SMTP and DNS to the network, results to qmail-send or reports to
 // descriptor 1, warnings to the log. No file.
@@ -22,8 +25,9 @@
 // configured name servers.
 //
 // If captured: the attacker reads the mail this worker is given from then on,
-// can send mail out and report deliveries that never happened. He reaches no
-// file, no other process and no message that goes elsewhere.
+// can send mail out and report deliveries that never happened. He has the
+// passwords for relays, and what control lets everybody read. He changes no
+// file and reaches no other process and no message that goes elsewhere.
 package main
 
 import (
