@@ -30,6 +30,7 @@
 //	worker.go       jobs from qmail-send, the end of the worker
 //	link.go         one connection to qmail-send, results in packets
 //	classic.go      "qmail-remote host sender recipient..."
+//	explain.go      "qmail-remote --explain recipient [sender]"
 //	settings.go     control files and resolv.conf, read again when changed
 //	waits.go        how long each step may take
 //	client.go       one message, and connections for it

@@ -18,6 +18,9 @@ func Main(w world.World) int {
 	if IsWorker(w) {
 		return workerMain(w)
 	}
+	if len(w.Args) > 1 && w.Args[1] == explainOption {
+		return explainMain(w)
+	}
 	return classicMain(w)
 }
 
