@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"postrider/internal/esmtp"
+	"postrider/internal/wire/spawn"
 )
 
 // What the client said of a message and its recipients goes to a host that
@@ -92,5 +93,43 @@ func TestEightBitHeader(t *testing.T) {
 		if got := message(t, text).eightBitHeader; got != want {
 			t.Errorf("%.40q (%d octets): %v", text, len(text), got)
 		}
+	}
+}
+
+// A server with DSN tells the sender what he wants to hear; of any other,
+// qmail-send does.
+func TestPassedOn(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name, extension string
+		want            []spawn.Class
+	}{
+		{"with DSN", "DSN", []spawn.Class{spawn.PassedOn, spawn.Success, spawn.Failure}},
+		{"without", "SIZE=0", []spawn.Class{spawn.Success, spawn.Success, spawn.Failure}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			notify := ""
+			if c.extension == "DSN" {
+				notify = " NOTIFY=SUCCESS"
+			}
+			h := newHost(t, oneMX...)
+			h.peer("192.0.2.1", script(offers(c.extension)+"C MAIL FROM:<s@x>\nS 250 ok\nC RCPT TO:<a@d>"+notify+"\nS 250 ok\n"+
+				"C RCPT TO:<b@d>\nS 250 ok\nC RCPT TO:<c@d>"+notify+"\nS 550 no\nC DATA\nS 354 go\nD |x\nS 250 queued"+bye))
+			m := mail{
+				sender: addr(t, "s@x"), recipients: recipients(t, "a@d", "b@d", "c@d"), body: message(t, "\nx\n"),
+				wishes: []esmtp.Recipient{{Notify: esmtp.Success}, {}, {Notify: esmtp.Success}},
+			}
+			o, err := h.client.deliver(context.Background(), "d.example", m)
+			if err != nil {
+				t.Fatal(err)
+			}
+			h.end()
+			for i, r := range results(spawn.Job{Recipients: make([]spawn.Recipient, 3)}, o) {
+				if r.Class != c.want[i] {
+					t.Errorf("recipient %d: %c, want %c: %s", i, r.Class, c.want[i], r.Text)
+				}
+			}
+		})
 	}
 }

@@ -26,6 +26,8 @@ type report struct {
 	text  string
 	// crowded: a recipient that was refused only because others were taken.
 	crowded bool
+	// passedOn: the server knows what the sender wants to hear of a recipient.
+	passedOn bool
 	// unwelcome: it was refused because of the address that we come from.
 	unwelcome bool
 }
@@ -50,9 +52,11 @@ func (o outcome) forRecipient(i int) report {
 	r := o.recipients[i]
 	switch {
 	case r.class == rcptTaken && r.text != "":
-		return report{class: o.message.class, text: r.text}
+		return report{class: o.message.class, text: r.text, passedOn: r.passedOn}
 	case r.class == rcptTaken:
-		return o.message
+		joined := o.message
+		joined.passedOn = r.passedOn
+		return joined
 	case r.class == rcptNever && o.message.class == failed:
 		return report{class: failed, text: r.text + o.message.text}
 	case r.class == rcptNever:

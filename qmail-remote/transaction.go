@@ -98,7 +98,7 @@ func (s *session) transactAll(ctx context.Context, m mail) (outcome, state) {
 	if env.mail.Code >= 400 {
 		return whole(senderRejected(ip, env.mail)), refused
 	}
-	o := outcome{recipients: rcptReports(s, env.rcpt)}
+	o := outcome{recipients: s.rcptReports(m, env.rcpt)}
 	switch {
 	case env.data.Code == 0:
 		o.message = *givingUp(ip)
@@ -134,7 +134,7 @@ func (s *session) loss(err error) outcome {
 }
 
 // rcptReports is what the server said about each recipient.
-func rcptReports(s *session, replies []smtpwire.Reply) []report {
+func (s *session) rcptReports(m mail, replies []smtpwire.Reply) []report {
 	reports := make([]report, len(replies))
 	taken := false
 	for i, reply := range replies {
@@ -142,7 +142,7 @@ func rcptReports(s *session, replies []smtpwire.Reply) []report {
 			reports[i] = recipientRejected(s.ip(), reply, taken)
 			continue
 		}
-		reports[i] = report{class: rcptTaken}
+		reports[i] = report{class: rcptTaken, passedOn: s.ext.dsn && m.wishes != nil && m.wishes[i].Notify != 0}
 		taken = true
 	}
 	return reports

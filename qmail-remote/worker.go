@@ -185,7 +185,11 @@ func results(job spawn.Job, o outcome) []spawn.Result {
 	all := make([]spawn.Result, len(job.Recipients))
 	for i, r := range job.Recipients {
 		got := o.forRecipient(i)
-		all[i] = spawn.Result{Delivery: r.Delivery, Class: spawn.Class(got.class), Text: got.text}
+		class := spawn.Class(got.class)
+		if got.class == accepted && got.passedOn {
+			class = spawn.PassedOn
+		}
+		all[i] = spawn.Result{Delivery: r.Delivery, Class: class, Text: got.text}
 	}
 	return all
 }
