@@ -27,6 +27,7 @@ func TestOtherMailSystemsReceive(t *testing.T) {
 	} {
 		peer := network.Host(c.name + ".example")
 		peer.AddUsers("postfix", "postdrop", "Debian-exim", "alice", "bob", "carol")
+		h.Control("smtproutes", c.name+".example:"+peer.IP.String())
 		if result, err := peer.Run(testhost.Within(t, soon), testhost.Command{Argv: []string{"sh", "-ec", c.script}}); err != nil || result.Code != 0 {
 			t.Fatalf("%s: %v, %v", c.name, err, result)
 		}
