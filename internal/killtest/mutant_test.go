@@ -25,12 +25,12 @@ var mutants = []struct {
 	}},
 	{"a success is not believed: sent twice", "L4", testhost.Mutant{
 		Program: "qmail-send", File: "qmail-send/deliver.go",
-		Old: "\t\tp.a.finish(d.index)\n\t\tp.a.noteDelivered(d.index)\n\tcase spawn.Failure:",
-		New: "\t\tif p.deferred = p.deferred || r.Delivery%5 == 0; r.Delivery%5 != 0 {\n\t\t\tp.a.finish(d.index)\n\t\t\tp.a.noteDelivered(d.index)\n\t\t}\n\tcase spawn.Failure:",
+		Old: "\t\tp.a.finish(d.index)\n\t\ts.noteSuccess(d, r)\n\tcase spawn.Failure:",
+		New: "\t\tif p.deferred = p.deferred || r.Delivery%5 == 0; r.Delivery%5 != 0 {\n\t\t\tp.a.finish(d.index)\n\t\t\ts.noteSuccess(d, r)\n\t\t}\n\tcase spawn.Failure:",
 	}},
 	{"done before it is delivered", "L1", testhost.Mutant{
-		Program: "qmail-send", File: "qmail-send/deliver.go", Old: "\t\tp.deferred = true\n\t}\n\ts.status()",
-		New: "\t\tp.a.finish(d.index)\n\t\tp.a.noteDelivered(d.index)\n\t}\n\ts.status()",
+		Program: "qmail-send", File: "qmail-send/deliver.go", Old: "\t\tp.deferred = true\n\t\tif p.telling",
+		New: "\t\tp.a.finish(d.index)\n\t\tp.a.noteDelivered(d.index)\n\t\tif p.telling",
 	}},
 	{"the bounce is lost", "L1", testhost.Mutant{
 		Program: "qmail-send", File: "qmail-send/deliver.go",

@@ -63,7 +63,7 @@ func readLog(lines []LogLine) history {
 const (
 	// slack is how far apart a log line and the moment it speaks of may be:
 	// the log is a pipe that somebody reads when he gets the processor.
-	slack = 500 * time.Millisecond
+	slack = 1500 * time.Millisecond
 	// markTime is how long a success may be known to a process alone: until
 	// it is written down for good, or the message removed. A fault within it
 	// may repeat the delivery; that is the window which is published.
