@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"postrider/internal/clock"
+	"postrider/internal/limits"
 	"postrider/internal/maildir"
 	"postrider/internal/maildirsize"
 	"postrider/internal/world"
@@ -20,7 +21,8 @@ type agent struct {
 
 	// programLimit is how long a program may run; 0 is for ever.
 	programLimit time.Duration
-	ownGroup     bool // programs get a process group of their own
+	limits       limits.Limits // of programs
+	ownGroup     bool          // programs get a process group of their own
 }
 
 func newAgent(w world.World, environ []string) (*agent, error) {

@@ -23,8 +23,10 @@
 //     the values of variables must not be used there.
 //  4. The process never changes its directory: names are relative to the open
 //     home directory of each delivery.
-//  5. A program has its own process group and descriptors 0, 1 and 2 only; a
-//     child that it leaves behind holds up nothing.
+//  5. A program of a worker has descriptors 0, 1 and 2 only, limits
+//     (internal/limits), and an end at its time limit with all that it has
+//     started (internal/offspring). A child that it leaves behind before holds
+//     up nothing.
 //  6. The report of a delivery is at most maxReport bytes.
 //  7. Memory does not depend on the size of the message.
 //

@@ -8,13 +8,17 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"postrider/internal/fate"
 	"postrider/internal/footprint"
+	"postrider/internal/offspring"
 )
 
-const shell = "/bin/sh"
+const (
+	shell = "/bin/sh"
+	// maxOutput is what a program may write before nobody listens any more: far
+	// more than a report holds.
+	maxOutput = 16 << 20
+)
 
 // toProgram runs a program line with the message as standard input.
 func (d *delivery) toProgram(line string) error {
@@ -34,7 +38,11 @@ func (d *delivery) toProgram(line string) error {
 		return temporary("pipe", err, "Unable to create pipe: %s. (#4.3.0)", reason(err))
 	}
 	var reading sync.WaitGroup
-	reading.Go(func() { _, _ = io.Copy(d.out, r) }) // until the end, or the deadline below
+	reading.Go(func() { // until the end, or the deadline below
+		if n, _ := io.Copy(d.out, io.LimitReader(r, maxOutput)); n == maxOutput {
+			_ = r.Close() // who goes on to write gets SIGPIPE
+		}
+	})
 	err = d.runProgram(line, in, w)
 	_ = w.Close() // nothing was written to this end
 	// A child that was left behind may hold the pipe for days: take what the
@@ -63,25 +71,38 @@ func drain(r *os.File, out io.Writer) {
 
 // runProgram starts the shell, waits for it and judges its exit.
 func (d *delivery) runProgram(line string, in, out *os.File) error {
-	process, err := footprint.StartProgram(shell, []string{shell, "-c", line}, &os.ProcAttr{
-		Dir:   d.home,
-		Env:   d.variables,
-		Files: []*os.File{in, out, out},
-		Sys:   &syscall.SysProcAttr{Setpgid: d.ownGroup},
+	var process *os.Process
+	family, err := offspring.Start(func() (leader int, err error) {
+		process, err = footprint.StartProgram(shell, []string{shell, "-c", line}, &os.ProcAttr{
+			Dir:   d.home,
+			Env:   d.variables,
+			Files: []*os.File{in, out, out},
+			Sys:   &syscall.SysProcAttr{Setpgid: d.ownGroup},
+		})
+		if err != nil {
+			return 0, err
+		}
+		return process.Pid, nil
 	})
 	if err != nil {
 		return temporary("run "+shell, err, "Unable to run %s: %s. (#4.3.0)", shell, reason(err))
 	}
-	var expired killed
-	if d.programLimit > 0 && d.ownGroup {
-		timer := time.AfterFunc(d.programLimit, func() { expired.group(process.Pid) })
+	var limit expiry
+	if d.ownGroup {
+		if err := d.limits.Program(process.Pid); err != nil {
+			family.Kill()
+			_, _ = process.Wait() // what it says does not count
+			return temporary("limit program", err, "Unable to limit program: %s. (#4.3.0)", reason(err))
+		}
+		timer := time.AfterFunc(d.programLimit, func() { limit.kill(family) })
 		defer timer.Stop()
 	}
 	state, err := process.Wait()
+	killed := limit.ended()
 	if err != nil {
 		return temporary("wait", err, "Unable to wait for program: %s. (#4.3.0)", reason(err))
 	}
-	if expired.happened() {
+	if killed && !state.Exited() {
 		return temporary("run program", nil, "Program ran for more than %v and was killed. (#4.3.0)", d.programLimit)
 	}
 	return judge(state)
@@ -104,20 +125,26 @@ func judge(state *os.ProcessState) error {
 	return fate.Temp("3.0", "", "run program", errors.New(state.String()))
 }
 
-// killed tells whether a process group had to be killed.
-type killed struct {
-	mu  sync.Mutex
-	yes bool
+// expiry is the end of a program at its limit.
+type expiry struct {
+	mu     sync.Mutex
+	over   bool // it was waited for
+	killed bool
 }
 
-func (k *killed) group(leader int) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.yes = unix.Kill(-leader, unix.SIGKILL) == nil
+func (e *expiry) kill(f offspring.Family) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !e.over {
+		e.killed = true
+		f.Kill()
+	}
 }
 
-func (k *killed) happened() bool {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return k.yes
+// ended is called when the program was waited for.
+func (e *expiry) ended() (killed bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.over = true
+	return e.killed
 }

@@ -7,8 +7,10 @@ import (
 	"sync"
 	"time"
 
+	"postrider/internal/control"
 	"postrider/internal/fate"
 	"postrider/internal/fdpass"
+	"postrider/internal/limits"
 	"postrider/internal/wire/localwork"
 	"postrider/internal/wire/parent"
 	"postrider/internal/wire/spawn"
@@ -24,6 +26,7 @@ type worker struct {
 	world   world.World
 	link    *fdpass.Packets
 	agent   *agent
+	limits  limits.Limits // of programs
 	setup   localwork.Setup
 	results *resultQueue
 	running sync.WaitGroup
@@ -42,16 +45,24 @@ func inheritedWorker(w world.World) int {
 	if err != nil {
 		return exitTemporary
 	}
-	if serve(w, link) != nil {
+	bounds, err := limits.Load(control.Dir(w.Home + "/control"))
+	if err == nil {
+		err = bounds.Bound()
+	}
+	if err != nil {
+		fmt.Fprintln(w.Stderr, err) // qmail-lspawn logs it
+		return exitTemporary
+	}
+	if serve(w, link, bounds) != nil {
 		return exitTemporary // qmail-lspawn sees the end of the link
 	}
 	return exitDone
 }
 
 // serve carries out jobs until the link ends, and then finishes those it has.
-func serve(w world.World, link *fdpass.Packets) error {
+func serve(w world.World, link *fdpass.Packets, programs limits.Limits) error {
 	defer link.Close()
-	wk := &worker{world: w, link: link, waiting: make(map[uint64]chan struct{})}
+	wk := &worker{world: w, link: link, limits: programs, waiting: make(map[uint64]chan struct{})}
 	wk.results = newResultQueue(link)
 	err := wk.receive()
 	wk.abandonSlots()
@@ -104,7 +115,7 @@ func (wk *worker) start(packet []byte) error {
 	if wk.agent, err = newAgent(wk.world, parent.DecodeEnvironment(setup.Environment)); err != nil {
 		return err
 	}
-	wk.agent.programLimit, wk.agent.ownGroup = programLimit, true
+	wk.agent.programLimit, wk.agent.ownGroup, wk.agent.limits = programLimit, true, wk.limits
 	return nil
 }
 

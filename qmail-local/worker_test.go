@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -14,6 +15,7 @@ import (
 
 	"postrider/internal/clock"
 	"postrider/internal/fdpass"
+	"postrider/internal/limits"
 	"postrider/internal/queuedir"
 	"postrider/internal/wire/localwork"
 	"postrider/internal/wire/parent"
@@ -60,7 +62,7 @@ func newWorker(t *testing.T, defaultDelivery string) *lspawn {
 	if l.link, err = fdpass.NewPackets(ours); err != nil {
 		t.Fatal(err)
 	}
-	go func() { l.ended <- serve(world.World{Home: t.TempDir(), Clock: clock.Real()}, link) }()
+	go func() { l.ended <- serve(world.World{Home: t.TempDir(), Clock: clock.Real()}, link, limits.Limits{}) }()
 	t.Cleanup(func() { l.link.Close() })
 	l.send(localwork.AppendSetup(nil, localwork.Setup{
 		DefaultDelivery: defaultDelivery,
@@ -291,15 +293,45 @@ func TestWorkerPrograms(t *testing.T) {
 	}
 }
 
+// TestWorkerEndsProgramsThatLast: at its limit a program ends with all that it
+// has started, in whatever session and with whatever parent.
 func TestWorkerEndsProgramsThatLast(t *testing.T) {
 	t.Parallel()
-	h := newHost(t, map[string]string{".qmail": "|cat fifo & cat fifo\n"})
+	for name, line := range map[string]string{
+		"in its group": "|cat fifo & echo $! >child; cat fifo\n",
+		"left behind":  "|(setsid sh -c 'echo $$ >child; exec cat fifo' &); cat fifo\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := newHost(t, map[string]string{".qmail": line})
+			h.endsAtLimit()
+			pid, err := strconv.Atoi(strings.TrimSpace(h.read(h.home + "/child")))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for end := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
+				stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+				if err != nil || strings.Contains(string(stat), ") Z ") {
+					break // nobody may wait for it
+				}
+				if time.Now().After(end) {
+					t.Fatalf("what the program has started is there: %s", stat)
+				}
+			}
+		})
+	}
+}
+
+// endsAtLimit delivers with a limit of half a second.
+func (h *host) endsAtLimit() {
+	t := h.t
+	t.Helper()
 	h.fifo("fifo")
 	a, err := newAgent(world.World{Clock: clock.Real()}, []string{"PATH=/usr/bin:/bin"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	a.programLimit, a.ownGroup = 50*time.Millisecond, true
+	a.programLimit, a.ownGroup = 500*time.Millisecond, true
 	f, err := os.Create(t.TempDir() + "/m")
 	if err != nil {
 		t.Fatal(err)

@@ -16,9 +16,8 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"postrider/internal/footprint"
+	"postrider/internal/offspring"
 )
 
 const (
@@ -51,6 +50,8 @@ type Program struct {
 	Limit time.Duration
 	// Log takes what it writes to descriptor 2.
 	Log *os.File
+	// Started, if not nil, is called right after its start. An error ends it.
+	Started func(pid int) error
 }
 
 // Parse reads a line "program arguments...".
@@ -88,7 +89,19 @@ func (p Program) Check(user string, password, challenge []byte) (ok bool, err er
 
 // run gives the program its input and waits for its end.
 func (p Program) run(input []byte) (syscall.WaitStatus, error) {
-	process, err := p.start(input)
+	var process *os.Process
+	family, err := offspring.Start(func() (leader int, err error) {
+		if process, err = p.start(input); err != nil {
+			return 0, err
+		}
+		return process.Pid, nil
+	})
+	if err == nil && p.Started != nil {
+		if err = p.Started(process.Pid); err != nil {
+			family.Kill()
+			_, _ = process.Wait() // whatever it says is not waited for
+		}
+	}
 	if err != nil {
 		return 0, err
 	}
@@ -110,7 +123,7 @@ func (p Program) run(input []byte) (syscall.WaitStatus, error) {
 		}
 		return e.state.Sys().(syscall.WaitStatus), nil
 	case <-timer.C:
-		_ = unix.Kill(-process.Pid, unix.SIGKILL) // it leads its group, or has just ended
+		family.Kill()
 		<-ended
 		return 0, errSlow
 	}
@@ -135,8 +148,11 @@ func (p Program) start(input []byte) (*os.Process, error) {
 		return nil, err
 	}
 	defer r.Close()
-	defer w.Close()
+	// It waits for the end of its input, and a start that fails for its end.
 	if _, err := w.Write(input); err != nil {
+		return nil, errors.Join(err, w.Close())
+	}
+	if err := w.Close(); err != nil {
 		return nil, err
 	}
 	return footprint.StartProgram(p.Argv[0], p.Argv, &os.ProcAttr{

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"postrider/internal/offspring"
 )
 
 // Descriptors of a queue program (spec section 1.2).
@@ -29,7 +31,6 @@ const textWait = time.Second
 
 // program carries a message through the program that $QMAILQUEUE names.
 type program struct {
-	pid       int
 	messageTo *os.File
 	envTo     *os.File
 	text      chan string // one value: the error text
@@ -66,23 +67,44 @@ func startProgram(o Options) (*program, error) {
 	if fd, named := textDescriptor(o.Environ); named {
 		files[fd] = files[programText]
 	}
-	pid, err := syscall.ForkExec(o.QueueProgram, []string{o.QueueProgram},
-		&syscall.ProcAttr{Dir: o.Home, Env: o.Environ, Files: files[:], Sys: &syscall.SysProcAttr{Setpgid: o.Limit > 0}})
+	watch, err := launch(o, files[:])
 	if err != nil {
 		closeAll(ends[:])
 		return nil, failure(exitExec, "start "+o.QueueProgram, err)
 	}
 	closeAll([]*os.File{ends[0], ends[2], ends[5]})
-	p := &program{pid: pid, messageTo: ends[1], envTo: ends[3], textFrom: ends[4], text: make(chan string, 1)}
-	p.watch = watchProgram(pid, o.Limit, o.GiveUp)
+	p := &program{messageTo: ends[1], envTo: ends[3], textFrom: ends[4], text: make(chan string, 1), watch: watch}
 	if o.Limit > 0 {
-		// One that has left its group may hold the pipes for longer.
+		// One that could not be killed may hold the pipes for longer.
 		for _, f := range []*os.File{p.messageTo, p.envTo} {
 			_ = f.SetWriteDeadline(time.Now().Add(o.Limit + textWait)) // a pipe of ours can
 		}
 	}
 	go p.readText()
 	return p, nil
+}
+
+// launch starts the program.
+func launch(o Options, files []uintptr) (*watch, error) {
+	var pid int
+	family, err := offspring.Start(func() (leader int, err error) {
+		pid, err = syscall.ForkExec(o.QueueProgram, []string{o.QueueProgram},
+			&syscall.ProcAttr{Dir: o.Home, Env: o.Environ, Files: files, Sys: &syscall.SysProcAttr{Setpgid: o.Limit > 0}})
+		return pid, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	w := watchProgram(pid, family, o.Limit, o.GiveUp)
+	if o.Started == nil {
+		return w, nil
+	}
+	if err := o.Started(pid); err != nil {
+		w.kill()
+		_, _ = w.wait() // it has done nothing yet
+		return nil, err
+	}
+	return w, nil
 }
 
 // textDescriptor is what $ERROR_FD says.
@@ -176,7 +198,7 @@ func (p *program) commit() (string, error) {
 		return "", failure(ExitRead, "queue program", errors.New("it succeeded without reading everything"))
 	}
 	if code == ExitOK {
-		return strconv.Itoa(p.pid), nil
+		return strconv.Itoa(p.watch.pid), nil
 	}
 	text := p.errorText()
 	if (code == ExitCustom || code == exitCustomLegacy) && len(text) > 2 && (text[0] == 'D' || text[0] == 'Z') {

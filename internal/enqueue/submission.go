@@ -17,11 +17,13 @@ type Options struct {
 	Environ      []string // of the queue program; nil is our own
 	// Stderr is the queue program's descriptor 2; nil is our own.
 	Stderr *os.File
-	// Limit, if not 0, is how long the queue program may take. It then has a
-	// process group of its own, which is killed as a whole at the limit, or
-	// when GiveUp is closed.
+	// Limit, if not 0, is how long the queue program may take. It is killed
+	// with all that it has started at the limit, or when GiveUp is closed.
 	Limit  time.Duration
 	GiveUp <-chan struct{}
+	// Started, if not nil, is called right after the start of the queue
+	// program. An error ends that again.
+	Started func(pid int) error
 }
 
 // carrier is one of the ways.

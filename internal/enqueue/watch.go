@@ -6,23 +6,26 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"postrider/internal/offspring"
 )
 
-// watch is a child that may be killed, with its process group, while somebody
-// waits for it.
+// watch is a child that may be killed, with all that it has started, while
+// somebody waits for it.
 type watch struct {
-	pid   int
-	ended chan struct{} // closed when the child was waited for
+	pid    int
+	family offspring.Family
+	ended  chan struct{} // closed when the child was waited for
 
 	mu     sync.Mutex
 	reaped bool
 	killed bool // read it after wait
 }
 
-// watchProgram watches a child that leads a group; without a limit nothing
-// ever kills it.
-func watchProgram(pid int, limit time.Duration, giveUp <-chan struct{}) *watch {
-	w := &watch{pid: pid, ended: make(chan struct{})}
+// watchProgram watches a child; without a limit, when it leads no group, it is
+// not killed.
+func watchProgram(pid int, family offspring.Family, limit time.Duration, giveUp <-chan struct{}) *watch {
+	w := &watch{pid: pid, family: family, ended: make(chan struct{})}
 	if limit > 0 {
 		go w.run(limit, giveUp)
 	}
@@ -38,11 +41,16 @@ func (w *watch) run(limit time.Duration, giveUp <-chan struct{}) {
 	case <-w.ended:
 		return
 	}
+	w.kill()
+}
+
+func (w *watch) kill() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	// Until it is reaped the number is its own.
 	if !w.reaped {
-		w.killed = unix.Kill(-w.pid, unix.SIGKILL) == nil
+		w.family.Kill()
+		w.killed = true
 	}
 }
 

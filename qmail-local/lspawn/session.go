@@ -10,8 +10,9 @@ import (
 )
 
 // killSession kills every process of a session: the programs that a worker
-// runs have process groups of their own. A program that made itself a session
-// has taken leave of the delivery and stays.
+// runs have process groups of their own. What is in another session is the
+// worker's to end, at the time limit of its program; when the worker itself
+// dies, it stays, within the limits of its user.
 func killSession(session int) {
 	kill := func(pid int) {
 		if sid, err := unix.Getsid(pid); err == nil && sid == session && pid != session {

@@ -19,7 +19,7 @@ func TestChecker(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer log.Close()
-	c := checker{control.Dir(dir), log}
+	c := checker{control: control.Dir(dir), log: log}
 	file := filepath.Join(dir, "checkpassword")
 	for _, step := range []struct {
 		line       string // "": there is no file

@@ -10,6 +10,7 @@ import (
 	"postrider/internal/attempts"
 	"postrider/internal/checkpassword"
 	"postrider/internal/control"
+	"postrider/internal/limits"
 	"postrider/internal/logline"
 	"postrider/internal/priv"
 	"postrider/internal/wire/auth"
@@ -47,8 +48,12 @@ func Main(w world.World) int {
 	if err == nil {
 		err = forbid(w.Home)
 	}
+	var d *daemon
 	if err == nil {
-		err = newDaemon(w, logger.Line).run(channel)
+		d, err = newDaemon(w, logger.Line)
+	}
+	if err == nil {
+		err = d.run(channel)
 	}
 	if err != nil {
 		logger.Line(logPrefix + "fatal: " + err.Error())
@@ -75,17 +80,25 @@ func forbid(home string) error {
 	return nobodies.Forbid()
 }
 
-func newDaemon(w world.World, log func(string)) *daemon {
+func newDaemon(w world.World, log func(string)) (*daemon, error) {
+	dir := control.Dir(filepath.Join(w.Home, "control"))
+	programs, err := limits.Load(dir)
+	if err == nil {
+		err = programs.Bound()
+	}
+	if err != nil {
+		return nil, err
+	}
 	var seldom logline.Seldom
 	return &daemon{log: log, server: auth.Server{
-		Verifier: checker{control.Dir(filepath.Join(w.Home, "control")), w.Stderr},
+		Verifier: checker{dir, w.Stderr, programs},
 		Guard:    attempts.New(w.Clock.Now),
 		Log: func(err error) {
 			if note, ok := seldom.Allow(w.Clock.Now(), err); ok {
 				log(logPrefix + "warning: " + err.Error() + note)
 			}
 		},
-	}}
+	}}, nil
 }
 
 // run serves until the control channel ends. A program that then runs goes on
@@ -113,8 +126,9 @@ func (d *daemon) serve(link *os.File) {
 
 // checker asks the program in control/checkpassword. It is an auth.Verifier.
 type checker struct {
-	control control.Dir
-	log     *os.File
+	control  control.Dir
+	log      *os.File
+	programs limits.Limits
 }
 
 var errNoSCRAM = errors.New("a checkpassword program knows nothing of SCRAM")
@@ -151,7 +165,7 @@ func (c checker) check(a auth.Attempt, password, challenge []byte) (bool, error)
 		return false, fmt.Errorf("control/checkpassword %w", err)
 	}
 	// vchkpw tells by the port that it is asked for SMTP.
-	program := checkpassword.Program{Argv: argv, Limit: checkpassword.Limit, Log: c.log,
+	program := checkpassword.Program{Argv: argv, Limit: checkpassword.Limit, Log: c.log, Started: c.programs.Program,
 		Environ: []string{"PROTO=TCP", "TCPLOCALPORT=25", "TCPREMOTEIP=" + a.Client}}
 	return program.Check(a.User, password, challenge)
 }

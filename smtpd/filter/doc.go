@@ -15,8 +15,8 @@
 //     says the variables of internal/wire/filter alone.
 //  2. It runs only once the whole message is here: a slow client holds no
 //     program.
-//  3. It has a process group of its own and an end: at its limit the group is
-//     killed.
+//  3. It has limits (internal/limits) and an end: at its time limit it is killed
+//     with all that it has started (internal/offspring).
 //  4. Success is reported only if the program has read everything and exited 0.
 //     Without such a program, without room and without time the message is
 //     refused for now.

@@ -294,6 +294,7 @@ func TestProgramHangs(t *testing.T) {
 	for name, script := range map[string]string{
 		"reads nothing":   `sleep 1000 & echo $! > "$OUT/child"; wait`,
 		"reads the text":  `cat >/dev/null; sleep 1000 & echo $! > "$OUT/child"; wait`,
+		"left behind":     `(setsid sh -c 'echo $$ > "$OUT/child"; exec sleep 1000' &); sleep 1000`,
 		"ignores signals": `trap '' TERM HUP INT; cat >/dev/null; sleep 1000 & echo $! > "$OUT/child"; wait; wait`,
 	} {
 		t.Run(name, func(t *testing.T) {

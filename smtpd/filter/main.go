@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"postrider/internal/control"
+	"postrider/internal/limits"
 	"postrider/internal/logline"
 	"postrider/internal/milter"
 	"postrider/internal/priv"
@@ -37,6 +38,7 @@ const (
 type settings struct {
 	concurrency int
 	limit       time.Duration
+	programs    limits.Limits
 }
 
 func loadSettings(home string) (s settings, err error) {
@@ -47,6 +49,9 @@ func loadSettings(home string) (s settings, err error) {
 	s.concurrency = min(max(1, s.concurrency), maxConcurrency)
 	seconds, err := dir.Int("timeoutfilter", defaultLimit)
 	s.limit = time.Duration(min(max(1, seconds), maxLimit)) * time.Second
+	if err == nil {
+		s.programs, err = limits.Load(dir)
+	}
 	return s, err
 }
 
@@ -85,6 +90,9 @@ func run(home string, channel *parent.Channel, log *logline.Writer) error {
 		return err
 	}
 	if err := forbid(home); err != nil {
+		return err
+	}
+	if err := s.programs.Bound(); err != nil {
 		return err
 	}
 	return newDaemon(home, s, log).run(channel)
