@@ -290,6 +290,10 @@ func TestJournalCannotBeWritten(t *testing.T) {
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
+	write(t, j, g) // nothing new has come
+	if again, _, _, err := reopened(t, path, c); err != nil || len(again.table) != 1 {
+		t.Errorf("%d records, %v", len(again.table), err)
+	}
 	g.wait(triplet("192.0.2.1", "", "jim@b.example"), delay)
 	write(t, j, g)
 	if again, _, _, err := reopened(t, path, c); err != nil || len(again.table) != 2 {

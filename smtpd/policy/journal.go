@@ -132,7 +132,7 @@ func (j *journal) write(g *greylist) error {
 	g.mu.Lock()
 	pending, live := g.pending, len(g.table)
 	g.pending = nil
-	anew := j.file == nil && len(pending) > 0 || len(pending) >= maxPending ||
+	anew := j.file == nil && live > 0 || len(pending) >= maxPending ||
 		j.file != nil && j.size+int64(len(pending)) > int64(2*live+spare)*recordSize
 	if anew {
 		pending = appendHeader(make([]byte, 0, (live+1)*recordSize), g.salt)
