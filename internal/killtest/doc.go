@@ -4,8 +4,9 @@
 //
 // Nobody imports it; there is nothing here but tests. They need root.
 //
-// A run is a sequence of epochs. In each, clients send messages by SMTP, plain
-// or with TLS and a login, and by sendmail and qmail-queue, to Maildirs,
+// A run is a sequence of epochs. In each, clients send messages by SMTP, plain,
+// with TLS and a login, through a filter's program, or greylisted and by a
+// milter, by QMTP and QMQP, and by sendmail and qmail-queue, to Maildirs,
 // mboxes, programs, forwards, another host, and recipients whose mail bounces;
 // meanwhile processes are killed: one,
 // several, all, the parent of all, and in a quarter of the cycles once more
@@ -18,7 +19,8 @@
 //
 //	kill_test.go      the run: epochs, figures
 //	host_test.go      the host: users, mailboxes, the next host
-//	load_test.go      clients
+//	load_test.go      clients of every host
+//	clients_test.go   those of QMTP, QMQP, filters, milters and the greylist
 //	messages_test.go  what they send
 //	killer_test.go    who is killed when, and how long until mail is taken again
 //	evidence_test.go  what an epoch left

@@ -14,33 +14,33 @@ import (
 
 // collect gathers what an epoch left on a host whose suite has stopped, and
 // takes it away.
-func collect(t *testing.T, l *ledger.Ledger, h *testhost.Host, sink *testhost.Sink, firstLine int) ledger.Evidence {
+func collect(t *testing.T, l *ledger.Ledger, h *site, firstLine int) ledger.Evidence {
 	t.Helper()
-	e := collectResting(t, l, h, sink, firstLine)
-	e.Leftovers = append(e.Leftovers, strays(h)...)
+	e := collectResting(t, l, h, firstLine)
+	e.Leftovers = append(e.Leftovers, strays(h.Host)...)
 	return e
 }
 
 // collectResting does so at rest: the suite may run.
-func collectResting(t *testing.T, l *ledger.Ledger, h *testhost.Host, sink *testhost.Sink, firstLine int) ledger.Evidence {
+func collectResting(t *testing.T, l *ledger.Ledger, h *site, firstLine int) ledger.Evidence {
 	t.Helper()
 	var e ledger.Evidence
 	for _, user := range append([]string{"load"}, boxes...) {
 		for _, sub := range []string{"new", "tmp"} {
-			files(t, h, filepath.Join("/home", user, "Maildir", sub), func(name, text string, when time.Time) {
+			files(t, h.Host, filepath.Join("/home", user, "Maildir", sub), func(name, text string, when time.Time) {
 				if sub == "new" { // what a kill left in tmp is nobody's mail
 					e.Deliveries = append(e.Deliveries, delivery(name, text, when))
 				}
 			})
 		}
 	}
-	files(t, h, "/home/prog/got", func(name, text string, when time.Time) {
+	files(t, h.Host, "/home/prog/got", func(name, text string, when time.Time) {
 		if strings.HasSuffix(name, ".whole") {
 			e.Deliveries = append(e.Deliveries, delivery(name, text, when))
 		}
 	})
-	mbox(t, h, "/home/box/Mailbox", &e)
-	for _, a := range sink.Take() {
+	mbox(t, h.Host, "/home/box/Mailbox", &e)
+	for _, a := range h.sink.Take() {
 		for _, r := range a.Recipients {
 			e.Deliveries = append(e.Deliveries, ledger.Delivery{Place: "sink", Recipient: r, Sender: a.Sender, Text: a.Text, When: a.When})
 		}

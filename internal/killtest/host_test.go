@@ -16,9 +16,9 @@ const (
 // boxes are the users with Maildirs; the first also gets what is forwarded.
 var boxes = []string{"m0", "m1", "m2"}
 
-// newSite makes the host with a user for each kind of delivery, and the next
-// host.
-func newSite(t *testing.T) (*testhost.Host, *testhost.Sink) {
+// newSite makes the host with a user for each kind of delivery, and the hosts
+// around it.
+func newSite(t *testing.T) *site {
 	t.Helper()
 	testhost.NeedUsers(t)
 	net := testhost.NewNetwork(t)
@@ -40,7 +40,10 @@ func newSite(t *testing.T) (*testhost.Host, *testhost.Sink) {
 		local := address[:len(address)-len("@"+here)]
 		own(h, "fwd", ".qmail-"+local[len("fwd-"):], "&"+boxes[0]+"-"+local+"@"+here+"\n")
 	}
-	return h, net.Host(far).Sink(":25", nil)
+	next := net.Host(far)
+	s := &site{Host: h, sink: next.Sink(":25", nil), scanned: next, unknown: net.Host("unknown.example")}
+	s.giveServices()
+	return s
 }
 
 func instruct(h *testhost.Host, user, text string) { own(h, user, ".qmail-default", text) }

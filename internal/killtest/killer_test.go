@@ -27,7 +27,7 @@ const maxDeaths = 1
 // killer kills, and waits until mail is taken again.
 type killer struct {
 	t       *testing.T
-	host    *testhost.Host
+	host    *site
 	load    *load
 	random  *rand.Rand
 	figures *figures
@@ -259,7 +259,7 @@ func (k *killer) progress() {
 }
 
 // supervision are the lines that are not about one message.
-func supervision(h *testhost.Host) string {
+func supervision(h *site) string {
 	var b strings.Builder
 	lines := h.Log().Lines(0)
 	for _, line := range lines[max(0, len(lines)-5000):] {

@@ -30,7 +30,7 @@ const (
 // load sends messages until it is stopped.
 type load struct {
 	t    *testing.T
-	host *testhost.Host
+	host *site
 	book *ledger.Ledger
 	name string // of the epoch, in ids
 	seed uint64
@@ -44,7 +44,7 @@ type load struct {
 	queued   atomic.Int64
 }
 
-func newLoad(t *testing.T, h *testhost.Host, book *ledger.Ledger, name string, seed uint64) *load {
+func newLoad(t *testing.T, h *site, book *ledger.Ledger, name string, seed uint64) *load {
 	l := &load{t: t, host: h, book: book, name: name, seed: seed, answered: make(chan struct{}, 1)}
 	l.ctx, l.stop = context.WithCancel(t.Context())
 	return l
@@ -62,6 +62,7 @@ func (l *load) start() {
 		l.senders.Go(func() { l.run("sendmail", l.bySendmail) })
 		l.senders.Go(func() { l.run("queue", l.byQueue) })
 	}
+	l.startServices()
 }
 
 // end stops the clients; what they have begun is finished.
@@ -141,7 +142,11 @@ func submission(c *testhost.Client) error {
 // trySMTP reports whether the message was taken. What comes between hello and
 // MAIL is given.
 func (l *load) trySMTP(ctx context.Context, in ledger.Intent, text string, prelude func(*testhost.Client) error) bool {
-	c, err := l.host.SMTP(ctx, l.host.IP.String()+":25")
+	return l.trySMTPFrom(ctx, l.host.Host, in, text, prelude)
+}
+
+func (l *load) trySMTPFrom(ctx context.Context, from *testhost.Host, in ledger.Intent, text string, prelude func(*testhost.Client) error) bool {
+	c, err := from.SMTP(ctx, l.host.IP.String()+":25")
 	if err != nil {
 		l.book.Nack(in.ID, 0) // not a byte of the message was sent
 		return false

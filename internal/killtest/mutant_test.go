@@ -53,11 +53,11 @@ func TestLedgerFindsMutants(t *testing.T) {
 			continue
 		}
 		t.Run(m.name, func(t *testing.T) {
-			h, sink := newSite(t)
+			h := newSite(t)
 			if m.Program != "" {
 				h.InstallMutant("../..", m.Mutant)
 			}
-			violations := fewKills(t, h, sink)
+			violations := fewKills(t, h)
 			if m.rule == "" && len(violations) > 0 {
 				t.Errorf("the sound suite: %v", violations)
 			}
@@ -71,9 +71,9 @@ func TestLedgerFindsMutants(t *testing.T) {
 
 // fewKills sends some messages, kills deliverers while they work, and the
 // scheduler long after all successes but with messages that still wait.
-func fewKills(t *testing.T, h *testhost.Host, sink *testhost.Sink) []ledger.Violation {
+func fewKills(t *testing.T, h *site) []ledger.Violation {
 	t.Helper()
-	sink.SetScript(func(verb, argument string) string {
+	h.sink.SetScript(func(verb, argument string) string {
 		if verb == "RCPT" && strings.Contains(argument, "r-299@") {
 			return "450 later"
 		}
@@ -111,12 +111,12 @@ func fewKills(t *testing.T, h *testhost.Host, sink *testhost.Sink) []ledger.Viol
 	pause(t.Context(), 5*time.Second)
 	book.Fault("kill", "qmail-send")
 	h.Kill("qmail-send", syscall.SIGKILL)
-	sink.SetScript(nil)
-	return rest(t, h, book, sink)
+	h.sink.SetScript(nil)
+	return rest(t, h, book)
 }
 
 // rest lets the queue run empty, as far as a mutant can, and checks the ledger.
-func rest(t *testing.T, h *testhost.Host, book *ledger.Ledger, sink *testhost.Sink) []ledger.Violation {
+func rest(t *testing.T, h *site, book *ledger.Ledger) []ledger.Violation {
 	t.Helper()
 	for range 10 {
 		if err := h.Suite().Signal(syscall.SIGALRM); err != nil {
@@ -130,7 +130,7 @@ func rest(t *testing.T, h *testhost.Host, book *ledger.Ledger, sink *testhost.Si
 		}
 	}
 	h.StopSuite()
-	violations, summary := book.Check(collect(t, book, h, sink, 0))
+	violations, summary := book.Check(collect(t, book, h, 0))
 	t.Log(summary)
 	return violations
 }

@@ -37,7 +37,7 @@ func TestSoak(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	s := &soak{t: t, random: rand.New(rand.NewPCG(seed, 0)), faults: make(map[string]int)}
-	s.host, s.sink = newSite(t)
+	s.host = newSite(t)
 	s.host.InstallMovedClock()
 	s.host.StartSuite()
 	var summary ledger.Summary
@@ -52,12 +52,12 @@ func TestSoak(t *testing.T) {
 }
 
 // keepers live through all of it.
-var keepers = []string{"qmail-start", "qmail-spool", "qmail-send", "qmail-smtpd", "qmail-tlskey", "qmail-auth", "qmail-lookup"}
+var keepers = []string{"qmail-start", "qmail-spool", "qmail-send", "qmail-smtpd", "qmail-tlskey", "qmail-auth", "qmail-lookup",
+	"qmail-policy", "qmail-filter", "qmail-qmtpd", "qmail-qmqpd"}
 
 type soak struct {
 	t      *testing.T
-	host   *testhost.Host
-	sink   *testhost.Sink
+	host   *site
 	random *rand.Rand
 	clock  time.Duration // how far the suite's is ahead
 	faults map[string]int
@@ -97,7 +97,7 @@ func (s *soak) epoch(name string) ledger.Summary {
 	cancel()
 	l.end()
 	s.settle()
-	violations, summary := book.Check(collectResting(s.t, book, s.host, s.sink, first))
+	violations, summary := book.Check(collectResting(s.t, book, s.host, first))
 	for _, v := range violations[:min(20, len(violations))] {
 		s.t.Error(v)
 	}
