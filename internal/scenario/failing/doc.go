@@ -22,6 +22,9 @@
 //	accept_test.go     acceptance by SMTP: qmail-spool, qmail-smtpd
 //	plain_test.go      the same with fsync, without io_submit
 //	login_test.go      TLS, passwords, recipients: the daemons that qmail-smtpd asks
+//	services_test.go   QMTP and QMQP
+//	filter_test.go     milters, and programs that QMAILQUEUE names
+//	policy_test.go     SPF, and the greylist with its file
 //	caller_test.go     sendmail, qmail-queue, and the drop directory
 //	deliver_test.go    Maildir, mbox, bounces; kills at any call
 //	machine_test.go    full disks, no inodes, no descriptors, no processes, no memory

@@ -43,6 +43,39 @@ func TestLogins(t *testing.T) {
 	r.finish()
 }
 
+// checker is a checkpassword program with one user.
+const checker = `#!/bin/sh
+test "$(tr '\0' '\n' <&3 | head -n 2)" = "` + sender + `
+` + password + `" && exec "$@"
+exit 1
+`
+
+// TestLoginsByProgram is TestLogins with a checkpassword program.
+func TestLoginsByProgram(t *testing.T) {
+	r := newRig(t, "alice")
+	r.host.Control("concurrencylocal", "0")
+	r.host.Control("verifyrcpt", "2")
+	r.host.Control("maxbadrcpt", "0")
+	r.host.GiveKey()
+	r.host.WriteFile("/usr/local/bin/check", checker, 0o755)
+	r.host.Control("checkpassword", "/usr/local/bin/check /bin/true")
+	r.start()
+	r.run(sweep{
+		name: "login by a program", program: "qmail-checkpass", classes: append([]faultcall.Class{faultcall.Start}, loginPath...),
+		share: 4, most: 8, rest: r.awaitLogin,
+		do: func(o faultcall.Order) (fired bool) {
+			r.arm(o)
+			got := r.byLogin(o, 600, "alice")
+			if fired = r.arm()[0] >= o.Nth; fired && got != taken {
+				r.awaitLogin()
+			}
+			return fired
+		},
+	})
+	r.host.Control("verifyrcpt", "0")
+	r.finish()
+}
+
 // underLogin has a user log in and send under an order. What the daemons keep
 // in memory is stale, so that they read it again.
 func (r *rig) underLogin(o faultcall.Order) (fired bool) {
@@ -68,17 +101,23 @@ func (r *rig) age(path string) {
 	}
 }
 
-// awaitLogin logs in until a message is taken: after the start of a daemon, or
-// after a moment, when what could not be read is looked at again.
+// awaitLogin logs in until a message is taken.
 func (r *rig) awaitLogin() {
 	r.t.Helper()
+	r.awaitTaken("by somebody who logs in", func() outcome { return r.byLogin(noFault, 600, "alice") })
+}
+
+// awaitTaken sends until a message is taken: after the start of a daemon, or
+// after a moment, when what could not be read is looked at again.
+func (r *rig) awaitTaken(how string, send func() outcome) {
+	r.t.Helper()
 	ctx := testhost.Within(r.t, patient)
-	for first := r.host.Log().Len(); r.byLogin(noFault, 600, "alice") != taken; first = r.host.Log().Len() {
+	for first := r.host.Log().Len(); send() != taken; first = r.host.Log().Len() {
 		moment, cancel := context.WithTimeout(ctx, time.Second)
 		_, _, _ = r.host.Log().Wait(moment, first, startedAgain)
 		cancel()
 		if ctx.Err() != nil {
-			r.wrong("nobody can log in after the faults%s", r.lastFaults(3))
+			r.wrong("no message is taken %s after the faults%s", how, r.lastFaults(3))
 			return
 		}
 	}

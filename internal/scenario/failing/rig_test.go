@@ -40,6 +40,7 @@ type rig struct {
 	inodes   int      // files that take inodes away
 	silent   int      // submissions without an answer
 	problems []string // what a fault must not lead to
+	passed   []string // lines that each message has which was delivered
 	injected tally
 	random   *rand.Rand
 }
@@ -212,6 +213,13 @@ func (r *rig) judge() {
 		r.wrong("%v", v)
 	}
 	r.checkBounces(evidence)
+	for _, d := range evidence.Deliveries {
+		for _, line := range r.passed {
+			if !strings.Contains(d.Text, line) {
+				r.wrong("delivered without %q: %.500q", line, d.Text)
+			}
+		}
+	}
 	if err := r.book.Close(); err != nil {
 		r.t.Error(err)
 	}

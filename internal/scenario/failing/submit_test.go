@@ -51,9 +51,11 @@ func (r *rig) bySMTP(o faultcall.Order, size int, to ...string) outcome {
 func (r *rig) send(o faultcall.Order, size int, prelude func(*testhost.Client) error, to ...string) outcome {
 	r.t.Helper()
 	in, text := r.compose("smtp", size, to...)
-	if o.Class == faultcall.Send || o.Class == faultcall.Receive && o.Program == "qmail-smtpd" || o.Fault.Kill {
-		// An answer that is lost leaves it open whether the message was taken,
-		// and qmail-smtpd has a long one no more to ask again with.
+	asks := o.Program == "qmail-smtpd" || o.Program == "qmail-filter"
+	if o.Class == faultcall.Send || o.Class == faultcall.Receive && asks || o.Fault.Kill {
+		// An answer that is lost leaves it open whether the message was taken:
+		// qmail-smtpd has a long one no more to ask again with, and what a
+		// program has done is done.
 		r.book.Fault("lost answer", o.Program)
 	}
 	ctx, cancel := context.WithTimeout(r.t.Context(), answerWait)
