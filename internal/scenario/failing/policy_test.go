@@ -96,7 +96,7 @@ func (r *rig) failJournal() {
 		}
 	}
 	r.random.Shuffle(len(orders), func(i, j int) { orders[i], orders[j] = orders[j], orders[i] })
-	for _, o := range orders[:testhost.Times(r.t, "faults of the greylist's file", 3, len(orders))] {
+	for _, o := range orders[:testhost.Times(r.t, "faults of the greylist's file", 2, len(orders))] {
 		r.restart(func() {
 			if o.Class != faultcall.Write { // which also appends
 				r.host.Must("rm", "-f", "/var/qmail/policy/greylist")
