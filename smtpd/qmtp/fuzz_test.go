@@ -18,22 +18,28 @@ func FuzzQMTP(f *testing.F) {
 	} {
 		f.Add(seed, len(seed)/2)
 	}
-	f.Fuzz(func(t *testing.T, input string, split int) { fuzzSession(t, qmtpProtocol, input, split, true) })
+	fuzzSessions(f, qmtpProtocol, true)
 }
 
 func FuzzQMQP(f *testing.F) {
 	for _, seed := range []string{qmqpVector, request("", "", "", "a\nb"), "4:1:x,,", "26:3:hi\n,3:s@x,10:"} {
 		f.Add(seed, len(seed)/2)
 	}
-	f.Fuzz(func(t *testing.T, input string, split int) { fuzzSession(t, qmqpProtocol, input, split, false) })
+	fuzzSessions(f, qmqpProtocol, false)
 }
 
-func fuzzSession(t *testing.T, p protocol, input string, split int, ours bool) {
+// fuzzSessions reads the control files once: they cost more than a session.
+func fuzzSessions(f *testing.F, p protocol, ours bool) {
+	settings := testSettings(f, p, nil)
+	f.Fuzz(func(t *testing.T, input string, split int) { fuzzSession(t, settings, p, input, split, ours) })
+}
+
+func fuzzSession(t *testing.T, settings *settings, p protocol, input string, split int, ours bool) {
 	if split < 0 || split > len(input) {
 		split = 0
 	}
 	s := &script{pieces: []string{input[:split], input[split:]}}
-	session, q := testSession(t, p, s, nil)
+	session, q := sessionWith(settings, p, s)
 	o := session.outcome(t, q, s)
 	for _, m := range q.taken {
 		checkEnvelope(t, m.envelope, ours)
@@ -44,7 +50,9 @@ func fuzzSession(t *testing.T, p protocol, input string, split int, ours bool) {
 			t.Fatalf("%d octets of %d", len(m.text), len(input))
 		}
 	}
-	if again := converse(t, p, nil, strings.Split(input, "")...); again.answers != o.answers || len(again.queued) != len(o.queued) {
+	octets := &script{pieces: strings.Split(input, "")}
+	session, q = sessionWith(settings, p, octets)
+	if again := session.outcome(t, q, octets); again.answers != o.answers || len(again.queued) != len(o.queued) {
 		t.Fatalf("%q: %q in two pieces, %q octet by octet", input, o.answers, again.answers)
 	}
 }

@@ -100,10 +100,19 @@ func (c *script) SetWriteDeadline(time.Time) error { return nil }
 // testSession returns a session on c.
 func testSession(t testing.TB, p protocol, c conn, files map[string]string) (*session, *memoryQueue) {
 	t.Helper()
-	settings, err := p.load(controlDir(t, files))
+	return sessionWith(testSettings(t, p, files), p, c)
+}
+
+func testSettings(t testing.TB, p protocol, files map[string]string) *settings {
+	t.Helper()
+	s, err := p.load(controlDir(t, files))
 	if err != nil {
 		t.Fatal(err)
 	}
+	return s
+}
+
+func sessionWith(settings *settings, p protocol, c conn) (*session, *memoryQueue) {
 	q := &memoryQueue{}
 	s := &session{service: &service{protocol: p, clock: clock.Real(), log: &recordedLog{}, lent: &budget{}},
 		conn: c, settings: settings, queue: q,
