@@ -27,6 +27,9 @@ type incoming struct {
 
 // data answers DATA; the message comes next.
 func (s *session) data(string) reply {
+	if s.binary {
+		return replyNeedsBdat
+	}
 	if r := s.beginText(); r.code != 0 {
 		return r
 	}
@@ -225,12 +228,14 @@ func (m *incoming) verdict() reply {
 		return flawReply(m.decoder.Flaw())
 	case m.hops.Hops >= header.MaxHops:
 		return replyTooManyHop
-	case m.limit > 0 && m.size > m.limit:
+	case m.limit > 0 && m.counted() > m.limit:
 		return replyTooBig
 	case m.hops.Header > m.settings.maxHeader && m.settings.maxHeader > 0:
 		return replyLongHeader
 	case m.long:
 		return replyLongText
+	case m.converter != nil && m.converter.Err() != nil:
+		return inconvertibleReply(m.converter.Err())
 	case m.failure != nil:
 		return m.notQueued(m.failure)
 	}

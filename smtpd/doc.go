@@ -58,6 +58,7 @@
 //	parameters.go  their parameters
 //	data.go        DATA and the message
 //	chunk.go       BDAT
+//	binary.go      BODY=BINARYMIME
 //	pace.go        the lowest rate of message text
 //	received.go    the Received line
 //	tls.go         STARTTLS and the handshake
