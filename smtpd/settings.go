@@ -32,7 +32,7 @@ var controlFiles = [...]string{
 	"me", "smtpgreeting", "localiphost", "timeoutsmtpd", "timeoutsmtpdsession", "databytes", "maxrcpt",
 	"rcpthosts", "locals", "percenthack", "envnoathost", "badmailfrom",
 	"concurrencysmtp", "concurrencysmtpip", "milters", "tcp.smtp", "tcp.smtp.cdb",
-	"authcram", "authinsecure", "clientca.pem", "proxyhosts", "tlsclients", "xclienthosts",
+	"authcram", "authinsecure", "clientca.pem", "proxyhosts", "tlsclients", "tlsserverciphers", "xclienthosts",
 	"dnsbllist", "dnsblfailclosed", "spfbehavior", "checkrdns", "greylist",
 	"badhelo", "badmailto", "badrcptto", "maxbadrcpt", "rateconnsmtp", "ratemailsmtp", "ratercptsmtp", "verifyrcpt",
 	"greetdelay", "maxerrorsmtp", "maxheadersmtp", "maxlinesmtp", "maxmailsmtp", "minratesmtp", "tarpitdelay", "tarpiterrors",
@@ -132,6 +132,9 @@ func loadSettings(home string, rules bool) (*settings, error) {
 		s.proxyHosts = r.networks("proxyhosts")
 		s.xclientHosts = r.networks("xclienthosts")
 		r.readTLSClients(s)
+		if r.some("tlsserverciphers") {
+			r.warnings = append(r.warnings, "control/tlsserverciphers is not followed: the ciphers of TLS are those that Go gives servers")
+		}
 	}
 	s.warnings = r.warnings
 	hosts, err := rcpthosts.Load(dir)

@@ -66,6 +66,16 @@ func TestClassicDoesNotReadRules(t *testing.T) {
 	}
 }
 
+// Who has chosen ciphers is told that it has no effect.
+func TestCiphersAreNotFollowed(t *testing.T) {
+	t.Parallel()
+	home := controlDir(t, map[string]string{"tlsserverciphers": "HIGH:!aNULL\n"})
+	s, err := loadSettings(home, true)
+	if err != nil || len(s.warnings) != 1 || !strings.HasPrefix(s.warnings[0], "control/tlsserverciphers is not followed: ") {
+		t.Errorf("%v, warnings %q", err, s.warnings)
+	}
+}
+
 // A change counts for the next connection; a file that was emptied a moment
 // ago may be half written.
 func TestControlsChange(t *testing.T) {
