@@ -132,7 +132,7 @@ func (m *incoming) takeChunk(piece []byte) {
 		} else {
 			m.text = m.chunks.Append(m.text, part)
 		}
-		m.inspect(m.text[before:])
+		m.inspect(before)
 		piece = piece[len(part):]
 	}
 }
@@ -142,7 +142,7 @@ func (m *incoming) endChunks() {
 	if m.dropped {
 		return
 	}
-	for m.converter != nil && cap(m.text)-len(m.text) < binarymime.MaxHeld {
+	for m.converter != nil && m.room() < binarymime.MaxHeld {
 		if m.makeRoom(); m.dropped {
 			return
 		}
@@ -153,12 +153,12 @@ func (m *incoming) endChunks() {
 	} else {
 		m.text = m.chunks.AppendEnd(m.text)
 	}
-	m.inspect(m.text[before:])
+	m.inspect(before)
 }
 
 // chunkRoom is how many octets of a chunk the buffer can take.
 func (m *incoming) chunkRoom() int {
-	room := cap(m.text) - len(m.text)
+	room := m.room()
 	if m.converter != nil {
 		return (room - binarymime.MaxHeld) / 2
 	}
