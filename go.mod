@@ -8,6 +8,7 @@ require (
 	github.com/hanwen/go-fuse/v2 v2.12.1
 	github.com/landlock-lsm/go-landlock v0.11.2
 	github.com/miekg/dns v1.1.73
+	github.com/xdg-go/stringprep v1.0.4
 	golang.org/x/crypto v0.54.0
 	golang.org/x/sys v0.49.0
 )

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"fmt"
 
+	"postrider/internal/saslprep"
 	"postrider/internal/scram"
 	"postrider/internal/wire/auth"
 )
@@ -23,8 +24,8 @@ func (s *session) plain(response []byte) reply {
 	if len(fields) != 3 {
 		return replyAuthMalformed
 	}
-	user := string(fields[1])
-	if len(fields[0]) > 0 && string(fields[0]) != user {
+	user := saslprep.Prepare(string(fields[1]))
+	if len(fields[0]) > 0 && saslprep.Prepare(string(fields[0])) != user {
 		return s.authFailed(user, "another user", 0, replyAuthFailed)
 	}
 	return s.password(user, fields[2])
@@ -43,7 +44,7 @@ func (s *session) password(user string, password []byte) reply {
 func (s *session) askLoginUser() reply { return s.ask("Username:", (*session).loginUser) }
 
 func (s *session) loginUser(response []byte) reply {
-	user := string(response)
+	user := saslprep.Prepare(string(response))
 	return s.ask("Password:", func(s *session, password []byte) reply { return s.password(user, password) })
 }
 
@@ -59,7 +60,7 @@ func (s *session) cram(challenge string, response []byte) reply {
 	if at < 0 {
 		return replyAuthMalformed
 	}
-	user := string(response[:at])
+	user := saslprep.Prepare(string(response[:at]))
 	digest, err := hex.DecodeString(string(response[at+1:]))
 	if err != nil || len(digest) != auth.DigestSize || !sound(user) {
 		return s.authFailed(user, "malformed", 0, replyAuthFailed)
@@ -75,21 +76,22 @@ func (s *session) scram(response []byte) reply {
 		return replyAuthMalformed
 	}
 	binding, fits := s.bindingOf(first)
+	user := saslprep.Prepare(first.User)
 	switch {
 	case !fits:
-		return s.authFailed(first.User, "channel binding", 0, replyAuthFailed)
-	case first.AuthzID != "" && first.AuthzID != first.User:
-		return s.authFailed(first.User, "another user", 0, replyAuthFailed)
-	case !sound(first.User):
-		return s.authFailed(first.User, "malformed", 0, replyAuthFailed)
+		return s.authFailed(user, "channel binding", 0, replyAuthFailed)
+	case first.AuthzID != "" && saslprep.Prepare(first.AuthzID) != user:
+		return s.authFailed(user, "another user", 0, replyAuthFailed)
+	case !sound(user):
+		return s.authFailed(user, "malformed", 0, replyAuthFailed)
 	}
-	salt, iterations, err := s.auth.Salt(s.attempt(first.User))
+	salt, iterations, err := s.auth.Salt(s.attempt(user))
 	if err != nil {
-		return s.judge(first.User, auth.Verdict{}, err)
+		return s.judge(user, auth.Verdict{}, err)
 	}
 	answer := first.Answer(rand.Text(), salt, iterations)
 	return s.ask(answer.String(), func(s *session, response []byte) reply {
-		return s.scramProof(first.User, answer, binding, response)
+		return s.scramProof(user, answer, binding, response)
 	})
 }
 

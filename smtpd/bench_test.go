@@ -75,7 +75,7 @@ func TestIdleSessionMemory(t *testing.T) {
 	for range sessions {
 		c := dialPlain(t, h.addr)
 		c.ask(t, "", 1)
-		c.ask(t, "EHLO client.example.net\r\n", 9)
+		c.ask(t, "EHLO client.example.net\r\n", 10)
 		c.ask(t, "MAIL FROM:<>\r\nRCPT TO:<jim@example.com>\r\nDATA\r\n", 3)
 		c.ask(t, "x\r\n.\r\n", 1)
 		clients = append(clients, c)
@@ -99,7 +99,7 @@ func BenchmarkSessions(b *testing.B) {
 		for pb.Next() {
 			c := dialPlain(b, h.addr)
 			c.ask(b, "", 1)
-			c.ask(b, "EHLO client.example.net\r\n", 9)
+			c.ask(b, "EHLO client.example.net\r\n", 10)
 			c.ask(b, "MAIL FROM:<joe@example.net>\r\nRCPT TO:<jim@example.com>\r\nDATA\r\n", 3)
 			c.ask(b, text, 1)
 			c.ask(b, "QUIT\r\n", 1)

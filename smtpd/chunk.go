@@ -3,6 +3,7 @@ package smtpd
 import (
 	"strings"
 
+	"postrider/internal/binarymime"
 	"postrider/internal/smtpwire"
 )
 
@@ -58,6 +59,9 @@ func (s *session) beginChunk() reply {
 		return replyRcptFirst
 	case rcpt:
 		s.failed = s.beginText()
+		if s.failed.code == 0 && s.binary && !s.newConverter() {
+			s.failed = replyNoRoom
+		}
 		s.state = chunks
 		if s.failed.code == 0 {
 			s.newIncoming()
@@ -116,15 +120,19 @@ func (s *session) endChunk(m *incoming, small bool) reply {
 func (m *incoming) takeChunk(piece []byte) {
 	m.octets += int64(len(piece))
 	for len(piece) > 0 && !m.dropped {
-		room := cap(m.text) - len(m.text) - smtpwire.MaxHeld
+		room := m.chunkRoom()
 		if room <= 0 {
 			m.makeRoom()
 			continue
 		}
 		part := piece[:min(len(piece), room)]
 		before := len(m.text)
-		m.text = m.chunks.Append(m.text, part)
-		m.inspect(m.text[before:])
+		if m.converter != nil {
+			m.text = m.converter.Append(m.text, part)
+		} else {
+			m.text = m.chunks.Append(m.text, part)
+		}
+		m.inspect(before)
 		piece = piece[len(part):]
 	}
 }
@@ -134,7 +142,25 @@ func (m *incoming) endChunks() {
 	if m.dropped {
 		return
 	}
+	for m.converter != nil && m.room() < binarymime.MaxHeld {
+		if m.makeRoom(); m.dropped {
+			return
+		}
+	}
 	before := len(m.text)
-	m.text = m.chunks.AppendEnd(m.text)
-	m.inspect(m.text[before:])
+	if m.converter != nil {
+		m.text = m.converter.AppendEnd(m.text)
+	} else {
+		m.text = m.chunks.AppendEnd(m.text)
+	}
+	m.inspect(before)
+}
+
+// chunkRoom is how many octets of a chunk the buffer can take.
+func (m *incoming) chunkRoom() int {
+	room := m.room()
+	if m.converter != nil {
+		return (room - binarymime.MaxHeld) / 2
+	}
+	return room - smtpwire.MaxHeld
 }

@@ -152,7 +152,7 @@ func TestClassicAuth(t *testing.T) {
 	if err := os.WriteFile(check, []byte(strings.ReplaceAll(checkScript, "given", home+"/given")), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	script := "S: 220 *\nC: EHLO client.example.net\nS: 250-mx.example.org|250-PIPELINING|250-SIZE 0|250-8BITMIME|250-CHUNKING|250-LIMITS RCPTMAX=50000|250-ENHANCEDSTATUSCODES|250 AUTH LOGIN PLAIN\n" +
+	script := "S: 220 *\nC: EHLO client.example.net\nS: 250-mx.example.org|250-PIPELINING|250-SIZE 0|250-8BITMIME|250-CHUNKING|250-BINARYMIME|250-LIMITS RCPTMAX=50000|250-ENHANCEDSTATUSCODES|250 AUTH LOGIN PLAIN\n" +
 		"C: " + plainWord("later", "x") + "\nS: 454 *\nC: " + plainWord("joe", "secret") + "\nS: 235 *\n" +
 		"C: MAIL FROM:<joe@example.net>\nS: 250 *\nC: RCPT TO:<jim@far.example>\nS: 250 *\nC: DATA\nS: 354 *\nR: x\\r\\n.\\r\\n\nS: 250 2.0.0 ok *" + bye
 	environ := []string{"TCPREMOTEIP=192.0.2.7", "QMAILQUEUE=./queue", "FORCETLS=0", "PATH=/usr/bin:/bin"}

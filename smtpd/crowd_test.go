@@ -24,7 +24,7 @@ func TestCrowd(t *testing.T) {
 		c := dialPlain(t, h.addr)
 		clients = append(clients, c)
 		c.ask(t, "", 1)
-		c.ask(t, "EHLO client.example.net\r\n", 9)
+		c.ask(t, "EHLO client.example.net\r\n", 10)
 	}
 	var writers []*plainClient
 	for range slow {
@@ -52,7 +52,7 @@ func TestCrowd(t *testing.T) {
 		begun := time.Now()
 		c := dialPlain(t, h.addr)
 		c.ask(t, "", 1)
-		c.ask(t, "EHLO client.example.net\r\n", 9)
+		c.ask(t, "EHLO client.example.net\r\n", 10)
 		c.ask(t, "MAIL FROM:<joe@example.net>\r\nRCPT TO:<jim@example.com>\r\nDATA\r\n", 3)
 		c.ask(t, strings.Repeat(strings.Repeat("x", 70)+"\r\n", 57)+".\r\n", 1)
 		c.ask(t, "QUIT\r\n", 1)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"time"
 
+	"postrider/internal/authresults"
 	"postrider/internal/header"
 	"postrider/internal/smtpwire"
 )
@@ -14,6 +15,7 @@ type incoming struct {
 	*session
 	decoder smtpwire.Decoder      // of DATA
 	chunks  smtpwire.ChunkDecoder // of BDAT
+	forged  *authresults.Remover  // of fields in our name; nil: there is no such name
 	hops    header.HopCounter
 	pace    pace
 	limit   int64 // 0 is none
@@ -27,6 +29,9 @@ type incoming struct {
 
 // data answers DATA; the message comes next.
 func (s *session) data(string) reply {
+	if s.binary {
+		return replyNeedsBdat
+	}
 	if r := s.beginText(); r.code != 0 {
 		return r
 	}
@@ -61,7 +66,7 @@ func (s *session) beginText() reply {
 func (s *session) newIncoming() *incoming {
 	s.text = s.appendReceived(s.text, s.clock.Now())
 	s.annotate()
-	s.incoming = incoming{session: s, limit: s.sizeLimit(), pace: newPace()}
+	s.incoming = incoming{session: s, limit: s.sizeLimit(), pace: newPace(), forged: s.newRemover()}
 	return &s.incoming
 }
 
@@ -130,7 +135,7 @@ func (m *incoming) interrupted(err error) (reply, error) {
 func (m *incoming) take(piece []byte) int {
 	used := 0
 	for used < len(piece) && !m.decoder.Ended() {
-		room := cap(m.text) - len(m.text) - smtpwire.MaxHeld
+		room := m.room() - smtpwire.MaxHeld
 		if room <= 0 {
 			m.makeRoom()
 			continue
@@ -140,13 +145,22 @@ func (m *incoming) take(piece []byte) int {
 		var n int
 		m.text, n = m.decoder.Append(m.text, part)
 		used += n
-		m.inspect(m.text[before:])
+		m.inspect(before)
 	}
 	return used
 }
 
-// inspect applies the rules to what was just decoded.
-func (m *incoming) inspect(decoded []byte) {
+// inspect applies the rules to what was just decoded, behind the first octets of
+// the text.
+func (m *incoming) inspect(before int) {
+	if m.forged != nil {
+		m.text = m.forged.Rewrite(m.text, before)
+	}
+	m.judge(m.text[before:])
+}
+
+// judge applies the rules to what will be stored.
+func (m *incoming) judge(decoded []byte) {
 	m.size += int64(len(decoded))
 	m.hops.Add(decoded)
 	if m.settings.maxLine > 0 {
@@ -208,6 +222,7 @@ func (m *incoming) makeRoom() {
 
 // finish answers the end of the message.
 func (m *incoming) finish() reply {
+	m.endResults()
 	r := m.verdict()
 	id := ""
 	if r.code == 0 {
@@ -225,12 +240,14 @@ func (m *incoming) verdict() reply {
 		return flawReply(m.decoder.Flaw())
 	case m.hops.Hops >= header.MaxHops:
 		return replyTooManyHop
-	case m.limit > 0 && m.size > m.limit:
+	case m.limit > 0 && m.counted() > m.limit:
 		return replyTooBig
 	case m.hops.Header > m.settings.maxHeader && m.settings.maxHeader > 0:
 		return replyLongHeader
 	case m.long:
 		return replyLongText
+	case m.converter != nil && m.converter.Err() != nil:
+		return inconvertibleReply(m.converter.Err())
 	case m.failure != nil:
 		return m.notQueued(m.failure)
 	}

@@ -58,8 +58,10 @@
 //	parameters.go  their parameters
 //	data.go        DATA and the message
 //	chunk.go       BDAT
+//	binary.go      BODY=BINARYMIME
 //	pace.go        the lowest rate of message text
 //	received.go    the Received line
+//	results.go     Authentication-Results
 //	tls.go         STARTTLS and the handshake
 //	tlsconn.go     a connection inside TLS
 //	tlsclients.go  who may relay by a certificate

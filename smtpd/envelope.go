@@ -48,9 +48,12 @@ func (s *session) mail(argument string) reply {
 		return replyNoRoomForRcpt
 	}
 	s.mails++
-	s.utf8 = parameters.facts.UTF8
+	s.utf8, s.binary = parameters.facts.UTF8, parameters.binary
 	s.sender = sender.String()
 	s.senderBad = s.settings.badMailFrom.Has(sender)
+	if s.binary {
+		rest = asLines(rest)
+	}
 	if refused := s.milterMail(sender, rest); refused.code != 0 {
 		s.reset()
 		return refused

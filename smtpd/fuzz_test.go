@@ -21,6 +21,8 @@ func FuzzSession(f *testing.F) {
 		"EHLO x\r\nMAIL FROM:<\xc3\xb6@b.c> SMTPUTF8 RET=HDRS ENVID=x\r\nRCPT TO:<jim@example.com> NOTIFY=NEVER ORCPT=utf-8;\xc3\xb6\r\nBDAT 3\r\na\r\nBDAT 5 LAST\r\nb\n\r\r\nQUIT\r\n",
 		"BDAT 10\r\nMAIL FROM:MAIL FROM:<>\r\nRCPT TO:<jim@example.com>\r\nBDAT 4\r\nQUITBDAT 0 LAST\r\n",
 		"MAIL FROM:<>\r\nRCPT TO:<jim@example.com>\r\nBDAT 1 x\r\nyBDAT 99999999999999999999\r\n",
+		"MAIL FROM:<> BODY=BINARYMIME\r\nRCPT TO:<jim@example.com>\r\nBDAT 40 LAST\r\nContent-Transfer-Encoding: binary\r\n\r\n\r\x00\nQUIT\r\n",
+		"MAIL FROM:<> BODY=BINARYMIME\r\nRCPT TO:<jim@example.com>\r\nBDAT 50\r\nContent-Type: multipart/x; boundary=b\r\n\r\n--b\r\n\r\nBDAT 9 LAST\r\n\r\n--b--\r\n",
 		"GET / HTTP/1.1\r\n\r\n" + begin,
 		strings.Repeat("x", maxLine) + "\r\n" + begin,
 	} {

@@ -15,6 +15,8 @@ type mailParameters struct {
 	size  int64 // 0 if not given
 	facts esmtp.Message
 	auth  bool // AUTH was given: who has sent it first, which says nothing here
+	// binary: BODY=BINARYMIME was given (RFC 3030 section 3).
+	binary bool
 }
 
 // parseMailParameters reads the parameters of MAIL. It is strict: what is not
@@ -31,6 +33,7 @@ func parseMailParameters(text string, facts bool) (p mailParameters, refused *re
 			p.size = size
 			return nil
 		case keyword == "BODY":
+			p.binary = strings.EqualFold(value, bodyBinary)
 			return checkBody(value)
 		case keyword == "AUTH":
 			p.auth = true
@@ -54,13 +57,16 @@ func parseMailParameters(text string, facts bool) (p mailParameters, refused *re
 	return p, refused
 }
 
-// checkBody takes what a queue of lines can hold, and nothing else: RFC 3030
-// section 3 wants the octets of BINARYMIME as they are.
+// bodyBinary is the value of BODY for messages of which lines are to be made.
+const bodyBinary = "BINARYMIME"
+
 func checkBody(value string) *reply {
-	if !strings.EqualFold(value, "7BIT") && !strings.EqualFold(value, "8BITMIME") {
-		return refuse(555, "BODY may be 7BIT or 8BITMIME")
+	for _, known := range [...]string{"7BIT", "8BITMIME", bodyBinary} {
+		if strings.EqualFold(value, known) {
+			return nil
+		}
 	}
-	return nil
+	return refuse(555, "BODY may be 7BIT, 8BITMIME or BINARYMIME")
 }
 
 // parseRcptParameters reads the parameters of RCPT, those of RFC 3461 if facts

@@ -96,6 +96,7 @@ var (
 
 	replyChunkSize = reply{code: 501, enhanced: "5.5.4", text: "BDAT needs a number of octets, and LAST or nothing (#5.5.4)", hangUp: true}
 	replyChunkWord = reply{code: 501, enhanced: "5.5.4", text: "behind the number of octets BDAT takes LAST or nothing (#5.5.4)"}
+	replyNeedsBdat = reply{code: 503, enhanced: "5.5.1", text: "a message with BODY=BINARYMIME comes by BDAT (#5.5.1)"}
 	replyNeedsUTF8 = reply{code: 553, enhanced: "5.6.7", text: "an address that is not in ASCII needs SMTPUTF8 behind MAIL (#5.6.7)"}
 
 	replyBadMailFrom   = reply{code: 553, enhanced: "5.7.1", text: "sorry, your envelope sender is in my badmailfrom list (#5.7.1)", rule: "badmailfrom"}
@@ -157,7 +158,7 @@ func ehloReply(s *settings, databytes int64, facts bool) reply {
 	if facts {
 		b = append(b, "\nSMTPUTF8\nDSN"...)
 	}
-	b = append(b, "\nCHUNKING\nLIMITS"...)
+	b = append(b, "\nCHUNKING\nBINARYMIME\nLIMITS"...)
 	if s.maxMail > 0 {
 		b = strconv.AppendInt(append(b, " MAILMAX="...), int64(s.maxMail), 10)
 	}
@@ -185,6 +186,11 @@ func flawReply(flaw smtpwire.Flaw) reply {
 		return replyBareCR
 	}
 	return replyBareLF
+}
+
+// inconvertibleReply is the answer to a message of which no lines can be made.
+func inconvertibleReply(err error) reply {
+	return reply{code: 554, enhanced: "5.6.3", text: "sorry, I cannot make lines of that message: " + err.Error() + " (#5.6.3)"}
 }
 
 // queueReply is the answer to a message that the queue did not take.

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"postrider/internal/binarymime"
 	"postrider/internal/listener"
 )
 
@@ -69,13 +70,15 @@ type session struct {
 	senderBad  bool // in badmailfrom
 	envelope   []byte
 	recipients int
-	utf8       bool       // MAIL said SMTPUTF8
-	milter     *talk      // about the transaction; nil: no milters
-	submission submission // while there is message text
-	text       []byte     // borrowed, while there is message text
-	incoming   incoming   // while there is message text
-	failed     reply      // why the message that comes in chunks is refused
-	chunk      chunk      // the one that BDAT announced
+	utf8       bool                  // MAIL said SMTPUTF8
+	binary     bool                  // MAIL said BODY=BINARYMIME
+	milter     *talk                 // about the transaction; nil: no milters
+	submission submission            // while there is message text
+	text       []byte                // borrowed, while there is message text
+	incoming   incoming              // while there is message text
+	converter  *binarymime.Converter // while a message with BODY=BINARYMIME comes
+	failed     reply                 // why the message that comes in chunks is refused
+	chunk      chunk                 // the one that BDAT announced
 
 	idleCommands int
 	unknown      int
@@ -395,7 +398,8 @@ func (s *session) reset() {
 	s.lent.back(s.text)
 	s.lent.give(cap(s.envelope))
 	s.text, s.envelope = nil, nil
-	s.sender, s.senderBad, s.recipients, s.utf8 = "", false, 0, false
+	s.dropConverter()
+	s.sender, s.senderBad, s.recipients, s.utf8, s.binary = "", false, 0, false, false
 	s.failed = reply{}
 	if s.state != over {
 		s.state = ready

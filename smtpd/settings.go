@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"postrider/internal/addresslist"
+	"postrider/internal/authresults"
 	"postrider/internal/control"
 	"postrider/internal/networks"
 	"postrider/internal/rcpthosts"
@@ -32,7 +33,7 @@ var controlFiles = [...]string{
 	"me", "smtpgreeting", "localiphost", "timeoutsmtpd", "timeoutsmtpdsession", "databytes", "maxrcpt",
 	"rcpthosts", "locals", "percenthack", "envnoathost", "badmailfrom",
 	"concurrencysmtp", "concurrencysmtpip", "milters", "tcp.smtp", "tcp.smtp.cdb",
-	"authcram", "authinsecure", "clientca.pem", "proxyhosts", "tlsclients", "xclienthosts",
+	"authcram", "authinsecure", "authservid", "clientca.pem", "proxyhosts", "tlsclients", "tlsserverciphers", "xclienthosts",
 	"dnsbllist", "dnsblfailclosed", "spfbehavior", "checkrdns", "greylist",
 	"badhelo", "badmailto", "badrcptto", "maxbadrcpt", "rateconnsmtp", "ratemailsmtp", "ratercptsmtp", "verifyrcpt",
 	"greetdelay", "maxerrorsmtp", "maxheadersmtp", "maxlinesmtp", "maxmailsmtp", "minratesmtp", "tarpitdelay", "tarpiterrors",
@@ -43,6 +44,7 @@ var controlFiles = [...]string{
 type settings struct {
 	greeting      string
 	me            string // empty if there is no control/me
+	authServID    string // who gives results of authentication; empty: nobody
 	localIPHost   string
 	hasIPHost     bool
 	timeout       time.Duration
@@ -94,6 +96,7 @@ func loadSettings(home string, rules bool) (*settings, error) {
 	r := settingsReader{dir: dir}
 	s.me = r.line("me", "")
 	s.greeting = r.lineOrMe("smtpgreeting")
+	s.authServID = r.line("authservid", "")
 	s.localIPHost = r.lineOrMe("localiphost")
 	s.hasIPHost = s.localIPHost != ""
 	s.timeout = r.seconds("timeoutsmtpd", defaultTimeout)
@@ -132,6 +135,9 @@ func loadSettings(home string, rules bool) (*settings, error) {
 		s.proxyHosts = r.networks("proxyhosts")
 		s.xclientHosts = r.networks("xclienthosts")
 		r.readTLSClients(s)
+		if r.some("tlsserverciphers") {
+			r.warnings = append(r.warnings, "control/tlsserverciphers is not followed: the ciphers of TLS are those that Go gives servers")
+		}
 	}
 	s.warnings = r.warnings
 	hosts, err := rcpthosts.Load(dir)
@@ -142,6 +148,9 @@ func loadSettings(home string, rules bool) (*settings, error) {
 	}
 	if s.greeting == "" || s.greeting != printable(s.greeting) {
 		return nil, errors.New("control/smtpgreeting and control/me are missing, or the greeting is empty or not printable")
+	}
+	if s.authServID != "" && !authresults.IsServer(s.authServID) {
+		return nil, errors.New("control/authservid is no name of a server")
 	}
 	return s, nil
 }

@@ -23,6 +23,7 @@ func TestBrokenControls(t *testing.T) {
 		{name: "a greeting with CR", files: map[string]string{"smtpgreeting": "mx\r\n"}, script: down},
 		{name: "a number beyond 64 bits", files: map[string]string{"databytes": strings.Repeat("9", 200)}, script: down},
 		{name: "rules with an error", files: map[string]string{"tcp.smtp": "127.:allow\n1.2.3:deny\n"}, script: down},
+		{name: "a name of a server that is none", files: map[string]string{"authservid": "mx.example.org; spf=pass\n"}, script: down},
 		{name: "NUL in badmailfrom", files: map[string]string{"badmailfrom": "\x00\n"}, script: down},
 	})
 	for _, name := range controlFiles {
@@ -63,6 +64,16 @@ func TestClassicDoesNotReadRules(t *testing.T) {
 	home := controlDir(t, map[string]string{"tcp.smtp": "nonsense\n"})
 	if _, err := loadSettings(home, false); err != nil {
 		t.Error(err)
+	}
+}
+
+// Who has chosen ciphers is told that it has no effect.
+func TestCiphersAreNotFollowed(t *testing.T) {
+	t.Parallel()
+	home := controlDir(t, map[string]string{"tlsserverciphers": "HIGH:!aNULL\n"})
+	s, err := loadSettings(home, true)
+	if err != nil || len(s.warnings) != 1 || !strings.HasPrefix(s.warnings[0], "control/tlsserverciphers is not followed: ") {
+		t.Errorf("%v, warnings %q", err, s.warnings)
 	}
 }
 

@@ -70,14 +70,26 @@ func (s *session) askSender(c checks, known *standing) reply {
 	return r
 }
 
-// annotate puts the result behind the Received line. Without memory for that it
-// is left out.
-func (s *session) annotate() {
+// spfResult returns that of the transaction, if there is one.
+func (s *session) spfResult() (result policy.Result, found bool) {
 	c, known := s.checks()
 	if known == nil || c.spf == 0 || !known.has(s.heloName, s.sender) {
+		return 0, false
+	}
+	return known.result, true
+}
+
+// annotate puts what was found out behind the Received line. Without memory for
+// that it is left out.
+func (s *session) annotate() {
+	var line []byte
+	if result, found := s.spfResult(); found {
+		line = s.appendReceivedSPF(line, result)
+	}
+	line = s.appendResults(line)
+	if len(line) == 0 {
 		return
 	}
-	line := s.appendReceivedSPF(nil, known.result)
 	if cap(s.text)-len(s.text) < len(line)+smtpwire.MaxHeld {
 		larger := s.lent.borrow(smallBuffer)
 		if larger == nil {

@@ -78,10 +78,11 @@ func TestSmugglingByChunks(t *testing.T) {
 // streams are what TestRandomSplits makes conversations of.
 var streams = []string{
 	"EHLO x\r\n", "MAIL FROM:<joe@example.net>\r\n", "MAIL FROM:<\xc3\xb6@example.net> SMTPUTF8 RET=HDRS\r\n", "RCPT TO:<jim@example.com>\r\n",
-	"RCPT TO:<ann@example.com> NOTIFY=NEVER\r\n", "RCPT TO:<x@example.net>\r\n", "RSET\r\n", "NOOP\r\n", "DATA\r\n", "DATA\r\nx\r\n..y\r\n.\r\n",
+	"RCPT TO:<ann@example.com> NOTIFY=NEVER\r\n", "RCPT TO:<x@example.net>\r\n", "MAIL FROM:<joe@example.net> BODY=BINARYMIME\r\n", "RSET\r\n", "NOOP\r\n", "DATA\r\n", "DATA\r\nx\r\n..y\r\n.\r\n",
 	"DATA\r\nx\n.\n\r\n.\r\n", "DATA\r\nReceived: x\r\n\r\n\r\n.\r\n", "BDAT 5\r\na\r\nb\r", "BDAT 3 LAST\r\n\nc\n", "BDAT 0 LAST\r\n",
 	"BDAT 6\r\nQUIT\r\n", "BDAT 3 FOO\r\nxyz", "BDAT 2000 LAST\r\n" + strings.Repeat("0123456789abcde\r\n\r\n.", 100), "\r\n", ".\r\n", "\x00\r\n",
-	strings.Repeat("y", 5000) + "\r\n", "x",
+	"BDAT 42 LAST\r\nContent-Transfer-Encoding: binary\r\n\r\n\x00\r\n\r\n", "BDAT 40\r\nContent-Type: multipart/x; boundary=b\r\n\r\n",
+	"BDAT 42\r\n--b\r\nContent-Transfer-Encoding: binary\r\n\r\n", "BDAT 9 LAST\r\n\r\n--b--\r\n", strings.Repeat("y", 5000) + "\r\n", "x",
 }
 
 // The same stream gives the same replies and the same queue however it is cut.

@@ -12,13 +12,13 @@ import (
 var floors = [][]string{
 	{ // ground: words, values and the machine, nothing of ours
 		"internal/address", "internal/attempts", "internal/clock", "internal/esmtp", "internal/fate", "internal/footprint", "internal/getopt", "internal/idn", "internal/listenfds", "internal/logline",
-		"internal/maildate", "internal/qmailhome", "internal/scram",
+		"internal/maildate", "internal/qmailhome", "internal/saslprep", "internal/scram",
 	},
 	{ // what a program's Main takes
 		"internal/world",
 	},
 	{ // the kernel, and formats
-		"internal/addresslist", "internal/cdb", "internal/control", "internal/dotqmail", "internal/dsn", "internal/durable", "internal/fdpass",
+		"internal/addresslist", "internal/authresults", "internal/binarymime", "internal/cdb", "internal/control", "internal/dotqmail", "internal/dsn", "internal/durable", "internal/fdpass",
 		"internal/header", "internal/listener", "internal/maildirsize", "internal/milterwire", "internal/netstring", "internal/networks", "internal/offspring", "internal/proxyproto", "internal/scratch", "internal/sessionlimit", "internal/sevenbit", "internal/smtpwire", "internal/tcprules",
 	},
 	{ // stores, tables, and what is found out through them
@@ -94,6 +94,8 @@ var libraries = map[string][]string{
 	"golang.org/x/crypto/bcrypt":     {"smtpd/auth"},
 	"github.com/go-crypt/x/crypt":    {"smtpd/auth"},
 	"github.com/go-crypt/x/yescrypt": {"smtpd/auth"},
+	// Its tables are those of Unicode 3.2 (RFC 3454) and never change.
+	"github.com/xdg-go/stringprep": {"internal/saslprep"},
 	// SPF, with the names looked up by us.
 	"blitiri.com.ar/go/spf":                                {"smtpd/policy"},
 	"golang.org/x/net/idna":                                {"internal/idn"},

@@ -3,9 +3,8 @@
 // two are different processes, which is why no library fits: those for servers
 // want the stored keys where the messages are parsed.
 //
-// What clients send is hostile; it has been bounded by the caller. Names are
-// compared as they come: SASLprep of a name or a password that is not ASCII is
-// the client's.
+// What clients send is hostile; it has been bounded by the caller. Names and
+// passwords are as they come: internal/saslprep is for whoever compares them.
 //
 // Files: messages.go, keys.go.
 package scram

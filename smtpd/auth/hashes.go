@@ -11,6 +11,7 @@ import (
 	"golang.org/x/crypto/argon2"
 	"golang.org/x/crypto/bcrypt"
 
+	"postrider/internal/saslprep"
 	"postrider/internal/scram"
 )
 
@@ -66,7 +67,7 @@ func parseHash(text string) (hash, bool) {
 type plain string
 
 func (p plain) matches(password []byte) (bool, error) {
-	return subtle.ConstantTimeCompare([]byte(p), password) == 1, nil
+	return subtle.ConstantTimeCompare([]byte(saslprep.Prepare(string(p))), []byte(saslprep.Prepare(string(password)))) == 1, nil
 }
 
 // keys are those of SCRAM-SHA-256.

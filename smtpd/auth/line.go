@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"strings"
 
+	"postrider/internal/saslprep"
 	"postrider/internal/wire/auth"
 )
 
@@ -30,6 +31,7 @@ func parseBook(text string, secret []byte) (b *book, wrong []int) {
 			continue
 		}
 		user, text, found := strings.Cut(line, ":")
+		user = saslprep.Prepare(user)
 		h, ok := parseHash(text)
 		if _, twice := b.accounts[user]; twice || !found || !ok || len(line) > maxLine || !isUser(user) {
 			wrong = append(wrong, number)

@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"postrider/internal/saslprep"
 	"postrider/internal/scram"
 	"postrider/internal/wire/auth"
 )
@@ -176,26 +177,38 @@ func (p *passwords) find(user string) (entry, error) {
 	return entry{a, known, b}, nil
 }
 
-// Password compares a password with the hash of its user.
+// Password compares a password with the hash of its user. Hashes are made from
+// the form of the password that counts (RFC 4013).
 func (p *passwords) Password(a auth.Attempt, password []byte) (bool, error) {
 	e, err := p.find(a.User)
 	if err != nil {
 		return false, err
 	}
-	ok, err := e.hash.matches(password)
+	ok, err := e.hash.matches([]byte(saslprep.Prepare(string(password))))
+	if !ok && err == nil && saslprep.Prepare(string(password)) != string(password) {
+		// The hash may have been made of the password as it is.
+		ok, err = e.hash.matches(password)
+	}
 	return ok && e.known && len(password) > 0, err
 }
 
-// CRAM compares the answer to a challenge (RFC 2195).
+// CRAM compares the answer to a challenge (RFC 2195). Which form of the password
+// it is made from is the client's choice.
 func (p *passwords) CRAM(a auth.Attempt, challenge, digest []byte) (bool, error) {
 	e, err := p.find(a.User)
 	if err != nil {
 		return false, err
 	}
 	password, isPlain := e.hash.(plain)
+	asIs, prepared := cram(string(password), challenge), cram(saslprep.Prepare(string(password)), challenge)
+	fits := subtle.ConstantTimeCompare(asIs, digest) | subtle.ConstantTimeCompare(prepared, digest)
+	return fits == 1 && isPlain && e.known && password != "", nil
+}
+
+func cram(password string, challenge []byte) []byte {
 	h := hmac.New(md5.New, []byte(password))
 	h.Write(challenge) // a hash takes everything
-	return subtle.ConstantTimeCompare(h.Sum(nil), digest) == 1 && isPlain && e.known && password != "", nil
+	return h.Sum(nil)
 }
 
 // Salt returns that of a user's keys, or an invented one.
@@ -228,7 +241,7 @@ func (p *passwords) Proof(a auth.Attempt, message, proof []byte) (signature []by
 	default:
 		password, isPlain := h.(plain)
 		known = known && isPlain && password != ""
-		if k, err = scram.Derive(string(password), e.book.invented("salt", a.User, saltSize), usualIterations); err != nil {
+		if k, err = scram.Derive(saslprep.Prepare(string(password)), e.book.invented("salt", a.User, saltSize), usualIterations); err != nil {
 			return nil, false, err
 		}
 	}

@@ -13,6 +13,7 @@ import (
 
 	"postrider/internal/accounts"
 	"postrider/internal/getopt"
+	"postrider/internal/saslprep"
 	"postrider/internal/wire/auth"
 	"postrider/internal/world"
 )
@@ -70,7 +71,7 @@ func parseOrder(args []string) (o order, err error) {
 	if len(rest) != 1 {
 		return o, errors.New("one user is wanted")
 	}
-	if o.user = rest[0]; !isUser(o.user) || strings.Contains(o.user, ":") || o.user[0] == '#' {
+	if o.user = saslprep.Prepare(rest[0]); !isUser(o.user) || strings.Contains(o.user, ":") || o.user[0] == '#' {
 		return o, fmt.Errorf("%q cannot be the name of a user", o.user)
 	}
 	return o, nil
@@ -83,7 +84,7 @@ func (o order) run(w world.World) error {
 		if err != nil {
 			return err
 		}
-		text, err := makeHash(o.scheme, password)
+		text, err := makeHash(o.scheme, saslprep.Prepare(password))
 		if err != nil {
 			return err
 		}
@@ -139,7 +140,7 @@ func edited(before, user, line string) (text string, found bool) {
 	hasKey := false
 	for old := range strings.Lines(before) {
 		old = strings.TrimSuffix(old, "\n") + "\n"
-		if name, _, _ := strings.Cut(old, ":"); name == user {
+		if name, _, _ := strings.Cut(old, ":"); saslprep.Prepare(name) == user {
 			if !found {
 				b.WriteString(line)
 			}
