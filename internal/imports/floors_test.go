@@ -18,7 +18,7 @@ var floors = [][]string{
 		"internal/world",
 	},
 	{ // the kernel, and formats
-		"internal/addresslist", "internal/cdb", "internal/control", "internal/dotqmail", "internal/dsn", "internal/durable", "internal/fdpass",
+		"internal/addresslist", "internal/cdb", "internal/control", "internal/dane", "internal/dotqmail", "internal/dsn", "internal/durable", "internal/fdpass",
 		"internal/header", "internal/listener", "internal/maildirsize", "internal/milterwire", "internal/netstring", "internal/networks", "internal/proxyproto", "internal/scratch", "internal/sessionlimit", "internal/sevenbit", "internal/smtpwire", "internal/tcprules",
 	},
 	{ // stores, tables, and what is found out through them
