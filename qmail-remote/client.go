@@ -2,6 +2,8 @@ package qmailremote
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"net"
 	"net/netip"
@@ -22,6 +24,14 @@ type client struct {
 	dial     func(ctx context.Context, from netip.Addr, to netip.AddrPort) (net.Conn, error)
 	down     *downHosts
 	pool     *pool
+	// roots are the certificate authorities that this machine trusts.
+	roots func() (*x509.CertPool, error)
+	// policies knows those of MTA-STS; nil: nobody does.
+	policies policies
+	// memory knows which hosts had TLS; nil: nobody does.
+	memory tlsMemory
+	// certificate is this host's, for servers that ask for one.
+	certificate func() *tls.Certificate
 }
 
 // dialTCP connects to an address, from one of ours if that is valid; no name is
@@ -107,13 +117,13 @@ func (c *client) reuse(ctx context.Context, set *settings, key poolKey, m mail) 
 }
 
 // connect opens a session. err: there is no connection; fault: the server did
-// not let us in.
-func (c *client) connect(ctx context.Context, set *settings, key poolKey) (s *session, fault *report, err error) {
+// not let us in, or does not have what is wanted.
+func (c *client) connect(ctx context.Context, set *settings, key poolKey, want *security) (s *session, fault *report, err error) {
 	conn, err := c.connectTo(ctx, set, key)
 	if err != nil {
 		return nil, nil, err
 	}
-	s, fault = c.begin(ctx, set, key, conn)
+	s, fault = c.enter(ctx, set, key, conn, want)
 	return s, fault, nil
 }
 
@@ -133,10 +143,11 @@ func (c *client) connectTo(ctx context.Context, set *settings, key poolKey) (net
 }
 
 // begin greets the server of a new connection.
-func (c *client) begin(ctx context.Context, set *settings, key poolKey, conn net.Conn) (s *session, fault *report) {
+func (c *client) begin(ctx context.Context, set *settings, key poolKey, conn net.Conn, want *security) (s *session, fault *report) {
 	s = &session{
 		conn:      conn,
 		key:       key,
+		want:      want,
 		replies:   smtpwire.NewReplyReader(conn),
 		timeout:   set.remoteTimeout,
 		waits:     &set.waits,
@@ -144,7 +155,7 @@ func (c *client) begin(ctx context.Context, set *settings, key poolKey, conn net
 		born:      c.clock.Now(),
 	}
 	release := s.guard(ctx)
-	fault = s.greet()
+	fault = s.introduce(c, want)
 	if fault == nil && key.login != (login{}) {
 		fault = s.logIn(set)
 	}

@@ -21,7 +21,9 @@
 //  6. No mail is sent to this machine because of an MX record.
 //  7. No password and no token is in a report or in the log, or goes over the
 //     network in clear unless the administrator says so.
-//  8. Nothing is written but to sockets and the log; nothing is executed; no
+//  8. No mail goes over a connection that has not what is asked for. Who cannot
+//     be asked what that is makes mail wait.
+//  9. Nothing is written but to sockets and the log; nothing is executed; no
 //     name is looked up but through internal/resolver.
 //
 // Files:
@@ -46,6 +48,14 @@
 //	pool.go         connections at rest
 //	session.go      one connection: greeting, commands, replies, end
 //	auth.go         logging in
+//	tlsplan.go      what connections must have for the mail of a domain
+//	tlsdane.go      what TLSA records ask for
+//	tlssts.go       what MTA-STS asks for
+//	tlslevel.go     what a connection must have, and whether a certificate has it
+//	tlsmemory.go    hosts that had TLS before
+//	tls.go          STARTTLS, the handshake, what reports say of it
+//	tlsconn.go      the connection below TLS
+//	clientcert.go   the certificate that this host shows
 //	transaction.go  one message on a connection
 //	split.go        several transactions, for servers with limits
 //	limits.go       the limits that a server announces

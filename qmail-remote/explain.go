@@ -98,7 +98,7 @@ func (e *explanation) explain(ctx context.Context, sender address.Address, domai
 		e.result(failed)
 		return
 	}
-	j := e.c.journey(set, targets, mail{sender: sender}, domain)
+	j := e.c.journey(ctx, set, targets, mail{sender: sender}, domain)
 	for _, t := range j.targets {
 		from, _ := j.from(t)
 		key := j.key(t, from)
@@ -136,7 +136,11 @@ func (e *explanation) greet(ctx context.Context, j *journey) {
 			e.say("connection: %s is not connected to, QMTP has no greeting", key.addr)
 			return
 		}
-		s, fault, err := e.c.connect(ctx, j.set, key)
+		if fault := j.plan.fault(j.targets[at]); fault != nil {
+			e.result(fault)
+			continue
+		}
+		s, fault, err := e.c.connect(ctx, j.set, key, j.plan.wantFor(j.targets[at]))
 		if err != nil {
 			e.say("connection: %s: %v", key.addr, err)
 			continue
@@ -147,6 +151,9 @@ func (e *explanation) greet(ctx context.Context, j *journey) {
 			continue
 		}
 		e.say("connection: %s from %s", key.addr, s.conn.LocalAddr())
+		if s.tls != nil {
+			e.say("tls: %s %s verify=%s", s.tls.version, s.tls.cipher, s.tls.verified)
+		}
 		e.say("server: %s", s.ext)
 		s.quit(quitPatience)
 		e.say("result: mail would be sent now")
@@ -190,7 +197,7 @@ func (x extensions) String() string {
 		offered bool
 		word    string
 	}{
-		{x.pipelining, "PIPELINING"}, {x.eightBit, "8BITMIME"}, {x.utf8, "SMTPUTF8"}, {x.dsn, "DSN"},
+		{x.pipelining, "PIPELINING"}, {x.eightBit, "8BITMIME"}, {x.utf8, "SMTPUTF8"}, {x.dsn, "DSN"}, {x.startTLS, "STARTTLS"},
 		{x.size, "SIZE " + strconv.FormatInt(x.maxSize, 10)}, {x.auth != "", "AUTH " + x.auth},
 		{x.limits.mail > 0, "MAILMAX=" + strconv.Itoa(x.limits.mail)}, {x.limits.rcpt > 0, "RCPTMAX=" + strconv.Itoa(x.limits.rcpt)},
 	} {

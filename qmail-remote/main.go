@@ -8,6 +8,7 @@ import (
 
 	"postrider/internal/fdpass"
 	"postrider/internal/resolver"
+	"postrider/internal/webpki"
 	"postrider/internal/wire/parent"
 	"postrider/internal/world"
 )
@@ -40,6 +41,7 @@ func newClient(w world.World, patience time.Duration) *client {
 		dial:     dialTCP,
 		down:     newDownHosts(w.Clock),
 		pool:     newPool(w.Clock, patience),
+		roots:    webpki.SystemRoots().Pool,
 	}
 }
 

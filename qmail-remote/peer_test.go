@@ -3,6 +3,7 @@ package qmailremote
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -37,6 +38,9 @@ import (
 //	! reset  reset it
 //	~ hang   do nothing until the test ends
 //	@ event  call the test
+//	T tls    shake hands for TLS, with the certificate of the network
+//	T! fail  fail to
+//	T? tls   begin to, and expect the client to give up
 type script string
 
 // testNet is the network of one test: peers by the address and port that the
@@ -49,9 +53,14 @@ type testNet struct {
 	fails map[netip.AddrPort]error
 	dead  map[netip.AddrPort]bool // connections to it get no answer
 	own   []netip.Addr
-	event func()
-	done  chan struct{}
-	end   sync.Once
+	cert  *tls.Certificate // of peers
+	names []string         // that peers were asked for
+	// asksWho: peers ask for a certificate; shown is whose they get.
+	asksWho bool
+	shown   []string
+	event   func()
+	done    chan struct{}
+	end     sync.Once
 }
 
 func newTestNet(t *testing.T) *testNet {
@@ -174,6 +183,17 @@ func (p *peer) follow(conn net.Conn, s script) error {
 			_, err = io.WriteString(conn, strings.ReplaceAll(arg, `\r\n`, "\r\n"))
 		case "C":
 			err = expectLine(r, arg)
+		case "T":
+			conn, err = p.net.serveTLS(conn)
+			r = bufio.NewReader(conn)
+		case "T?":
+			if _, failed := p.net.serveTLS(conn); failed == nil {
+				err = errors.New("the handshake went well")
+			}
+		case "T!":
+			if _, err = r.ReadByte(); err == nil {
+				_, err = io.WriteString(conn, "no TLS at all\r\n")
+			}
 		case "D":
 			err = expectMessage(r, arg)
 		case "O":
@@ -313,8 +333,8 @@ func newHost(t *testing.T, zone ...string) *host {
 		helo:           "me.example.org",
 		connectTimeout: 5 * time.Second,
 		remoteTimeout:  5 * time.Second,
-		dns:            resolver.New(d.Config(), clock.Real()),
 	}
+	h.ask(d.Config())
 	h.client = &client{
 		clock:    clock.Real(),
 		settings: func() (*settings, error) { return &h.set, nil },
@@ -324,6 +344,12 @@ func newHost(t *testing.T, zone ...string) *host {
 		pool:     newPool(clock.Real(), 0),
 	}
 	return h
+}
+
+// ask has the host ask name servers.
+func (h *host) ask(config resolver.Config) {
+	r := resolver.New(config, clock.Real())
+	h.set.dns, h.set.authentic = r, r
 }
 
 // messageFile makes a message file of text and opens it for reading.
@@ -396,5 +422,5 @@ func sortedWords(s string) string {
 func (h *host) shortDNS() {
 	config := h.dns.Config()
 	config.Timeout = 50 * time.Millisecond
-	h.set.dns = resolver.New(config, clock.Real())
+	h.ask(config)
 }

@@ -23,6 +23,7 @@ type poolKey struct {
 	source netip.Addr // zero: the system's choice
 	helo   string
 	via
+	tls string // what the connection has: security.key
 }
 
 // pool keeps connections for the next message to the same server.

@@ -83,7 +83,7 @@ func (j *journey) partner(first candidate) (k candidate, ok bool) {
 		if j.done[at] || other.pref != t.pref || other.addr.Addr().Is4() == t.addr.Addr().Is4() || j.client.down.skip(other.addr.Addr()) {
 			continue
 		}
-		if from, ok := j.from(other); ok {
+		if from, ok := j.from(other); ok && j.plan.fault(other) == nil {
 			return candidate{at: at, from: from, key: j.key(other, from)}, true
 		}
 	}

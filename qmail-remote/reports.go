@@ -30,6 +30,8 @@ type report struct {
 	passedOn bool
 	// unwelcome: it was refused because of the address that we come from.
 	unwelcome bool
+	// tls: for want of TLS no mail was sent.
+	tls bool
 }
 
 // outcome is what became of a message at one destination: a report for the

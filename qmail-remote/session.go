@@ -48,11 +48,14 @@ type extensions struct {
 	dsn        bool   // RFC 3461
 	auth       string // mechanisms (RFC 4954)
 	limits     limits // RFC 9422
+	startTLS   bool   // RFC 3207
 }
 
 // session is a connection to one server, greeted and ready for transactions.
 type session struct {
 	conn    net.Conn
+	tls     *secured // nil: conn is plain
+	want    *security
 	key     poolKey
 	replies *smtpwire.ReplyReader
 	timeout time.Duration // for each write and each reply of this step
@@ -84,8 +87,10 @@ func (s *session) guard(ctx context.Context) (release func() bool) {
 }
 
 // arm gives the next write or reply its time.
-func (s *session) arm() error {
-	if err := s.conn.SetDeadline(time.Now().Add(s.timeout)); err != nil {
+func (s *session) arm() error { return s.armFor(s.timeout) }
+
+func (s *session) armFor(limit time.Duration) error {
+	if err := s.conn.SetDeadline(time.Now().Add(limit)); err != nil {
 		return err
 	}
 	if s.ctx.Err() != nil {
@@ -188,6 +193,8 @@ func parseExtensions(text string) extensions {
 			ext.auth = params
 		case "LIMITS":
 			ext.limits = parseLimits(params)
+		case "STARTTLS":
+			ext.startTLS = true
 		case "SIZE":
 			ext.size = true
 			// A limit that is no number is no limit.
@@ -204,6 +211,9 @@ func parseExtensions(text string) extensions {
 func (s *session) fresh() bool {
 	if s.broken || s.replies.Buffered() > 0 {
 		return false
+	}
+	if s.tls != nil {
+		return s.tls.silent()
 	}
 	conn, ok := s.conn.(*net.TCPConn)
 	if !ok {

@@ -13,6 +13,7 @@ import (
 	"postrider/internal/clock"
 	"postrider/internal/control"
 	"postrider/internal/resolver"
+	"postrider/internal/tlspolicy"
 )
 
 // settings is what the administrator's files say.
@@ -22,17 +23,22 @@ type settings struct {
 	routes         map[string]string // control/smtproutes
 	tables         routeTables
 	sources        []source // control/outgoingip
+	tls            tlspolicy.Table
+	mtasts         bool // qmail-mtasts is to be asked
+	tlsRemember    time.Duration
 	connectTimeout time.Duration
 	remoteTimeout  time.Duration
 	waits          waits
 	authInsecure   bool // log in without encryption
 	dns            lookups
+	authentic      authenticLookups // the same DNS
 }
 
 const (
 	defaultConnectTimeout = 60
 	defaultRemoteTimeout  = 1200
 	maxTimeout            = 24 * 60 * 60
+	maxRemember           = 365 // days
 )
 
 // settingsFiles reads the settings again whenever a file has changed, as a
@@ -79,6 +85,7 @@ func (f *settingsFiles) current() (*settings, error) {
 var controlFiles = [...]string{
 	"me", "helohost", "smtproutes", "timeoutconnect", "timeoutremote",
 	"authsenders", "lmtproutes", "qmtproutes", "outgoingip", "remoteauth", "remoteauthinsecure", "remotetimeouts",
+	tlspolicy.File, "mtasts", "tlsremember",
 }
 
 // look returns the states of all files, those of the directory and of
@@ -115,6 +122,19 @@ func (f *settingsFiles) load(resolvConf fileState) (*settings, error) {
 	if err = set.more(dir); err != nil {
 		return nil, err
 	}
+	if set.tls, err = tlspolicy.Read(dir); err != nil {
+		return nil, err
+	}
+	ask, err := dir.Int("mtasts", 0)
+	if err != nil {
+		return nil, err
+	}
+	set.mtasts = ask > 0
+	days, err := dir.Int("tlsremember", 0)
+	if err != nil {
+		return nil, err
+	}
+	set.tlsRemember = time.Duration(min(days, maxRemember)) * 24 * time.Hour
 	if set.connectTimeout, err = seconds(dir, "timeoutconnect", defaultConnectTimeout); err != nil {
 		return nil, err
 	}
@@ -128,7 +148,7 @@ func (f *settingsFiles) load(resolvConf fileState) (*settings, error) {
 		}
 		f.dns = dnsState{resolver.New(config, f.clock), resolvConf}
 	}
-	set.dns = f.dns.resolver
+	set.dns, set.authentic = f.dns.resolver, f.dns.resolver
 	return &set, nil
 }
 

@@ -17,6 +17,7 @@ func (c *client) transactions(ctx context.Context, set *settings, s *session, m 
 		part = m.only(places(first))
 	}
 	o, st := s.transact(ctx, part)
+	s.noteTLS(&o)
 	if st == refused {
 		c.pool.retire(s) // it may be the connection that is not wanted any more
 		return o, st
@@ -46,7 +47,7 @@ func (c *client) further(ctx context.Context, set *settings, s *session, m mail,
 			if connections++; connections > maxFurther {
 				break
 			}
-			fresh, fault, err := c.connect(ctx, set, s.key)
+			fresh, fault, err := c.connect(ctx, set, s.key, s.want)
 			if err != nil || fault != nil {
 				break
 			}
@@ -58,6 +59,7 @@ func (c *client) further(ctx context.Context, set *settings, s *session, m mail,
 		if nextState != settled {
 			break // what was said about them stands: they are tried later
 		}
+		s.noteTLS(&next)
 		o.fold(next, now)
 	}
 	return s

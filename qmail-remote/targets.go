@@ -24,6 +24,7 @@ type target struct {
 	pref int
 	host string // whose address it is; empty if only the address was given
 	via
+	route bool // from a control file, not from the DNS
 }
 
 // lookups is what the DNS knows; resolver.Resolver.
@@ -69,7 +70,7 @@ func relayTargets(ctx context.Context, dns lookups, route relay) ([]target, *rep
 	}
 	found := unique(appendTargets(nil, addrs, route.port, 0, route.name))
 	for i := range found {
-		found[i].via = route.via
+		found[i].via, found[i].route = route.via, true
 	}
 	return found, nil
 }

@@ -26,6 +26,7 @@ type journey struct {
 	client  *client
 	set     *settings
 	m       mail
+	plan    tlsPlan
 	targets []target
 	done    []bool   // targets that are not tried again
 	few     [8]bool  // done of most messages
@@ -54,7 +55,7 @@ func (c *client) walk(ctx context.Context, set *settings, targets []target, m ma
 		defer cancel()
 		ctx = limited
 	}
-	j := c.journey(set, targets, m, domain)
+	j := c.journey(ctx, set, targets, m, domain)
 	j.preferIdle()
 	for j.addresses < maxAddresses && j.sessions < maxSessions && ctx.Err() == nil {
 		at, from := j.next()
@@ -68,10 +69,11 @@ func (c *client) walk(ctx context.Context, set *settings, targets []target, m ma
 	return j.last
 }
 
-func (c *client) journey(set *settings, targets []target, m mail, domain string) *journey {
+func (c *client) journey(ctx context.Context, set *settings, targets []target, m mail, domain string) *journey {
 	j := &journey{
 		client: c, set: set, m: m, targets: targets,
 		sources: set.sourcesFor(m.sender, domain),
+		plan:    c.tlsPlan(ctx, set, domain),
 		last:    whole(noConnection()),
 	}
 	if j.done = j.few[:]; len(targets) > len(j.few) {
@@ -111,7 +113,7 @@ func (j *journey) key(t target, from source) poolKey {
 	if helo == "" {
 		helo = j.set.helo
 	}
-	return poolKey{addr: t.addr, source: from.addr, helo: helo, via: t.via}
+	return poolKey{addr: t.addr, source: from.addr, helo: helo, via: t.via, tls: j.plan.key(t)}
 }
 
 // next returns the next target and from where to go there; -1 if none is left.
@@ -147,6 +149,11 @@ func (j *journey) from(t target) (s source, ok bool) {
 // visit tries a target. settled is false if another one should have its turn.
 func (j *journey) visit(ctx context.Context, at int, from source) (o outcome, settled bool) {
 	c := j.client
+	if fault := j.plan.fault(j.targets[at]); fault != nil {
+		j.keep(whole(fault), false)
+		j.done[at] = true
+		return o, false
+	}
 	key := j.key(j.targets[at], from)
 	if o, done := c.reuse(ctx, j.set, key, j.m); done && !o.unwelcome() {
 		return o, true
@@ -168,7 +175,7 @@ func (j *journey) visit(ctx context.Context, at int, from source) (o outcome, se
 		o, st := c.qmtp(ctx, j.set, won.candidate, won.conn, j.m)
 		return j.judge(won.candidate, o, st)
 	}
-	s, fault := c.begin(ctx, j.set, won.key, won.conn)
+	s, fault := c.enter(ctx, j.set, won.key, won.conn, j.plan.wantFor(j.targets[won.at]))
 	if fault != nil {
 		j.letIn(won.candidate, fault)
 		return o, false

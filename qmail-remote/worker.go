@@ -31,12 +31,17 @@ const (
 type worker struct {
 	client *client
 	log    *os.File
+	sts    *stsLink
+	own    *ownCertificate
+	seen   *seenLink
 	jobs   jobCount
 	link   *link // the current one; nil before the first
 }
 
 func newWorker(c *client, log *os.File) *worker {
-	return &worker{client: c, log: log}
+	w := &worker{client: c, log: log, sts: newSTSLink(), own: newOwnCertificate(), seen: newSeenLink(c.clock)}
+	c.policies, c.certificate, c.memory = w.sts, w.own.cert.Load, w.seen
+	return w
 }
 
 // run serves until the control channel ends, then lets the deliveries in hand
@@ -83,7 +88,15 @@ func (w *worker) frame(ctx context.Context, f parent.Frame) error {
 		}
 		return nil // what concerns other programs
 	}
-	if f.Name != parent.Spawn {
+	switch f.Name {
+	case parent.MTASTS:
+		return w.sts.client.Relink(f.File)
+	case parent.TLSSeen:
+		return w.seen.client.Relink(f.File)
+	case parent.Sign:
+		return w.takeKey(f.File)
+	case parent.Spawn:
+	default:
 		return errors.Join(fmt.Errorf("unexpected link %s", f.Name), f.File.Close())
 	}
 	if w.link != nil {

@@ -7,14 +7,15 @@
 // [sender]" by hand.
 //
 // Reads: jobs and message descriptors from qmail-send (ours); control/me,
-// helohost, outgoingip, timeoutconnect, timeoutremote, remotetimeouts, files
-// with routes, and /etc/resolv.conf (ours); control/remoteauth and access
-// tokens in control (secrets of ours); DNS answers and SMTP replies (hostile).
-// In the classic form its operands and the message on descriptor 0 (the
-// caller's).
+// helohost, outgoingip, timeoutconnect, timeoutremote, remotetimeouts, mtasts,
+// tlspolicy, tlsremember, files with routes, and /etc/resolv.conf, certificate
+// authorities below /etc (ours); control/remoteauth and access tokens in control
+// (secrets of ours); answers of qmail-mtasts, qmail-tlsseen and qmail-tlskey;
+// DNS answers, SMTP replies and certificates (hostile). In the classic form its
+// operands and the message on descriptor 0 (the caller's).
 //
-// Writes: SMTP and DNS to the network, results to qmail-send or reports to
-// descriptor 1, warnings to the log. No file.
+// Writes: SMTP, TLS and DNS to the network, questions to those three, results
+// to qmail-send or reports to descriptor 1, warnings to the log. No file.
 //
 // May: open connections to any address.
 //
@@ -22,7 +23,8 @@
 // not handed to it.
 //
 // Trusts: qmail-send for what goes where; the administrator's files; the
-// configured name servers.
+// configured name servers; about what they have verified (DNSSEC), if they are
+// on this machine or resolv.conf says so.
 //
 // If captured: the attacker reads the mail this worker is given from then on,
 // can send mail out and report deliveries that never happened. He has the

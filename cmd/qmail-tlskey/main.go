@@ -2,9 +2,10 @@
 //
 // Runs as:    qmailk, group nofiles.
 // Started by: qmail-start, which restarts it, if there is a
-// control/servercert.pem.
+// control/servercert.pem; and a second time if there is a
+// control/clientcert.pem, each with its own keys.
 // Reads:      the key files that qmail-start hands it as descriptors (the
-// administrator's); questions of qmail-smtpd (hostile).
+// administrator's); questions of qmail-smtpd or qmail-remote (hostile).
 // Writes:     its answers, the log.
 // May:        sign digests.
 // Must not:   open files, use the network, run programs; say anything of a key.

@@ -11,8 +11,11 @@ import (
 	"postrider/internal/sandbox"
 )
 
-// namePort is that of name servers.
-const namePort = 53
+// The ports of name servers, and of web servers that speak TLS.
+const (
+	namePort = 53
+	webPort  = 443
+)
 
 // resolvConf is often a link to a file that is replaced at any time.
 const resolvConf = "/etc/resolv.conf"
@@ -24,7 +27,10 @@ func (in Installation) confine(role Role, policy Policy) error {
 	}
 	realm := sandbox.Realm{Connect: role.Connects, AnyPort: role.Connects}
 	if role.AsksNames {
-		realm.Ports = []uint16{namePort}
+		realm.Ports = append(realm.Ports, namePort)
+	}
+	if role.AsksWeb {
+		realm.Ports = append(realm.Ports, webPort)
 	}
 	for _, f := range role.Files {
 		files, err := in.expand(f)

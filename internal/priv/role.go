@@ -54,7 +54,9 @@ type Role struct {
 	// AsksNames says that it may ask name servers: by TCP it may connect to
 	// their port alone.
 	AsksNames bool
-	Umask     int
+	// AsksWeb says the same of web servers, that speak TLS.
+	AsksWeb bool
+	Umask   int
 	// Dir is the working directory: absolute, or below Q.
 	Dir string
 	// Links are the names of the links and sockets that it may receive from
@@ -122,12 +124,32 @@ func Roles() []Role {
 			MayNot: "touch anything of another user",
 		},
 		{
+			// It parses what anybody's web server says, and qmail-remote does not.
+			Program: "qmail-mtasts", User: "qmailt", Group: "nofiles",
+			Confined: true, Umask: 0o077, Dir: "/",
+			Files:     []sandbox.File{{Path: "mtasts", Access: own}, {Path: resolvConf, Access: look}},
+			Calls:     ChangeFiles | Internet,
+			AsksNames: true, AsksWeb: true,
+			Links:  []string{"mtasts.remote.*"},
+			May:    "ask DNS; fetch policies of MTA-STS by HTTPS; keep them in mtasts",
+			MayNot: "open other files, connect to other ports by TCP, listen, execute",
+		},
+		{
+			Program: "qmail-tlsseen", User: "qmailt", Group: "nofiles",
+			Confined: true, Umask: 0o077, Dir: "/",
+			Files:  []sandbox.File{{Path: "tlsseen", Access: own}},
+			Calls:  ChangeFiles,
+			Links:  []string{"tlsseen.remote.*"},
+			May:    "keep in tlsseen which hosts have spoken TLS",
+			MayNot: "open other files, use the network, execute",
+		},
+		{
 			Program: "qmail-remote", User: "qmailr", Group: "nofiles",
 			Confined: true, Umask: 0o077, Dir: "/", Classic: true,
 			Files:    []sandbox.File{{Path: "control", Access: look}, {Path: resolvConf, Access: look}},
 			Calls:    AskKernel | Internet,
 			Connects: true,
-			Links:    []string{"spawn"},
+			Links:    []string{"spawn", "mtasts", "tlsseen", "sign"},
 			May:      "read the message descriptors that it is handed; ask DNS; connect to mail hosts",
 			MayNot:   "write files, see other messages, listen, execute",
 		},
@@ -159,7 +181,7 @@ func Roles() []Role {
 		{
 			Program: "qmail-tlskey", User: "qmailk", Group: "nofiles",
 			Confined: true, Umask: 0o077, Dir: "/",
-			Links:  []string{"sign.smtpd"},
+			Links:  []string{"sign.smtpd", "sign.remote.*"},
 			May:    "read the key files that it is handed; sign digests with them",
 			MayNot: "open files, use the network, execute",
 		},

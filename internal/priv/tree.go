@@ -22,7 +22,8 @@ type Group struct {
 // Users returns the accounts: qmail's own, so that an existing installation
 // keeps them; qmailw, which qmail-lspawn runs as in place of root; qmailk, whose
 // process has the private keys; qmaila, whose process has the passwords;
-// qmailn, whose process asks name servers; and qmailf, as which filters run.
+// qmailn, whose process asks name servers; qmailt, whose processes know what
+// is to be expected of the TLS of other hosts; and qmailf, as which filters run.
 func Users() []User {
 	return []User{
 		{Name: "alias", Group: "nofiles", Home: "alias"},
@@ -36,6 +37,7 @@ func Users() []User {
 		{Name: "qmailq", Group: "qmail"},
 		{Name: "qmailr", Group: "qmail"},
 		{Name: "qmails", Group: "qmail"},
+		{Name: "qmailt", Group: "nofiles"},
 		{Name: "qmailw", Group: "nofiles"},
 	}
 }
@@ -75,6 +77,8 @@ func Tree() []Entry {
 		{Path: "users", User: "root", Group: "qmail", Mode: 0o755, Keep: true},
 		{Path: "alias", User: "alias", Group: "qmail", Mode: fs.ModeSetgid | 0o755, Keep: true},
 		{Path: "policy", User: "qmailn", Group: "qmail", Mode: 0o700},
+		{Path: "tlsseen", User: "qmailt", Group: "qmail", Mode: 0o700},
+		{Path: "mtasts", User: "qmailt", Group: "qmail", Mode: 0o700},
 		{Path: "filter", User: "qmailf", Group: "qmail", Mode: 0o700},
 		{Path: "queue", User: "qmailq", Group: "qmails", Mode: 0o711},
 		{Path: "queue/tmp", User: "qmailq", Group: "qmails", Mode: 0o700},

@@ -3,6 +3,7 @@ package resolver
 import (
 	"cmp"
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -11,6 +12,8 @@ import (
 	"strings"
 
 	"github.com/miekg/dns"
+
+	"postrider/internal/dane"
 )
 
 const (
@@ -24,6 +27,7 @@ const (
 	flagResponse      = 1 << 15
 	flagAuthoritative = 1 << 10
 	flagTruncated     = 1 << 9
+	flagAuthentic     = 1 << 5
 	rcodeMask         = 15
 )
 
@@ -41,10 +45,19 @@ type records struct {
 	mx    []MX
 	addrs []netip.Addr
 	texts []string // of TXT records
-	names []string // of PTR records, with no final dot
+	names []string // of PTR and CNAME records, with no final dot
+	tlsa  []dane.Record
+
+	// owner is the name that has the records, or lacks them, behind all aliases.
+	owner string
+	// authentic: a server that is believed about that has verified all of this,
+	// also that there is no record (DNSSEC).
+	authentic bool
 }
 
-func (r records) any() bool { return len(r.mx)+len(r.addrs)+len(r.texts)+len(r.names) > 0 }
+func (r records) any() bool {
+	return len(r.mx)+len(r.addrs)+len(r.texts)+len(r.names)+len(r.tlsa) > 0
+}
 
 // answer is what a response says.
 type answer struct {
@@ -99,7 +112,9 @@ func parse(msg []byte, id uint16, q question) (answer, error) {
 	if extendedRcode(additional) != 0 {
 		return answer{}, errNoEDNS
 	}
-	return conclude(q, rcode, flags&flagAuthoritative != 0, answers, authority)
+	a, err := conclude(q, rcode, flags&flagAuthoritative != 0, answers, authority)
+	a.found.authentic = q.authentic && flags&flagAuthentic != 0
+	return a, err
 }
 
 // repeats reports whether the response repeats the question, and where its
@@ -145,6 +160,7 @@ func conclude(q question, rcode int, authoritative bool, answers, authority []dn
 		if hop > maxHops {
 			return answer{}, errAliases
 		}
+		a.found.owner = strings.ToLower(strings.TrimSuffix(name, "."))
 		a.collect(name, q.qtype, answers)
 		if a.found.any() {
 			err := a.trim()
@@ -205,6 +221,14 @@ func (a *answer) collect(name string, qtype uint16, answers []dns.RR) {
 				continue // no host can have that name
 			}
 			a.found.names = append(a.found.names, host)
+		case *dns.CNAME:
+			a.found.names = append(a.found.names, strings.ToLower(strings.TrimSuffix(rr.Target, ".")))
+		case *dns.TLSA:
+			data, err := hex.DecodeString(rr.Certificate)
+			if err != nil {
+				continue // the library makes it from octets
+			}
+			a.found.tlsa = append(a.found.tlsa, dane.Record{Usage: rr.Usage, Selector: rr.Selector, Matching: rr.MatchingType, Data: data})
 		default:
 			continue
 		}
@@ -218,6 +242,9 @@ func (a *answer) trim() error {
 	a.found.mx = a.found.mx[:min(len(a.found.mx), maxKept)]
 	a.found.addrs = a.found.addrs[:min(len(a.found.addrs), maxKept)]
 	a.found.names = a.found.names[:min(len(a.found.names), maxKept)]
+	if len(a.found.tlsa) > maxKept {
+		return errTooMany // the one that matters may be any of them
+	}
 	size := 0
 	for _, t := range a.found.texts {
 		size += len(t)

@@ -8,7 +8,7 @@ import (
 )
 
 func FuzzParse(f *testing.F) {
-	q := question{"d.", dns.TypeMX}
+	q := question{name: "d.", qtype: dns.TypeMX}
 	seed := func(change func(m *dns.Msg), records ...string) {
 		m := new(dns.Msg).SetQuestion(q.name, q.qtype)
 		m.Id, m.Response = 7, true

@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"net/netip"
 	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/miekg/dns"
@@ -27,10 +29,15 @@ type Config struct {
 	Timeout  time.Duration    // for one try of one server
 	Attempts int              // how often each server is tried
 	Entries  int              // how many lookups are kept; 0 is the default
+	// Authentic says that the servers are believed when they say that they have
+	// verified an answer (DNSSEC): nobody can change it between them and us.
+	Authentic bool
 }
 
 // ReadConfig reads a file in the form of resolv.conf(5). As there, a file that
-// is missing or names no server means the server on this machine.
+// is missing or names no server means the server on this machine. Servers are
+// believed to have verified what they say they have if all of them are on this
+// machine, or with "options trust-ad".
 func ReadConfig(path string) (Config, error) {
 	text, err := os.ReadFile(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -54,5 +61,26 @@ func ReadConfig(path string) (Config, error) {
 		local := netip.AddrFrom4([4]byte{127, 0, 0, 1})
 		config.Servers = []netip.AddrPort{netip.AddrPortFrom(local, dnsPort)}
 	}
+	config.Authentic = allHere(config.Servers) || trustsAD(string(text))
 	return config, nil
+}
+
+func allHere(servers []netip.AddrPort) bool {
+	for _, s := range servers {
+		if !s.Addr().Unmap().IsLoopback() {
+			return false
+		}
+	}
+	return true
+}
+
+// trustsAD looks for the option of resolv.conf(5) that the library passes over.
+func trustsAD(text string) bool {
+	for line := range strings.Lines(text) {
+		words := strings.Fields(line)
+		if len(words) > 1 && words[0] == "options" && slices.Contains(words[1:], "trust-ad") {
+			return true
+		}
+	}
+	return false
 }

@@ -1,9 +1,9 @@
 // Package resolver asks the system's name servers for mail exchangers,
-// addresses, texts and the names of addresses. It is a stub resolver of its own
+// addresses, texts, keys of mail servers and the names of addresses. It is a stub resolver of its own
 // because a mail system must tell "there is no such name" (permanent) from
 // "nobody could say" (temporary), which Go's own resolver does not always do.
 //
-// qmail-remote and qmail-policy import it. The configuration is the
+// qmail-remote, qmail-mtasts and qmail-policy import it. The configuration is the
 // administrator's; everything that arrives from the network is hostile.
 //
 // Invariants:
@@ -17,13 +17,17 @@
 //  3. Each query has its own socket, thus its own random port, and its own id.
 //  4. A lookup ends within a minute and holds less than 1 MiB, whatever the
 //     servers send.
-//  5. The cache keeps an answer no longer than its records allow. It and the
+//  5. An answer counts as authentic only if the servers of the configuration are
+//     believed about that, and said so of each part of it.
+//  6. The cache keeps an answer no longer than its records allow. It and the
 //     lookups that run are bounded.
 //
 // Files:
 //
 //	config.go    which servers, from resolv.conf
+//	system.go    a resolver that is made again when resolv.conf changes
 //	resolver.go  the lookups, and following a CNAME
+//	authentic.go lookups that tell whether the answer is authentic (DNSSEC)
 //	exchange.go  one query to one server, UDP and TCP
 //	answer.go    what a response says, and whether it may be believed
 //	cache.go     answers kept, and lookups shared while they run

@@ -22,6 +22,8 @@ const udpSize = 1232
 type question struct {
 	name  string
 	qtype uint16
+	// authentic says that the server is believed about what it has verified.
+	authentic bool
 }
 
 // exchange asks one server: by UDP, again without EDNS if the server does not
@@ -45,6 +47,7 @@ func exchange(ctx context.Context, server netip.AddrPort, timeout time.Duration,
 
 func try(ctx context.Context, network string, server netip.AddrPort, timeout time.Duration, q question, edns bool) (answer, error) {
 	query := new(dns.Msg).SetQuestion(q.name, q.qtype) // with a random id
+	query.AuthenticatedData = q.authentic              // RFC 6840 section 5.7: tell me
 	if edns {
 		query.SetEdns0(udpSize, false)
 	}

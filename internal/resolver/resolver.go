@@ -129,12 +129,15 @@ func (r *Resolver) lookup(ctx context.Context, name string, qtype uint16) (recor
 // does not tell, for that target.
 func (r *Resolver) follow(ctx context.Context, name string, qtype uint16) (records, time.Duration, error) {
 	ttl := uint32(maxTTL.Seconds())
+	authentic := true
 	for range maxHops {
-		a, err := r.ask(ctx, question{dns.Fqdn(name), qtype})
+		a, err := r.ask(ctx, question{dns.Fqdn(name), qtype, r.config.Authentic})
 		if err != nil {
 			return records{}, 0, err
 		}
 		ttl = min(ttl, a.ttl)
+		authentic = authentic && a.found.authentic
+		a.found.authentic = authentic
 		if a.next != "" {
 			name = a.next
 			continue

@@ -132,6 +132,8 @@ func hostWithADelivery(t *testing.T, configure func(*testhost.Host)) (h *testhos
 	h.GiveKey()
 	h.GivePassword("scram", "joe", "secret")
 	h.Control("spfbehavior", "1")
+	h.Control("mtasts", "1")
+	h.Control("tlsremember", "1")
 	serveQMTP(h)
 	h.Control("concurrencyfilter", "20") // so that qmail-filter runs
 	if configure != nil {

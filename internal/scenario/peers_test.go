@@ -53,15 +53,22 @@ func TestOtherMailSystemsSendByTLS(t *testing.T) {
 	h.StopSuite()
 }
 
-// postfixScript puts Postfix where it expects itself, and sends.
-const postfixScript = `
-cat > /tmp/letter
+// unpackPostfix puts Postfix where it expects itself.
+const unpackPostfix = `
 dpkg -x ` + peerPackages + `/postfix_*.deb /tmp/postfix
 cp -a /tmp/postfix/usr/lib/postfix /usr/lib/
 cp -a /tmp/postfix/usr/sbin/post* /tmp/postfix/usr/sbin/sendmail /usr/sbin/
 cp -a /tmp/postfix/etc/postfix /etc/
 cp -a /tmp/postfix/var/spool/postfix /var/spool/
 sed 's/^\([a-z]*  *\(inet\|unix\|fifo\)  *[-yn]  *[-yn]  *\)y/\1n/' /tmp/postfix/usr/share/postfix/master.cf.dist > /etc/postfix/master.cf
+mkdir -p /var/lib/postfix
+chown postfix /var/lib/postfix
+`
+
+// postfixScript sends by Postfix.
+const postfixScript = `
+cat > /tmp/letter
+` + unpackPostfix + `
 cat > /etc/postfix/main.cf <<EOF
 compatibility_level = 3.6
 myhostname = mx2.example
@@ -77,8 +84,6 @@ relayhost = [%s]
 smtp_tls_security_level = encrypt
 smtp_tls_loglevel = 1
 EOF
-mkdir -p /var/lib/postfix
-chown postfix /var/lib/postfix
 postfix set-permissions 2>/dev/null || true
 postfix start
 sendmail -f x@else.example alice@mx1.example < /tmp/letter

@@ -23,6 +23,8 @@ func TestEveryProcessIsWhatTheTableSays(t *testing.T) {
 	h.GiveKey()
 	h.GivePassword("scram", "joe", "secret")
 	h.Control("spfbehavior", "1")
+	h.Control("mtasts", "1")
+	h.Control("tlsremember", "1")
 	serveQMTP(h)
 	h.Control("concurrencyfilter", "20") // so that qmail-filter runs
 	h.StartSuite()

@@ -38,7 +38,7 @@ func TestOtherMailSystemsReceive(t *testing.T) {
 		first := h.Log().Len()
 		sendmail(h, "sender", to, "Subject: "+c.name+"\n\nüber\n")
 		h.WaitForLog(first, `^end msg \d+$`)
-		if got := count(h, first, ": success: "); got != 3 {
+		if got := count(h, first, "_accepted_message."); got != 3 {
 			t.Errorf("%s: %d successes\n%s", c.name, got, h.Log().Timed(first))
 		}
 		h.WaitForLog(first, `^delivery \d+: failure: .*550`)

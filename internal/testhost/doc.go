@@ -40,6 +40,7 @@
 //	accounts.go   users of a host
 //	processes.go  what runs on a host, by user, group, thread, descriptor
 //	zone.go       the DNS server
+//	dnssec.go     its signatures, and a resolver of a host that verifies them
 //	log.go        lines of the suite's log, waited for
 //	watch.go      files and Maildirs, waited for
 //	patience.go   how long tests wait

@@ -21,6 +21,7 @@ type Zone struct {
 	records map[string][]dns.RR // by lower-case name with final dot
 	faults  map[string]zoneFault
 	queries []Query
+	signer  *signer // nil: the zone is not signed
 }
 
 // Query is a question that the zone was asked.
@@ -165,6 +166,9 @@ func (z *Zone) handler(network string) dns.HandlerFunc {
 		}
 		fault := z.answer(network, q.Question[0], reply)
 		if opt := q.IsEdns0(); opt != nil {
+			if opt.Do() {
+				z.sign(q.Question[0], reply)
+			}
 			reply.SetEdns0(dns.DefaultMsgSize, opt.Do())
 		}
 		if fault.silent {

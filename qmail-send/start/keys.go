@@ -125,14 +125,19 @@ func closeKeys(frames []parent.Frame) {
 	}
 }
 
-// renewKeys opens the keys again and hands them over. Its links are made
-// afresh behind them, so that the peers ask for the new certificates.
+// renewKeys opens the keys again and hands them over.
 func (s *supervisor) renewKeys() {
-	m := s.plan.member("qmail-tlskey")
-	if m == nil || s.end != nil {
-		return
+	for _, m := range s.plan.members {
+		if m.renew != nil && s.end == nil {
+			s.renew(m)
+		}
 	}
-	frames, err := s.openKeys()
+}
+
+// renew hands new keys to a member. Its links are made afresh behind them, so
+// that the peers ask for the new certificates.
+func (s *supervisor) renew(m *member) {
+	frames, err := m.renew()
 	if err != nil {
 		s.log(fmt.Sprintf("qmail-start: warning: %v; the keys before it stay", err))
 		return

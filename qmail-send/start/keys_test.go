@@ -154,7 +154,6 @@ func TestKeysComeFirst(t *testing.T) {
 	}
 	var log []string
 	s := newSupervisor(newPlan(set), nil, clock.Real(), func(line string) { log = append(log, line) })
-	s.openKeys = k.open
 	tlskey, smtpd := s.plan.member("qmail-tlskey"), s.plan.member("qmail-smtpd")
 	null, err := os.Open(os.DevNull)
 	if err != nil {

@@ -47,7 +47,9 @@ func start(w world.World, stderr *logline.Writer) (int, error) {
 	if err := set.readKeys(keys); err != nil {
 		return 0, err
 	}
-	set.openKeys = keys.open
+	if err := set.readClientKey(keys); err != nil {
+		return 0, err
+	}
 	if err := set.readPasswords(in); err != nil {
 		return 0, err
 	}
@@ -96,7 +98,6 @@ func serve(w world.World, set settings, identities map[string]priv.Identity, std
 	h := &machine{home: w.Home, null: null, sendLog: w.Stdout, log: w.Stderr, identities: identities,
 		setuidPrograms: set.setuidPrograms}
 	s := newSupervisor(set.plan(public), h, w.Clock, stderr.Line)
-	s.openKeys = set.openKeys
 	if set.logger != nil {
 		if err := s.attachLogger(h, w, set.logger, stderr); err != nil {
 			return 0, err

@@ -12,10 +12,11 @@ import (
 type member struct {
 	name  string // in log lines
 	role  priv.Role
-	order int             // of stopping
-	gifts []parent.Frame  // sent at every start, before links
-	proc  process         // nil while it does not run
-	lines *parent.Channel // its control channel, nil for the logger
+	order int                            // of stopping
+	gifts []parent.Frame                 // sent at every start, before links
+	renew func() ([]parent.Frame, error) // makes the gifts again; nil for most
+	proc  process                        // nil while it does not run
+	lines *parent.Channel                // its control channel, nil for the logger
 
 	started time.Time
 	deaths  int       // one after another, since it last lived for long
@@ -60,15 +61,33 @@ func newPlan(set settings) *plan {
 	p.join(spool, parent.Entries, send, parent.Entries)
 	p.join(send, parent.Submit, spool, parent.SubmitSend)
 	p.join(send, parent.SpawnLocal, lspawn, parent.Spawn)
+	var mtasts *member
+	if set.asksMTASTS {
+		mtasts = p.add("qmail-mtasts", "", stopSpool) // asked until the last delivery
+	}
+	var seen *member
+	if set.remembersTLS {
+		seen = p.add("qmail-tlsseen", "", stopSpool)
+	}
+	clientKey := p.addClientKey(set)
 	for i := range set.remotes {
 		remote := p.add("qmail-remote", " "+strconv.Itoa(i), stopRemote)
 		p.join(send, parent.SpawnRemote(i), remote, parent.Spawn)
+		if mtasts != nil {
+			p.join(remote, parent.MTASTS, mtasts, parent.MTASTSRemote(i))
+		}
+		if seen != nil {
+			p.join(remote, parent.TLSSeen, seen, parent.TLSSeenRemote(i))
+		}
+		if clientKey != nil {
+			p.join(remote, parent.Sign, clientKey, parent.SignRemote(i))
+		}
 	}
 	if set.serves("qmail-smtpd") {
 		var tlskey *member
 		if len(set.keys) > 0 {
 			tlskey = p.add("qmail-tlskey", "", stopHelpers)
-			tlskey.gifts = set.keys
+			tlskey.gifts, tlskey.renew = set.keys, set.openKeys
 		}
 		var auth *member
 		if set.checksPasswords != nil {

@@ -18,6 +18,12 @@ func asksPolicy(dir control.Dir) (bool, error) {
 	return isOn(dir, "greylist")
 }
 
+// asksMTASTS reports whether he wants policies of MTA-STS to count.
+func asksMTASTS(dir control.Dir) (bool, error) { return isOn(dir, "mtasts") }
+
+// remembersTLS reports whether he wants hosts to be remembered that have TLS.
+func remembersTLS(dir control.Dir) (bool, error) { return isOn(dir, "tlsremember") }
+
 func isOn(dir control.Dir, name string) (bool, error) {
 	n, err := dir.Int(name, 0)
 	return n > 0, err

@@ -33,11 +33,17 @@ type settings struct {
 	// keys are the frames that hand over private keys; none if there is no TLS.
 	keys     []parent.Frame
 	openKeys func() ([]parent.Frame, error)
+	// clientKey and openClientKey are the same for the key of qmail-remote.
+	clientKey     []parent.Frame
+	openClientKey func() ([]parent.Frame, error)
 	// checksPasswords is the program that does; none if nobody can log in.
 	checksPasswords *priv.Role
 	// asksPolicy says that qmail-smtpd has something to ask qmail-policy.
 	asksPolicy bool
-	filters    bool // some client's mail passes a program or milters
+	asksMTASTS bool // qmail-remote asks qmail-mtasts
+	// remembersTLS says that qmail-remote has qmail-tlsseen remember hosts.
+	remembersTLS bool
+	filters      bool // some client's mail passes a program or milters
 }
 
 // service is what can be listened for.
@@ -82,6 +88,12 @@ func readSettings(w world.World) (settings, error) {
 	}
 	if s.remotes < 1 || s.remotes > maxRemotes {
 		return s, fmt.Errorf("%s/remoteworkers: %d is not between 1 and %d", dir, s.remotes, maxRemotes)
+	}
+	if s.asksMTASTS, err = asksMTASTS(dir); err != nil {
+		return s, err
+	}
+	if s.remembersTLS, err = remembersTLS(dir); err != nil {
+		return s, err
 	}
 	s.filters = namesFilters(dir)
 	smtp := service{missing: ":25", words: listener.SMTPWords, program: "qmail-smtpd", listener: parent.ListenSMTP}
@@ -140,6 +152,7 @@ func (set *settings) readKeys(files keyFiles) error {
 	}
 	present, err := files.present()
 	if err == nil && present {
+		set.openKeys = files.open
 		set.keys, err = files.open()
 	}
 	if err != nil {

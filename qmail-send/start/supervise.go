@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"postrider/internal/clock"
-	"postrider/internal/wire/parent"
 )
 
 // supervisor keeps the plan running. One goroutine owns it; others only wait
@@ -24,8 +23,6 @@ type supervisor struct {
 	pulseDue time.Time
 	// status is what run returns: 0 unless something forces the end.
 	status int
-	// openKeys opens the private keys again.
-	openKeys func() ([]parent.Frame, error)
 	// closeLog takes the log away from the logger, so that it ends.
 	closeLog func()
 }

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -361,12 +362,15 @@ func TestPlanAgreesWithTheTable(t *testing.T) {
 	received := make(map[string][]string)
 	set := someSettings(3, "qmail-smtpd", "qmail-qmtpd", "qmail-qmqpd")
 	set.keys = []parent.Frame{{Kind: parent.KeysComplete}}
+	set.clientKey = set.keys
 	set.asksPolicy = true
+	set.asksMTASTS, set.remembersTLS = true, true
 	set.filters = true
 	add := func(m *member, name string) {
 		for i := range 10 {
-			if name == parent.SpawnRemote(i) {
-				name = "spawn.remote.*"
+			switch name {
+			case parent.SpawnRemote(i), parent.SignRemote(i), parent.MTASTSRemote(i), parent.TLSSeenRemote(i):
+				name = strings.TrimSuffix(name, strconv.Itoa(i)) + "*"
 			}
 		}
 		if !slices.Contains(received[m.role.Program], name) {

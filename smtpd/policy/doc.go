@@ -22,7 +22,7 @@
 // be slower, more code, and (mapped into memory) would crash on a damaged file.
 //
 //	main.go      Main: the control channel, links
-//	names.go     the resolver, made again when /etc/resolv.conf changes
+//	names.go     the resolver of this machine
 //	lists.go     lists of addresses in the DNS (DNSBL, DNSWL)
 //	reverse.go   the name of a client
 //	spf.go       SPF

@@ -9,7 +9,6 @@ import (
 
 	"postrider/internal/clock"
 	"postrider/internal/logline"
-	"postrider/internal/resolver"
 	"postrider/internal/wire/call"
 	"postrider/internal/wire/parent"
 	wire "postrider/internal/wire/policy"
@@ -69,8 +68,7 @@ func (s *server) warn(err error) {
 func Main(w world.World) int {
 	log := logline.NewWriter(w.Stderr)
 	defer log.Close()
-	names := &nameServers{resolvConf: resolver.SystemConfig, clock: w.Clock}
-	s := &server{clock: w.Clock, log: log.Line, dns: names.get, grey: newGreylist(w.Clock)}
+	s := &server{clock: w.Clock, log: log.Line, dns: systemNames(w.Clock), grey: newGreylist(w.Clock)}
 	channel, err := parent.Inherited()
 	if err == nil {
 		err = s.run(channel, filepath.Join(w.Home, storeFile))

@@ -1,9 +1,10 @@
-// Package tlskey is qmail-tlskey: the one process that has private keys. It
-// signs what qmail-smtpd asks for in its TLS handshakes (internal/wire/sign).
+// Package tlskey is qmail-tlskey: the one process that has the private keys of
+// qmail-smtpd, or, as a second one, that of qmail-remote. It signs what those
+// ask for in their TLS handshakes (internal/wire/sign).
 //
 // Only cmd/qmail-tlskey imports it. qmail-start hands it the key files, which
-// are the administrator's; it opens none. Questions come from qmail-smtpd, which
-// speaks with the network: they are hostile.
+// are the administrator's; it opens none. Questions come from qmail-smtpd or
+// qmail-remote, which speak with the network: they are hostile.
 //
 // Invariants:
 //

@@ -12,6 +12,7 @@ import (
 	"io"
 	"time"
 
+	"postrider/internal/wire/parent"
 	"postrider/internal/wire/sign"
 )
 
@@ -24,8 +25,11 @@ const (
 
 // path is how a log line names the file.
 func (f keyFile) path() string {
-	if f.name == "" {
+	switch f.name {
+	case "":
 		return "control/servercert.pem"
+	case parent.ClientKey:
+		return "control/clientcert.pem"
 	}
 	return "control/servercerts/" + f.name + "/servercert.pem"
 }

@@ -3,6 +3,7 @@ package tlskey
 import (
 	"fmt"
 	"os"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -82,7 +83,7 @@ func (d *daemon) frame(f parent.Frame) error {
 		d.files = append(d.files, keyFile{f.Name, f.File})
 	case f.Kind == parent.KeysComplete:
 		d.load()
-	case f.Kind == parent.Link && f.Name == parent.SignSMTPD:
+	case f.Kind == parent.Link && (f.Name == parent.SignSMTPD || strings.HasPrefix(f.Name, parent.Sign+".remote.")):
 		go d.serve(f.File)
 	case f.File != nil:
 		_ = f.File.Close() // not for us
@@ -139,7 +140,7 @@ func (d *daemon) serve(link *os.File) {
 		return sign.Answer(question, keys, *d.before.Load())
 	})
 	if err != nil {
-		d.log(logPrefix + "warning: link to qmail-smtpd: " + err.Error())
+		d.log(logPrefix + "warning: link: " + err.Error())
 	}
 }
 

@@ -28,6 +28,7 @@ type Server struct {
 	records  []dns.RR
 	handlers map[string]Handler
 	asked    map[string]int
+	signed   []string
 }
 
 // Start starts a server that ends with the test. Each line is a record in the
@@ -84,6 +85,23 @@ func (s *Server) Config() resolver.Config {
 	return resolver.Config{Servers: []netip.AddrPort{s.Addr}, Timeout: 5 * time.Second, Attempts: 1}
 }
 
+// Sign makes answers about these zones authentic for who asks for that.
+func (s *Server) Sign(zones ...string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.signed = append(s.signed, zones...)
+}
+
+// isSigned reports whether a name is in a signed zone; the lock is held.
+func (s *Server) isSigned(name string) bool {
+	for _, zone := range s.signed {
+		if dns.IsSubDomain(dns.Fqdn(zone), name) {
+			return true
+		}
+	}
+	return false
+}
+
 // Handle lets h answer queries for name and type ("MX"). An empty type means
 // all types.
 func (s *Server) Handle(name, qtype string, h Handler) {
@@ -134,8 +152,10 @@ func (s *Server) Answer(w dns.ResponseWriter, query *dns.Msg) *dns.Msg {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	name, exists := q.Name, false
+	m.AuthenticatedData = query.AuthenticatedData
 	for range 8 {
 		next := ""
+		m.AuthenticatedData = m.AuthenticatedData && s.isSigned(strings.ToLower(name))
 		for _, rr := range s.records {
 			h := rr.Header()
 			if !strings.EqualFold(h.Name, name) {
@@ -146,7 +166,7 @@ func (s *Server) Answer(w dns.ResponseWriter, query *dns.Msg) *dns.Msg {
 			if h.Rrtype == q.Qtype || alias {
 				m.Answer = append(m.Answer, rr)
 			}
-			if alias {
+			if alias && q.Qtype != dns.TypeCNAME {
 				next = cname.Target
 			}
 		}

@@ -62,8 +62,9 @@ const (
 	Spawn = "spawn"
 	// SpawnLocal is qmail-send's end of the link to qmail-lspawn.
 	SpawnLocal = "spawn.local"
-	// Sign is qmail-smtpd's end of the link to qmail-tlskey, SignSMTPD the
-	// other one: the name is the identity.
+	// Sign is the end of qmail-smtpd, or of a qmail-remote worker, of its link to
+	// a qmail-tlskey, SignSMTPD or SignRemote the other one: the name is the
+	// identity.
 	Sign      = "sign"
 	SignSMTPD = "sign.smtpd"
 	// Auth is qmail-smtpd's end of the link to who checks passwords, AuthSMTPD
@@ -78,6 +79,10 @@ const (
 	// other one: the name is the identity.
 	Policy      = "policy"
 	PolicySMTPD = "policy.smtpd"
+	// MTASTS is the end of a qmail-remote worker of its link to qmail-mtasts.
+	MTASTS = "mtasts"
+	// TLSSeen is the same of its link to qmail-tlsseen.
+	TLSSeen = "tlsseen"
 	// Filter is qmail-smtpd's end of its channel to qmail-filter, FilterSMTPD
 	// the other one.
 	Filter      = "filter"
@@ -91,6 +96,19 @@ const (
 
 // SpawnRemote is qmail-send's end of the link to remote worker i, from 0.
 func SpawnRemote(i int) string { return "spawn.remote." + strconv.Itoa(i) }
+
+// SignRemote is qmail-tlskey's end of the link to remote worker i, from 0.
+func SignRemote(i int) string { return Sign + ".remote." + strconv.Itoa(i) }
+
+// ClientKey is the name of the key that qmail-remote shows to other hosts. No
+// host has it.
+const ClientKey = ":client"
+
+// MTASTSRemote is qmail-mtasts' end of the link to remote worker i, from 0.
+func MTASTSRemote(i int) string { return MTASTS + ".remote." + strconv.Itoa(i) }
+
+// TLSSeenRemote is qmail-tlsseen's end of the link to remote worker i, from 0.
+func TLSSeenRemote(i int) string { return TLSSeen + ".remote." + strconv.Itoa(i) }
 
 // ListenerName is what a Listener frame says of a socket.
 func ListenerName(name string, words []string) string {

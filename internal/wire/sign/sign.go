@@ -1,5 +1,5 @@
-// Package sign is the protocol by which qmail-smtpd has its TLS handshakes
-// signed: the private keys are in qmail-tlskey alone.
+// Package sign is the protocol by which qmail-smtpd and qmail-remote have their
+// TLS handshakes signed: the private keys are in qmail-tlskey alone.
 //
 // Imported by the rooms of both. Who answers trusts nothing: a qmail-smtpd that
 // was taken over can have anything signed that has the form of a digest, for as
@@ -29,8 +29,7 @@
 // The certificate of index 0 has an empty name: it is shown to who asks for no
 // name or for one that is not there. All numbers are big-endian.
 //
-// Files: sign.go (both sides), client.go (qmail-smtpd), server.go
-// (qmail-tlskey).
+// Files: sign.go (both sides), client.go (who asks), server.go (qmail-tlskey).
 package sign
 
 import (
