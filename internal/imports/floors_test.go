@@ -12,7 +12,7 @@ import (
 var floors = [][]string{
 	{ // ground: words, values and the machine, nothing of ours
 		"internal/address", "internal/attempts", "internal/clock", "internal/esmtp", "internal/fate", "internal/footprint", "internal/getopt", "internal/idn", "internal/listenfds", "internal/logline",
-		"internal/maildate", "internal/qmailhome", "internal/scram",
+		"internal/maildate", "internal/qmailhome", "internal/scram", "internal/srs",
 	},
 	{ // what a program's Main takes
 		"internal/world",

@@ -76,6 +76,12 @@ func (f *finder) look(recipient address.Address) (wire.Answer, error) {
 	if err != nil {
 		return wire.Answer{}, err
 	}
+	if ours := table.SRS(); ours != nil && ours.IsOurs(recipient.String()) {
+		if _, err := ours.Reverse(recipient.String()); err != nil {
+			return unknown, nil // a bounce that comes too late, or for a forged sender
+		}
+		return exists, nil
+	}
 	channel, rewritten := table.Of(recipient.String())
 	if channel == route.Remote {
 		return exists, nil // another host knows

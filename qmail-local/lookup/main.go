@@ -7,6 +7,7 @@ import (
 	"postrider/internal/control"
 	"postrider/internal/logline"
 	"postrider/internal/priv"
+	"postrider/internal/srs"
 	"postrider/internal/wire/call"
 	wire "postrider/internal/wire/lookup"
 	"postrider/internal/wire/parent"
@@ -70,6 +71,12 @@ func (d *daemon) frame(f parent.Frame) error {
 	switch {
 	case f.Kind == parent.DefaultDelivery:
 		d.finder.setDefaultDelivery(string(f.Data))
+	case f.Kind == parent.Rewriting:
+		_, r, err := srs.Decode(string(f.Data), d.finder.clock.Now)
+		if err != nil {
+			return err
+		}
+		d.finder.routes.rewrite(r)
 	case f.Kind == parent.Link && f.Name == parent.LookupSMTPD:
 		go d.serve(f.File)
 	case f.File != nil:

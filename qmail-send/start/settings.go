@@ -37,7 +37,8 @@ type settings struct {
 	checksPasswords *priv.Role
 	// asksPolicy says that qmail-smtpd has something to ask qmail-policy.
 	asksPolicy bool
-	filters    bool // some client's mail passes a program or milters
+	rewriting  []byte // what internal/srs needs; nil: senders are not rewritten
+	filters    bool   // some client's mail passes a program or milters
 }
 
 // service is what can be listened for.
@@ -94,6 +95,9 @@ func readSettings(w world.World) (settings, error) {
 	}
 	qmqp := service{program: "qmail-qmqpd", listener: parent.ListenQMQP}
 	if err := s.readEndpoints(dir, "qmqplisten", qmqp); err != nil {
+		return s, err
+	}
+	if s.rewriting, err = readRewriting(dir); err != nil {
 		return s, err
 	}
 	s.asksPolicy, err = asksPolicy(dir)
