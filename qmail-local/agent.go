@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"postrider/internal/clock"
+	"postrider/internal/lmtp"
 	"postrider/internal/maildir"
 	"postrider/internal/maildirsize"
 	"postrider/internal/world"
@@ -15,6 +16,7 @@ type agent struct {
 	clock    clock.Clock
 	maildirs *maildir.Store
 	quotas   *maildirsize.Quotas
+	lmtp     *lmtp.Pool
 	qmail    string   // the qmail home directory: the queue, control files
 	environ  []string // what programs inherit
 
@@ -32,6 +34,7 @@ func newAgent(w world.World, environ []string) (*agent, error) {
 		clock:    w.Clock,
 		maildirs: maildir.NewStore(w.Clock, host),
 		quotas:   maildirsize.NewQuotas(w.Clock.Now),
+		lmtp:     lmtp.NewPool(host),
 		qmail:    w.Home,
 		environ:  environ,
 	}, nil

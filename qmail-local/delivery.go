@@ -90,6 +90,9 @@ func (d *delivery) follow(i dotqmail.Instruction) error {
 	case dotqmail.Mbox:
 		d.files++
 		return d.unlessDry("mbox", i.Text, d.toMbox)
+	case dotqmail.LMTP:
+		d.files++
+		return d.unlessDry("lmtp", i.Text, d.toLMTP)
 	case dotqmail.Program:
 		d.programs++
 		return d.unlessDry("program", i.Text, d.toProgram)

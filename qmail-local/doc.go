@@ -29,7 +29,7 @@
 //  7. Memory does not depend on the size of the message.
 //
 // Failures are temporary but: no such mailbox, a loop, a mailbox over its quota
-// (control/overquota), and a program or a queue that says so.
+// (control/overquota), and a program, a queue or a delivery server that says so.
 //
 //	main.go         Main: which form
 //	commandline.go  qmail's form: qmail-local [-nN] user homedir local dash ext domain sender defaultdelivery
@@ -43,6 +43,7 @@
 //	environment.go  the variables of programs
 //	files.go        Maildir and mbox
 //	quota.go        Maildirs with a quota, and the warning of their users
+//	lmtp.go         delivery servers
 //	program.go      programs
 //	forward.go      forwards
 //	message.go      the message and its readers

@@ -60,6 +60,8 @@ func TestInstructions(t *testing.T) {
 		{"first line empty", "\njoe\n", false, []Instruction{{Refusal, blankFirst}}},
 		{"first line of blanks", " \t\njoe\n", false, []Instruction{{Refusal, blankFirst}}},
 		{"unknown + lines", "+foo\n+\n+list2\n|p\n", false, []Instruction{{Program, "p"}}},
+		{"+lmtp", "+lmtp unix:/s\n+lmtp\tinet:[::1]:24 $EXT@x \n+lmtpx\n+lmtp", false, []Instruction{{LMTP, "unix:/s"}, {LMTP, "inet:[::1]:24 $EXT@x"}, {LMTP, ""}}},
+		{"+lmtp where only forwards may be", "joe\n+lmtp unix:/s\n", true, []Instruction{{Forward, "joe"}, {Refusal, noFiles}}},
 		{"+list", "|before\n+list\njoe\n|p\njim\n", false, []Instruction{{Program, "before"}, {Forward, "joe"}, {Refusal, noPrograms}}},
 		{"x bit", "joe\n./Maildir/\n", true, []Instruction{{Forward, "joe"}, {Refusal, noFiles}}},
 		{"carriage returns stay", "./Maildir/\r\n", false, []Instruction{{Mbox, "./Maildir/\r"}}},
