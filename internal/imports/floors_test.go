@@ -22,7 +22,7 @@ var floors = [][]string{
 		"internal/header", "internal/listener", "internal/maildirsize", "internal/milterwire", "internal/netstring", "internal/networks", "internal/proxyproto", "internal/scratch", "internal/sessionlimit", "internal/sevenbit", "internal/smtpwire", "internal/tcprules",
 	},
 	{ // stores, tables, and what is found out through them
-		"internal/accounts", "internal/checkpassword", "internal/lmtp", "internal/maildir", "internal/mbox", "internal/milter", "internal/queuedir", "internal/queuelock", "internal/rcpthosts", "internal/resolver",
+		"internal/accounts", "internal/checkpassword", "internal/getent", "internal/lmtp", "internal/maildir", "internal/mbox", "internal/milter", "internal/queuedir", "internal/queuelock", "internal/rcpthosts", "internal/resolver",
 		"internal/route",
 	},
 	{ // what the kernel holds a process to
@@ -32,14 +32,14 @@ var floors = [][]string{
 		"internal/priv",
 	},
 	{ // protocols
-		"internal/wire/auth", "internal/wire/call", "internal/wire/codec", "internal/wire/entries", "internal/wire/filter", "internal/wire/localwork", "internal/wire/lookup", "internal/wire/milter", "internal/wire/parent",
+		"internal/wire/account", "internal/wire/auth", "internal/wire/call", "internal/wire/codec", "internal/wire/entries", "internal/wire/filter", "internal/wire/localwork", "internal/wire/lookup", "internal/wire/milter", "internal/wire/parent",
 		"internal/wire/policy", "internal/wire/sign", "internal/wire/spawn", "internal/wire/submit",
 	},
 	{ // what programs of users do to queue a message
 		"internal/enqueue",
 	},
 	{ // rooms: each holds programs, and none knows another
-		"qmail-local", "qmail-local/commands", "qmail-local/lookup", "qmail-local/lspawn", "qmail-local/users",
+		"qmail-local", "qmail-local/commands", "qmail-local/lookup", "qmail-local/lspawn", "qmail-local/nss", "qmail-local/users",
 		"qmail-queue", "qmail-queue/inject", "qmail-queue/qmqpc", "qmail-queue/show", "qmail-queue/spool",
 		"qmail-remote",
 		"qmail-send", "qmail-send/setup", "qmail-send/start",
@@ -68,6 +68,8 @@ var floors = [][]string{
 // neighbours are imports within a floor.
 var neighbours = map[string][]string{
 	"internal/tcprules":       {"internal/cdb", "internal/control"},
+	"internal/getent":         {"internal/accounts"},
+	"internal/wire/account":   {"internal/wire/call"},
 	"internal/wire/auth":      {"internal/wire/call", "internal/wire/codec"},
 	"internal/wire/entries":   {"internal/wire/codec"},
 	"internal/wire/lookup":    {"internal/wire/call"},

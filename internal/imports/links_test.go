@@ -86,6 +86,7 @@ var bans = map[string][]ban{
 	"qmail-spool":  inside,
 	"qmail-start":  inside,
 
+	"qmail-nss":       inside,
 	"qmail-policy":    append([]ban{starter, hashes}, everywhere...),
 	"qmail-remote":    append([]ban{starter}, everywhere...),
 	"qmail-auth":      inside,

@@ -22,7 +22,8 @@ type Group struct {
 // Users returns the accounts: qmail's own, so that an existing installation
 // keeps them; qmailw, which qmail-lspawn runs as in place of root; qmailk, whose
 // process has the private keys; qmaila, whose process has the passwords;
-// qmailn, whose process asks name servers; and qmailf, as which filters run.
+// qmailn, whose process asks name servers; qmailu, whose process asks who an
+// account is; and qmailf, as which filters run.
 func Users() []User {
 	return []User{
 		{Name: "alias", Group: "nofiles", Home: "alias"},
@@ -36,6 +37,7 @@ func Users() []User {
 		{Name: "qmailq", Group: "qmail"},
 		{Name: "qmailr", Group: "qmail"},
 		{Name: "qmails", Group: "qmail"},
+		{Name: "qmailu", Group: "nofiles"},
 		{Name: "qmailw", Group: "nofiles"},
 	}
 }

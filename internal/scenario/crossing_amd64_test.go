@@ -11,13 +11,13 @@ import (
 	"postrider/internal/testhost/inject"
 )
 
-// TestNoUserReachesAnother takes a process of each of twelve users over and tries
+// TestNoUserReachesAnother takes a process of each of thirteen users over and tries
 // to signal, trace, read and write a process and a file of each other one.
 func TestNoUserReachesAnother(t *testing.T) {
 	t.Parallel()
 	h, _ := hostWithADelivery(t, nil)
 	processes := make(map[string]int)
-	for program, user := range map[string]string{spool: "qmailq", send: "qmails", lspawn: "qmailw", remote: "qmailr", smtpd: "qmaild", lookup: "qmailp", policy: "qmailn", filter: "qmailf", local: "alice"} {
+	for program, user := range map[string]string{spool: "qmailq", send: "qmails", lspawn: "qmailw", remote: "qmailr", smtpd: "qmaild", lookup: "qmailp", policy: "qmailn", filter: "qmailf", nss: "qmailu", local: "alice"} {
 		processes[user] = h.Find(program)[0].PID
 	}
 	for _, user := range []string{"qmaill", "alias", "bob"} {
@@ -37,8 +37,8 @@ func TestNoUserReachesAnother(t *testing.T) {
 		pairs += crossAll(t, h, user, processes, &c)
 	}
 	t.Logf("%d pairs of users, %d operations refused, %d allowed", pairs, c.refused.Load(), c.allowed.Load())
-	if pairs != 132 {
-		t.Errorf("%d pairs of users, want 132", pairs)
+	if pairs != 156 {
+		t.Errorf("%d pairs of users, want 156", pairs)
 	}
 	h.Must("sh", "-c", "echo > /home/alice/pipe")
 	waitEmpty(t, h)

@@ -30,6 +30,7 @@ const (
 type daemon struct {
 	log    func(line string)
 	finder *finder
+	nss    *call.Client // nil: all accounts are in /etc/passwd
 }
 
 // Main runs qmail-lookup until its control channel ends.
@@ -63,6 +64,9 @@ func run(w world.World, log *logline.Writer) error {
 		f.nobody = nobodies.Has
 	}
 	d := &daemon{log: log.Line, finder: f}
+	if d.nss, err = f.askBeyondFiles(installation); err != nil {
+		return err
+	}
 	return channel.Run(d.frame)
 }
 
@@ -79,6 +83,10 @@ func (d *daemon) frame(f parent.Frame) error {
 		d.finder.routes.rewrite(r)
 	case f.Kind == parent.Link && f.Name == parent.LookupSMTPD:
 		go d.serve(f.File)
+	case f.Kind == parent.Link && f.Name == parent.NSS && d.nss != nil:
+		if err := d.nss.Relink(f.File); err != nil {
+			d.log(logPrefix + "warning: link to qmail-nss: " + err.Error())
+		}
 	case f.File != nil:
 		_ = f.File.Close() // not for us
 		d.log(logPrefix + "warning: control channel hands over " + f.Name + ", which is not for qmail-lookup")

@@ -38,6 +38,7 @@ type settings struct {
 	// asksPolicy says that qmail-smtpd has something to ask qmail-policy.
 	asksPolicy bool
 	rewriting  []byte // what internal/srs needs; nil: senders are not rewritten
+	asksNSS    bool   // the machine has accounts beyond /etc/passwd
 	filters    bool   // some client's mail passes a program or milters
 }
 
@@ -95,6 +96,9 @@ func readSettings(w world.World) (settings, error) {
 	}
 	qmqp := service{program: "qmail-qmqpd", listener: parent.ListenQMQP}
 	if err := s.readEndpoints(dir, "qmqplisten", qmqp); err != nil {
+		return s, err
+	}
+	if s.asksNSS, err = asksNSS(dir); err != nil {
 		return s, err
 	}
 	if s.rewriting, err = readRewriting(dir); err != nil {

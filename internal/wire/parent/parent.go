@@ -77,6 +77,11 @@ const (
 	// other one: the name is the identity.
 	Lookup      = "lookup"
 	LookupSMTPD = "lookup.smtpd"
+	// NSS is the end of qmail-lspawn and of qmail-lookup of the link to
+	// qmail-nss, NSSLspawn and NSSLookup the other ones.
+	NSS       = "nss"
+	NSSLspawn = "nss.lspawn"
+	NSSLookup = "nss.lookup"
 	// Policy is qmail-smtpd's end of the link to qmail-policy, PolicySMTPD the
 	// other one: the name is the identity.
 	Policy      = "policy"
