@@ -4,7 +4,9 @@ import (
 	"os"
 	"time"
 
+	"postrider/internal/aliases"
 	"postrider/internal/clock"
+	"postrider/internal/control"
 	"postrider/internal/lmtp"
 	"postrider/internal/maildir"
 	"postrider/internal/maildirsize"
@@ -19,6 +21,9 @@ type agent struct {
 	lmtp     *lmtp.Pool
 	qmail    string   // the qmail home directory: the queue, control files
 	environ  []string // what programs inherit
+	aliases  *aliases.Tables
+	// dotForward is control/dotforward.
+	dotForward *control.Cached[int]
 
 	// programLimit is how long a program may run; 0 is for ever.
 	programLimit time.Duration
@@ -30,12 +35,15 @@ func newAgent(w world.World, environ []string) (*agent, error) {
 	if err != nil {
 		return nil, err
 	}
+	dir := control.Dir(w.Home + "/control")
 	return &agent{
-		clock:    w.Clock,
-		maildirs: maildir.NewStore(w.Clock, host),
-		quotas:   maildirsize.NewQuotas(w.Clock.Now),
-		lmtp:     lmtp.NewPool(host),
-		qmail:    w.Home,
-		environ:  environ,
+		aliases:    aliases.New(dir),
+		dotForward: control.NewCached(dir, []string{"dotforward"}, func() (int, error) { return dir.Int("dotforward", 0) }),
+		clock:      w.Clock,
+		maildirs:   maildir.NewStore(w.Clock, host),
+		quotas:     maildirsize.NewQuotas(w.Clock.Now),
+		lmtp:       lmtp.NewPool(host),
+		qmail:      w.Home,
+		environ:    environ,
 	}, nil
 }

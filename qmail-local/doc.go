@@ -38,6 +38,8 @@
 //	agent.go        what the deliveries of a process share
 //	delivery.go     one delivery: the order of work
 //	home.go         the home directory and the instruction file
+//	alias.go        what the tables of aliases say
+//	dotforward.go   .forward files
 //	loop.go         loop detection
 //	lines.go        the lines that are added, and the sender of forwards
 //	environment.go  the variables of programs

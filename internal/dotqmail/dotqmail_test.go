@@ -18,10 +18,11 @@ func TestCandidates(t *testing.T) {
 		{"dash at the end", "-", "a-", []string{".qmail-a-", ".qmail-a-default=", ".qmail-default=a-"}},
 		{"vector A.7", "-", "A-b.C-d", []string{".qmail-a-b:c-d", ".qmail-a-b:c-default=d", ".qmail-a-default=b.C-d", ".qmail-default=A-b.C-d"}},
 		{"exact file that ends in default", "-", "Foo-Default", []string{".qmail-foo-default=Default", ".qmail-foo-default=Default", ".qmail-default=Foo-Default"}},
+		{"another break", "-", "a+B-c", []string{".qmail-a+b-c", ".qmail-a+b-default=c", ".qmail-a+default=B-c", ".qmail-default=a+B-c"}},
 		{"no way up", "-", "../../x", []string{".qmail-::/::/x", ".qmail-default=../../x"}},
 	} {
 		var got []string
-		for candidate := range Candidates(c.dash, c.ext) {
+		for candidate := range Candidates(c.dash, c.ext, "-+") {
 			name := candidate.Name
 			if candidate.Default != nil {
 				name += "=" + *candidate.Default
@@ -97,10 +98,10 @@ func FuzzInstructions(f *testing.F) {
 }
 
 func FuzzCandidates(f *testing.F) {
-	f.Add("-", "a-B.c")
+	f.Add("-", "a-B.c+d")
 	f.Fuzz(func(t *testing.T, dash, ext string) {
 		n := 0
-		for c := range Candidates(dash, ext) {
+		for c := range Candidates(dash, ext, "+") {
 			n++
 			rest := c.Name[len(prefix)+len(dash):]
 			if strings.ContainsAny(rest, ".ABCXYZ") {
@@ -110,7 +111,7 @@ func FuzzCandidates(f *testing.F) {
 				t.Errorf("DEFAULT %q of %q", *c.Default, ext)
 			}
 		}
-		if n != 2+strings.Count(ext, "-") {
+		if n != 2+strings.Count(ext, "-")+strings.Count(ext, "+") {
 			t.Errorf("%d names for %q", n, ext)
 		}
 	})

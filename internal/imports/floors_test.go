@@ -22,7 +22,7 @@ var floors = [][]string{
 		"internal/header", "internal/listener", "internal/maildirsize", "internal/milterwire", "internal/netstring", "internal/networks", "internal/proxyproto", "internal/scratch", "internal/sessionlimit", "internal/sevenbit", "internal/smtpwire", "internal/tcprules",
 	},
 	{ // stores, tables, and what is found out through them
-		"internal/accounts", "internal/checkpassword", "internal/getent", "internal/lmtp", "internal/maildir", "internal/mbox", "internal/milter", "internal/queuedir", "internal/queuelock", "internal/rcpthosts", "internal/resolver",
+		"internal/accounts", "internal/aliases", "internal/checkpassword", "internal/getent", "internal/lmtp", "internal/maildir", "internal/mbox", "internal/milter", "internal/queuedir", "internal/queuelock", "internal/rcpthosts", "internal/resolver",
 		"internal/route",
 	},
 	{ // what the kernel holds a process to

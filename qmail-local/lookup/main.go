@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"postrider/internal/aliases"
 	"postrider/internal/control"
 	"postrider/internal/logline"
 	"postrider/internal/priv"
@@ -59,7 +60,9 @@ func run(w world.World, log *logline.Writer) error {
 	if err != nil {
 		return err
 	}
-	f := newFinder(control.Dir(filepath.Join(w.Home, "control")), resolver, w.Clock, log.Line)
+	dir := control.Dir(filepath.Join(w.Home, "control"))
+	resolver.Aliases = aliases.New(dir).Look
+	f := newFinder(dir, resolver, w.Clock, log.Line)
 	if !installation.Private {
 		f.nobody = nobodies.Has
 	}

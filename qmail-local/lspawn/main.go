@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"postrider/internal/aliases"
+	"postrider/internal/control"
 	"postrider/internal/fdpass"
 	"postrider/internal/logline"
 	"postrider/internal/priv"
@@ -47,7 +49,17 @@ func run(w world.World, channel *parent.Channel, log *logline.Writer) error {
 	if err != nil {
 		return err
 	}
-	directory := &directory{resolver: resolver, nobodies: nobodies}
+	resolver.Aliases = aliases.New(control.Dir(filepath.Join(w.Home, "control"))).Look
+	var seldom logline.Seldom
+	directory := &directory{resolver: resolver, nobodies: nobodies, note: func(err error) {
+		if note, ok := seldom.Allow(w.Clock.Now(), err); ok {
+			log.Line("qmail-lspawn: warning: " + err.Error() + note)
+		}
+	}}
+	nss, err := directory.askBeyondFiles(installation)
+	if err != nil {
+		return err
+	}
 	if err := forbid(installation, directory.nobodies); err != nil {
 		return err
 	}

@@ -38,7 +38,11 @@ func GetPW(w world.World) int {
 
 // resolver asks passwd and, where the machine has accounts beyond it, getent.
 func resolver(dir control.Dir) (*accounts.Resolver, error) {
-	r := &accounts.Resolver{Passwd: accounts.NewPasswd(accounts.PasswdFile), Alias: accounts.AliasUser, Break: accounts.DefaultBreak}
+	breaks, err := accounts.Break(dir)
+	if err != nil {
+		return nil, err
+	}
+	r := &accounts.Resolver{Passwd: accounts.NewPasswd(accounts.PasswdFile), Alias: accounts.AliasUser, Break: breaks}
 	nss, err := accounts.ReadNSS(dir)
 	if err == nil && nss.Asked {
 		r.Passwd.Ask = getent.Program{Path: getent.Path, Limit: getent.Limit, Probe: nss.Probe, NeedsProbe: nss.MayBeAway}.Lookup
