@@ -4,8 +4,11 @@ import (
 	"os"
 	"time"
 
+	"postrider/internal/aliases"
 	"postrider/internal/clock"
+	"postrider/internal/control"
 	"postrider/internal/limits"
+	"postrider/internal/lmtp"
 	"postrider/internal/maildir"
 	"postrider/internal/maildirsize"
 	"postrider/internal/world"
@@ -16,8 +19,12 @@ type agent struct {
 	clock    clock.Clock
 	maildirs *maildir.Store
 	quotas   *maildirsize.Quotas
+	lmtp     *lmtp.Pool
 	qmail    string   // the qmail home directory: the queue, control files
 	environ  []string // what programs inherit
+	aliases  *aliases.Tables
+	// dotForward is control/dotforward.
+	dotForward *control.Cached[int]
 
 	// programLimit is how long a program may run; 0 is for ever.
 	programLimit time.Duration
@@ -30,11 +37,15 @@ func newAgent(w world.World, environ []string) (*agent, error) {
 	if err != nil {
 		return nil, err
 	}
+	dir := control.Dir(w.Home + "/control")
 	return &agent{
-		clock:    w.Clock,
-		maildirs: maildir.NewStore(w.Clock, host),
-		quotas:   maildirsize.NewQuotas(w.Clock.Now),
-		qmail:    w.Home,
-		environ:  environ,
+		aliases:    aliases.New(dir),
+		dotForward: control.NewCached(dir, []string{"dotforward"}, func() (int, error) { return dir.Int("dotforward", 0) }),
+		clock:      w.Clock,
+		maildirs:   maildir.NewStore(w.Clock, host),
+		quotas:     maildirsize.NewQuotas(w.Clock.Now),
+		lmtp:       lmtp.NewPool(host),
+		qmail:      w.Home,
+		environ:    environ,
 	}, nil
 }

@@ -62,7 +62,7 @@ func (d *delivery) run() error {
 	if err != nil {
 		return err
 	}
-	newSender, err := d.newSender()
+	newSender, err := d.newSender(file.owner)
 	if err != nil {
 		return err
 	}
@@ -70,7 +70,7 @@ func (d *delivery) run() error {
 		d.explain("forwards have the sender %s, since there is a file for the owner", newSender)
 	}
 	d.variables = environment(d.environ, d.operands, d.lines, newSender, file.defaultExt)
-	for i := range dotqmail.Instructions(file.text, file.forwardOnly) {
+	for i := range file.all {
 		if err = d.follow(i); err != nil {
 			break
 		}
@@ -90,6 +90,9 @@ func (d *delivery) follow(i dotqmail.Instruction) error {
 	case dotqmail.Mbox:
 		d.files++
 		return d.unlessDry("mbox", i.Text, d.toMbox)
+	case dotqmail.LMTP:
+		d.files++
+		return d.unlessDry("lmtp", i.Text, d.toLMTP)
 	case dotqmail.Program:
 		d.programs++
 		return d.unlessDry("program", i.Text, d.toProgram)

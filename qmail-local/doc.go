@@ -31,7 +31,7 @@
 //  7. Memory does not depend on the size of the message.
 //
 // Failures are temporary but: no such mailbox, a loop, a mailbox over its quota
-// (control/overquota), and a program or a queue that says so.
+// (control/overquota), and a program, a queue or a delivery server that says so.
 //
 //	main.go         Main: which form
 //	commandline.go  qmail's form: qmail-local [-nN] user homedir local dash ext domain sender defaultdelivery
@@ -40,11 +40,14 @@
 //	agent.go        what the deliveries of a process share
 //	delivery.go     one delivery: the order of work
 //	home.go         the home directory and the instruction file
+//	alias.go        what the tables of aliases say
+//	dotforward.go   .forward files
 //	loop.go         loop detection
 //	lines.go        the lines that are added, and the sender of forwards
 //	environment.go  the variables of programs
 //	files.go        Maildir and mbox
 //	quota.go        Maildirs with a quota, and the warning of their users
+//	lmtp.go         delivery servers
 //	program.go      programs
 //	forward.go      forwards
 //	message.go      the message and its readers

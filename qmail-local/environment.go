@@ -5,6 +5,7 @@ import "strings"
 // environment returns the variables of programs (spec section 4.4): what was
 // inherited, and what this delivery is about. defaultExt may be nil.
 func environment(inherited []string, o operands, l lines, newSender string, defaultExt *string) []string {
+	o.local = plainLocal(o.local)
 	own := []string{
 		"SENDER=" + o.sender,
 		"NEWSENDER=" + newSender,

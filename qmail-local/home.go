@@ -4,10 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"os"
 
 	"golang.org/x/sys/unix"
 
+	"postrider/internal/accounts"
 	"postrider/internal/dotqmail"
 	"postrider/internal/fate"
 )
@@ -55,39 +57,63 @@ func (d *delivery) checkHome() error {
 	return temporary("check home", nil, "Home directory is sticky: user is editing his .qmail file. (#4.2.1)")
 }
 
-// instructionFile is what was found for the address.
-type instructionFile struct {
-	text        string
-	forwardOnly bool
-	defaultExt  *string // the variable DEFAULT, if it is set
+// instructions are what was found for the address.
+type instructions struct {
+	all        iter.Seq[dotqmail.Instruction]
+	defaultExt *string // the variable DEFAULT, if it is set
+	owner      string  // the sender of forwards, if an alias has one
 }
 
-// instructions finds the instructions for the address (spec section 4.2).
-func (d *delivery) instructions() (instructionFile, error) {
-	for candidate := range dotqmail.Candidates(d.dash, d.ext) {
+// instructions finds the instructions for the address: those of an alias, those
+// of a .qmail file (spec section 4.2), those of .forward, the default delivery.
+func (d *delivery) instructions() (instructions, error) {
+	if found, isAlias, err := d.alias(); isAlias || err != nil {
+		return found, err
+	}
+	breaks, err := d.breaks()
+	if err != nil {
+		return instructions{}, temporary("read control/break", err, "Unable to read control files. (#4.3.0)")
+	}
+	for candidate := range dotqmail.Candidates(d.dash, d.ext, breaks) {
 		text, mode, err := readInstructions(d.homeDir, candidate.Name)
 		if errors.Is(err, errNoFile) {
 			d.explain("%s is no plain file", candidate.Name)
 			continue
 		}
 		if err != nil {
-			return instructionFile{}, temporary("open "+candidate.Name, err, "Unable to open %s: %s. (#4.3.0)", candidate.Name, reason(err))
+			return instructions{}, temporary("open "+candidate.Name, err, "Unable to open %s: %s. (#4.3.0)", candidate.Name, reason(err))
 		}
 		if mode&forbiddenMode != 0 {
-			return instructionFile{}, temporary("check "+candidate.Name, nil, "Uh-oh: .qmail file is writable. (#4.7.0)")
+			return instructions{}, temporary("check "+candidate.Name, nil, "Uh-oh: .qmail file is writable. (#4.7.0)")
 		}
 		d.explainFile(candidate.Name, mode, text, candidate.Default)
-		file := instructionFile{text: text, forwardOnly: mode&forwardMode != 0, defaultExt: candidate.Default}
 		if text == "" {
-			file.text, file.forwardOnly = d.defaultDelivery, false
+			return instructions{all: d.usual(), defaultExt: candidate.Default}, nil
 		}
-		return file, nil
+		return instructions{all: dotqmail.Instructions(text, mode&forwardMode != 0), defaultExt: candidate.Default}, nil
 	}
 	if d.dash != "" {
-		return instructionFile{}, fate.Perm("1.1", "Sorry, no mailbox here by that name. (#5.1.1)", "find instructions", nil)
+		return instructions{}, fate.Perm("1.1", "Sorry, no mailbox here by that name. (#5.1.1)", "find instructions", nil)
+	}
+	if found, there, err := d.forwardFile(); there || err != nil {
+		return found, err
 	}
 	d.explain("there is no file: the default delivery counts")
-	return instructionFile{text: d.defaultDelivery}, nil
+	return instructions{all: d.usual()}, nil
+}
+
+// breaks returns what ends a part of the extension, beside a dash. The control
+// file is read if the extension has anything that it could name.
+func (d *delivery) breaks() (string, error) {
+	if !accounts.HasBreak(d.ext) {
+		return "", nil
+	}
+	return accounts.Break(d.control())
+}
+
+// usual is the default delivery.
+func (d *delivery) usual() iter.Seq[dotqmail.Instruction] {
+	return dotqmail.Instructions(d.defaultDelivery, false)
 }
 
 // errNoFile says that there is no such regular file.

@@ -36,11 +36,16 @@ func fromSender(sender string) string {
 }
 
 // newSender returns the sender of forwards: the owner, if a file names one
-// for this address, so that bounces of a list go to him.
-func (d *delivery) newSender() (string, error) {
+// for this address, or a table of aliases has one, so that bounces of a list go
+// to him.
+func (d *delivery) newSender(aliasOwner string) (string, error) {
 	if d.sender == "" || d.sender == "#@[]" {
 		return d.sender, nil
 	}
+	if aliasOwner != "" {
+		return aliasOwner, nil
+	}
+	local := plainLocal(d.local)
 	owner, each := dotqmail.OwnerNames(d.dash, d.ext)
 	exists, err := d.exists(owner)
 	if err != nil || !exists {
@@ -51,10 +56,15 @@ func (d *delivery) newSender() (string, error) {
 		return "", err
 	}
 	if exists {
-		return d.local + "-owner-@" + d.domain + "-@[]", nil // VERP, spec section 2.3
+		return local + "-owner-@" + d.domain + "-@[]", nil // VERP, spec section 2.3
 	}
-	return d.local + "-owner@" + d.domain, nil
+	return local + "-owner@" + d.domain, nil
 }
+
+// plainLocal is a local part without the backslash by which an alias names the
+// user of its own name. The Delivered-To line has it: the mail has been here, for
+// the alias.
+func plainLocal(local string) string { return strings.TrimPrefix(local, `\`) }
 
 func (d *delivery) exists(name string) (bool, error) {
 	var st unix.Stat_t

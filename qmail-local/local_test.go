@@ -34,6 +34,9 @@ func newHost(t *testing.T, files map[string]string) *host {
 	for name, content := range files {
 		h.write(filepath.Join(h.home, name), content, 0o644)
 	}
+	if err := os.Mkdir(h.queue+"/control", 0o755); err != nil {
+		t.Fatal(err)
+	}
 	h.write(h.queue+"/run", "#!/bin/sh\ncd "+h.queue+"\ncat >message\ncat <&1 >envelope\n", 0o755)
 	return h
 }

@@ -62,7 +62,11 @@ func newWorker(t *testing.T, defaultDelivery string) *lspawn {
 	if l.link, err = fdpass.NewPackets(ours); err != nil {
 		t.Fatal(err)
 	}
-	go func() { l.ended <- serve(world.World{Home: t.TempDir(), Clock: clock.Real()}, link, limits.Limits{}) }()
+	home := t.TempDir()
+	if err := os.Mkdir(home+"/control", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	go func() { l.ended <- serve(world.World{Home: home, Clock: clock.Real()}, link, limits.Limits{}) }()
 	t.Cleanup(func() { l.link.Close() })
 	l.send(localwork.AppendSetup(nil, localwork.Setup{
 		DefaultDelivery: defaultDelivery,

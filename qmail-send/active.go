@@ -13,6 +13,7 @@ type active struct {
 	m          *message
 	entry      *queuedir.Entry
 	sender     address.Address // unexpanded
+	forwarded  bool            // other hosts are told a sender of ours
 	facts      esmtp.Message
 	reading    *reading
 	finished   queuedir.Bitmap // recipients that need no further attempt

@@ -98,6 +98,9 @@ func (s *scheduler) giveJob(p *pass, sp *spec, n int) {
 	if p.a.reading.verp { // then sp has one recipient
 		j.Sender = sp.items[0].sender
 	}
+	if p.a.forwarded && p.way.id == remote {
+		j.Sender = s.settings.rewriting.sender(j.Sender)
+	}
 	ag := s.agents.choose(p.way.id, sp.host)
 	for size := 0; n > 0 && size < maxJobBytes; n-- {
 		it := sp.items[0]

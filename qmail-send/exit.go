@@ -48,7 +48,7 @@ func (s *scheduler) reread(first *route.Table) {
 			s.trouble(err, "alert: unable to reread control/%s", failed)
 			return
 		}
-		s.settings.routes = routes
+		s.settings.routes = routes.WithSRS(s.settings.routes.SRS())
 	})
 }
 

@@ -141,6 +141,9 @@ func (s *scheduler) frame(f parent.Frame) {
 		}
 		return
 	}
+	if f.Kind == parent.Rewriting {
+		s.beginRewriting(f.Data)
+	}
 	if f.File == nil {
 		return
 	}

@@ -108,6 +108,7 @@ func (s *scheduler) loaded(m *message, t loadTicket, got *loaded, err error) {
 		owed:     got.progress.Unbounced, bounced: got.progress.Bounced, size: got.progress.Size,
 		flushAt: never, noted: m.is(hasInfo), told: toldIn(got.progress),
 	}
+	a.forwarded = s.settings.rewriting.wanted(got.head)
 	m.active = a
 	m.recipients = int32(got.recipients)
 	s.actives[a] = struct{}{}

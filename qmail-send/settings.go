@@ -18,6 +18,7 @@ type settings struct {
 	bounce      bounceSettings
 	bounceMax   int64           // bytes; of a longer message only the header goes back
 	delayWarn   []time.Duration // ages at which the sender hears of a delay
+	rewriting   *rewriting      // nil: senders of forwarded mail stay
 }
 
 // bounceSettings are what bounces say and where double bounces go.

@@ -1,13 +1,13 @@
-// Newaliases says that there is no alias database to rebuild.
+// Newaliases checks the tables of aliases, which need no database.
 //
 //	Runs as      whoever starts it
 //	Started by   administrators, installers of other programs
-//	Reads        nothing
-//	Writes       standard error
+//	Reads        control/aliases and the tables that it names
+//	Writes       standard output and error
 //	May          nothing else
 //	Must not     claim to have rebuilt anything
-//	Trusts       nothing
-//	If captured  impossible: it has no input
+//	Trusts       the tables, after checking their form
+//	If captured  what its caller could do anyway
 package main
 
 import (

@@ -2,9 +2,9 @@
 //
 //	Runs as      whoever starts it
 //	Started by   administrators, programs that were written for qmail
-//	Reads        passwd; where homes are
+//	Reads        passwd, control/break; where homes are
 //	Writes       standard output
-//	May          nothing else
+//	May          run getent, where the machine has accounts beyond passwd
 //	Must not     find a user for root's mail
 //	Trusts       passwd, after checking its form
 //	If captured  what its caller could do anyway

@@ -4,9 +4,13 @@
 // Started by:  qmail-lspawn as a worker for many deliveries; by hand in qmail's form
 // Reads:       jobs on descriptor 3 (ours); message descriptors (hostile content);
 //
-//	the user's .qmail files (his)
+//	the user's .qmail and .forward files (his); the tables of aliases and the
+//	lists that they name (the administrator's), as the user alias
 //
-// Writes:      the user's Maildirs and mboxes; the queue through its public socket
+// Writes:      the user's Maildirs and mboxes; the queue through its public socket;
+//
+//	delivery servers, by LMTP
+//
 // May:         what its user may; fork and execute the user's programs
 // Must not:    serve two users; change its uid; follow anything but the user's own files
 // Trusts:      its parent for the address and the home

@@ -4,7 +4,7 @@
 // Started by:  qmail-start, where qmail-smtpd listens
 // Reads:       control/me, locals, virtualdomains, percenthack, envnoathost and
 //
-//	localuidmin, users/cdb, /etc/passwd, /etc/group (the administrator's);
+//	localuidmin, break, dotforward, aliases and the tables that it names, users/cdb, /etc/passwd, /etc/group (the administrator's);
 //	questions of qmail-smtpd, .qmail and maildirsize files (hostile)
 //
 // Writes:      its answers, its log

@@ -3,7 +3,9 @@
 //
 // Runs as:     qmailw:nofiles with the capabilities SETUID, SETGID and KILL only
 // Started by:  qmail-start
-// Reads:       users/cdb, /etc/passwd, control/localuidmin (the administrator's);
+// Reads:       users/cdb, /etc/passwd, control/localuidmin, break, aliases and the
+//
+//	tables that it names (the administrator's); what qmail-nss says of names (ours);
 //
 //	jobs of qmail-send (ours in form; addresses hostile); results of workers (hostile)
 //

@@ -9,7 +9,7 @@
 // Writes:     queue/info, queue/lock/sendmutex (a lock), the log.
 // May:        submit bounces through qmail-spool.
 // Must not:   use the network, run programs, open users' files, write queue/new.
-// Trusts:     qmail-start's control channel.
+// Trusts:     qmail-start's control channel, which has the secret of SRS.
 // If captured: the attacker reads all queued mail, delays or drops it, has it
 // delivered anywhere and sends mail; he has no key, no password and no user's
 // files.

@@ -5,7 +5,8 @@
 // Runs as:     root, or the owner of the qmail home directory if that is not root
 // Started by:  the administrator's init system
 // Reads:       its arguments and environment, sockets that systemd opened,
-// control/smtplisten, control/remoteworkers, /etc/passwd, /etc/group: all ours
+// control/smtplisten, control/remoteworkers, control/srssecret and others,
+// /etc/passwd, /etc/group, /etc/nsswitch.conf: all ours
 // Writes:      its log lines; the socket queue/submit.sock, as qmailq
 // May:         listen on TCP ports, start programs as other users, signal them
 // Must not:    read from the network, from users, from the queue or from the daemons

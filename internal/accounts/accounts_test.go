@@ -332,7 +332,7 @@ func FuzzPasswd(f *testing.F) {
 			if got, err := tab.find(name); got != want || err != nil {
 				t.Errorf("%q: got %q, %v; want %q", name, got, err, want)
 			}
-			if a, ok := parsePasswd(want); ok && (a.Name != name || strings.Contains(a.Home, ":")) {
+			if a, ok := ParsePasswd(want); ok && (a.Name != name || strings.Contains(a.Home, ":")) {
 				t.Errorf("accepted %+v", a)
 			}
 		}

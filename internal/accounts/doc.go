@@ -1,5 +1,5 @@
 // Package accounts answers who a name or a local part of an address is:
-// /etc/passwd and /etc/group, users/cdb, and qmail-getpw's rules (spec
+// /etc/passwd and /etc/group, and whom Passwd.Ask knows beyond them, users/cdb, and qmail-getpw's rules (spec
 // sections 3.4 and 3.5).
 //
 // Any package may import it. The files are the administrator's, so their
@@ -24,4 +24,6 @@
 //	usersdb.go   local part by users/cdb
 //	getpw.go     local part by passwd
 //	resolve.go   Resolver: both in qmail's order
+//	break.go     what is between a user and an extension
+//	nsswitch.go  where else the machine has accounts
 package accounts

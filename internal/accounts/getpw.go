@@ -22,11 +22,11 @@ var (
 )
 
 // ByPasswd finds local by qmail-getpw's rules (spec section 3.4): the longest
-// prefix that ends at the break character and names an account whose home it
+// prefix that ends at a break character and names an account whose home it
 // owns; else the account alias.
 func (r *Resolver) ByPasswd(local string) (Recipient, error) {
 	for end := len(local); end >= 0; end-- {
-		if end < len(local) && local[end] != r.Break || end >= maxName {
+		if end < len(local) && strings.IndexByte(r.Break, local[end]) < 0 || end >= maxName {
 			continue
 		}
 		account, err := r.owner(lower(local[:end]))

@@ -22,10 +22,15 @@ type Account struct {
 
 // Passwd looks up accounts in one file, which it keeps in memory. It may be
 // used by several goroutines.
-type Passwd struct{ table table }
+type Passwd struct {
+	table table
+	// Ask, if not nil, is asked for whom the file does not have. It may wait.
+	// Its errors are as those of Lookup.
+	Ask func(name string) (Account, error)
+}
 
 // NewPasswd returns a Passwd of the file at path, which is read when needed.
-func NewPasswd(path string) *Passwd { return &Passwd{table{path: path}} }
+func NewPasswd(path string) *Passwd { return &Passwd{table: table{path: path}} }
 
 // Lookup returns the account called name, or ErrUnknown, or why the file
 // cannot tell.
@@ -37,12 +42,15 @@ func (p *Passwd) Lookup(name string) (Account, error) {
 	if err != nil && !errors.Is(err, ErrUnknown) {
 		return Account{}, err
 	}
-	if a, ok := parsePasswd(line); err == nil && ok {
+	if a, ok := ParsePasswd(line); err == nil && ok {
 		return a, nil
 	}
 	// A line that is no account is passed over, as getpwnam does.
 	if isCut(lastLine) {
 		return Account{}, fmt.Errorf("%s ends inside a line: it is being written", p.table.path)
+	}
+	if p.Ask != nil {
+		return p.Ask(name)
 	}
 	return Account{}, ErrUnknown
 }
@@ -53,7 +61,7 @@ func isCut(lastLine string) bool {
 	if lastLine == "" || lastLine[0] == '+' || lastLine[0] == '-' { // NIS
 		return false
 	}
-	_, whole := parsePasswd(lastLine)
+	_, whole := ParsePasswd(lastLine)
 	return !whole
 }
 
@@ -61,8 +69,8 @@ func isCut(lastLine string) bool {
 // more than a few times keeps a Passwd.
 func Lookup(name string) (Account, error) { return NewPasswd(PasswdFile).Lookup(name) }
 
-// parsePasswd splits name:password:uid:gid:comment:home:shell.
-func parsePasswd(line string) (Account, bool) {
+// ParsePasswd splits name:password:uid:gid:comment:home:shell.
+func ParsePasswd(line string) (Account, bool) {
 	fields := strings.Split(line, ":")
 	if len(fields) != 7 || fields[0] == "" {
 		return Account{}, false

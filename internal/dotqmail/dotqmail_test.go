@@ -18,10 +18,11 @@ func TestCandidates(t *testing.T) {
 		{"dash at the end", "-", "a-", []string{".qmail-a-", ".qmail-a-default=", ".qmail-default=a-"}},
 		{"vector A.7", "-", "A-b.C-d", []string{".qmail-a-b:c-d", ".qmail-a-b:c-default=d", ".qmail-a-default=b.C-d", ".qmail-default=A-b.C-d"}},
 		{"exact file that ends in default", "-", "Foo-Default", []string{".qmail-foo-default=Default", ".qmail-foo-default=Default", ".qmail-default=Foo-Default"}},
+		{"another break", "-", "a+B-c", []string{".qmail-a+b-c", ".qmail-a+b-default=c", ".qmail-a+default=B-c", ".qmail-default=a+B-c"}},
 		{"no way up", "-", "../../x", []string{".qmail-::/::/x", ".qmail-default=../../x"}},
 	} {
 		var got []string
-		for candidate := range Candidates(c.dash, c.ext) {
+		for candidate := range Candidates(c.dash, c.ext, "-+") {
 			name := candidate.Name
 			if candidate.Default != nil {
 				name += "=" + *candidate.Default
@@ -60,6 +61,8 @@ func TestInstructions(t *testing.T) {
 		{"first line empty", "\njoe\n", false, []Instruction{{Refusal, blankFirst}}},
 		{"first line of blanks", " \t\njoe\n", false, []Instruction{{Refusal, blankFirst}}},
 		{"unknown + lines", "+foo\n+\n+list2\n|p\n", false, []Instruction{{Program, "p"}}},
+		{"+lmtp", "+lmtp unix:/s\n+lmtp\tinet:[::1]:24 $EXT@x \n+lmtpx\n+lmtp", false, []Instruction{{LMTP, "unix:/s"}, {LMTP, "inet:[::1]:24 $EXT@x"}, {LMTP, ""}}},
+		{"+lmtp where only forwards may be", "joe\n+lmtp unix:/s\n", true, []Instruction{{Forward, "joe"}, {Refusal, noFiles}}},
 		{"+list", "|before\n+list\njoe\n|p\njim\n", false, []Instruction{{Program, "before"}, {Forward, "joe"}, {Refusal, noPrograms}}},
 		{"x bit", "joe\n./Maildir/\n", true, []Instruction{{Forward, "joe"}, {Refusal, noFiles}}},
 		{"carriage returns stay", "./Maildir/\r\n", false, []Instruction{{Mbox, "./Maildir/\r"}}},
@@ -95,10 +98,10 @@ func FuzzInstructions(f *testing.F) {
 }
 
 func FuzzCandidates(f *testing.F) {
-	f.Add("-", "a-B.c")
+	f.Add("-", "a-B.c+d")
 	f.Fuzz(func(t *testing.T, dash, ext string) {
 		n := 0
-		for c := range Candidates(dash, ext) {
+		for c := range Candidates(dash, ext, "+") {
 			n++
 			rest := c.Name[len(prefix)+len(dash):]
 			if strings.ContainsAny(rest, ".ABCXYZ") {
@@ -108,7 +111,7 @@ func FuzzCandidates(f *testing.F) {
 				t.Errorf("DEFAULT %q of %q", *c.Default, ext)
 			}
 		}
-		if n != 2+strings.Count(ext, "-") {
+		if n != 2+strings.Count(ext, "-")+strings.Count(ext, "+") {
 			t.Errorf("%d names for %q", n, ext)
 		}
 	})

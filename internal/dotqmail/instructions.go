@@ -13,6 +13,7 @@ const (
 	Program Kind = iota // Text is for the shell
 	Maildir             // Text is its path, with the slash at the end
 	Mbox                // Text is its path
+	LMTP                // Text is the server, and behind blanks the recipient that it is told
 	Forward             // Text is the address
 	Refusal             // Text says what is wrong; temporary
 )
@@ -29,6 +30,7 @@ const (
 	noPrograms  = "Uh-oh: .qmail has prog delivery but has x bit set. (#4.7.0)"
 	noFiles     = "Uh-oh: .qmail has file delivery but has x bit set. (#4.7.0)"
 	forwardWord = "+list"
+	lmtpWord    = "+lmtp"
 )
 
 // Instructions yields what text says. With forwardOnly, which a file's x bit
@@ -69,7 +71,12 @@ func parse(line string) (i Instruction, does bool) {
 		return i, false
 	}
 	switch line[0] {
-	case '#', '+':
+	case '+':
+		if rest, found := strings.CutPrefix(line, lmtpWord); found && (rest == "" || rest[0] == ' ' || rest[0] == '\t') {
+			return Instruction{LMTP, strings.TrimLeft(rest, " \t")}, true
+		}
+		return i, false
+	case '#':
 		return i, false
 	case '|':
 		return Instruction{Program, line[1:]}, true
@@ -88,7 +95,7 @@ func onlyForward(i Instruction) Instruction {
 	switch i.Kind {
 	case Program:
 		return Instruction{Refusal, noPrograms}
-	case Maildir, Mbox:
+	case Maildir, Mbox, LMTP:
 		return Instruction{Refusal, noFiles}
 	}
 	return i

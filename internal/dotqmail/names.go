@@ -20,8 +20,9 @@ type Candidate struct {
 }
 
 // Candidates yields the names of the instruction files for an extension, in
-// the order in which they are looked for.
-func Candidates(dash, ext string) iter.Seq[Candidate] {
+// the order in which they are looked for. A part of the extension ends at a
+// dash, and at the bytes of breaks, which are neither letters nor dots.
+func Candidates(dash, ext, breaks string) iter.Seq[Candidate] {
 	return func(yield func(Candidate) bool) {
 		safe := safeExt(ext)
 		exact := Candidate{Name: prefix + dash + safe}
@@ -33,7 +34,7 @@ func Candidates(dash, ext string) iter.Seq[Candidate] {
 			return
 		}
 		for i := len(safe); i >= 0; i-- {
-			if i > 0 && safe[i-1] != '-' {
+			if i > 0 && safe[i-1] != '-' && strings.IndexByte(breaks, safe[i-1]) < 0 {
 				continue
 			}
 			rest := ext[i:]

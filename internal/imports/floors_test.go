@@ -12,7 +12,7 @@ import (
 var floors = [][]string{
 	{ // ground: words, values and the machine, nothing of ours
 		"internal/address", "internal/attempts", "internal/clock", "internal/esmtp", "internal/fate", "internal/footprint", "internal/getopt", "internal/idn", "internal/listenfds", "internal/logline",
-		"internal/maildate", "internal/qmailhome", "internal/saslprep", "internal/scram",
+		"internal/maildate", "internal/qmailhome", "internal/saslprep", "internal/scram", "internal/srs",
 	},
 	{ // what a program's Main takes
 		"internal/world",
@@ -22,7 +22,7 @@ var floors = [][]string{
 		"internal/header", "internal/listener", "internal/maildirsize", "internal/milterwire", "internal/mtasts", "internal/netstring", "internal/networks", "internal/offspring", "internal/proxyproto", "internal/scratch", "internal/sessionlimit", "internal/sevenbit", "internal/smtpwire", "internal/tcprules", "internal/tlspolicy", "internal/webpki",
 	},
 	{ // stores, tables, and what is found out through them
-		"internal/accounts", "internal/checkpassword", "internal/limits", "internal/maildir", "internal/mbox", "internal/milter", "internal/queuedir", "internal/queuelock", "internal/rcpthosts", "internal/resolver",
+		"internal/accounts", "internal/aliases", "internal/checkpassword", "internal/getent", "internal/lmtp", "internal/limits", "internal/maildir", "internal/mbox", "internal/milter", "internal/queuedir", "internal/queuelock", "internal/rcpthosts", "internal/resolver",
 		"internal/route",
 	},
 	{ // what the kernel holds a process to
@@ -32,14 +32,14 @@ var floors = [][]string{
 		"internal/priv",
 	},
 	{ // protocols
-		"internal/wire/auth", "internal/wire/call", "internal/wire/codec", "internal/wire/entries", "internal/wire/filter", "internal/wire/localwork", "internal/wire/lookup", "internal/wire/milter", "internal/wire/mtasts", "internal/wire/parent",
+		"internal/wire/account", "internal/wire/auth", "internal/wire/call", "internal/wire/codec", "internal/wire/entries", "internal/wire/filter", "internal/wire/localwork", "internal/wire/lookup", "internal/wire/milter", "internal/wire/mtasts", "internal/wire/parent",
 		"internal/wire/policy", "internal/wire/sign", "internal/wire/spawn", "internal/wire/submit", "internal/wire/tlsseen",
 	},
 	{ // what programs of users do to queue a message
 		"internal/enqueue",
 	},
 	{ // rooms: each holds programs, and none knows another
-		"qmail-local", "qmail-local/commands", "qmail-local/lookup", "qmail-local/lspawn", "qmail-local/users",
+		"qmail-local", "qmail-local/commands", "qmail-local/lookup", "qmail-local/lspawn", "qmail-local/nss", "qmail-local/users",
 		"qmail-queue", "qmail-queue/inject", "qmail-queue/qmqpc", "qmail-queue/show", "qmail-queue/spool",
 		"qmail-remote", "qmail-remote/mtasts", "qmail-remote/tlsseen",
 		"qmail-send", "qmail-send/setup", "qmail-send/start",
@@ -69,6 +69,8 @@ var floors = [][]string{
 var neighbours = map[string][]string{
 	"internal/tcprules":       {"internal/cdb", "internal/control"},
 	"internal/tlspolicy":      {"internal/control"},
+	"internal/getent":         {"internal/accounts"},
+	"internal/wire/account":   {"internal/wire/call"},
 	"internal/wire/auth":      {"internal/wire/call", "internal/wire/codec"},
 	"internal/wire/entries":   {"internal/wire/codec"},
 	"internal/wire/lookup":    {"internal/wire/call"},

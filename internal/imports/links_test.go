@@ -89,6 +89,7 @@ var bans = map[string][]ban{
 	// It fetches policies, and has nothing else to lose.
 	"qmail-mtasts":    {names, starter, hashes},
 	"qmail-tlsseen":   inside,
+	"qmail-nss":       inside,
 	"qmail-policy":    append([]ban{starter, hashes}, everywhere...),
 	"qmail-remote":    append([]ban{starter}, everywhere...),
 	"qmail-auth":      inside,

@@ -12,10 +12,15 @@ import (
 // otherwise: those below are the oldest system accounts (daemon, bin, mail ...).
 const MinimumUID = 11
 
-// Recipients returns who finds the user of a local part, and whom no mail is
-// delivered as all the same.
+// Recipients returns who finds the user of a local part, but for aliases, and
+// whom no mail is delivered as all the same.
 func (in Installation) Recipients() (accounts.Resolver, Nobodies, error) {
-	minimum, err := control.Dir(filepath.Join(in.Home, "control")).Int("localuidmin", MinimumUID)
+	dir := control.Dir(filepath.Join(in.Home, "control"))
+	minimum, err := dir.Int("localuidmin", MinimumUID)
+	if err != nil {
+		return accounts.Resolver{}, Nobodies{}, err
+	}
+	breaks, err := accounts.Break(dir)
 	if err != nil {
 		return accounts.Resolver{}, Nobodies{}, err
 	}
@@ -23,7 +28,7 @@ func (in Installation) Recipients() (accounts.Resolver, Nobodies, error) {
 		UsersDB:    accounts.NewUsersDB(filepath.Join(in.Home, "users", "cdb")),
 		Passwd:     accounts.NewPasswd(accounts.PasswdFile),
 		Alias:      accounts.AliasUser,
-		Break:      accounts.DefaultBreak,
+		Break:      breaks,
 		MinimumUID: uint32(minimum),
 	}
 	if in.Private {

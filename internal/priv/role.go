@@ -114,7 +114,7 @@ func Roles() []Role {
 			Program: "qmail-lspawn", User: "qmailw", Group: "nofiles",
 			Caps:  []uintptr{unix.CAP_SETUID, unix.CAP_SETGID, unix.CAP_KILL},
 			Umask: 0o077, Dir: "/",
-			Links:  []string{"spawn"},
+			Links:  []string{"spawn", "nss"},
 			May:    "read users/cdb and passwd; start workers as a recipient's user and kill them",
 			MayNot: "start anything as uid 0 or below the minimum uid, open messages, use the network, believe a uid that it is told",
 		},
@@ -206,9 +206,17 @@ func Roles() []Role {
 			Program: "qmail-lookup", User: "qmailp", Group: "nofiles",
 			Confined: true, Umask: 0o077, Dir: "/",
 			Files:  []sandbox.File{{Path: "/", Access: look}},
-			Links:  []string{"lookup.smtpd"},
+			Links:  []string{"lookup.smtpd", "nss"},
 			May:    "look at control, users/cdb, passwd, and in homes at what everybody may read; say whether an address has a mailbox",
 			MayNot: "write, use the network, execute",
+		},
+		{
+			// The modules of the C library want files, sockets, and servers.
+			Program: "qmail-nss", User: "qmailu", Group: "nofiles",
+			Umask: 0o077, Dir: "/",
+			Links:  []string{"nss.lspawn", "nss.lookup"},
+			May:    "run getent, and kill it; say who an account is that is not in /etc/passwd",
+			MayNot: "run another program; read the queue or users' files",
 		},
 		{
 			// qmail-smtpd has clients to talk to and connects to nobody.

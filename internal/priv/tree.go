@@ -23,7 +23,8 @@ type Group struct {
 // keeps them; qmailw, which qmail-lspawn runs as in place of root; qmailk, whose
 // process has the private keys; qmaila, whose process has the passwords;
 // qmailn, whose process asks name servers; qmailt, whose processes know what
-// is to be expected of the TLS of other hosts; and qmailf, as which filters run.
+// is to be expected of the TLS of other hosts; qmailu, whose process asks who an
+// account is; and qmailf, as which filters run.
 func Users() []User {
 	return []User{
 		{Name: "alias", Group: "nofiles", Home: "alias"},
@@ -38,6 +39,7 @@ func Users() []User {
 		{Name: "qmailr", Group: "qmail"},
 		{Name: "qmails", Group: "qmail"},
 		{Name: "qmailt", Group: "nofiles"},
+		{Name: "qmailu", Group: "nofiles"},
 		{Name: "qmailw", Group: "nofiles"},
 	}
 }

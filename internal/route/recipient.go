@@ -24,8 +24,13 @@ func (c Channel) String() string {
 }
 
 // Of returns the channel and the rewritten address of an envelope recipient, in
-// exactly the order of spec 2.2.
+// exactly the order of spec 2.2. One that SRS has made is first what it stands for.
 func (t *Table) Of(recipient string) (Channel, string) {
+	if t.srs != nil && t.srs.IsOurs(recipient) {
+		if sender, err := t.srs.Reverse(recipient); err == nil {
+			recipient = sender
+		}
+	}
 	at := strings.LastIndexByte(recipient, '@')
 	if at < 0 {
 		at = len(recipient)

@@ -13,7 +13,28 @@ type Table struct {
 	virtual     map[string]string // virtualdomains, by idn.AddressKey
 	percentHack map[string]bool   // by idn.Key
 	envNoAtHost string
+	srs         Reverser // nil: senders are not rewritten
 }
+
+// Reverser knows addresses that stand for others: internal/srs.
+type Reverser interface {
+	// IsOurs tells whether an address may be one.
+	IsOurs(address string) bool
+	// Reverse returns what it stands for; an error says that it is none, or not
+	// any more.
+	Reverse(address string) (string, error)
+}
+
+// WithSRS returns t with addresses that r has made leading back to what they
+// stand for.
+func (t *Table) WithSRS(r Reverser) *Table {
+	next := *t
+	next.srs = r
+	return &next
+}
+
+// SRS returns what WithSRS was given, or nil.
+func (t *Table) SRS() Reverser { return t.srs }
 
 var errNoMe = errors.New("neither control/locals nor control/me says what is local")
 

@@ -17,7 +17,7 @@ func TestNoUserReachesAnother(t *testing.T) {
 	t.Parallel()
 	h, _ := hostWithADelivery(t, nil)
 	processes := make(map[string]int)
-	for program, user := range map[string]string{spool: "qmailq", send: "qmails", lspawn: "qmailw", remote: "qmailr", smtpd: "qmaild", lookup: "qmailp", policy: "qmailn", mtasts: "qmailt", filter: "qmailf", local: "alice"} {
+	for program, user := range map[string]string{spool: "qmailq", send: "qmails", lspawn: "qmailw", remote: "qmailr", smtpd: "qmaild", lookup: "qmailp", policy: "qmailn", mtasts: "qmailt", filter: "qmailf", nss: "qmailu", local: "alice"} {
 		processes[user] = h.Find(program)[0].PID
 	}
 	for _, user := range []string{"qmaill", "alias", "bob"} {

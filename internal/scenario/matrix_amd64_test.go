@@ -136,6 +136,7 @@ func hostWithADelivery(t *testing.T, configure func(*testhost.Host)) (h *testhos
 	h.Control("tlsremember", "1")
 	serveQMTP(h)
 	h.Control("concurrencyfilter", "20") // so that qmail-filter runs
+	h.Control("nssprobe", "root")        // and qmail-nss
 	if configure != nil {
 		configure(h)
 	}

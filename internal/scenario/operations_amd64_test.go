@@ -105,6 +105,7 @@ const (
 	qmtpd     = "qmail-qmtpd"
 	qmqpd     = "qmail-qmqpd"
 	filter    = "qmail-filter"
+	nss       = "qmail-nss"
 )
 
 // operation is something that a process that was taken over may try.
@@ -192,7 +193,7 @@ func queueOperations() []operation {
 
 func fileOperations() []operation {
 	read, write := unix.O_RDONLY, unix.O_WRONLY
-	outside := []string{start, lspawn, local, checkpass, filter}
+	outside := []string{start, lspawn, local, checkpass, filter, nss}
 	public := append([]string{lookup}, outside...) // who may read what everybody may
 	reads := append([]string{spool, remote, policy, mtasts}, public...)
 	return []operation{
@@ -291,7 +292,7 @@ func networkOperations() []operation {
 		{name: "ask the kernel for addresses", try: sockets(unix.AF_NETLINK, unix.SOCK_RAW, 0), allowed: []string{remote, smtpd, policy, mtasts}, confined: true},
 		{name: "use MPTCP", try: sockets(unix.AF_INET, unix.SOCK_STREAM, unix.IPPROTO_MPTCP), confined: true},
 		{name: "make a Unix socket", try: sockets(unix.AF_UNIX, unix.SOCK_STREAM, 0), confined: true},
-		{name: "connect to the public socket", try: unixSocket(queue + "/submit.sock"), allowed: []string{lspawn, local, checkpass, filter, start}},
+		{name: "connect to the public socket", try: unixSocket(queue + "/submit.sock"), allowed: []string{lspawn, local, checkpass, filter, nss, start}},
 		{name: "connect to another group's socket", try: unixSocket("/run/probe.sock"), allowed: []string{start}},
 		{name: "make a raw socket", try: sockets(unix.AF_INET, unix.SOCK_RAW, unix.IPPROTO_ICMP)},
 		{name: "make a packet socket", try: sockets(unix.AF_PACKET, unix.SOCK_RAW, 0)},

@@ -27,6 +27,7 @@ func TestEveryProcessIsWhatTheTableSays(t *testing.T) {
 	h.Control("tlsremember", "1")
 	serveQMTP(h)
 	h.Control("concurrencyfilter", "20") // so that qmail-filter runs
+	h.Control("nssprobe", "root")        // and qmail-nss
 	h.StartSuite()
 	own(h, "alice", ".qmail", "|cat; echo $$ > $HOME/running; read forever < $HOME/pipe\n")
 	h.Must("mkfifo", "-m", "666", "/home/alice/pipe")

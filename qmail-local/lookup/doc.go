@@ -21,11 +21,12 @@
 //
 // It does not run programs, so it says of an address that exists by a .qmail
 // file with a program (vdelivermail, bouncesaying) that it exists, and accounts
-// are those of passwd and users/cdb.
+// are those of passwd, users/cdb and, where nsswitch.conf has more, qmail-nss.
 //
 //	main.go    Main: the control channel, links
 //	find.go    from an address to an answer
 //	routes.go  the control files, read again when they change
 //	home.go    instructions and quota in a home directory
 //	reach.go   homes that do not answer
+//	nss.go     accounts that /etc/passwd does not have
 package lookup

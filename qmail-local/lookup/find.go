@@ -1,6 +1,7 @@
 package lookup
 
 import (
+	"cmp"
 	"errors"
 	"strings"
 	"sync/atomic"
@@ -76,6 +77,12 @@ func (f *finder) look(recipient address.Address) (wire.Answer, error) {
 	if err != nil {
 		return wire.Answer{}, err
 	}
+	if ours := table.SRS(); ours != nil && ours.IsOurs(recipient.String()) {
+		if _, err := ours.Reverse(recipient.String()); err != nil {
+			return unknown, nil // a bounce that comes too late, or for a forged sender
+		}
+		return exists, nil
+	}
 	channel, rewritten := table.Of(recipient.String())
 	if channel == route.Remote {
 		return exists, nil // another host knows
@@ -84,6 +91,9 @@ func (f *finder) look(recipient address.Address) (wire.Answer, error) {
 	if local == "" {
 		return exists, nil // mail for it is discarded (spec section 3.2)
 	}
+	if aliased, err := f.aliased(local); aliased != nil || err != nil {
+		return *cmp.Or(aliased, &wire.Answer{}), err
+	}
 	user, err := f.resolver.Resolve(local)
 	if err != nil {
 		return wire.Answer{}, err
@@ -91,13 +101,36 @@ func (f *finder) look(recipient address.Address) (wire.Answer, error) {
 	if f.nobody(user.UID, user.GID) {
 		return wire.Answer{}, errAsThatUser
 	}
+	dir := f.routes.dir
+	dotForward, err := dir.Int("dotforward", 0)
+	if err != nil {
+		return wire.Answer{}, err
+	}
 	answer, err := within(f.reach, user.Home, func() (wire.Answer, error) {
-		return mailbox(user, *f.delivery.Load())
+		return mailbox(user, f.resolver.Break, *f.delivery.Load(), dotForward > 0)
 	})
 	if err == nil && answer.Verdict == wire.Full {
 		return f.full(answer)
 	}
 	return answer, err
+}
+
+// aliased is the answer for what the tables of aliases decide: one that is in
+// them exists. A backslash in front is for aliases alone to say.
+func (f *finder) aliased(local string) (*wire.Answer, error) {
+	if f.resolver.Aliases == nil {
+		return nil, nil
+	}
+	isAlias, rest, err := f.resolver.Aliases(local)
+	switch {
+	case err != nil:
+		return nil, err
+	case isAlias:
+		return &exists, nil
+	case rest != local:
+		return &unknown, nil
+	}
+	return nil, nil
 }
 
 // full is the answer for a mailbox over its quota: where deliveries wait until

@@ -26,7 +26,7 @@ const (
 
 // mailbox looks for the instructions of a user for an extension as qmail-local
 // does (spec section 4.2).
-func mailbox(user accounts.Recipient, defaultDelivery string) (wire.Answer, error) {
+func mailbox(user accounts.Recipient, breaks, defaultDelivery string, dotForward bool) (wire.Answer, error) {
 	home, err := unix.Open(user.Home, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return hidden(os.NewSyscallError("open home directory", err))
@@ -39,7 +39,7 @@ func mailbox(user accounts.Recipient, defaultDelivery string) (wire.Answer, erro
 	if st.Mode&deferringMode != 0 {
 		return exists, nil
 	}
-	for candidate := range dotqmail.Candidates(user.Dash, user.Ext) {
+	for candidate := range dotqmail.Candidates(user.Dash, user.Ext, breaks) {
 		err := unix.Fstatat(home, candidate.Name, &st, 0)
 		switch {
 		case err == nil && st.Mode&unix.S_IFMT == unix.S_IFREG:
@@ -52,6 +52,12 @@ func mailbox(user accounts.Recipient, defaultDelivery string) (wire.Answer, erro
 	}
 	if user.Dash != "" {
 		return unknown, nil
+	}
+	if dotForward {
+		// Whatever it says, qmail-local delivers nothing into a mailbox alone.
+		if err := unix.Fstatat(home, ".forward", &st, 0); err != unix.ENOENT {
+			return exists, nil
+		}
 	}
 	return quota(home, defaultDelivery), nil
 }

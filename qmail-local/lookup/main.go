@@ -4,9 +4,11 @@ import (
 	"os"
 	"path/filepath"
 
+	"postrider/internal/aliases"
 	"postrider/internal/control"
 	"postrider/internal/logline"
 	"postrider/internal/priv"
+	"postrider/internal/srs"
 	"postrider/internal/wire/call"
 	wire "postrider/internal/wire/lookup"
 	"postrider/internal/wire/parent"
@@ -29,6 +31,7 @@ const (
 type daemon struct {
 	log    func(line string)
 	finder *finder
+	nss    *call.Client // nil: all accounts are in /etc/passwd
 }
 
 // Main runs qmail-lookup until its control channel ends.
@@ -57,11 +60,16 @@ func run(w world.World, log *logline.Writer) error {
 	if err != nil {
 		return err
 	}
-	f := newFinder(control.Dir(filepath.Join(w.Home, "control")), resolver, w.Clock, log.Line)
+	dir := control.Dir(filepath.Join(w.Home, "control"))
+	resolver.Aliases = aliases.New(dir).Look
+	f := newFinder(dir, resolver, w.Clock, log.Line)
 	if !installation.Private {
 		f.nobody = nobodies.Has
 	}
 	d := &daemon{log: log.Line, finder: f}
+	if d.nss, err = f.askBeyondFiles(installation); err != nil {
+		return err
+	}
 	return channel.Run(d.frame)
 }
 
@@ -70,8 +78,18 @@ func (d *daemon) frame(f parent.Frame) error {
 	switch {
 	case f.Kind == parent.DefaultDelivery:
 		d.finder.setDefaultDelivery(string(f.Data))
+	case f.Kind == parent.Rewriting:
+		_, r, err := srs.Decode(string(f.Data), d.finder.clock.Now)
+		if err != nil {
+			return err
+		}
+		d.finder.routes.rewrite(r)
 	case f.Kind == parent.Link && f.Name == parent.LookupSMTPD:
 		go d.serve(f.File)
+	case f.Kind == parent.Link && f.Name == parent.NSS && d.nss != nil:
+		if err := d.nss.Relink(f.File); err != nil {
+			d.log(logPrefix + "warning: link to qmail-nss: " + err.Error())
+		}
 	case f.File != nil:
 		_ = f.File.Close() // not for us
 		d.log(logPrefix + "warning: control channel hands over " + f.Name + ", which is not for qmail-lookup")

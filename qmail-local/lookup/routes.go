@@ -30,6 +30,7 @@ type routes struct {
 	clock clock.Clock
 
 	mu      sync.Mutex
+	srs     route.Reverser // nil: senders are not rewritten
 	checked time.Time
 	seen    fingerprint
 	table   *route.Table // nil: not read yet, or err says why
@@ -62,7 +63,20 @@ func (r *routes) get() (*route.Table, error) {
 	// Taken before the files are read: a change meanwhile shows next time.
 	r.seen = seen
 	r.table, r.err = route.Read(r.dir)
+	if r.err == nil {
+		r.table = r.table.WithSRS(r.srs)
+	}
 	return r.table, r.err
+}
+
+// rewrite makes addresses of s known.
+func (r *routes) rewrite(s route.Reverser) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.srs = s
+	if r.table != nil {
+		r.table = r.table.WithSRS(s)
+	}
 }
 
 func (r *routes) look() (f fingerprint) {

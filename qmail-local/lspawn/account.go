@@ -14,15 +14,18 @@ import (
 type directory struct {
 	resolver accounts.Resolver
 	nobodies priv.Nobodies
+	// note, if not nil, is told why somebody could not be looked for.
+	note func(error)
 }
 
 // identity is what a worker runs as.
 type identity struct{ uid, gid uint32 }
 
-// assigned is find for those recipients about whom users/cdb has the last word.
+// assigned is find for those recipients about whom the administrator's tables have the
+// last word.
 // It does not wait.
 func (d *directory) assigned(sender, recipient address.Address) (id identity, job localwork.Job, end *reply, known bool) {
-	user, err := d.resolver.UsersDB.Lookup(recipient.Local())
+	user, err := d.resolver.Assigned(recipient.Local())
 	if recipient.HasDomain() && recipient.Local() != "" && errors.Is(err, accounts.ErrUnknown) {
 		return id, job, nil, false
 	}
@@ -46,6 +49,9 @@ func (d *directory) judge(sender, recipient address.Address, user accounts.Recip
 	case local == "":
 		return id, job, &noLocalPart
 	case err != nil:
+		if d.note != nil {
+			d.note(err)
+		}
 		r := lookupReply(err)
 		return id, job, &r
 	}

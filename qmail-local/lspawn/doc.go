@@ -41,5 +41,6 @@
 //	process.go   a worker as a process
 //	session.go   the end of all that a worker has started
 //	account.go   from a recipient to a user
+//	nss.go       accounts that /etc/passwd does not have
 //	replies.go   texts
 package lspawn

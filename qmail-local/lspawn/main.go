@@ -6,9 +6,12 @@ import (
 	"os"
 	"path/filepath"
 
+	"postrider/internal/aliases"
+	"postrider/internal/control"
 	"postrider/internal/fdpass"
 	"postrider/internal/logline"
 	"postrider/internal/priv"
+	"postrider/internal/wire/call"
 	"postrider/internal/wire/localwork"
 	"postrider/internal/wire/parent"
 	"postrider/internal/world"
@@ -46,7 +49,17 @@ func run(w world.World, channel *parent.Channel, log *logline.Writer) error {
 	if err != nil {
 		return err
 	}
-	directory := &directory{resolver: resolver, nobodies: nobodies}
+	resolver.Aliases = aliases.New(control.Dir(filepath.Join(w.Home, "control"))).Look
+	var seldom logline.Seldom
+	directory := &directory{resolver: resolver, nobodies: nobodies, note: func(err error) {
+		if note, ok := seldom.Allow(w.Clock.Now(), err); ok {
+			log.Line("qmail-lspawn: warning: " + err.Error() + note)
+		}
+	}}
+	nss, err := directory.askBeyondFiles(installation)
+	if err != nil {
+		return err
+	}
 	if err := forbid(installation, directory.nobodies); err != nil {
 		return err
 	}
@@ -61,7 +74,7 @@ func run(w world.World, channel *parent.Channel, log *logline.Writer) error {
 	})
 	var failure error
 	go func() {
-		err := obey(channel, s)
+		err := obey(channel, s, nss)
 		s.post(func() {
 			failure = err
 			s.drain()
@@ -83,7 +96,7 @@ func forbid(in priv.Installation, nobodies priv.Nobodies) error {
 }
 
 // obey carries out the parent's frames until the channel ends.
-func obey(channel *parent.Channel, s *server) error {
+func obey(channel *parent.Channel, s *server, nss *call.Client) error {
 	var setup localwork.Setup
 	var links []*os.File // that came before all was told
 	ready := false
@@ -109,6 +122,10 @@ func obey(channel *parent.Channel, s *server) error {
 			}
 		case f.Kind == parent.Link && f.Name == parent.Spawn:
 			links = append(links, f.File)
+		case f.Kind == parent.Link && f.Name == parent.NSS && nss != nil:
+			if err := nss.Relink(f.File); err != nil {
+				s.log.Line("qmail-lspawn: warning: link to qmail-nss: " + err.Error())
+			}
 		case f.File != nil:
 			fdpass.CloseAll([]*os.File{f.File}) // not for us
 		}

@@ -15,13 +15,14 @@ type reply struct {
 }
 
 // What is said for deliveries that no worker carried out (spec sections 3.1
-// and 3.2), and two of our own.
+// and 3.2), and three of our own.
 var (
 	noHost      = reply{spawn.Failure, "Sorry, address must include host name. (#5.1.3)\n"}
 	noLocalPart = reply{spawn.Success, "The address has no local part: the message is discarded.\n"}
 	asRoot      = reply{spawn.Deferral, "Not allowed to perform deliveries as root.\n"}
 	asSystem    = reply{spawn.Deferral, "Not allowed to perform deliveries as this user. (#4.3.5)\n"}
 	badUsersDB  = reply{spawn.Deferral, "Trouble reading users/cdb in qmail-lspawn.\n"}
+	badAliases  = reply{spawn.Deferral, "Trouble reading the tables of aliases in qmail-lspawn.\n"}
 	noAlias     = reply{spawn.Deferral, "Unable to find alias user!\n"}
 	homeAway    = reply{spawn.Deferral, "NFS failure in qmail-local.\n"}
 	lookupFails = reply{spawn.Deferral, "Temporary failure in qmail-lspawn.\n"}
@@ -39,6 +40,8 @@ func lookupReply(err error) reply {
 	switch {
 	case errors.Is(err, accounts.ErrUsersDB):
 		return badUsersDB
+	case errors.Is(err, accounts.ErrAliases):
+		return badAliases
 	case errors.Is(err, accounts.ErrNoAlias):
 		return noAlias
 	case errors.Is(err, accounts.ErrHome):

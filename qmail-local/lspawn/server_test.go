@@ -93,7 +93,7 @@ func newBench(t *testing.T) *bench {
 	b := &bench{t: t, clock: &manualClock{now: time.Unix(1795000000, 0)}, slots: 10, ended: make(chan struct{})}
 	log := logline.NewWriter(null)
 	b.s = newServer(b.clock, log, &directory{nobodies: priv.Nobodies{Below: priv.MinimumUID}, resolver: accounts.Resolver{
-		UsersDB: accounts.NewUsersDB(path), Passwd: accounts.NewPasswd(path + ".none"), Alias: "alias", Break: '-',
+		UsersDB: accounts.NewUsersDB(path), Passwd: accounts.NewPasswd(path + ".none"), Alias: "alias", Break: "-",
 	}}, &launcher{path: self, private: true, null: null})
 	b.s.setup = localwork.AppendSetup(nil, localwork.Setup{})
 	go func() {

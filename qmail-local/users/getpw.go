@@ -3,9 +3,12 @@ package users
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strings"
 
 	"postrider/internal/accounts"
+	"postrider/internal/control"
+	"postrider/internal/getent"
 	"postrider/internal/world"
 )
 
@@ -19,14 +22,32 @@ const (
 )
 
 // GetPW is qmail-getpw: it says who mail for a local part belongs to, by
-// passwd alone.
+// passwd and the name services of the machine.
 func GetPW(w world.World) int {
 	if len(w.Args) != 2 {
 		fmt.Fprint(w.Stderr, "qmail-getpw: usage: qmail-getpw local\n")
 		return exitUsage
 	}
-	r := accounts.Resolver{Passwd: accounts.NewPasswd(accounts.PasswdFile), Alias: accounts.AliasUser, Break: accounts.DefaultBreak}
-	return getPW(w, &r, w.Args[1])
+	r, err := resolver(control.Dir(filepath.Join(w.Home, "control")))
+	if err != nil {
+		fmt.Fprintf(w.Stderr, "qmail-getpw: fatal: %v\n", err)
+		return exitNoTables
+	}
+	return getPW(w, r, w.Args[1])
+}
+
+// resolver asks passwd and, where the machine has accounts beyond it, getent.
+func resolver(dir control.Dir) (*accounts.Resolver, error) {
+	breaks, err := accounts.Break(dir)
+	if err != nil {
+		return nil, err
+	}
+	r := &accounts.Resolver{Passwd: accounts.NewPasswd(accounts.PasswdFile), Alias: accounts.AliasUser, Break: breaks}
+	nss, err := accounts.ReadNSS(dir)
+	if err == nil && nss.Asked {
+		r.Passwd.Ask = getent.Program{Path: getent.Path, Limit: getent.Limit, Probe: nss.Probe, NeedsProbe: nss.MayBeAway}.Lookup
+	}
+	return r, err
 }
 
 func getPW(w world.World, r *accounts.Resolver, local string) int {

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"postrider/internal/accounts"
+	"postrider/internal/control"
 	"postrider/internal/getopt"
 	"postrider/internal/world"
 )
@@ -33,8 +34,8 @@ const (
 // converter turns passwd into users/assign.
 type converter struct {
 	home       homeCheck
-	upper      bool // users with upper-case letters get mail, too
-	breaker    byte // 0: no extensions
+	upper      bool   // users with upper-case letters get mail, too
+	breaks     string // "": no extensions
 	dash       string
 	include    map[string]bool // nil: everybody
 	exclude    map[string]bool
@@ -50,12 +51,17 @@ type subUser struct{ sub, pre string }
 // PasswdToUsers is qmail-pw2u: it reads passwd on standard input and writes
 // users/assign on standard output.
 func PasswdToUsers(w world.World) int {
-	c := converter{home: skipHomeless, breaker: accounts.DefaultBreak, dash: "-", out: bufio.NewWriter(w.Stdout)}
+	breaks, err := accounts.Break(control.Dir(filepath.Join(w.Home, "control")))
+	if err != nil {
+		fmt.Fprintf(w.Stderr, "qmail-pw2u: fatal: %v\n", err)
+		return exitTemporary
+	}
+	c := converter{home: skipHomeless, breaks: breaks, dash: "-", out: bufio.NewWriter(w.Stdout)}
 	if err := c.options(w.Args[1:]); err != nil {
 		fmt.Fprint(w.Stderr, "qmail-pw2u: usage: qmail-pw2u [ -/ohHuUC ] [ -c char ]\n")
 		return exitUsage
 	}
-	err := c.readLists(filepath.Join(w.Home, "users"))
+	err = c.readLists(filepath.Join(w.Home, "users"))
 	if err == nil {
 		err = c.convert(w.Stdin, filepath.Join(w.Home, "users"))
 	}
@@ -83,12 +89,12 @@ func (c *converter) options(args []string) error {
 		case 'u', 'U':
 			c.upper = o.Letter == 'u'
 		case 'C':
-			c.breaker = 0
+			c.breaks = ""
 		case 'c':
 			if len(o.Value) != 1 || o.Value == ":" {
 				return errors.New("one byte")
 			}
-			c.breaker = o.Value[0]
+			c.breaks = o.Value
 		}
 	}
 	if len(rest) > 0 {
@@ -227,14 +233,14 @@ func (c *converter) user(line string) error {
 	}
 	for _, n := range names {
 		c.printf("=%s:%s:::\n", n, who)
-		if c.breaker != 0 {
-			c.printf("+%s%c:%s:%s::\n", n, c.breaker, who, c.dash)
+		for _, b := range c.breaks {
+			c.printf("+%s%c:%s:%s::\n", n, b, who, c.dash)
 		}
 	}
 	for _, s := range c.subUsers[name] {
 		c.printf("=%s:%s:%s:%s:\n", s.sub, who, c.dash, s.pre)
-		if c.breaker != 0 {
-			c.printf("+%s%c:%s:%s:%s%c:\n", s.sub, c.breaker, who, c.dash, s.pre, c.breaker)
+		for _, b := range c.breaks {
+			c.printf("+%s%c:%s:%s:%s%c:\n", s.sub, b, who, c.dash, s.pre, b)
 		}
 	}
 	return nil

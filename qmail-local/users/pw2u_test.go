@@ -25,7 +25,7 @@ func newMachine(t *testing.T) *machine {
 	if m.uid == 0 {
 		m.uid = 54321
 	}
-	for _, name := range []string{"users", "joe", "Big", "alias", "others"} {
+	for _, name := range []string{"users", "control", "joe", "Big", "alias", "others"} {
 		if err := os.Mkdir(filepath.Join(m.dir, name), 0o755); err != nil {
 			t.Fatal(err)
 		}

@@ -26,7 +26,8 @@
 // Files:
 //
 //	main.go      the options of qmail-inject
-//	sendmail.go  sendmail, mailq and newaliases
+//	sendmail.go  sendmail and mailq
+//	newaliases.go  newaliases
 //	flags.go     the table of sendmail's flags
 //	inject.go    one message from standard input to the queue, step by step
 //	read.go      where the header ends; line ends

@@ -13,7 +13,7 @@ const (
 	fullName  // -F
 	mode      // -b: see the modes below
 	runQueue  // -q
-	aliases   // -I
+	rebuild   // -I
 	refused   // known, and there is nothing like it here
 )
 
@@ -45,7 +45,7 @@ func flags() []flag {
 		{'F', needed, fullName, ""},
 		{'b', needed, mode, ""},
 		{'q', attached, runQueue, ""},
-		{'I', none, aliases, ""},
+		{'I', none, rebuild, ""},
 
 		{'i', none, ignored, ""}, // a line of one dot never ends the message
 		{'m', none, ignored, ""},

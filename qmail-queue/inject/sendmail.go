@@ -63,7 +63,7 @@ func (s *sendmail) options(args []string) (wrong string) {
 			s.req.fullName = o.Value
 		case runQueue:
 			s.queueRun = true
-		case aliases:
+		case rebuild:
 			s.mode, _ = findMode("i")
 		case mode:
 			m, known := findMode(o.Value)
@@ -83,13 +83,6 @@ func (s *sendmail) options(args []string) (wrong string) {
 		return err.Error()
 	}
 	return ""
-}
-
-// NewAliases is newaliases: it says where aliases are, which is not in a database
-// that can be rebuilt.
-func NewAliases(w world.World) int {
-	say(w.Stderr, "newaliases: fatal: there is no alias database to rebuild; for /etc/aliases run the newaliases of fastforward")
-	return exitPermanent
 }
 
 func (s *sendmail) newAliases() int { return NewAliases(s.w) }

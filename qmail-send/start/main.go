@@ -127,6 +127,14 @@ func (set settings) plan(public *os.File) *plan {
 	if lookup := p.member("qmail-lookup"); lookup != nil {
 		lookup.gifts = []parent.Frame{{Kind: parent.DefaultDelivery, Data: set.delivery}}
 	}
+	if set.rewriting != nil {
+		frame := parent.Frame{Kind: parent.Rewriting, Data: set.rewriting}
+		for _, m := range []*member{p.member("qmail-send"), p.member("qmail-lookup")} {
+			if m != nil {
+				m.gifts = append(m.gifts, frame)
+			}
+		}
+	}
 	return p
 }
 

@@ -70,6 +70,11 @@ func newPlan(set settings) *plan {
 		seen = p.add("qmail-tlsseen", "", stopSpool)
 	}
 	clientKey := p.addClientKey(set)
+	var nss *member
+	if set.asksNSS {
+		nss = p.add("qmail-nss", "", stopLocal)
+		p.join(lspawn, parent.NSS, nss, parent.NSSLspawn)
+	}
 	for i := range set.remotes {
 		remote := p.add("qmail-remote", " "+strconv.Itoa(i), stopRemote)
 		p.join(send, parent.SpawnRemote(i), remote, parent.Spawn)
@@ -95,6 +100,9 @@ func newPlan(set settings) *plan {
 			auth.role = *set.checksPasswords
 		}
 		lookup := p.add("qmail-lookup", "", stopHelpers)
+		if nss != nil {
+			p.join(lookup, parent.NSS, nss, parent.NSSLookup)
+		}
 		var policy *member
 		if set.asksPolicy {
 			policy = p.add("qmail-policy", "", stopHelpers)

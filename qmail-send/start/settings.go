@@ -40,7 +40,9 @@ type settings struct {
 	checksPasswords *priv.Role
 	// asksPolicy says that qmail-smtpd has something to ask qmail-policy.
 	asksPolicy bool
-	asksMTASTS bool // qmail-remote asks qmail-mtasts
+	rewriting  []byte // what internal/srs needs; nil: senders are not rewritten
+	asksNSS    bool   // the machine has accounts beyond /etc/passwd
+	asksMTASTS bool   // qmail-remote asks qmail-mtasts
 	// remembersTLS says that qmail-remote has qmail-tlsseen remember hosts.
 	remembersTLS bool
 	filters      bool // some client's mail passes a program or milters
@@ -106,6 +108,12 @@ func readSettings(w world.World) (settings, error) {
 	}
 	qmqp := service{program: "qmail-qmqpd", listener: parent.ListenQMQP}
 	if err := s.readEndpoints(dir, "qmqplisten", qmqp); err != nil {
+		return s, err
+	}
+	if s.asksNSS, err = asksNSS(dir); err != nil {
+		return s, err
+	}
+	if s.rewriting, err = readRewriting(dir); err != nil {
 		return s, err
 	}
 	s.asksPolicy, err = asksPolicy(dir)

@@ -361,6 +361,7 @@ func TestPlanAgreesWithTheTable(t *testing.T) {
 	t.Parallel()
 	received := make(map[string][]string)
 	set := someSettings(3, "qmail-smtpd", "qmail-qmtpd", "qmail-qmqpd")
+	set.asksNSS = true
 	set.keys = []parent.Frame{{Kind: parent.KeysComplete}}
 	set.clientKey = set.keys
 	set.asksPolicy = true

@@ -19,6 +19,9 @@
 //	I text       qmail-start's first argument, the default delivery
 //	             instructions.
 //	N number     how many remote workers there are, in decimal digits.
+//	F text       senders of forwarded mail are rewritten (internal/srs): a line
+//	             with the uids whose mail is not forwarded but from the network,
+//	             one with our domain, and the secrets, a line each.
 //	K name       a file with a private key and its certificates; one descriptor,
 //	             to be read from its beginning whatever its offset is.
 //	C            the keys are complete: those since the last C count, no others.
@@ -75,6 +78,11 @@ const (
 	// other one: the name is the identity.
 	Lookup      = "lookup"
 	LookupSMTPD = "lookup.smtpd"
+	// NSS is the end of qmail-lspawn and of qmail-lookup of the link to
+	// qmail-nss, NSSLspawn and NSSLookup the other ones.
+	NSS       = "nss"
+	NSSLspawn = "nss.lspawn"
+	NSSLookup = "nss.lookup"
 	// Policy is qmail-smtpd's end of the link to qmail-policy, PolicySMTPD the
 	// other one: the name is the identity.
 	Policy      = "policy"
@@ -134,6 +142,7 @@ const (
 	Environment     Kind = 'E'
 	DefaultDelivery Kind = 'I'
 	RemoteWorkers   Kind = 'N'
+	Rewriting       Kind = 'F'
 	Key             Kind = 'K'
 	KeysComplete    Kind = 'C'
 	Go              Kind = 'G'
@@ -147,7 +156,7 @@ const MaxData = fdpass.MaxPacket - 1
 type Frame struct {
 	Kind Kind
 	Name string   // Link, Listener, Key
-	Data []byte   // Environment, DefaultDelivery, RemoteWorkers
+	Data []byte   // Environment, DefaultDelivery, RemoteWorkers, Rewriting
 	File *os.File // Link, Listener, Key: the receiver owns it
 }
 
@@ -214,7 +223,7 @@ func (c *Channel) Next() (Frame, error) {
 	switch f.Kind {
 	case Link, Listener, Key:
 		f.Name, wantFile = string(rest), true
-	case Environment, DefaultDelivery, RemoteWorkers:
+	case Environment, DefaultDelivery, RemoteWorkers, Rewriting:
 		f.Data = append([]byte(nil), rest...)
 	case KeysComplete, Go, Pulse:
 	default:

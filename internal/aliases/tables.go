@@ -1,0 +1,141 @@
+package aliases
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"postrider/internal/control"
+)
+
+const (
+	// compiledEnd ends the name of a table that is a cdb.
+	compiledEnd = ".cdb"
+	maxTables   = 16
+)
+
+// Tables are those that control/aliases names. Many goroutines may use them.
+type Tables struct {
+	dir   control.Dir
+	names *control.Cached[[]string]
+
+	mu     sync.Mutex
+	opened []string
+	tables []table
+}
+
+// table is one of them.
+type table interface {
+	// lookup returns what a name is an alias of. owner is the sender for what is
+	// forwarded, if the table says so itself.
+	lookup(name string) (targets []Target, owner string, found bool, err error)
+	// has tells whether a name is there, whatever it says.
+	has(name string) (bool, error)
+}
+
+// New returns the tables of an installation, which are read when needed.
+func New(dir control.Dir) *Tables {
+	t := &Tables{dir: dir}
+	t.names = control.NewCached(dir, []string{"aliases"}, func() ([]string, error) { return Names(dir) })
+	return t
+}
+
+// Names returns the names of the tables.
+func Names(dir control.Dir) ([]string, error) {
+	names, _, err := dir.List("aliases")
+	if err != nil {
+		return nil, err
+	}
+	if len(names) > maxTables {
+		return nil, fmt.Errorf("%s/aliases: more than %d tables", dir, maxTables)
+	}
+	for _, name := range names {
+		if !strings.HasPrefix(name, "/") {
+			return nil, fmt.Errorf("%s/aliases: %q does not begin with a slash", dir, name)
+		}
+	}
+	return names, nil
+}
+
+// IsCompiled tells whether the table of a name is a cdb.
+func IsCompiled(name string) bool { return strings.HasSuffix(name, compiledEnd) }
+
+// all returns the tables as the control file has them now.
+func (t *Tables) all() ([]table, error) {
+	names, _, err := t.names.Get(time.Now())
+	if err != nil {
+		return nil, err
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if slices.Equal(names, t.opened) {
+		return t.tables, nil
+	}
+	tables := make([]table, len(names))
+	for i, name := range names {
+		if IsCompiled(name) {
+			tables[i] = &compiledTable{path: name}
+		} else {
+			tables[i] = &textTable{path: name}
+		}
+	}
+	// What was open is closed by the collector with its table.
+	t.opened, t.tables = names, tables
+	return tables, nil
+}
+
+// Look tells whether a local part is an alias. If not, user is what of it is to
+// be looked for elsewhere: all, or what follows a backslash, by which an alias
+// names the user of its own name.
+func (t *Tables) Look(local string) (isAlias bool, user string, err error) {
+	tables, err := t.all()
+	if err != nil || len(tables) == 0 {
+		return false, local, err
+	}
+	if rest, escaped := strings.CutPrefix(local, `\`); escaped && rest != "" {
+		return false, rest, nil
+	}
+	isAlias, err = has(tables, local)
+	return isAlias, local, err
+}
+
+func has(tables []table, name string) (bool, error) {
+	for _, each := range tables {
+		if found, err := each.has(name); found || err != nil {
+			return found, err
+		}
+	}
+	return false, nil
+}
+
+func lookup(tables []table, name string) (targets []Target, owner string, found bool, err error) {
+	for _, each := range tables {
+		targets, owner, found, err = each.lookup(name)
+		if found || err != nil {
+			return targets, owner, found, err
+		}
+	}
+	return nil, "", false, nil
+}
+
+func (t *textTable) lookup(name string) (targets []Target, owner string, found bool, err error) {
+	list, found, err := t.find(name)
+	if err != nil || !found {
+		return nil, "", false, err
+	}
+	if targets, err = Parse(list); err != nil {
+		return nil, "", false, fmt.Errorf("%s: %s: %w", t.path, name, err)
+	}
+	return targets, "", true, nil
+}
+
+func (t *textTable) has(name string) (bool, error) {
+	_, found, err := t.find(name)
+	return found, err
+}
+
+func (c *compiledTable) lookup(name string) (targets []Target, owner string, found bool, err error) {
+	return c.find(name)
+}

@@ -1,0 +1,69 @@
+package account
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"postrider/internal/accounts"
+	"postrider/internal/fdpass"
+	"postrider/internal/wire/call"
+)
+
+var joe = accounts.Account{Name: "joe", UID: 1001, GID: 1002, Home: "/home/joe"}
+
+func find(name string) (accounts.Account, error) {
+	switch name {
+	case "joe":
+		return joe, nil
+	case "other":
+		return joe, nil // an account of another name
+	case "away":
+		return accounts.Account{}, errors.New("line\nend " + strings.Repeat("x", MaxText))
+	}
+	return accounts.Account{}, accounts.ErrUnknown
+}
+
+func TestAsk(t *testing.T) {
+	t.Parallel()
+	ours, theirs, err := fdpass.Pair(unix.SOCK_SEQPACKET)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := call.NewClient("qmail-nss")
+	if _, err := Ask(c, "joe", time.Minute); err == nil || errors.Is(err, accounts.ErrUnknown) {
+		t.Errorf("without a link: %v", err)
+	}
+	if err := c.Relink(ours); err != nil {
+		t.Fatal(err)
+	}
+	go call.Serve(theirs, 8, func(q []byte) []byte { return Reply(q, find) })
+	if got, err := Ask(c, "joe", time.Minute); got != joe || err != nil {
+		t.Errorf("%v, %v", got, err)
+	}
+	for _, name := range []string{"jim", strings.Repeat("x", MaxName), strings.Repeat("x", MaxName+1)} {
+		if got, err := Ask(c, name, time.Minute); !errors.Is(err, accounts.ErrUnknown) {
+			t.Errorf("%.10s: %v, %v", name, got, err)
+		}
+	}
+	for _, name := range []string{"away", "other", ""} {
+		if got, err := Ask(c, name, time.Minute); err == nil || errors.Is(err, accounts.ErrUnknown) {
+			t.Errorf("%s: %v, %v", name, got, err)
+		}
+	}
+}
+
+func FuzzAnswer(f *testing.F) {
+	f.Add("joe", "Yjoe::1:2::/home/joe:")
+	f.Add("joe", "N")
+	f.Add("joe", "Twhy")
+	f.Fuzz(func(t *testing.T, name, answer string) {
+		a, err := parseAnswer(name, []byte(answer))
+		if err == nil && (a.Name != name || strings.ContainsAny(a.Home, ":\n\x00")) {
+			t.Errorf("%+v for %q", a, name)
+		}
+	})
+}
