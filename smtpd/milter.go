@@ -278,6 +278,8 @@ func changeEnvelope(envelope []byte, changes []milter.Change, utf8 bool) (change
 			}
 		case milter.DeleteRcpt:
 			list = withoutRecipient(list, path)
+		case milter.OnlyRcpt:
+			list = [][]byte{appendRecord(nil, 'T', path.String())}
 		}
 	}
 	changed = append(bytes.Clone(sender), facts...)

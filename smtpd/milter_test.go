@@ -255,6 +255,24 @@ func TestMiltersDiscard(t *testing.T) {
 	}
 }
 
+// A message for quarantine has one recipient, and nothing of what was wanted of
+// the others.
+func TestMiltersOnlyRecipient(t *testing.T) {
+	t.Parallel()
+	h, _ := startMilters(t, nil, func(kind byte, what string) []byte {
+		if kind != milter.End {
+			return goOn
+		}
+		return handsBack(what, milter.Change{Kind: milter.NewSender}, milter.Change{Kind: milter.OnlyRcpt, Path: "judge@example.com"})
+	})
+	h.dial().play(hello + "\nC: MAIL FROM:<joe@example.net> RET=HDRS\nS: 250*\nC: RCPT TO:<jim@example.com> NOTIFY=NEVER\nS: 250*\nC: RCPT TO:<ann@example.com>\nS: 250*\n" +
+		"C: DATA\nS: 354*\nR: x\\r\\n.\\r\\n\nS: 250 2.0.0 ok*" + bye)
+	h.stop()
+	if m := h.spool.messages(); len(m) != 1 || m[0].envelope != "F\x00rHDRS\x00Tjudge@example.com\x00\x00" {
+		t.Errorf("%d messages: %q", len(m), m)
+	}
+}
+
 func FuzzChangeEnvelope(f *testing.F) {
 	f.Add("jim@example.com", "new@example.net", "+")
 	f.Add(`"a b"@x`, "", "f")
@@ -263,7 +281,7 @@ func FuzzChangeEnvelope(f *testing.F) {
 		var changes []milter.Change
 		for i, path := range []string{one, two} {
 			kind := byte(milter.AddRcpt)
-			if i < len(kinds) && slices.Contains([]byte{milter.NewSender, milter.DeleteRcpt}, kinds[i]) {
+			if i < len(kinds) && slices.Contains([]byte{milter.NewSender, milter.DeleteRcpt, milter.OnlyRcpt}, kinds[i]) {
 				kind = kinds[i]
 			}
 			changes = append(changes, milter.Change{Kind: kind, Path: path})

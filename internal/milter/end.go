@@ -1,6 +1,7 @@
 package milter
 
 import (
+	"cmp"
 	"errors"
 	"time"
 
@@ -22,12 +23,8 @@ type Outcome struct {
 	milterwire.Action                     // Continue: the message goes on
 	Envelope          []milterwire.Change // in order
 	Changes           int                 // of the message and its envelope
+	Quarantine        string              // why a milter wants it there; "": none does
 }
-
-// held is the reply to a message that a milter wants in quarantine: there is
-// none here, and the sender still has the message.
-var held = milterwire.Action{Verdict: milterwire.Refuse,
-	Reply: milterwire.Reply{Code: 451, Enhanced: "4.7.1", Text: "the message is held by the mail filter (#4.7.1)"}}
 
 // End passes the message by all milters. New bodies are kept in files that
 // create makes, until release is called.
@@ -91,11 +88,11 @@ func (o *Outcome) apply(m *asked, message *Message, changes []milterwire.Change,
 		message.fields = fields
 		return proceed, err
 	}
-	envelope := o.Envelope
+	envelope, quarantine := o.Envelope, o.Quarantine
 	for _, c := range changes {
 		switch c.Kind {
 		case milterwire.Quarantine:
-			return held, nil
+			quarantine = cmp.Or(c.Value, "no reason given")
 		case milterwire.AddRcpt, milterwire.DeleteRcpt, milterwire.ChangeFrom:
 			if envelope = append(envelope, c); len(envelope) > maxChanges {
 				return undo(errManyChanges)
@@ -109,7 +106,7 @@ func (o *Outcome) apply(m *asked, message *Message, changes []milterwire.Change,
 	if err := message.settle(); err != nil {
 		return undo(err)
 	}
-	o.Envelope = envelope
+	o.Envelope, o.Quarantine = envelope, quarantine
 	o.Changes += len(changes)
 	if next.given {
 		message.body = body{next.file, 0, next.size}

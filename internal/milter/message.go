@@ -174,6 +174,24 @@ func (m *Message) change(c milterwire.Change, leadingSpace bool) error {
 	return nil
 }
 
+// Insert puts fields of our own behind our Received line, in order: names, and
+// values of one line, of which unprintable octets become question marks.
+func (m *Message) Insert(fields ...[2]string) error {
+	for i, f := range fields {
+		value := strings.Map(func(r rune) rune {
+			if r < ' ' || r > '~' {
+				return '?'
+			}
+			return r
+		}, f[1])
+		m.fields = slices.Insert(m.fields, i, field{f[0], f[0] + ": " + value[:min(len(value), maxOwnValue)] + "\n"})
+	}
+	return m.settle()
+}
+
+// maxOwnValue keeps a line of ours within what lines may have (RFC 5322 section 2.1.1).
+const maxOwnValue = 900
+
 // find returns where the nth field of a name is, or -1.
 func (m *Message) find(name string, n int) int {
 	for i, f := range m.fields {

@@ -207,7 +207,7 @@ func TestVerdicts(t *testing.T) {
 		"refused by body":    {'B', pkt('y', "554 5.7.1 spam\x00"), milterwire.Refuse, 554},
 		"discarded at RCPT":  {'R', pkt('d', ""), milterwire.Discard, 0},
 		"discarded at end":   {'E', pkt('d', ""), milterwire.Discard, 0},
-		"quarantine":         {'E', pkt('q', "odd\x00"), milterwire.Refuse, 451},
+		"quarantine":         {'E', pkt('q', "odd\x00"), milterwire.Continue, 0},
 		"accepted at MAIL":   {'M', pkt('a', ""), milterwire.Continue, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -219,7 +219,7 @@ func TestVerdicts(t *testing.T) {
 			m := miltertest.Start(t, miltertest.Polite(map[byte][]byte{c.letter: answer}))
 			other := miltertest.Start(t, miltertest.Polite(nil))
 			o, _ := newBench(t).whole(sample, m.Address, other.Address)
-			if o.Verdict != c.verdict || o.Reply.Code != c.code {
+			if o.Verdict != c.verdict || o.Reply.Code != c.code || (o.Quarantine == "odd") != (c.answer.Letter == 'q') {
 				t.Errorf("%+v", o)
 			}
 			if asked := other.Text('E') != "" || strings.Contains(other.Text('B'), "body"); asked != (c.verdict == milterwire.Continue) {

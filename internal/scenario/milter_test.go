@@ -42,6 +42,8 @@ class Checker(Milter.Base):
             return Milter.REJECT
         if b"FORGET" in self.lines:
             return Milter.DISCARD
+        if b"ODD" in self.lines:
+            self.quarantine("odd")
         self.addheader("X-Checked", "for %s as %s, %d bytes" % (self.client, self.getsymval("i"), len(self.lines)))
         self.chgheader("Subject", 1, "changed")
         if b"CARL" in self.lines:
@@ -80,8 +82,9 @@ func startChecker(t *testing.T, h *testhost.Host) *testhost.Process {
 // TestMilters sends mail by a milter in all the ways that it can answer.
 func TestMilters(t *testing.T) {
 	t.Parallel()
-	h := mailHost(t, testhost.NewNetwork(t), "mx1.example", "alice", "bob", "carl")
+	h := mailHost(t, testhost.NewNetwork(t), "mx1.example", "alice", "bob", "carl", "judge")
 	h.Control("milters", "inet:127.0.0.1:8893")
+	h.Control("quarantine", "judge@mx1.example")
 	h.StartSuite()
 	send := func(sender string, recipient, text string) string {
 		var reply *testhost.Reply
@@ -108,6 +111,7 @@ func TestMilters(t *testing.T) {
 		"virus":     {"x@else.example", "alice", "VIRUS", "554 5.7.1 a virus"},
 		"forgotten": {"x@else.example", "alice", "FORGET", ""},
 		"changed":   {"x@else.example", "alice", "CARL", ""},
+		"held":      {"x@else.example", "alice", "ODD", ""},
 	} {
 		if got := send(c.sender, c.recipient, c.text); !strings.HasPrefix(got, c.want) || (got == "") != (c.want == "") {
 			t.Errorf("%s: %q, want %q", name, got, c.want)
@@ -122,6 +126,11 @@ func TestMilters(t *testing.T) {
 	m := h.Maildir("carl").Wait(ctx, 1)[0]
 	if !strings.HasPrefix(m.Text, "Return-Path: <new@else.example>") || !strings.HasSuffix(m.Text, "\n\nanother text\n") {
 		t.Errorf("changed to %q", m.Text)
+	}
+	held := h.Maildir("judge").Wait(ctx, 1)[0]
+	if held.Header("Return-Path") != "<>" || held.Header("X-Quarantine-Reason") != "odd" || held.Header("X-Quarantine-Sender") != "<x@else.example>" ||
+		held.Header("X-Quarantine-Recipients") != "<alice@mx1.example>" {
+		t.Errorf("in quarantine: %s", held.Text)
 	}
 	waitEmpty(t, h)
 	if a, c := h.Maildir("alice").Count(), h.Maildir("carl").Count(); a != 2 || c != 1 {

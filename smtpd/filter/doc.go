@@ -30,6 +30,7 @@
 //	daemon.go       links, connections, shutdown
 //	intake.go       a message that comes over a connection
 //	transaction.go  a transaction that milters are asked about
+//	quarantine.go   where messages go that a milter wants in quarantine
 //	message.go      one message: taking it
 //	run.go          one message: passing it through its program
 //	output.go       what the program says on descriptor 2

@@ -1,6 +1,7 @@
 package filter
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -39,6 +40,7 @@ type settings struct {
 	concurrency int
 	limit       time.Duration
 	programs    limits.Limits
+	quarantine  string // an address in the form of SMTP, or ""
 }
 
 func loadSettings(home string) (s settings, err error) {
@@ -52,8 +54,13 @@ func loadSettings(home string) (s settings, err error) {
 	if err == nil {
 		s.programs, err = limits.Load(dir)
 	}
+	if err == nil {
+		s.quarantine, err = loadQuarantine(dir)
+	}
 	return s, err
 }
+
+var errQuarantine = errors.New("control/quarantine: not an address with a domain")
 
 // loadMilters reads control/milters.
 func loadMilters(dir control.Dir) ([]milter.Milter, error) {

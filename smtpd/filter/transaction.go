@@ -30,6 +30,10 @@ type transaction struct {
 	ip      netip.Addr
 	stage   stage
 	size    int64
+
+	sender     string
+	recipients []string // the first of those that milters take
+	rcpts      int      // how many there are
 }
 
 // stage is what has come of a transaction.
@@ -133,9 +137,16 @@ func (t *transaction) path(kind byte, n int) error {
 		return err
 	}
 	if kind == milterlink.Mail {
+		t.sender = path
 		return t.answer("mail", t.ask(func() milterwire.Action { return t.milters.Mail(path, parameters) }))
 	}
-	return t.answer("rcpt", t.ask(func() milterwire.Action { return t.milters.Rcpt(path, parameters) }))
+	a := t.ask(func() milterwire.Action { return t.milters.Rcpt(path, parameters) })
+	if a.Verdict == milterwire.Continue {
+		if t.rcpts++; t.rcpts <= maxListed {
+			t.recipients = append(t.recipients, "<"+path+">")
+		}
+	}
+	return t.answer("rcpt", a)
 }
 
 // ask asks the milters, if that can be done.
@@ -215,16 +226,28 @@ func (t *transaction) end() error {
 	if outcome.Verdict != milterwire.Continue {
 		return t.answer("end", outcome.Action)
 	}
-	if err := t.handBack(message, outcome); err != nil {
+	var frames []byte
+	switch {
+	case outcome.Quarantine != "" && t.quarantine == "":
+		return t.answer("end", noQuarantine)
+	case outcome.Quarantine != "":
+		if frames, err = t.quarantined(message, &outcome); err != nil {
+			return t.answer("end", t.refused(err))
+		}
+	}
+	if err := t.handBack(frames, message, outcome); err != nil {
 		return err
 	}
-	t.log.Status(fmt.Sprintf("%spassed ip=%s id=%s milters=yes bytes=%d changes=%d", logPrefix, t.ip, logline.Safe(t.id), t.size, outcome.Changes))
+	if outcome.Quarantine != "" {
+		t.log.Line(fmt.Sprintf("%squarantined ip=%s id=%s reason=%s", logPrefix, t.ip, logline.Safe(t.id), logline.Safe(outcome.Quarantine)))
+	} else {
+		t.log.Status(fmt.Sprintf("%spassed ip=%s id=%s milters=yes bytes=%d changes=%d", logPrefix, t.ip, logline.Safe(t.id), t.size, outcome.Changes))
+	}
 	return t.answer("end", outcome.Action)
 }
 
-// handBack sends the message as it is now.
-func (t *transaction) handBack(message *milter.Message, o milter.Outcome) error {
-	var frames []byte
+// handBack sends the message as it is now, behind other frames.
+func (t *transaction) handBack(frames []byte, message *milter.Message, o milter.Outcome) error {
 	for _, c := range o.Envelope {
 		kind := map[milterwire.Kind]byte{milterwire.ChangeFrom: milterlink.NewSender,
 			milterwire.AddRcpt: milterlink.AddRcpt, milterwire.DeleteRcpt: milterlink.DeleteRcpt}[c.Kind]

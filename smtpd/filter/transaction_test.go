@@ -3,9 +3,11 @@ package filter
 import (
 	"bytes"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
+	"postrider/internal/control"
 	"postrider/internal/milterwire/miltertest"
 	milterlink "postrider/internal/wire/milter"
 	"postrider/internal/wire/submit"
@@ -150,6 +152,62 @@ func TestMiltersRefuseAndDiscard(t *testing.T) {
 	a.envelope()
 	if got, _, _ := a.message(ours + strings.Repeat("A: b\n", 20000) + "\nx\n"); got.Code != 552 {
 		t.Errorf("long header: %+v", got)
+	}
+}
+
+// A message that a milter wants in quarantine goes to its address, and says what
+// it was; where there is no address it is refused for now.
+func TestQuarantine(t *testing.T) {
+	t.Parallel()
+	m := miltertest.Start(t, miltertest.Polite(map[byte][]byte{'E': miltertest.Packets(
+		miltertest.Packet{Letter: 'h', Data: "X-New\x00yes\x00"}, miltertest.Packet{Letter: '+', Data: "<ann@example.com>\x00"},
+		miltertest.Packet{Letter: 'q', Data: "looks\nbad\x00"}, miltertest.Packet{Letter: 'c'})}))
+	without := startHost(t, "exit 0", nil)
+	without.setMilters(m.Address)
+	a := without.ask()
+	a.envelope()
+	if got, _, back := a.message(ours + "A: b\n\nx\n"); got.Code != 451 || got.Enhanced != "4.7.1" || back != "" {
+		t.Errorf("without an address: %+v, %q", got, back)
+	}
+
+	h := startHost(t, "exit 0", func(s *settings) { s.quarantine = `"held here"@example.com` })
+	h.setMilters(m.Address)
+	a = h.ask()
+	a.envelope()
+	for range 30 {
+		a.say(milterlink.AppendPath(nil, milterlink.Rcpt, "bob@example.com"))
+	}
+	got, changes, back := a.message(ours + "A: b\n\nx\n")
+	want := []milterlink.Change{{Kind: milterlink.NewSender}, {Kind: milterlink.OnlyRcpt, Path: `"held here"@example.com`}}
+	if got.Kind != milterlink.Continue || !slices.Equal(changes, want) {
+		t.Errorf("%+v, %+v", got, changes)
+	}
+	text := ours + "X-Quarantine-Reason: looks?bad\nX-Quarantine-Sender: <joe@example.net>\n" +
+		"X-Quarantine-Recipients: <jim@example.com>" + strings.Repeat(", <bob@example.com>", 19) + ", and 11 more\nA: b\nX-New: yes\n\nx\n"
+	if back != text {
+		t.Errorf("came back:\n%s\nwant\n%s", back, text)
+	}
+	if !strings.Contains(h.log.String(), "qmail-filter: quarantined ip=192.0.2.7 id=7-1 reason=looks") {
+		t.Errorf("log: %s", h.log.String())
+	}
+}
+
+func TestLoadQuarantine(t *testing.T) {
+	t.Parallel()
+	for line, want := range map[string]string{
+		"": "", "held here@example.com": `"held here"@example.com`, "spam@[192.0.2.1]": "spam@[192.0.2.1]", "nowhere": "!", "@": "!", "a@": "!",
+	} {
+		dir := t.TempDir()
+		if err := os.WriteFile(dir+"/quarantine", []byte(line+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		got, err := loadQuarantine(control.Dir(dir))
+		if err != nil {
+			got = "!"
+		}
+		if got != want {
+			t.Errorf("%q: %q, %v; want %q", line, got, err, want)
+		}
 	}
 }
 

@@ -32,6 +32,7 @@
 //	f strings  the sender, one string
 //	+ strings  a further recipient
 //	- strings  a recipient goes
+//	= strings  this is the only recipient, whoever they were
 //	M bytes    a piece of the message
 //
 // Who asks may end the connection at any time. A connection that ends before an
@@ -66,6 +67,7 @@ const (
 	NewSender  = 'f'
 	AddRcpt    = '+'
 	DeleteRcpt = '-'
+	OnlyRcpt   = '='
 )
 
 const (
@@ -243,7 +245,7 @@ func isEnhanced(s string, class byte) bool {
 
 // Change is a change of the envelope.
 type Change struct {
-	Kind byte   // NewSender, AddRcpt or DeleteRcpt
+	Kind byte   // NewSender, AddRcpt, DeleteRcpt or OnlyRcpt
 	Path string // in the form of SMTP, without brackets; not checked
 }
 
@@ -272,7 +274,7 @@ func ReadOutcome(r io.Reader, changes *[]Change, piece func([]byte) error) (Answ
 			if err := piece(payload); err != nil {
 				return Answer{}, err
 			}
-		case changes != nil && (kind == NewSender || kind == AddRcpt || kind == DeleteRcpt):
+		case changes != nil && isChange(kind):
 			path, _, err := ParsePath(payload)
 			if err != nil {
 				return Answer{}, err
@@ -285,4 +287,8 @@ func ReadOutcome(r io.Reader, changes *[]Change, piece func([]byte) error) (Answ
 			return parseAnswer(kind, payload)
 		}
 	}
+}
+
+func isChange(kind byte) bool {
+	return kind == NewSender || kind == AddRcpt || kind == DeleteRcpt || kind == OnlyRcpt
 }
