@@ -38,6 +38,9 @@ func TestMain(m *testing.M) {
 		w.Home, _ = w.Getenv("TEST_QMAIL_HOME")
 		os.Exit(lspawn.Main(w))
 	case "qmail-local":
+		if self, err := os.Executable(); err == nil {
+			w.Home = filepath.Dir(filepath.Dir(self))
+		}
 		os.Exit(qmaillocal.Main(w))
 	}
 	os.Exit(m.Run())
