@@ -58,6 +58,14 @@ func (l *link) announce(m entries.Message) {
 	l.changed.Broadcast()
 }
 
+// askScan has the scheduler scan the queue.
+func (l *link) askScan() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.scan = true
+	l.changed.Broadcast()
+}
+
 // answer sends the answer to one question.
 func (l *link) answer(m entries.Message) {
 	l.mu.Lock()
@@ -198,15 +206,24 @@ func (l *link) handle(m entries.Message) error {
 
 // latest is the scheduler's newest link, if there is one.
 type latest struct {
-	mu   sync.Mutex
-	link *link
+	mu     sync.Mutex
+	link   *link
+	missed bool // an entry was committed before the first link came
 }
 
+// replace makes next the link that hears of new entries. The scheduler scans the
+// queue when it has its end, which may have been before: what was committed
+// meanwhile is found by another scan.
 func (l *latest) replace(next *link) {
 	l.mu.Lock()
 	former := l.link
 	l.link = next
+	missed := l.missed || former != nil
+	l.missed = false
 	l.mu.Unlock()
+	if missed {
+		next.askScan()
+	}
 	if former != nil {
 		former.end()
 	}
@@ -215,6 +232,7 @@ func (l *latest) replace(next *link) {
 func (l *latest) announce(m entries.Message) {
 	l.mu.Lock()
 	link := l.link
+	l.missed = l.missed || link == nil
 	l.mu.Unlock()
 	if link != nil {
 		link.announce(m)

@@ -99,6 +99,32 @@ func (l *link) isIdle() bool {
 	return len(l.waiting) == 0 && !l.scan
 }
 
+// What was committed before a link came, or while it replaced another one, the
+// scheduler is told to look for.
+func TestEntriesBeforeALinkAreScannedFor(t *testing.T) {
+	t.Parallel()
+	ends := make([]*link, 3)
+	for i := range ends {
+		ends[i] = &link{}
+		ends[i].changed.L = &ends[i].mu
+		ends[i].ended = true // nothing to close
+	}
+	var quiet, l latest
+	quiet.replace(ends[0])
+	if ends[0].scan {
+		t.Error("a scan for nothing")
+	}
+	l.announce(entries.Message{Kind: entries.Announced, ID: queuedir.NewID(time.Now(), 0, 0)})
+	l.replace(ends[1])
+	if !ends[1].scan {
+		t.Error("an entry before the link is not looked for")
+	}
+	l.replace(ends[2])
+	if !ends[2].scan {
+		t.Error("entries between two links are not looked for")
+	}
+}
+
 func TestPeerWhoBreaksTheProtocolIsDropped(t *testing.T) {
 	t.Parallel()
 	for name, packet := range map[string][]byte{

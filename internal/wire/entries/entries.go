@@ -17,7 +17,8 @@
 //	                      the body in bytes (64 bits), and the envelope's
 //	                      records as on disk if they have at most 16 KiB,
 //	                      else nothing: qmail-send reads the file
-//	S                     announcements were dropped: scan the queue
+//	S                     there were no announcements of some entries: scan
+//	                      the queue
 //	R                     removed, and the removal is durable
 //	Y                     answer to q: committed; this entry may be used
 //	N                     answer to q: not committed (yet), or gone; if it
