@@ -87,11 +87,18 @@ func startProgram(o Options) (*program, error) {
 // launch starts the program.
 func launch(o Options, files []uintptr) (*watch, error) {
 	var pid int
-	family, err := offspring.Start(func() (leader int, err error) {
+	start := func() (leader int, err error) {
 		pid, err = syscall.ForkExec(o.QueueProgram, []string{o.QueueProgram},
 			&syscall.ProcAttr{Dir: o.Home, Env: o.Environ, Files: files, Sys: &syscall.SysProcAttr{Setpgid: o.Limit > 0}})
 		return pid, err
-	})
+	}
+	var family offspring.Family
+	var err error
+	if o.Limit > 0 {
+		family, err = offspring.Start(start)
+	} else { // nobody ends it, and our own limits stay as they are
+		_, err = start()
+	}
 	if err != nil {
 		return nil, err
 	}

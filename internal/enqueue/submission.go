@@ -22,7 +22,7 @@ type Options struct {
 	Limit  time.Duration
 	GiveUp <-chan struct{}
 	// Started, if not nil, is called right after the start of the queue
-	// program. An error ends that again.
+	// program that has a Limit. An error ends that again.
 	Started func(pid int) error
 }
 

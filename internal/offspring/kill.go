@@ -14,6 +14,9 @@ const rounds = 100
 // Kill ends the family. The caller has not waited for its leader yet, whose
 // number so is still its own.
 func (f Family) Kill() {
+	if f.leader <= 0 {
+		return // none was started; 0 would be our own group
+	}
 	for _, whom := range []int{f.leader, -f.leader} {
 		_ = unix.Kill(whom, unix.SIGKILL) // it may have ended by itself
 	}
