@@ -7,6 +7,7 @@ import (
 	"postrider/internal/queuedir"
 	"postrider/internal/rcpthosts"
 	"postrider/internal/srs"
+	wire "postrider/internal/wire/rewriting"
 )
 
 // rewriting is how the senders of forwarded mail are rewritten for other hosts
@@ -21,18 +22,20 @@ type rewriting struct {
 // beginRewriting takes what qmail-start says. It checked that: trouble here is
 // logged, and senders stay as they are.
 func (s *scheduler) beginRewriting(data []byte) {
-	network, r, err := srs.Decode(string(data), s.clock.Now)
+	told, err := wire.Parse(data)
+	var hosts *rcpthosts.Hosts
 	if err == nil {
-		var hosts *rcpthosts.Hosts
-		if hosts, err = rcpthosts.Load(s.control); err == nil {
-			s.post(func() {
-				s.settings.rewriting = &rewriting{r, network, hosts}
-				s.settings.routes = s.settings.routes.WithSRS(r)
-			})
+		hosts, err = rcpthosts.Load(s.control)
+	}
+	s.post(func() {
+		if err != nil {
+			s.trouble(err, "alert: senders of forwarded mail are not rewritten")
 			return
 		}
-	}
-	s.post(func() { s.trouble(err, "alert: senders of forwarded mail are not rewritten") })
+		r := srs.New(told.Secrets, told.Domain, s.clock.Now)
+		s.settings.rewriting = &rewriting{r, told.Network, hosts}
+		s.settings.routes = s.settings.routes.WithSRS(r)
+	})
 }
 
 // wanted tells whether a message is forwarded mail of a domain that is not ours:

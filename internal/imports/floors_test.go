@@ -33,7 +33,7 @@ var floors = [][]string{
 	},
 	{ // protocols
 		"internal/wire/account", "internal/wire/auth", "internal/wire/call", "internal/wire/codec", "internal/wire/entries", "internal/wire/filter", "internal/wire/localwork", "internal/wire/lookup", "internal/wire/milter", "internal/wire/mtasts", "internal/wire/parent",
-		"internal/wire/policy", "internal/wire/sign", "internal/wire/spawn", "internal/wire/submit", "internal/wire/tlsseen",
+		"internal/wire/policy", "internal/wire/rewriting", "internal/wire/sign", "internal/wire/spawn", "internal/wire/submit", "internal/wire/tlsseen",
 	},
 	{ // what programs of users do to queue a message
 		"internal/enqueue",

@@ -28,7 +28,6 @@ import (
 	"crypto/sha256"
 	"encoding/base32"
 	"errors"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -37,17 +36,12 @@ const (
 	hashLen = 8
 	// maxAge is how long a bounce may come back. The counter of days wraps
 	// after maxDay.
-	maxAge = 21
-	maxDay = 32 * 32
-	// minSecret is the least length of a secret, maxSecrets how many there may
-	// be.
-	minSecret  = 16
-	maxSecrets = 8
+	maxAge     = 21
+	maxDay     = 32 * 32
 	maxAddress = 1000
 )
 
 var (
-	errSecret = errors.New("each line has to be a secret of 16 bytes or more, at most 8 lines")
 	// ErrForged says that an address is none of ours, ErrExpired that it was.
 	ErrForged  = errors.New("address was not made here")
 	ErrExpired = errors.New("address has expired")
@@ -60,52 +54,15 @@ type Rewriter struct {
 	now     func() time.Time
 }
 
-// New returns a Rewriter for addresses at domain. Each line of text is a secret:
-// the first counts, the others are older ones.
-func New(text, domain string, now func() time.Time) (*Rewriter, error) {
+// New returns a Rewriter for addresses at domain. The first secret counts, the
+// others are older ones; there is one at least.
+func New(secrets []string, domain string, now func() time.Time) *Rewriter {
 	r := &Rewriter{domain: domain, now: now}
-	for line := range strings.Lines(text) {
-		if line = strings.TrimSpace(line); line == "" {
-			continue
-		}
-		if len(line) < minSecret || len(r.secrets) == maxSecrets {
-			return nil, errSecret
-		}
-		r.secrets = append(r.secrets, []byte(line))
+	for _, secret := range secrets {
+		r.secrets = append(r.secrets, []byte(secret))
 	}
-	if len(r.secrets) == 0 || domain == "" {
-		return nil, errSecret
-	}
-	return r, nil
+	return r
 }
-
-// Encode returns what qmail-start tells those who rewrite: the uids as whom mail
-// of the network is submitted, which is not forwarded; the domain; the secrets.
-func Encode(network []uint32, domain, secrets string) string {
-	uids := make([]string, len(network))
-	for i, uid := range network {
-		uids[i] = strconv.FormatUint(uint64(uid), 10)
-	}
-	return strings.Join(uids, " ") + "\n" + domain + "\n" + secrets
-}
-
-// Decode reads what Encode made.
-func Decode(text string, now func() time.Time) (network []uint32, r *Rewriter, err error) {
-	uids, rest, _ := strings.Cut(text, "\n")
-	domain, secrets, _ := strings.Cut(rest, "\n")
-	for _, s := range strings.Fields(uids) {
-		uid, err := strconv.ParseUint(s, 10, 32)
-		if err != nil {
-			return nil, nil, errors.New("settings of SRS have an odd uid")
-		}
-		network = append(network, uint32(uid))
-	}
-	r, err = New(secrets, domain, now)
-	return network, r, err
-}
-
-// Domain returns the domain of the addresses.
-func (r *Rewriter) Domain() string { return r.domain }
 
 // Forward returns the address that stands for sender. What has no domain, is at
 // ours already, or would become too long stays as it is.

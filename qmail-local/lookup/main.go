@@ -12,6 +12,7 @@ import (
 	"postrider/internal/wire/call"
 	wire "postrider/internal/wire/lookup"
 	"postrider/internal/wire/parent"
+	"postrider/internal/wire/rewriting"
 	"postrider/internal/world"
 )
 
@@ -79,11 +80,11 @@ func (d *daemon) frame(f parent.Frame) error {
 	case f.Kind == parent.DefaultDelivery:
 		d.finder.setDefaultDelivery(string(f.Data))
 	case f.Kind == parent.Rewriting:
-		_, r, err := srs.Decode(string(f.Data), d.finder.clock.Now)
+		told, err := rewriting.Parse(f.Data)
 		if err != nil {
 			return err
 		}
-		d.finder.routes.rewrite(r)
+		d.finder.routes.rewrite(srs.New(told.Secrets, told.Domain, d.finder.clock.Now))
 	case f.Kind == parent.Link && f.Name == parent.LookupSMTPD:
 		go d.serve(f.File)
 	case f.Kind == parent.Link && f.Name == parent.NSS && d.nss != nil:

@@ -9,11 +9,11 @@ import (
 	"postrider/internal/accounts"
 	"postrider/internal/control"
 	"postrider/internal/priv"
-	"postrider/internal/srs"
 	"postrider/internal/wire/parent"
+	"postrider/internal/wire/rewriting"
 )
 
-// readRewriting returns what internal/srs needs, or nil where there is no
+// readRewriting returns what qmail-send and qmail-lookup are told, or nil where there is no
 // control/srssecret. Who can read the secret can have this host send mail to
 // anybody: it is root's alone, and reaches qmail-send and qmail-lookup as data.
 func readRewriting(dir control.Dir) ([]byte, error) {
@@ -28,9 +28,13 @@ func readRewriting(dir control.Dir) ([]byte, error) {
 	if st.Mode().Perm()&0o077 != 0 {
 		return nil, fmt.Errorf("%s: others than its owner have access: chmod 600", path)
 	}
-	secrets, _, err := dir.Text("srssecret")
+	text, _, err := dir.Text("srssecret")
 	if err != nil {
 		return nil, err
+	}
+	secrets, err := rewriting.Secrets(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	domain, err := dir.LineOrMe("srsdomain", "")
 	if err != nil {
@@ -40,14 +44,14 @@ func readRewriting(dir control.Dir) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	text := srs.Encode(network, domain, secrets)
-	if _, _, err := srs.Decode(text, nil); err != nil {
+	told, err := rewriting.Settings{Network: network, Domain: domain, Secrets: secrets}.Append(nil)
+	if err == nil && len(told) > parent.MaxData {
+		err = errors.New("too long")
+	}
+	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	if len(text) > parent.MaxData {
-		return nil, fmt.Errorf("%s: too long", path)
-	}
-	return []byte(text), nil
+	return told, nil
 }
 
 // networkUsers are those as whom mail from the network is handed in. In a
