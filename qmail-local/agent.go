@@ -26,7 +26,8 @@ type agent struct {
 	// dotForward is control/dotforward.
 	dotForward *control.Cached[int]
 
-	// programLimit is how long a program may run; 0 is for ever.
+	// programLimit is how long the programs of a delivery may run, from when it
+	// has its slot; 0 is for ever.
 	programLimit time.Duration
 	limits       limits.Limits // of programs
 	ownGroup     bool          // programs get a process group of their own

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	"postrider/internal/dotqmail"
 	"postrider/internal/fate"
@@ -34,6 +35,7 @@ type delivery struct {
 	variables []string // the environment of programs
 	forwards  []string
 	hasSlot   bool
+	slotSince time.Time
 
 	files, forwarded, programs int
 }
@@ -137,6 +139,6 @@ func (d *delivery) takeSlot() error {
 	if err := d.slot(); err != nil {
 		return err
 	}
-	d.hasSlot = true
+	d.hasSlot, d.slotSince = true, time.Now()
 	return nil
 }

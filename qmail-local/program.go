@@ -72,7 +72,7 @@ func drain(r *os.File, out io.Writer) {
 // runProgram starts the shell, waits for it and judges its exit.
 func (d *delivery) runProgram(line string, in, out *os.File) error {
 	var process *os.Process
-	family, err := offspring.Start(func() (leader int, err error) {
+	fork := func() (pid int, err error) {
 		process, err = footprint.StartProgram(shell, []string{shell, "-c", line}, &os.ProcAttr{
 			Dir:   d.home,
 			Env:   d.variables,
@@ -83,18 +83,25 @@ func (d *delivery) runProgram(line string, in, out *os.File) error {
 			return 0, err
 		}
 		return process.Pid, nil
+	}
+	family, err := offspring.Start(func() (leader int, err error) {
+		if !d.ownGroup {
+			return fork()
+		}
+		return d.limits.Start(fork)
 	})
 	if err != nil {
+		if process != nil {
+			family.Kill()
+			_, _ = process.Wait() // what it says does not count
+		}
 		return temporary("run "+shell, err, "Unable to run %s: %s. (#4.3.0)", shell, reason(err))
 	}
 	var limit expiry
 	if d.ownGroup {
-		if err := d.limits.Program(process.Pid); err != nil {
-			family.Kill()
-			_, _ = process.Wait() // what it says does not count
-			return temporary("limit program", err, "Unable to limit program: %s. (#4.3.0)", reason(err))
-		}
-		timer := time.AfterFunc(d.programLimit, func() { limit.kill(family) })
+		// All programs of a delivery have the time together: qmail-lspawn waits
+		// no longer for it.
+		timer := time.AfterFunc(time.Until(d.slotSince.Add(d.programLimit)), func() { limit.kill(family) })
 		defer timer.Stop()
 	}
 	state, err := process.Wait()
@@ -103,7 +110,7 @@ func (d *delivery) runProgram(line string, in, out *os.File) error {
 		return temporary("wait", err, "Unable to wait for program: %s. (#4.3.0)", reason(err))
 	}
 	if killed && !state.Exited() {
-		return temporary("run program", nil, "Program ran for more than %v and was killed. (#4.3.0)", d.programLimit)
+		return temporary("run program", nil, "Programs ran for more than %v, and the last one was killed. (#4.3.0)", d.programLimit)
 	}
 	return judge(state)
 }

@@ -50,8 +50,9 @@ type Program struct {
 	Limit time.Duration
 	// Log takes what it writes to descriptor 2.
 	Log *os.File
-	// Started, if not nil, is called right after its start. An error ends it.
-	Started func(pid int) error
+	// StartBy, if not nil, is called to start it: by fork, once. If it returns
+	// a number with an error, that is ended.
+	StartBy func(fork func() (pid int, err error)) (pid int, err error)
 }
 
 // Parse reads a line "program arguments...".
@@ -90,19 +91,23 @@ func (p Program) Check(user string, password, challenge []byte) (ok bool, err er
 // run gives the program its input and waits for its end.
 func (p Program) run(input []byte) (syscall.WaitStatus, error) {
 	var process *os.Process
-	family, err := offspring.Start(func() (leader int, err error) {
+	fork := func() (pid int, err error) {
 		if process, err = p.start(input); err != nil {
 			return 0, err
 		}
 		return process.Pid, nil
+	}
+	family, err := offspring.Start(func() (leader int, err error) {
+		if p.StartBy == nil {
+			return fork()
+		}
+		return p.StartBy(fork)
 	})
-	if err == nil && p.Started != nil {
-		if err = p.Started(process.Pid); err != nil {
+	if err != nil {
+		if process != nil {
 			family.Kill()
 			_, _ = process.Wait() // whatever it says is not waited for
 		}
-	}
-	if err != nil {
 		return 0, err
 	}
 	type end struct {

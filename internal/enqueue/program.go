@@ -86,27 +86,31 @@ func startProgram(o Options) (*program, error) {
 
 // launch starts the program.
 func launch(o Options, files []uintptr) (*watch, error) {
-	var pid int
-	start := func() (leader int, err error) {
-		pid, err = syscall.ForkExec(o.QueueProgram, []string{o.QueueProgram},
+	fork := func() (pid int, err error) {
+		return syscall.ForkExec(o.QueueProgram, []string{o.QueueProgram},
 			&syscall.ProcAttr{Dir: o.Home, Env: o.Environ, Files: files, Sys: &syscall.SysProcAttr{Setpgid: o.Limit > 0}})
+	}
+	if o.Limit == 0 { // nobody ends it, and our own limits stay as they are
+		pid, err := fork()
+		if err != nil {
+			return nil, err
+		}
+		return watchProgram(pid, offspring.Family{}, 0, o.GiveUp), nil
+	}
+	var pid int
+	family, err := offspring.Start(func() (leader int, err error) {
+		if o.StartBy == nil {
+			pid, err = fork()
+		} else {
+			pid, err = o.StartBy(fork)
+		}
 		return pid, err
-	}
-	var family offspring.Family
-	var err error
-	if o.Limit > 0 {
-		family, err = offspring.Start(start)
-	} else { // nobody ends it, and our own limits stay as they are
-		_, err = start()
-	}
-	if err != nil {
+	})
+	if err != nil && pid == 0 {
 		return nil, err
 	}
 	w := watchProgram(pid, family, o.Limit, o.GiveUp)
-	if o.Started == nil {
-		return w, nil
-	}
-	if err := o.Started(pid); err != nil {
+	if err != nil {
 		w.kill()
 		_, _ = w.wait() // it has done nothing yet
 		return nil, err

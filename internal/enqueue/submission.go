@@ -21,9 +21,9 @@ type Options struct {
 	// with all that it has started at the limit, or when GiveUp is closed.
 	Limit  time.Duration
 	GiveUp <-chan struct{}
-	// Started, if not nil, is called right after the start of the queue
-	// program that has a Limit. An error ends that again.
-	Started func(pid int) error
+	// StartBy, if not nil, is called to start a queue program that has a Limit:
+	// by fork, once. If it returns a number with an error, that is ended.
+	StartBy func(fork func() (pid int, err error)) (pid int, err error)
 }
 
 // carrier is one of the ways.
@@ -46,7 +46,7 @@ type Submission struct {
 // Begin starts a submission.
 func Begin(o Options) (*Submission, error) {
 	if o.QueueProgram == "" {
-		o.QueueProgram = standIn(o.Home)
+		o.QueueProgram = StandIn(o.Home)
 	}
 	if o.QueueProgram != "" {
 		if o.Environ == nil {
@@ -65,9 +65,10 @@ func Begin(o Options) (*Submission, error) {
 	return &Submission{way: d}, nil
 }
 
-// standIn returns the queue program of a host that has no queue: there
-// bin/qmail-queue is a symbolic link to qmail-qmqpc (spec section 8.3).
-func standIn(home string) string {
+// StandIn returns the queue program of a host that has no queue: there
+// bin/qmail-queue is a symbolic link to qmail-qmqpc (spec section 8.3). It is
+// empty for other hosts.
+func StandIn(home string) string {
 	link := home + "/bin/qmail-queue"
 	target, err := os.Readlink(link)
 	if err != nil || target[strings.LastIndexByte(target, '/')+1:] != "qmail-qmqpc" {

@@ -7,9 +7,11 @@
 //
 // What a process starts has its own limits from the first moment, so the process
 // that starts programs is bounded itself (Bound), by a little more than it needs.
-// A program is then given its own limits right after its start (Program). What
-// it was quick enough to start before has the larger ones: that is no danger to
-// the machine, only to the process that started it, which is the same user's.
+// A program is given its own limits right after its start (Start). What it was
+// quick enough to start before has the larger ones: that is no danger to the
+// machine, only to the process that started it, which is the same user's. The
+// number of processes, which a program that forks could exceed in that moment,
+// it has from the first: as a soft limit, that of the process that starts it.
 package limits
 
 import (
@@ -80,8 +82,46 @@ func (l Limits) Bound() error {
 	return l.set(0)
 }
 
-// Program bounds a program that was just started, and was not waited for yet.
-func (l Limits) Program(pid int) error {
+// Start calls start, which starts a program and does not wait for it, and
+// bounds that. If there is a number with an error, it runs and is to be ended.
+// Calls must not overlap: a limit of this process is lower meanwhile.
+func (l Limits) Start(start func() (pid int, err error)) (pid int, err error) {
+	restore, err := l.lowerProcesses()
+	if err != nil {
+		return 0, err
+	}
+	pid, err = start()
+	if restoreErr := restore(); err == nil {
+		err = restoreErr
+	}
+	if err == nil {
+		err = l.program(pid)
+	}
+	return pid, err
+}
+
+// lowerProcesses gives this process the soft limit of a program. It is for as
+// long as a fork takes: Go's runtime, which has an end if it cannot have a
+// thread, tries that again for longer.
+func (l Limits) lowerProcesses() (restore func() error, err error) {
+	var own unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NPROC, &own); err != nil {
+		return nil, fmt.Errorf("limit NPROC: %w", err)
+	}
+	if l.Processes == 0 || l.Processes >= own.Cur {
+		return func() error { return nil }, nil
+	}
+	set := func(soft uint64) error {
+		if err := unix.Setrlimit(unix.RLIMIT_NPROC, &unix.Rlimit{Cur: soft, Max: own.Max}); err != nil {
+			return fmt.Errorf("limit NPROC: %w", err)
+		}
+		return nil
+	}
+	return func() error { return set(own.Cur) }, set(l.Processes)
+}
+
+// program bounds a program that was not waited for yet.
+func (l Limits) program(pid int) error {
 	// Without it the kernel chooses by size, which is most often right.
 	_ = os.WriteFile("/proc/"+strconv.Itoa(pid)+"/oom_score_adj", strconv.AppendInt(nil, oomScore, 10), 0)
 	if err := l.set(pid); !errors.Is(err, unix.EPERM) {

@@ -2,11 +2,13 @@ package limits
 
 import (
 	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -69,7 +71,7 @@ func TestProgram(t *testing.T) {
 	files := limitOf(t, pid, "Max open files")
 	l := Limits{Processes: 100, Memory: 1 << 25, Files: 1 << 40, Seconds: 10}
 	size := limitOf(t, pid, "Max file size")
-	if err := l.Program(pid); err != nil {
+	if err := l.program(pid); err != nil {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]string{
@@ -85,13 +87,65 @@ func TestProgram(t *testing.T) {
 	}
 }
 
+// TestStart: a program has no more processes from its first moment, before it
+// is bounded itself, and this process has what it had. Not parallel: it is the
+// whole process's.
+func TestStart(t *testing.T) {
+	own := limitOf(t, os.Getpid(), "Max processes")
+	var out []byte
+	c := exec.Command("grep", "Max processes", "/proc/self/limits")
+	l := Limits{Processes: 1234}
+	pid, err := l.Start(func() (int, error) {
+		pipe, err := c.StdoutPipe()
+		if err == nil {
+			err = c.Start()
+		}
+		if err == nil {
+			out, err = io.ReadAll(pipe)
+		}
+		if err != nil {
+			return 0, err
+		}
+		return c.Process.Pid, nil
+	})
+	if err != nil || pid != c.Process.Pid {
+		t.Errorf("%d, %v", pid, err)
+	}
+	if err := c.Wait(); err != nil {
+		t.Error(err)
+	}
+	if f := strings.Fields(string(out)); len(f) < 3 || f[2] != "1234" {
+		t.Errorf("it began with %q", out)
+	}
+	if now := limitOf(t, os.Getpid(), "Max processes"); now != own {
+		t.Errorf("our own is %s, was %s", now, own)
+	}
+}
+
+// TestStartWithoutAnEnd: who started a program that cannot be bounded is told
+// which one that is, and what became of one that did not start.
+func TestStartWithoutAnEnd(t *testing.T) {
+	fault := errors.New("no program")
+	if pid, err := (Limits{Processes: 1000}).Start(func() (int, error) { return 0, fault }); pid != 0 || err != fault {
+		t.Errorf("%d, %v", pid, err)
+	}
+	ended := func() (int, error) {
+		c := exec.Command("true")
+		err := c.Run()
+		return c.Process.Pid, err
+	}
+	if pid, err := (Limits{Processes: 1000}).Start(ended); pid <= 0 || !errors.Is(err, unix.ESRCH) {
+		t.Errorf("%d, %v", pid, err)
+	}
+}
+
 func TestNobodyToLimit(t *testing.T) {
 	t.Parallel()
 	c := exec.Command("true")
 	if err := c.Run(); err != nil {
 		t.Fatal(err)
 	}
-	if err := (Limits{Processes: 1}).Program(c.Process.Pid); !errors.Is(err, unix.ESRCH) {
+	if err := (Limits{Processes: 1}).program(c.Process.Pid); !errors.Is(err, unix.ESRCH) {
 		t.Errorf("got %v", err)
 	}
 }

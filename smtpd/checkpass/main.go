@@ -165,7 +165,7 @@ func (c checker) check(a auth.Attempt, password, challenge []byte) (bool, error)
 		return false, fmt.Errorf("control/checkpassword %w", err)
 	}
 	// vchkpw tells by the port that it is asked for SMTP.
-	program := checkpassword.Program{Argv: argv, Limit: checkpassword.Limit, Log: c.log, Started: c.programs.Program,
+	program := checkpassword.Program{Argv: argv, Limit: checkpassword.Limit, Log: c.log, StartBy: c.programs.Start,
 		Environ: []string{"PROTO=TCP", "TCPLOCALPORT=25", "TCPREMOTEIP=" + a.Client}}
 	return program.Check(a.User, password, challenge)
 }

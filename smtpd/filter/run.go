@@ -40,7 +40,7 @@ func (m *message) run() submit.Answer {
 // for its end.
 func (m *message) pass(out *output) (qp string, err error) {
 	options := enqueue.Options{Home: m.home, QueueProgram: m.program, Environ: m.environ,
-		Stderr: out.write, Limit: m.limit, GiveUp: m.stopped, Started: m.programs.Program}
+		Stderr: out.write, Limit: m.limit, GiveUp: m.stopped, StartBy: m.programs.Start}
 	var s *enqueue.Submission
 	footprint.UsualTimers(func() { s, err = enqueue.Begin(options) })
 	out.started()

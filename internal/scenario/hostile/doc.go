@@ -19,6 +19,7 @@
 //	drop_test.go      the drop directory
 //	socket_test.go    the public socket
 //	dotqmail_test.go  .qmail files and programs
+//	greedy_test.go    programs that take all processes, memory, disk, time
 //	mailbox_test.go   a Maildir and a home that change under deliveries
 //	signals_test.go   signals, ptrace and /proc across users; daemons that stop
 //	torture_test.go   programs called in every bad way
