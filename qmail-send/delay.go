@@ -82,6 +82,7 @@ func (s *scheduler) told(a *active, done []submitted, err error) {
 	case err != nil:
 		s.trouble(err, "warning: trouble injecting delay notice for %s, will try with its next attempt", a.m.id)
 		return
+	case len(done) == 0: // whom it was about has finished meanwhile
 	default:
 		id = done[0].id
 	}

@@ -23,6 +23,21 @@ func (r *rig) toAge(t *testing.T, birth time.Time, age int) {
 	r.untilIdle(t)
 }
 
+// TestNobodyLeftToTellOf: who was deferred may have the message when the notice
+// is made.
+func TestNobodyLeftToTellOf(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, newHost(t, nil), newManualClock())
+	r.inside(func() {
+		a := &active{m: &message{id: id(1)}}
+		a.delays, a.telling[remote] = 1, 4*time.Hour
+		r.s.told(a, nil, nil)
+		if a.delays != 0 || a.told[remote] != 4*time.Hour {
+			t.Errorf("%d to tell, told of %v", a.delays, a.told)
+		}
+	})
+}
+
 // The sender is told once, after four hours, of those who wait and whose delay
 // he wants to know; a later qmail-send knows that.
 func TestDelayNotice(t *testing.T) {

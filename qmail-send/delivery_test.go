@@ -439,6 +439,40 @@ func TestAgentLies(t *testing.T) {
 	r.untilEmpty(t)
 }
 
+// TestResultsOfADamagedMessage: what is known of a message is on disk when that
+// is set aside.
+func TestResultsOfADamagedMessage(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, newHost(t, nil), newManualClock())
+	loc, rem := connectAgent(t, r.s, local, 0, always(0, "")), connectAgent(t, r.s, remote, 0, always(0, ""))
+	r.connect()
+	m := testMessage{id: id(1), sender: "a@x.org", body: "x\n", recipients: []string{"joe@loc.example.org", "k@rem.org"}}
+	r.spool.accept(m)
+	loc.untilKept(1)
+	rem.untilKept(1)
+	loc.answer(1, spawn.Success, "ok\n")
+	r.until(t, "a result", func() bool {
+		for a := range r.s.actives {
+			if a.progress.count == 1 {
+				a.damaged = queuedir.ErrTorn
+				return true
+			}
+		}
+		return false
+	})
+	rem.answer(1, spawn.Deferral, "not now\n")
+	r.untilEmpty(t)
+	r.until(t, "nothing under way", func() bool { return r.s.atWork == 0 })
+	aside, err := os.Open(r.host.layout.Info(m.id) + asideSuffix)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer aside.Close()
+	if p, err := queuedir.ReadProgress(aside, 2); err != nil || p.Delivered != 1 || len(r.spool.seen().bad) != 1 {
+		t.Errorf("progress is %+v, %v, set aside %v", p, err, r.spool.seen().bad)
+	}
+}
+
 // A damaged entry is set aside with one line, and others go on (R16, R17).
 func TestDamagedEntries(t *testing.T) {
 	t.Parallel()

@@ -49,6 +49,9 @@ func (r *rewriting) wanted(head queuedir.Head) bool {
 	if err != nil || !sender.HasDomain() || sender.Domain() == "" {
 		return false
 	}
+	if sender.Domain()[0] == '[' { // of a double bounce, which is not to find back; or an address
+		return false
+	}
 	ours, err := r.hosts.Takes(sender)
 	return err == nil && !ours
 }

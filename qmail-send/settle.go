@@ -50,6 +50,10 @@ func (s *scheduler) settle(a *active) {
 		s.keepUp(a)
 		return
 	}
+	if a.damaged != nil && a.progress.count > 0 { // what is known first
+		s.write(a)
+		return
+	}
 	if a.damaged != nil {
 		s.release(a)
 		s.quarantine(a.m, a.damaged)

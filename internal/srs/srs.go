@@ -64,15 +64,16 @@ func New(secrets []string, domain string, now func() time.Time) *Rewriter {
 	return r
 }
 
-// Forward returns the address that stands for sender. What has no domain, is at
-// ours already, or would become too long stays as it is.
+// Forward returns the address that stands for sender. What has no domain but an
+// address literal or nothing, is at ours already, or would become too long stays
+// as it is: "#@[]" is the sender of double bounces, and must not be heard of again.
 func (r *Rewriter) Forward(sender string) string {
 	at := strings.LastIndexByte(sender, '@')
 	if at <= 0 || at == len(sender)-1 || strings.EqualFold(sender[at+1:], r.domain) {
 		return sender
 	}
 	local, domain := sender[:at], sender[at+1:]
-	if strings.IndexByte(domain, '=') >= 0 {
+	if domain[0] == '[' || strings.IndexByte(domain, '=') >= 0 {
 		return sender // no domain, and it could not be told from the rest
 	}
 	made := r.sign("SRS0=", r.day()+"="+domain+"="+local)
@@ -135,7 +136,7 @@ func (r *Rewriter) Reverse(address string) (string, error) {
 		return "SRS0" + keep + "@" + first, nil
 	}
 	domain, local, found := strings.Cut(keep, "=")
-	if !found || domain == "" || local == "" {
+	if !found || domain == "" || domain[0] == '[' || local == "" {
 		return "", ErrForged
 	}
 	if !r.isYoung(first) {

@@ -41,7 +41,7 @@ func TestForwardAndBack(t *testing.T) {
 			t.Errorf("%s in small letters: %s, %v", once, got, err)
 		}
 	}
-	for _, sender := range []string{"", "joe", "joe@A.example", "joe@", "@x", strings.Repeat("x", maxAddress) + "@y"} {
+	for _, sender := range []string{"", "joe", "joe@A.example", "joe@", "@x", "#@[]", "joe@[192.0.2.1]", strings.Repeat("x", maxAddress) + "@y"} {
 		if got := a.Forward(sender); got != sender {
 			t.Errorf("%.30s becomes %.30s", sender, got)
 		}
@@ -58,6 +58,11 @@ func TestReverseRefuses(t *testing.T) {
 	} {
 		if got, err := r.Reverse(bad); !errors.Is(err, ErrForged) {
 			t.Errorf("%s: %s, %v", bad, got, err)
+		}
+	}
+	for _, domain := range []string{"[]", "[192.0.2.1]"} { // one that a former version made
+		if got, err := r.Reverse(r.sign("SRS0=", r.day()+"="+domain+"=#")); !errors.Is(err, ErrForged) {
+			t.Errorf("%s: %s, %v", domain, got, err)
 		}
 	}
 	if _, err := rewriter(t, secret+"x", "a.example", noon).Reverse(good); !errors.Is(err, ErrForged) {
