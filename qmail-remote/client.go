@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -57,6 +58,7 @@ func (c *client) deliver(ctx context.Context, domain string, m mail) (outcome, e
 	if len(good) == 0 {
 		return outcome{message: *noRecipientLeft(), recipients: refused}, nil
 	}
+	domain = withoutDot(domain)
 	targets, failed := c.targets(ctx, set, m.sender, domain)
 	if failed != nil {
 		return whole(failed), nil
@@ -64,6 +66,15 @@ func (c *client) deliver(ctx context.Context, domain string, m mail) (outcome, e
 	all := m.recipients
 	m = m.only(good)
 	return spread(c.walk(ctx, set, targets, m, domain), all, refused), nil
+}
+
+// withoutDot returns a domain without the dot that the DNS ignores at its end:
+// tables of routes and policies have none, and mail must not pass by them.
+func withoutDot(domain string) string {
+	if name, found := strings.CutSuffix(domain, "."); found && name != "" {
+		return name
+	}
+	return domain
 }
 
 // sortOut separates the recipients that no SMTP command can carry. good are the

@@ -45,7 +45,7 @@ func explain(w world.World, c *client) int {
 		domain = recipient.String() // a domain alone will do
 	}
 	e := &explanation{c: c, out: w.Stdout}
-	e.explain(context.Background(), sender, domain)
+	e.explain(context.Background(), sender, withoutDot(domain))
 	if e.err != nil {
 		return exitTrouble
 	}

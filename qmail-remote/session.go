@@ -49,6 +49,8 @@ type extensions struct {
 	auth       string // mechanisms (RFC 4954)
 	limits     limits // RFC 9422
 	startTLS   bool   // RFC 3207
+	// postponed is the answer to EHLO of a server that may say more another time.
+	postponed string
 }
 
 // session is a connection to one server, greeted and ready for transactions.
@@ -157,6 +159,9 @@ func (s *session) greet() *report {
 		return nil
 	}
 	if err == nil && s.key.protocol == smtp {
+		if hello.Code/100 == 4 {
+			s.ext.postponed = hello.Text
+		}
 		hello, err = s.command("HELO " + s.key.helo)
 	}
 	if err != nil && hello.Code != codeClosing {

@@ -35,7 +35,8 @@ func (l *stsLink) policy(domain string) (mtasts.Policy, error) {
 // askSTS returns what the domain's MTA-STS policy asks for (RFC 8461); nil is
 // nothing. It is about mail exchangers that the DNS names, not about relays.
 func (p *tlsPlan) askSTS(t target, host string) (*security, *report) {
-	if !p.set.mtasts || p.client.policies == nil || t.route || host == "" {
+	_, isAddress := parseLiteral(p.domain)
+	if !p.set.mtasts || p.client.policies == nil || t.route || isAddress {
 		return nil, nil
 	}
 	if p.sts == nil {
@@ -48,9 +49,9 @@ func (p *tlsPlan) askSTS(t target, host string) (*security, *report) {
 		return nil, noPolicy(p.domain, p.sts.err)
 	case policy.Mode != mtasts.Enforce && policy.Mode != mtasts.Testing:
 		return nil, nil
-	case !policy.Allows(host) && policy.Mode == mtasts.Enforce:
-		return nil, wrongExchanger(p.domain, host)
-	case !policy.Allows(host):
+	case (host == "" || !policy.Allows(host)) && policy.Mode == mtasts.Enforce:
+		return nil, wrongExchanger(p.domain, t.host) // host is empty for one that is an address
+	case host == "" || !policy.Allows(host):
 		return nil, nil
 	}
 	want := &security{level: byAuthority, by: "MTA-STS", word: "mta-sts", sni: host, names: []string{host}, old: p.policy.Old}

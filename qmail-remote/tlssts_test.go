@@ -37,6 +37,7 @@ func TestMTASTS(t *testing.T) {
 		known   knownPolicies
 		off     bool
 		bad     bool     // certificate
+		literal bool     // exchanger
 		control string   // of control/tlspolicy
 		zone    []string // signed
 		peer    []string
@@ -49,6 +50,9 @@ func TestMTASTS(t *testing.T) {
 			want: "ZConnected to 192.0.2.1 but it offers no TLS, for which MTA-STS asks. (#4.7.4)/|"},
 		{name: "another exchanger", known: knownPolicies{"d.example": other},
 			want: "ZThe MTA-STS policy of d.example does not have its mail exchanger mx.d.example. (#4.7.5)/|"},
+		{name: "an exchanger that is an address", known: knownPolicies{"d.example": other}, literal: true,
+			want: "ZThe MTA-STS policy of d.example does not have its mail exchanger 192.0.2.1. (#4.7.5)/|"},
+		{name: "tested, and an exchanger that is an address", known: knownPolicies{"d.example": testing1}, literal: true, peer: []string{hello + mailOver}, want: ok1},
 		{name: "tested", known: knownPolicies{"d.example": testing1}, peer: []string{secure + mailOver}, want: okTLS + "mta-sts;/|"},
 		{name: "tested, and another certificate", known: knownPolicies{"d.example": testing1}, bad: true, peer: []string{secure + mailOver}, want: okTLS + "none;/|"},
 		{name: "tested, and no TLS", known: knownPolicies{"d.example": testing1}, peer: []string{hello + mailOver}, want: ok1},
@@ -66,7 +70,11 @@ func TestMTASTS(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			h := newHost(t, append(append([]string(nil), oneExchanger...), c.zone...)...)
+			zone := append(append([]string(nil), oneExchanger...), c.zone...)
+			if c.literal {
+				zone = []string{"d.example. 60 IN MX 0 192.0.2.1."}
+			}
+			h := newHost(t, zone...)
 			config := h.dns.Config()
 			config.Authentic = true
 			h.ask(config)

@@ -71,10 +71,26 @@ func (s *session) transact(ctx context.Context, m mail) (outcome, state) {
 	}
 	part, refused, never := inASCII(s.ip(), m)
 	if never != nil {
-		return outcome{message: *never, recipients: refused}, settled
+		return outcome{message: *s.lacks(never), recipients: refused}, settled
+	}
+	if s.ext.postponed != "" {
+		for i := range refused {
+			if refused[i].class == rcptNever {
+				refused[i] = report{class: rcptLater, text: nameRejected(s.ip(), s.ext.postponed).text}
+			}
+		}
 	}
 	o, st := s.transactAll(ctx, part)
 	return spread(o, m.recipients, refused), st
+}
+
+// lacks is never, the report on a message for which the server lacks an
+// extension, unless that is to be found out another time.
+func (s *session) lacks(never *report) *report {
+	if s.ext.postponed != "" && never.class == failed {
+		return nameRejected(s.ip(), s.ext.postponed)
+	}
+	return never
 }
 
 // transactAll is transact for a message that the server's extensions allow.
@@ -84,7 +100,7 @@ func (s *session) transactAll(ctx context.Context, m mail) (outcome, state) {
 	ip := s.ip()
 	var never *report
 	if m.body, never = s.forServer(m.body); never != nil {
-		return whole(never), settled
+		return whole(s.lacks(never)), settled
 	}
 	if s.ext.maxSize > 0 && m.body.wireSize > s.ext.maxSize {
 		return whole(tooLarge(ip, m.body.wireSize, s.ext.maxSize)), settled
