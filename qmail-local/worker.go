@@ -17,7 +17,7 @@ import (
 	"postrider/internal/world"
 )
 
-// programLimit is how long a program of a user may run under qmail-lspawn,
+// programLimit is how long the programs of a delivery may run under qmail-lspawn,
 // which gives the worker a little longer before it ends the worker itself.
 const programLimit = time.Hour
 
@@ -32,7 +32,7 @@ type worker struct {
 	running sync.WaitGroup
 
 	mu      sync.Mutex
-	waiting map[uint64]chan struct{} // deliveries that want a slot
+	waiting map[uint64]chan bool // deliveries that want a slot
 }
 
 // inheritedWorker serves the link that qmail-lspawn left at its descriptor.
@@ -62,7 +62,7 @@ func inheritedWorker(w world.World) int {
 // serve carries out jobs until the link ends, and then finishes those it has.
 func serve(w world.World, link *fdpass.Packets, programs limits.Limits) error {
 	defer link.Close()
-	wk := &worker{world: w, link: link, limits: programs, waiting: make(map[uint64]chan struct{})}
+	wk := &worker{world: w, link: link, limits: programs, waiting: make(map[uint64]chan bool)}
 	wk.results = newResultQueue(link)
 	err := wk.receive()
 	wk.abandonSlots()
@@ -100,8 +100,8 @@ func (wk *worker) packet(packet []byte, files []*os.File) error {
 	switch kind {
 	case localwork.KindSetup:
 		return wk.start(packet)
-	case localwork.KindGranted:
-		return wk.granted(packet)
+	case localwork.KindGranted, localwork.KindRefused:
+		return wk.decided(kind, packet)
 	}
 	return fmt.Errorf("unknown packet %q", byte(kind))
 }
@@ -174,7 +174,7 @@ func classOf(err error) spawn.Class {
 // waitForSlot asks for the slot of a delivery and returns when it is granted.
 // qmail-lspawn takes it back with the result.
 func (wk *worker) waitForSlot(delivery uint64) error {
-	granted := make(chan struct{})
+	granted := make(chan bool, 1)
 	wk.mu.Lock()
 	if wk.waiting == nil { // the link has ended
 		wk.mu.Unlock()
@@ -185,7 +185,12 @@ func (wk *worker) waitForSlot(delivery uint64) error {
 	if err := wk.link.Send(localwork.AppendSlot(nil, localwork.KindWanted, delivery)); err != nil {
 		return noSlot()
 	}
-	<-granted
+	switch yes, decided := <-granted; {
+	case !decided:
+		return noSlot()
+	case !yes:
+		return temporary("wait for a slot", nil, "Too many programs and forwards are under way. (#4.3.2)")
+	}
 	wk.mu.Lock()
 	defer wk.mu.Unlock()
 	if wk.waiting == nil {
@@ -198,8 +203,9 @@ func noSlot() error {
 	return temporary("wait for a slot", nil, "Deliveries are being stopped. (#4.3.0)")
 }
 
-func (wk *worker) granted(packet []byte) error {
-	delivery, err := localwork.DecodeSlot(packet, localwork.KindGranted)
+// decided wakes who waits for a slot.
+func (wk *worker) decided(kind localwork.Kind, packet []byte) error {
+	delivery, err := localwork.DecodeSlot(packet, kind)
 	if err != nil {
 		return err
 	}
@@ -210,7 +216,7 @@ func (wk *worker) granted(packet []byte) error {
 		return fmt.Errorf("slot for delivery %d, which wants none", delivery)
 	}
 	delete(wk.waiting, delivery)
-	close(granted)
+	granted <- kind == localwork.KindGranted
 	return nil
 }
 

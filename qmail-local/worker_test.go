@@ -326,6 +326,40 @@ func TestWorkerEndsProgramsThatLast(t *testing.T) {
 	}
 }
 
+// TestProgramsHaveOneLimit: those of a delivery have the time together.
+func TestProgramsHaveOneLimit(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, map[string]string{".qmail": "|sleep 0.3\n|sleep 0.3\n|sleep 0.3\n|cat fifo\n"})
+	began := time.Now()
+	h.endsAtLimit()
+	if lasted := time.Since(began); lasted < 500*time.Millisecond {
+		t.Errorf("it took %v", lasted)
+	}
+	// Each has less than its own half second.
+	h = newHost(t, map[string]string{".qmail": "|sleep 0.3\n|sleep 0.3\n|sleep 0.3; touch third\n"})
+	h.endsAtLimit()
+	if _, err := os.Stat(h.home + "/third"); err == nil {
+		t.Error("the third ended by itself")
+	}
+}
+
+// TestWorkerSlotIsRefused: the delivery waits for another time.
+func TestWorkerSlotIsRefused(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, map[string]string{".qmail-default": "|touch done\n"})
+	l := newWorker(t, "")
+	l.job(1, h.home, "x", sample)
+	if err := l.link.Send(localwork.AppendSlot(nil, localwork.KindRefused, l.wanted())); err != nil {
+		t.Fatal(err)
+	}
+	if got := l.results(1)[1]; got != "ZToo many programs and forwards are under way. (#4.3.2)\n" {
+		t.Errorf("got %q", got)
+	}
+	if _, err := os.Stat(h.home + "/done"); err == nil {
+		t.Error("the program ran")
+	}
+}
+
 // endsAtLimit delivers with a limit of half a second.
 func (h *host) endsAtLimit() {
 	t := h.t
@@ -348,7 +382,7 @@ func (h *host) endsAtLimit() {
 	var said report
 	d := &delivery{agent: a, message: m, out: &said, slot: func() error { return nil },
 		operands: operands{user: "joe", home: h.home, local: "joe", domain: "host.dom"}}
-	if err := d.run(); err == nil || !strings.HasPrefix(textOf(err), "Program ran for more than") {
+	if err := d.run(); err == nil || !strings.HasPrefix(textOf(err), "Programs ran for more than") {
 		t.Errorf("got %v", err)
 	}
 }

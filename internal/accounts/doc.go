@@ -24,6 +24,7 @@
 //	usersdb.go   local part by users/cdb
 //	getpw.go     local part by passwd
 //	resolve.go   Resolver: both in qmail's order
+//	reach.go     homes that do not answer
 //	break.go     what is between a user and an extension
 //	nsswitch.go  where else the machine has accounts
 package accounts

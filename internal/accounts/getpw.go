@@ -17,6 +17,9 @@ const maxName = 32
 var (
 	// ErrHome says that a home directory could not be looked at for now.
 	ErrHome = errors.New("home directory is out of reach")
+	// ErrHidden is what Resolver.Stat may say of a home that its process may not
+	// look at, though qmail-lspawn may: it then counts as its account's own.
+	ErrHidden = errors.New("home directory may not be looked at")
 	// ErrNoAlias says that there is no account for what no user owns.
 	ErrNoAlias = errors.New("unable to find alias user")
 )
@@ -65,6 +68,8 @@ func (r *Resolver) owner(name string) (Account, error) {
 	err = stat(account.Home, &st)
 	var errno unix.Errno
 	switch {
+	case errors.Is(err, ErrHidden):
+		return account, nil
 	case err != nil && !errors.As(err, &errno), fate.IsTemporaryErrno(err):
 		return Account{}, fmt.Errorf("%w: %w", ErrHome, &os.PathError{Op: "stat", Path: account.Home, Err: err})
 	case err != nil || st.Uid != account.UID:

@@ -1,15 +1,15 @@
-package lookup
+package accounts
 
 import (
 	"errors"
 	"path/filepath"
 	"sync"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 const (
-	// homeTime is how long a look at a home directory may take.
-	homeTime = 2 * time.Second
 	// What may not have come back before nobody looks there any more: in one
 	// home, which its user may have made hang; beside it, in the same
 	// directory, which is what a server holds; and anywhere, since each holds
@@ -24,9 +24,10 @@ var (
 	errHung = errors.New("home directory is on a file system that does not answer")
 )
 
-// reach keeps looks at home directories from being waited for. One that does
-// not come back, because a file server is away, cannot be called off.
-type reach struct {
+// Reach keeps looks at home directories from being waited for. One that does
+// not come back, because a file server is away, cannot be called off: it holds a
+// thread, of which there are few.
+type Reach struct {
 	patience time.Duration
 
 	mu   sync.Mutex
@@ -34,13 +35,14 @@ type reach struct {
 	all  int
 }
 
-func newReach(patience time.Duration) *reach {
-	return &reach{patience: patience, hung: make(map[string]int)}
+// NewReach returns one that waits so long for a look.
+func NewReach(patience time.Duration) *Reach {
+	return &Reach{patience: patience, hung: make(map[string]int)}
 }
 
-// within returns what look finds in a home, or an error once that took too
+// Within returns what look finds in a home, or an error once that took too
 // long. look then goes on, and what it finds is forgotten.
-func within[T any](r *reach, home string, look func() (T, error)) (T, error) {
+func Within[T any](r *Reach, home string, look func() (T, error)) (T, error) {
 	type found struct {
 		value T
 		err   error
@@ -72,13 +74,13 @@ func within[T any](r *reach, home string, look func() (T, error)) (T, error) {
 	}
 }
 
-func (r *reach) mayLook(home, beside string) bool {
+func (r *Reach) mayLook(home, beside string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.hung[home] < maxHungHome && r.hung[beside] < maxHungBeside && r.all < maxHung
 }
 
-func (r *reach) count(home, beside string, n int) {
+func (r *Reach) count(home, beside string, n int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.all += n
@@ -87,4 +89,14 @@ func (r *reach) count(home, beside string, n int) {
 			delete(r.hung, dir)
 		}
 	}
+}
+
+// Stat is stat(2) of a home directory within reach.
+func (r *Reach) Stat(home string, st *unix.Stat_t) error {
+	found, err := Within(r, home, func() (unix.Stat_t, error) {
+		var st unix.Stat_t
+		return st, unix.Stat(home, &st)
+	})
+	*st = found
+	return err
 }

@@ -1,4 +1,4 @@
-package lookup
+package accounts
 
 import (
 	"errors"
@@ -8,9 +8,9 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"postrider/internal/accounts"
 )
+
+const homeTime = 2 * time.Second
 
 // away is a file server that does not answer until it comes back.
 type away struct{ back chan struct{} }
@@ -24,11 +24,11 @@ func here() (int, error) { return 2, nil }
 
 func TestWithin(t *testing.T) {
 	t.Parallel()
-	r := newReach(time.Minute)
-	if n, err := within(r, "/home/joe", here); n != 2 || err != nil {
+	r := NewReach(time.Minute)
+	if n, err := Within(r, "/home/joe", here); n != 2 || err != nil {
 		t.Errorf("%d, %v", n, err)
 	}
-	if _, err := within(r, "/home/joe", func() (int, error) { return 0, unix.EIO }); err != unix.EIO {
+	if _, err := Within(r, "/home/joe", func() (int, error) { return 0, unix.EIO }); err != unix.EIO {
 		t.Errorf("an error becomes %v", err)
 	}
 }
@@ -38,12 +38,12 @@ func TestWithin(t *testing.T) {
 func TestServerIsAway(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := newReach(homeTime)
+		r := NewReach(homeTime)
 		server := away{make(chan struct{})}
 		slow := 0
 		for i := range 1000 {
 			begun := time.Now()
-			_, err := within(r, fmt.Sprintf("/nfs/%d", i), server.look)
+			_, err := Within(r, fmt.Sprintf("/nfs/%d", i), server.look)
 			switch took := time.Since(begun); {
 			case errors.Is(err, errSlow) && took == homeTime:
 				slow++
@@ -51,7 +51,7 @@ func TestServerIsAway(t *testing.T) {
 			default:
 				t.Fatalf("look %d: %v after %v", i, err, took)
 			}
-			if n, err := within(r, "/home/joe", here); n != 2 || err != nil {
+			if n, err := Within(r, "/home/joe", here); n != 2 || err != nil {
 				t.Fatalf("another home: %d, %v", n, err)
 			}
 		}
@@ -60,7 +60,7 @@ func TestServerIsAway(t *testing.T) {
 		}
 		close(server.back)
 		synctest.Wait()
-		if n, err := within(r, "/nfs/1", here); n != 2 || err != nil || r.all != 0 || len(r.hung) != 0 {
+		if n, err := Within(r, "/nfs/1", here); n != 2 || err != nil || r.all != 0 || len(r.hung) != 0 {
 			t.Errorf("afterwards: %d, %v, %d hang, %v", n, err, r.all, r.hung)
 		}
 	})
@@ -70,19 +70,19 @@ func TestServerIsAway(t *testing.T) {
 func TestHungBounds(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := newReach(homeTime)
+		r := NewReach(homeTime)
 		server := away{make(chan struct{})}
 		for range 100 {
-			_, _ = within(r, "/home/mallory", server.look) // how they end is counted
+			_, _ = Within(r, "/home/mallory", server.look) // how they end is counted
 		}
 		if r.all != maxHungHome {
 			t.Errorf("one home holds %d looks, want %d", r.all, maxHungHome)
 		}
-		if n, err := within(r, "/home/joe", here); n != 2 || err != nil {
+		if n, err := Within(r, "/home/joe", here); n != 2 || err != nil {
 			t.Errorf("the home beside: %d, %v", n, err)
 		}
 		for i := range 1000 {
-			_, _ = within(r, fmt.Sprintf("/%d/home", i), server.look) // the same
+			_, _ = Within(r, fmt.Sprintf("/%d/home", i), server.look) // the same
 		}
 		if r.all != maxHung {
 			t.Errorf("%d looks hang, want %d", r.all, maxHung)
@@ -90,16 +90,4 @@ func TestHungBounds(t *testing.T) {
 		close(server.back)
 		synctest.Wait()
 	})
-}
-
-// A home that does not answer is no missing user.
-func TestAccountsThatCannotBeLookedAt(t *testing.T) {
-	t.Parallel()
-	s := newSite(t)
-	s.f.resolver.Stat = func(string, *unix.Stat_t) error { return errSlow }
-	s.expect("TT", "joe", "joe-list")
-	if _, err := s.f.resolver.Resolve("joe"); !errors.Is(err, accounts.ErrHome) || !errors.Is(err, errSlow) {
-		t.Errorf("error %v", err)
-	}
-	s.expect("N", "jim") // the home of alias is not looked at for that
 }

@@ -16,7 +16,7 @@
 //  2. Trouble is never an answer: it is "not known now", and qmail-smtpd then
 //     takes no mail for that recipient.
 //  3. No home directory holds up others: each look at one ends after homeTime,
-//     and where several did not come back, nobody waits for more (reach.go).
+//     and where several did not come back, nobody waits for more.
 //  4. Nothing is written, and nothing but regular files is opened.
 //
 // It does not run programs, so it says of an address that exists by a .qmail
@@ -27,6 +27,5 @@
 //	find.go    from an address to an answer
 //	routes.go  the control files, read again when they change
 //	home.go    instructions and quota in a home directory
-//	reach.go   homes that do not answer
 //	nss.go     accounts that /etc/passwd does not have
 package lookup

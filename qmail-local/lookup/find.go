@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -17,13 +18,16 @@ import (
 	wire "postrider/internal/wire/lookup"
 )
 
+// homeTime is how long a look at a home directory may take.
+const homeTime = 2 * time.Second
+
 // finder answers questions. It may be used by many goroutines.
 type finder struct {
 	routes   *routes
 	resolver accounts.Resolver
 	// nobody says as whom qmail-lspawn delivers no mail.
 	nobody func(uid, gid uint32) bool
-	reach  *reach
+	reach  *accounts.Reach
 	clock  clock.Clock
 	log    func(line string)
 	seldom logline.Seldom
@@ -36,7 +40,7 @@ func newFinder(dir control.Dir, resolver accounts.Resolver, c clock.Clock, log f
 		routes:   &routes{dir: dir, clock: c},
 		resolver: resolver,
 		nobody:   func(uid, _ uint32) bool { return uid == 0 },
-		reach:    newReach(homeTime),
+		reach:    accounts.NewReach(homeTime),
 		clock:    c,
 		log:      log,
 	}
@@ -106,7 +110,7 @@ func (f *finder) look(recipient address.Address) (wire.Answer, error) {
 	if err != nil {
 		return wire.Answer{}, err
 	}
-	answer, err := within(f.reach, user.Home, func() (wire.Answer, error) {
+	answer, err := accounts.Within(f.reach, user.Home, func() (wire.Answer, error) {
 		return mailbox(user, f.resolver.Break, *f.delivery.Load(), dotForward > 0)
 	})
 	if err == nil && answer.Verdict == wire.Full {
@@ -146,11 +150,10 @@ func (f *finder) full(answer wire.Answer) (wire.Answer, error) {
 
 // stat looks at the home of an account that a local part may mean.
 func (f *finder) stat(home string, st *unix.Stat_t) error {
-	found, err := within(f.reach, home, func() (unix.Stat_t, error) {
-		var st unix.Stat_t
-		return st, unix.Stat(home, &st)
-	})
-	*st = found
+	err := f.reach.Stat(home, st)
+	if errors.Is(err, unix.EACCES) {
+		return accounts.ErrHidden
+	}
 	return err
 }
 

@@ -223,6 +223,21 @@ func TestHomes(t *testing.T) {
 	}
 }
 
+// TestHomeBelowAClosedDirectory: qmail-lspawn may look where this process may
+// not, so the account counts.
+func TestHomeBelowAClosedDirectory(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	err := s.f.stat("/home/joe", &unix.Stat_t{})
+	if !errors.Is(err, unix.ENOENT) {
+		t.Fatalf("a home that is not there: %v", err)
+	}
+	s.f.resolver.Stat = func(string, *unix.Stat_t) error { return accounts.ErrHidden }
+	if r, err := s.f.resolver.Resolve("joe-list"); err != nil || r.User != "joe" || r.Ext != "list" {
+		t.Errorf("%+v, %v", r, err)
+	}
+}
+
 func TestQuota(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -290,4 +305,17 @@ func BenchmarkFind(b *testing.B) {
 			}
 		})
 	}
+}
+
+// A home that does not answer is no missing user.
+func TestAccountsThatCannotBeLookedAt(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	errSlow := errors.New("slow")
+	s.f.resolver.Stat = func(string, *unix.Stat_t) error { return errSlow }
+	s.expect("TT", "joe", "joe-list")
+	if _, err := s.f.resolver.Resolve("joe"); !errors.Is(err, accounts.ErrHome) || !errors.Is(err, errSlow) {
+		t.Errorf("error %v", err)
+	}
+	s.expect("N", "jim") // the home of alias is not looked at for that
 }

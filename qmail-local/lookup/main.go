@@ -86,7 +86,9 @@ func (d *daemon) frame(f parent.Frame) error {
 		}
 		d.finder.routes.rewrite(srs.New(told.Secrets, told.Domain, d.finder.clock.Now))
 	case f.Kind == parent.Link && f.Name == parent.LookupSMTPD:
-		go d.serve(f.File)
+		go d.serve("qmail-smtpd", f.File)
+	case f.Kind == parent.Link && f.Name == parent.LookupQMTPD:
+		go d.serve("qmail-qmtpd", f.File)
 	case f.Kind == parent.Link && f.Name == parent.NSS && d.nss != nil:
 		if err := d.nss.Relink(f.File); err != nil {
 			d.log(logPrefix + "warning: link to qmail-nss: " + err.Error())
@@ -99,9 +101,9 @@ func (d *daemon) frame(f parent.Frame) error {
 }
 
 // serve answers the questions of a link.
-func (d *daemon) serve(link *os.File) {
+func (d *daemon) serve(asker string, link *os.File) {
 	err := call.Serve(link, atOnce, func(question []byte) []byte { return wire.Reply(question, d.finder.find) })
 	if err != nil {
-		d.log(logPrefix + "warning: link to qmail-smtpd: " + err.Error())
+		d.log(logPrefix + "warning: link to " + asker + ": " + err.Error())
 	}
 }

@@ -13,6 +13,7 @@ const (
 	slotNone slotState = iota
 	slotWanted
 	slotHeld
+	slotRefused // the delivery is to end
 )
 
 // job is one delivery on its way.
@@ -25,7 +26,7 @@ type job struct {
 	worker   *worker // nil before one has it
 	slot     slotState
 	// since is when the present state began: the lookup, the wait for a
-	// worker, the work, or the slot.
+	// worker, the work, the wait for a slot, or the slot.
 	since time.Time
 }
 
@@ -123,6 +124,9 @@ func (s *server) end(j *job, r reply) {
 	delete(s.jobs, j.number)
 	j.work.Message.Close()
 	j.work.Message = spawn.Message{}
+	if j.slot == slotRefused {
+		s.refused--
+	}
 	s.slots.release(j)
 	if j.link.open {
 		j.link.add(r.result(j.delivery))

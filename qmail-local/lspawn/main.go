@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"postrider/internal/accounts"
 	"postrider/internal/aliases"
 	"postrider/internal/control"
 	"postrider/internal/fdpass"
@@ -49,6 +50,9 @@ func run(w world.World, channel *parent.Channel, log *logline.Writer) error {
 	if err != nil {
 		return err
 	}
+	// A home may be on a server that does not answer: lookupLimit ends the job, and
+	// this the threads that such lookups would take.
+	resolver.Stat = accounts.NewReach(homeTime).Stat
 	resolver.Aliases = aliases.New(control.Dir(filepath.Join(w.Home, "control"))).Look
 	var seldom logline.Seldom
 	directory := &directory{resolver: resolver, nobodies: nobodies, note: func(err error) {

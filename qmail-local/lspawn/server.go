@@ -37,6 +37,7 @@ type server struct {
 	numbers  uint64
 	pool     *pool
 	slots    slots
+	refused  int // jobs whose slot was refused and whose result is yet to come
 	draining bool
 	drained  time.Time // when draining ends at the latest
 }
@@ -208,6 +209,7 @@ func (s *server) wanted(w *worker, packet []byte) error {
 		return errNotGiven
 	}
 	s.slots.want(j)
+	j.since = s.clock.Now()
 	s.grant()
 	if w.parked() {
 		s.feedAll()

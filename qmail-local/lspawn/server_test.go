@@ -382,6 +382,37 @@ func TestWaitingForSlotsTakesNoWorker(t *testing.T) {
 	}
 }
 
+// TestSlotsAreRefusedWhereOthersWait: deliveries that wait for slots for long go
+// when they take the places of others, as many as that needs.
+func TestSlotsAreRefusedWhereOthersWait(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.slots = 0
+	for i := range minJobs {
+		b.give(i%2, "slot")
+	}
+	b.until("all wait for a slot", func() bool { return len(b.s.slots.waiting) == minJobs })
+	b.clock.advance(slotWait + time.Second)
+	gone := minJobs - share(minJobs) + 1
+	for number, got := range b.results(gone) {
+		if got != "Zrefused\n" {
+			t.Errorf("%d: %q", number, got)
+		}
+	}
+	b.state(func() {
+		if len(b.s.jobs) != minJobs-gone || len(b.s.slots.waiting) != minJobs-gone || b.s.refused != 0 {
+			t.Errorf("%d deliveries are left, %d wait, %d have no answer", len(b.s.jobs), len(b.s.slots.waiting), b.s.refused)
+		}
+	})
+	b.slots = 10
+	good := b.give(80, "good") // tells of the slots
+	for number, got := range b.results(1 + minJobs - gone) {
+		if got != "Kgranted\n" && number != good {
+			t.Errorf("%d: %q", number, got)
+		}
+	}
+}
+
 func TestTooManyUsers(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)

@@ -56,6 +56,12 @@ func fakeWorker() {
 				panic(err)
 			}
 			answer(link, number, spawn.Success, "granted\n")
+		case localwork.KindRefused:
+			number, err := localwork.DecodeSlot(buf[:n], localwork.KindRefused)
+			if err != nil {
+				panic(err)
+			}
+			answer(link, number, spawn.Deferral, "refused\n")
 		}
 	}
 }

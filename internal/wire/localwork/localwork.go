@@ -14,6 +14,7 @@
 //	               environment for programs (NAME=value, each ended by NUL)
 //	J count job... up to 64 jobs
 //	G delivery     the slot asked for is granted (64 bits)
+//	N delivery     it is not: the delivery is to be tried again later
 //
 // A job is the delivery number (64 bits), the strings user, home, local, dash,
 // ext, domain, sender, which are qmail-local's first seven operands, and the
@@ -76,6 +77,7 @@ const (
 	KindSetup   Kind = 'C'
 	KindJobs    Kind = 'J'
 	KindGranted Kind = 'G'
+	KindRefused Kind = 'N'
 	KindWanted  Kind = 'S'
 	KindResults Kind = 'R'
 )
@@ -171,8 +173,8 @@ func DecodeJobs(packet []byte) ([]Job, error) {
 	return jobs, done(r)
 }
 
-// AppendSlot appends a packet that wants (KindWanted) or grants (KindGranted)
-// a slot.
+// AppendSlot appends a packet that wants (KindWanted), grants (KindGranted) or
+// refuses (KindRefused) a slot.
 func AppendSlot(b []byte, kind Kind, delivery uint64) []byte {
 	return codec.AppendUint64(append(b, byte(kind)), delivery)
 }

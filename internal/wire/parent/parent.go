@@ -74,10 +74,11 @@ const (
 	// the other one: the name is the identity.
 	Auth      = "auth"
 	AuthSMTPD = "auth.smtpd"
-	// Lookup is qmail-smtpd's end of the link to qmail-lookup, LookupSMTPD the
-	// other one: the name is the identity.
+	// Lookup is the end of qmail-smtpd and of qmail-qmtpd of the link to
+	// qmail-lookup, LookupSMTPD and LookupQMTPD the other ones.
 	Lookup      = "lookup"
 	LookupSMTPD = "lookup.smtpd"
+	LookupQMTPD = "lookup.qmtpd"
 	// NSS is the end of qmail-lspawn and of qmail-lookup of the link to
 	// qmail-nss, NSSLspawn and NSSLookup the other ones.
 	NSS       = "nss"
