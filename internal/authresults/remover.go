@@ -35,8 +35,9 @@ type Remover struct {
 	n      int
 }
 
-// NewRemover returns one for fields that name a server.
-func NewRemover(server string) *Remover { return &Remover{own: idn.Key(server)} }
+// NewRemover returns one for fields that name a server. Lines that continue a
+// field at the very beginning would continue what the server has put in front.
+func NewRemover(server string) *Remover { return &Remover{own: idn.Key(server), goes: true} }
 
 // Rewrite takes what is behind the first octets of text, which it has seen, and
 // returns text with what that becomes. There must be room for MaxHeld more.

@@ -88,6 +88,13 @@ func newPlan(set settings) *plan {
 			p.join(remote, parent.Sign, clientKey, parent.SignRemote(i))
 		}
 	}
+	var lookup *member
+	if set.serves("qmail-smtpd") || set.serves("qmail-qmtpd") {
+		lookup = p.add("qmail-lookup", "", stopHelpers)
+		if nss != nil {
+			p.join(lookup, parent.NSS, nss, parent.NSSLookup)
+		}
+	}
 	if set.serves("qmail-smtpd") {
 		var tlskey *member
 		if len(set.keys) > 0 {
@@ -98,10 +105,6 @@ func newPlan(set settings) *plan {
 		if set.checksPasswords != nil {
 			auth = p.add(set.checksPasswords.Program, "", stopHelpers)
 			auth.role = *set.checksPasswords
-		}
-		lookup := p.add("qmail-lookup", "", stopHelpers)
-		if nss != nil {
-			p.join(lookup, parent.NSS, nss, parent.NSSLookup)
 		}
 		var policy *member
 		if set.asksPolicy {
@@ -126,7 +129,9 @@ func newPlan(set settings) *plan {
 		}
 	}
 	if set.serves("qmail-qmtpd") {
-		p.join(p.add("qmail-qmtpd", "", stopSMTPD), parent.Submit, spool, parent.SubmitQMTPD)
+		qmtpd := p.add("qmail-qmtpd", "", stopSMTPD)
+		p.join(qmtpd, parent.Submit, spool, parent.SubmitQMTPD)
+		p.join(qmtpd, parent.Lookup, lookup, parent.LookupQMTPD)
 	}
 	if set.serves("qmail-qmqpd") {
 		p.join(p.add("qmail-qmqpd", "", stopSMTPD), parent.Submit, spool, parent.SubmitQMQPD)

@@ -46,15 +46,23 @@ const (
 	badMailTo
 	badRcptTo
 	hostsUnsure
+	noMailbox
+	mailboxFull
+	mailboxUnsure
+	harvester
 )
 
 var verdicts = [...]answer{
-	accepted:    {},
-	notRcptHost: {class: classPermanent, text: "sorry, that domain isn't in my list of allowed rcpthosts (#5.7.1)", rule: "rcpthosts"},
-	cannot:      {class: classPermanent, text: "sorry, I can't handle that recipient (#5.1.3)"},
-	badMailTo:   {class: classPermanent, text: "sorry, your envelope recipient has been denied (#5.7.1)", rule: "badmailto"},
-	badRcptTo:   {class: classPermanent, text: "sorry, your envelope recipient has been denied (#5.7.1)", rule: "badrcptto"},
-	hostsUnsure: {class: classTemporary, text: "unable to read my list of allowed rcpthosts (#4.3.0)"},
+	accepted:      {},
+	notRcptHost:   {class: classPermanent, text: "sorry, that domain isn't in my list of allowed rcpthosts (#5.7.1)", rule: "rcpthosts"},
+	cannot:        {class: classPermanent, text: "sorry, I can't handle that recipient (#5.1.3)"},
+	badMailTo:     {class: classPermanent, text: "sorry, your envelope recipient has been denied (#5.7.1)", rule: "badmailto"},
+	badRcptTo:     {class: classPermanent, text: "sorry, your envelope recipient has been denied (#5.7.1)", rule: "badrcptto"},
+	hostsUnsure:   {class: classTemporary, text: "unable to read my list of allowed rcpthosts (#4.3.0)"},
+	noMailbox:     {class: classPermanent, text: "sorry, no mailbox here by that name (#5.1.1)", rule: "verifyrcpt"},
+	mailboxFull:   {class: classPermanent, text: "sorry, recipient mailbox is full (#5.2.2)", rule: "verifyrcpt"},
+	mailboxUnsure: {class: classTemporary, text: "unable to verify that recipient now, try again later (#4.3.0)", rule: "verifyrcpt"},
+	harvester:     {class: classTemporary, text: "too many invalid addresses (#4.3.0)", rule: "maxbadrcpt"},
 }
 
 // acceptedAnswer is that to a message that is queued.

@@ -64,7 +64,7 @@ func (d descriptors) SetWriteDeadline(time.Time) error { return nil }
 // socket, else the drop directory.
 type program struct{ world world.World }
 
-func (p program) begin() (submission, error) {
+func (p program) begin(origin) (submission, error) {
 	path, _ := p.world.Getenv("QMAILQUEUE")
 	s, err := enqueue.Begin(enqueue.Options{Home: p.world.Home, QueueProgram: path, Environ: p.world.Environ})
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"postrider/internal/control"
 	"postrider/internal/sessionlimit"
 	"postrider/internal/tcprules"
+	"postrider/internal/wire/call"
 	"postrider/internal/wire/parent"
 )
 
@@ -32,6 +33,7 @@ type daemon struct {
 	controls *control.Cached[*settings]
 	spool    *spool
 	limits   *sessionlimit.Counter
+	lookup   *call.Client  // nil: by QMQP, nobody is asked
 	drain    time.Duration // drainTime
 
 	mu        sync.Mutex
@@ -44,7 +46,7 @@ type daemon struct {
 func newDaemon(home string, s *service) *daemon {
 	s.filterMissing = true
 	load := func() (*settings, error) { return s.protocol.load(home) }
-	return &daemon{
+	d := &daemon{
 		service:  s,
 		controls: control.NewCached(control.Dir(home+"/control"), controlFiles[:], load),
 		spool:    newSpool(s.lent),
@@ -52,6 +54,10 @@ func newDaemon(home string, s *service) *daemon {
 		drain:    drainTime,
 		sessions: make(map[*session]net.Conn),
 	}
+	if s.protocol.verifies {
+		d.lookup = call.NewClient("qmail-lookup")
+	}
+	return d
 }
 
 // run serves until the control channel ends, and then drains.
@@ -67,6 +73,8 @@ func (d *daemon) frame(f parent.Frame) error {
 	switch {
 	case f.Kind == parent.Link && f.Name == parent.Submit:
 		return d.spool.relink(f.File)
+	case f.Kind == parent.Link && f.Name == parent.Lookup && d.lookup != nil:
+		return d.lookup.Relink(f.File)
 	case f.Kind == parent.Listener && name == d.protocol.listener:
 		l, err := net.FileListener(f.File)
 		_ = f.File.Close() // the listener has a descriptor of its own
@@ -156,7 +164,7 @@ func (d *daemon) open(c net.Conn) bool {
 		d.turnedAway(client, d.protocol.concurrency+"ip")
 		return false
 	}
-	s := &session{service: d.service, conn: c, settings: settings, queue: d.spool}
+	s := &session{service: d.service, conn: c, client: client, settings: settings, queue: d.spool, lookup: d.lookup}
 	s.peer = newPeer(variables(rule, remote, local, settings.me))
 	d.enroll(s, c)
 	d.running.Go(func() {

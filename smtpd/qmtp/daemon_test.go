@@ -2,6 +2,7 @@ package qmtp
 
 import (
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -300,7 +301,7 @@ func TestMemoryIsShared(t *testing.T) {
 		t.Fatal("no memory")
 	}
 	for range maxStreams {
-		h.d.spool.streams <- struct{}{}
+		h.d.spool.streams.Enter(netip.Addr{}, maxStreams, maxStreams)
 	}
 	c := h.dial()
 	c.send(mail("\nx\n", "s@x", "z@foo.org"))
@@ -310,7 +311,7 @@ func TestMemoryIsShared(t *testing.T) {
 	c.send(mail("\nx\n", "s@x", "a@example.com"))
 	c.expect("Zqq trouble: too many large messages at once (#4.3.2)")
 	for range maxStreams {
-		<-h.d.spool.streams
+		h.d.spool.streams.Leave(netip.Addr{})
 	}
 	c.send(mail("\nx\n", "s@x", "a@example.com"))
 	c.expect(ok) // handed on piece by piece

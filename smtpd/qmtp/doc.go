@@ -34,12 +34,14 @@
 //     addresses in qmqphosts; from this host if there is no such file. Under
 //     tcpserver that is left to its rules, as in qmail. A control file that
 //     cannot be read means that nothing is taken (R79).
-//  4. Memory is bounded whatever lengths are announced: a message is handed on
+//  4. By QMTP nothing is queued for a recipient of whom it is not known that there
+//     is a mailbox, but as control/verifyrcpt and qmail-smtpd have it.
+//  5. Memory is bounded whatever lengths are announced: a message is handed on
 //     while it arrives, and so are its recipients (R42).
-//  5. A session ends: each silence has a deadline, the text of a message a
+//  6. A session ends: each silence has a deadline, the text of a message a
 //     lowest rate, and the session a deadline (R60). Under tcpserver it ends
 //     after an hour.
-//  6. No envelope holds CR, LF or NUL, the Received line only harmless
+//  7. No envelope holds CR, LF or NUL, the Received line only harmless
 //     characters of the client's (R36, R37).
 //
 // Files:
@@ -53,6 +55,7 @@
 //	qmtp.go      the dialogue of QMTP
 //	qmqp.go      that of QMQP
 //	message.go   one message: its text and its addresses
+//	recipient.go whether it has a mailbox
 //	answers.go   all answers
 //	queue.go     what a session asks of the queue
 //	spool.go     the queue of the daemon: messages on their way to qmail-spool

@@ -47,7 +47,7 @@ func controlDir(t testing.TB, files map[string]string) string {
 }
 
 var (
-	qmtpProtocol = protocol{program: "qmail-qmtpd", name: "QMTP", listener: parent.ListenQMTP, concurrency: "concurrencyqmtp", load: qmtpSettings, serve: serveQMTP}
+	qmtpProtocol = protocol{program: "qmail-qmtpd", name: "QMTP", listener: parent.ListenQMTP, concurrency: "concurrencyqmtp", load: qmtpSettings, serve: serveQMTP, verifies: true}
 	qmqpProtocol = protocol{program: "qmail-qmqpd", name: "QMQP", listener: parent.ListenQMQP, concurrency: "concurrencyqmqp", load: qmqpSettings, serve: serveQMQP, emptyEnvelopes: true}
 )
 
@@ -80,6 +80,9 @@ func startHost(t testing.TB, p protocol, files map[string]string) *host {
 	}
 	go func() { h.ended <- h.d.run(child) }()
 	h.relink()
+	if p.verifies {
+		h.linkLookup()
+	}
 	h.listen()
 	t.Cleanup(h.stop)
 	return h

@@ -10,6 +10,7 @@ import (
 
 	"postrider/internal/fate"
 	"postrider/internal/fdpass"
+	"postrider/internal/sessionlimit"
 	"postrider/internal/wire/submit"
 )
 
@@ -17,9 +18,10 @@ const (
 	// maxCommits is how many messages that were kept until their end have a
 	// connection to the spool at a time; more wait for their turn.
 	maxCommits = 32
-	// maxStreams is how many messages have one while they arrive; more are told
-	// to come again.
-	maxStreams = 32
+	// maxStreams is how many messages have one while they arrive, streamsOfOne
+	// how many of one client that may not relay; more are told to come again.
+	maxStreams   = 64
+	streamsOfOne = maxStreams / 8
 	// greetingTime and commitTime bound the waits for the spool.
 	greetingTime = 30 * time.Second
 	commitTime   = 5 * time.Minute
@@ -39,7 +41,7 @@ func unavailable(op string, err error) error {
 type spool struct {
 	lent    *budget
 	commits chan struct{}
-	streams chan struct{}
+	streams *sessionlimit.Counter
 
 	mu       sync.Mutex
 	link     *fdpass.Packets // nil: there is none
@@ -49,7 +51,7 @@ type spool struct {
 func newSpool(lent *budget) *spool {
 	return &spool{
 		lent:    lent,
-		commits: make(chan struct{}, maxCommits), streams: make(chan struct{}, maxStreams), relinked: make(chan struct{}),
+		commits: make(chan struct{}, maxCommits), streams: sessionlimit.New(0), relinked: make(chan struct{}),
 	}
 }
 
@@ -80,13 +82,13 @@ func (p *spool) nextLink() <-chan struct{} {
 
 // begin only looks whether there is a spool: a message needs a connection at
 // its end, or when it is too large, so that slow clients hold none.
-func (p *spool) begin() (submission, error) {
+func (p *spool) begin(from origin) (submission, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.link == nil {
 		return nil, errNoSpool
 	}
-	return newSpoolSubmission(p), nil
+	return newSpoolSubmission(p, from), nil
 }
 
 // connect makes a connection, and waits until the spool is ready.

@@ -29,6 +29,7 @@ type protocol struct {
 	concurrency string
 	load        func(home string) (*settings, error)
 	serve       func(*session) error
+	verifies    bool // asks whether a recipient has a mailbox
 	// emptyEnvelopes says that a message without recipients is queued, as stock
 	// qmail does by QMQP.
 	emptyEnvelopes bool
@@ -38,7 +39,7 @@ type protocol struct {
 func QMTP(w world.World) int {
 	return run(w, protocol{
 		program: "qmail-qmtpd", name: "QMTP", listener: parent.ListenQMTP,
-		concurrency: "concurrencyqmtp", load: qmtpSettings, serve: serveQMTP,
+		concurrency: "concurrencyqmtp", load: qmtpSettings, serve: serveQMTP, verifies: true,
 	})
 }
 

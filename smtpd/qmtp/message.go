@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"postrider/internal/address"
+	"postrider/internal/authresults"
 	"postrider/internal/header"
 	"postrider/internal/netstring"
 )
@@ -17,6 +18,10 @@ const (
 	// maxAddress is the longest address that qmail takes here.
 	maxAddress = 999
 )
+
+// maxSurplus is how many recipients behind the last one that is taken are told
+// so, at least.
+const maxSurplus = 100000
 
 // errTooMany ends a session whose client names recipients without end.
 var errTooMany = errors.New("too many recipients")
@@ -32,15 +37,23 @@ type message struct {
 	sender     string
 	recipients int // of the submission
 
+	forged *authresults.Remover // of fields in our name; nil: there is no such name
+	text   []byte               // what it returns
+
 	// of QMTP
 	verdicts []verdict // on the first recipients
 	tooMany  int       // recipients behind them
 	logged   int       // refused recipients in the log
+	unsure   bool      // qmail-lookup does not answer
 }
 
 // begin begins a message with our Received line.
 func (s *session) begin() *message {
 	m := &message{session: s, limit: s.settings.databytes}
+	if s.settings.authServID != "" {
+		m.forged = authresults.NewRemover(s.settings.authServID)
+		m.text = make([]byte, 0, 1+pieceSize+authresults.MaxHeld)
+	}
 	if s.peer.limited {
 		m.limit = s.peer.databytes
 	}
@@ -52,7 +65,7 @@ func (s *session) begin() *message {
 		m.refuse(refusedAnswer(s.peer.refusal))
 		return m
 	}
-	submission, err := s.queue.begin()
+	submission, err := s.queue.begin(origin{s.client, s.peer.relay || s.protocol.emptyEnvelopes})
 	if err != nil {
 		m.logProblem("queue", err)
 		m.refuse(queueAnswer(err))
@@ -119,6 +132,9 @@ func (m *message) readText(from *netstring.String, crlf bool) error {
 		}
 	}
 	m.take(lines.rest())
+	if m.forged != nil && m.submission != nil {
+		m.write(m.forged.AppendEnd(m.text[:0]))
+	}
 	return from.Close()
 }
 
@@ -132,6 +148,8 @@ func (m *message) take(piece []byte) {
 		m.refuse(answerTooBig)
 	case m.hops.Hops >= header.MaxHops:
 		m.refuse(answerTooManyHops)
+	case m.forged != nil: // nobody else may give results in our name (RFC 8601 section 5)
+		m.write(m.forged.Rewrite(append(m.text[:0], piece...), 0))
 	default:
 		m.write(piece)
 	}

@@ -84,7 +84,7 @@ func (m *message) readRecipients() error {
 			return err
 		}
 		if len(m.verdicts) >= m.settings.maxRcpt {
-			if m.tooMany++; m.tooMany > m.settings.maxRcpt {
+			if m.tooMany++; m.tooMany > max(m.settings.maxRcpt, maxSurplus) {
 				return errTooMany
 			}
 			continue
@@ -137,8 +137,11 @@ func (m *message) judge(text string) verdict {
 	} else if recipient, err = address.New(text + m.peer.relaySuffix); err != nil {
 		return cannot
 	}
-	m.addRecipient(recipient)
-	return accepted
+	v := m.verify(recipient)
+	if v == accepted {
+		m.addRecipient(recipient)
+	}
+	return v
 }
 
 // denied looks a recipient up in the lists of those for whom no mail is taken,

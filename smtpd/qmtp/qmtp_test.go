@@ -192,7 +192,7 @@ func TestRecipients(t *testing.T) {
 // Who names more recipients than twice what a message may have is hung up on.
 func TestRecipientsWithoutEnd(t *testing.T) {
 	t.Parallel()
-	o := converse(t, qmtpProtocol, map[string]string{"maxrcpt": "2\n"}, mail("\nx\n", "", "a", "b", "c", "d", "e"))
+	o := converse(t, qmtpProtocol, map[string]string{"maxrcpt": "2\n"}, mail("\nx\n", "", slices.Repeat([]string{"a"}, maxSurplus+3)...))
 	if o.answers != "" || o.err != errTooMany || len(o.queued) != 0 {
 		t.Errorf("got %+v", o)
 	}

@@ -1,9 +1,19 @@
 package qmtp
 
+import "net/netip"
+
 // queue is where messages go.
 type queue interface {
-	// begin starts a message. An error is temporary: no message now.
-	begin() (submission, error)
+	// begin starts a message. An error is temporary: no message now, or none from
+	// there.
+	begin(from origin) (submission, error)
+}
+
+// origin is where a message comes from.
+type origin struct {
+	client netip.Addr
+	// trusted clients may relay, and take as much as is there.
+	trusted bool
 }
 
 // submission is one message on its way into the queue: the text, the sender,

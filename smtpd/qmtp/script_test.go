@@ -26,7 +26,7 @@ type memorySubmission struct {
 	ended  bool
 }
 
-func (q *memoryQueue) begin() (submission, error) {
+func (q *memoryQueue) begin(origin) (submission, error) {
 	q.open++
 	return &memorySubmission{q: q}, nil
 }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"io"
+	"net/netip"
 	"os"
 	"sync/atomic"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"postrider/internal/clock"
 	"postrider/internal/logline"
 	"postrider/internal/netstring"
+	"postrider/internal/wire/call"
 )
 
 const (
@@ -69,6 +71,7 @@ type session struct {
 	out      []byte        // answers not yet sent
 	piece    []byte        // of a message, with a byte in front
 	peer     peer
+	client   netip.Addr // zero in the classic form
 	settings *settings
 	queue    queue
 	began    time.Time
@@ -76,6 +79,10 @@ type session struct {
 	inMessage bool
 	textBegan time.Time // of the message
 	octets    int64     // of it, so far
+
+	// lookup knows who has a mailbox; nil: nobody asks.
+	lookup  *call.Client
+	unknown int // recipients without one
 
 	queued  int // messages
 	refused int // messages

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"postrider/internal/addresslist"
+	"postrider/internal/authresults"
 	"postrider/internal/control"
 	"postrider/internal/networks"
 	"postrider/internal/rcpthosts"
@@ -20,6 +21,7 @@ const (
 	defaultConcurrencyIP  = 50    // concurrencyqmtpip: connections from one address
 	defaultMaxRcpt        = 50000 // maxrcpt: recipients of one message
 	defaultMinRate        = 500   // minratesmtp: octets of a message a second
+	defaultMaxBadRcpt     = 10    // maxbadrcpt: unknown recipients of one connection
 )
 
 // controlFiles are all files that loadSettings reads.
@@ -27,6 +29,7 @@ var controlFiles = [...]string{
 	"me", "timeoutsmtpd", "timeoutsmtpdsession", "maxrcpt", "minratesmtp",
 	"concurrencyqmtp", "concurrencyqmtpip", "concurrencyqmqp", "qmqphosts",
 	"rcpthosts", "locals", "percenthack", "envnoathost", "databytes", "badmailfrom", "badmailto", "badrcptto",
+	"verifyrcpt", "maxbadrcpt", "authservid",
 	"tcp.smtp", "tcp.smtp.cdb",
 }
 
@@ -49,6 +52,9 @@ type settings struct {
 	badRcptTo   addresslist.List
 	noAtHost    string // envnoathost
 	rules       tcprules.Set
+	verifyRcpt  int
+	maxBadRcpt  int    // 0 is no limit
+	authServID  string // who gives results of authentication; empty: nobody
 
 	// clients may connect, whom the rules do not deny.
 	clients networks.List
@@ -80,6 +86,13 @@ func qmtpSettings(home string) (*settings, error) {
 	s.noAtHost = noAtHost
 	s.hosts, err = rcpthosts.Load(r.dir)
 	r.note(err)
+	s.verifyRcpt = r.number("verifyrcpt", verifyOther)
+	s.maxBadRcpt = r.number("maxbadrcpt", defaultMaxBadRcpt)
+	s.authServID, err = r.dir.Line("authservid", "")
+	r.note(err)
+	if s.authServID != "" && !authresults.IsServer(s.authServID) {
+		r.note(fmt.Errorf("%s/authservid: not the name of a server", r.dir))
+	}
 	s.rules, err = tcprules.Load(home)
 	r.note(err)
 	s.warnings = r.warnings

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"postrider/internal/enqueue"
+	"postrider/internal/sessionlimit"
 	"postrider/internal/wire/submit"
 )
 
@@ -25,6 +26,7 @@ const (
 // spoolSubmission is one message for qmail-spool.
 type spoolSubmission struct {
 	pool     *spool
+	from     origin
 	nonce    [16]byte
 	text     []byte   // not yet sent
 	envelope []byte   // not yet sent; none as long as text is sent
@@ -32,8 +34,8 @@ type spoolSubmission struct {
 	frame    []byte   // of the stream
 }
 
-func newSpoolSubmission(p *spool) *spoolSubmission {
-	s := &spoolSubmission{pool: p}
+func newSpoolSubmission(p *spool, from origin) *spoolSubmission {
+	s := &spoolSubmission{pool: p, from: from}
 	_, _ = rand.Read(s.nonce[:]) // never fails
 	return s
 }
@@ -95,14 +97,16 @@ func (s *spoolSubmission) keep(to *[]byte, p []byte) bool {
 // send sends what is kept, over a connection that is the message's own now.
 func (s *spoolSubmission) send() error {
 	if s.stream == nil {
-		select {
-		case s.pool.streams <- struct{}{}:
-		default:
+		most := streamsOfOne
+		if s.from.trusted {
+			most = maxStreams
+		}
+		if s.pool.streams.Enter(s.from.client, maxStreams, most) != sessionlimit.Counted {
 			return errManyStreams
 		}
 		f, err := s.pool.connect()
 		if err != nil {
-			<-s.pool.streams
+			s.pool.streams.Leave(s.from.client)
 			return err
 		}
 		s.stream = f
@@ -217,6 +221,6 @@ func (s *spoolSubmission) Abort() {
 	if s.stream != nil {
 		_ = s.stream.Close() // drops the unfinished message
 		s.stream = nil
-		<-s.pool.streams
+		s.pool.streams.Leave(s.from.client)
 	}
 }

@@ -1,5 +1,5 @@
-// Package lookup is the protocol by which qmail-smtpd asks qmail-lookup
-// whether a recipient has a mailbox.
+// Package lookup is the protocol by which qmail-smtpd and qmail-qmtpd ask
+// qmail-lookup whether a recipient has a mailbox.
 //
 // Imported by the rooms of both. Who answers trusts nothing: an address is the
 // client's, and a qmail-smtpd that was taken over can ask for any, which is all
