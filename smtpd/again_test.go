@@ -58,14 +58,14 @@ func TestSpoolIsGone(t *testing.T) {
 	if _, err := p.connect(); !errors.Is(err, errNoSpool) {
 		t.Errorf("connect to nobody: got %v", err)
 	}
-	if _, err := p.begin(); !errors.Is(err, errNoSpool) {
+	if _, err := p.begin(origin{}); !errors.Is(err, errNoSpool) {
 		t.Errorf("DATA without a spool: got %v", err)
 	}
 	if err := p.relink(newFakeSpool(t).link()); err != nil {
 		t.Fatal(err)
 	}
 	defer p.link.Close()
-	if _, err := p.begin(); err != nil {
+	if _, err := p.begin(origin{}); err != nil {
 		t.Errorf("DATA with a new link: %v", err)
 	}
 }

@@ -1,6 +1,7 @@
 package smtpd
 
 import (
+	"bytes"
 	"encoding/base64"
 	"strings"
 	"time"
@@ -298,6 +299,7 @@ func (s *session) logAuthFailed(user, why string) {
 // nothing that a client may have sent because it took the session for one where
 // AUTH has begun.
 func (s *session) withoutSecret(line []byte) []byte {
+	line = bytes.TrimLeft(line, " \t")
 	word, _, _ := strings.Cut(string(line[:min(len(line), 64)]), " ")
 	if len(word) >= 4 && strings.EqualFold(word[:4], "AUTH") {
 		return line[:4]

@@ -3,6 +3,7 @@ package smtpd
 import (
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"strings"
 	"testing"
@@ -273,4 +274,61 @@ func TestShortMemory(t *testing.T) {
 		t.Error("the message differs")
 	}
 	late.play("C: DATA\nS: 354 *\nR: x\\r\\n.\\r\\n\nS: 250 *" + bye)
+}
+
+// TestOneClientLeavesRoomForLongMessages: of the connections to the spool a
+// client has some, but one that may relay.
+func TestOneClientLeavesRoomForLongMessages(t *testing.T) {
+	t.Parallel()
+	h := startHost(t, map[string]string{"tcp.smtp": "127.0.0.2:allow,RELAYCLIENT=\"\"\n:allow\n"})
+	streams := h.d.spool.streams
+	for range streamsOfOne {
+		for _, addr := range []string{"127.0.0.1", "127.0.0.2"} {
+			streams.Enter(netip.MustParseAddr(addr), maxStreams, maxStreams)
+		}
+	}
+	long := strings.Repeat(strings.Repeat("x", 98)+"\r\n", 3000) + ".\r\n"
+	c := h.dial()
+	c.play(transaction + "C: DATA\nS: 354 go ahead\n")
+	c.send(long)
+	c.play("S: 451 4.3.2 qq trouble: too many large messages at once (#4.3.2)\nC: MAIL FROM:<joe@example.net>\nS: 250 *\nC: RCPT TO:<jim@example.com>\nS: 250 *\nC: DATA\nS: 354 *\nR: x\\r\\n.\\r\\n\nS: 250 *" + bye)
+	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}}
+	conn, err := d.Dial("tcp", h.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	trusted := newClient(t, conn)
+	trusted.play(transaction + "C: DATA\nS: 354 go ahead\n")
+	trusted.send(long)
+	trusted.play("S: 250 2.0.0 ok *" + bye)
+	h.free(0)
+	if sessions, addresses := streams.Open(); sessions != 2*streamsOfOne || addresses != 2 {
+		t.Errorf("left: %d of %d addresses", sessions, addresses)
+	}
+}
+
+// TestLongEnvelopesLeaveRoom: the recipients of some take no memory that the
+// first recipients of others need.
+func TestLongEnvelopesLeaveRoom(t *testing.T) {
+	t.Parallel()
+	b := &budget{}
+	s := &session{service: &service{lent: b}}
+	for s.growEnvelope(1000) {
+		s.envelope = append(s.envelope, make([]byte, 1000)...)
+	}
+	if used := b.used.Load(); used > maxBorrowed/2 || used < maxBorrowed/8 {
+		t.Errorf("one envelope takes %d octets", used)
+	}
+	other := &session{service: s.service}
+	for other.growEnvelope(1000) {
+		other.envelope = append(other.envelope, make([]byte, 1000)...)
+	}
+	third := &session{service: s.service}
+	for range modestEnvelope / 1000 / 2 {
+		if !third.growEnvelope(1000) {
+			t.Fatalf("no room behind %d octets", len(third.envelope))
+		}
+		third.envelope = append(third.envelope, make([]byte, 1000)...)
+	}
 }

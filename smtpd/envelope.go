@@ -195,12 +195,20 @@ func (s *session) addFacts(records []byte) bool {
 	return true
 }
 
+// modestEnvelope is for how long envelopes there is room while others have long
+// ones: some hundred recipients.
+const modestEnvelope = 16 << 10
+
 // growEnvelope makes room for n octets more.
 func (s *session) growEnvelope(n int) bool {
 	need := len(s.envelope) + n
 	if need > cap(s.envelope) {
 		grown := max(need, 256, min(2*cap(s.envelope), cap(s.envelope)+maxEnvelopeStep))
-		if !s.lent.take(grown - cap(s.envelope)) {
+		most := int64(maxBorrowed)
+		if grown > modestEnvelope {
+			most /= 2
+		}
+		if !s.lent.takeOf(grown-cap(s.envelope), most) {
 			return false
 		}
 		wider := make([]byte, len(s.envelope), grown)

@@ -88,7 +88,7 @@ func (s *session) intake() (submission, error) {
 // handIn begins a message in the queue, or with the filter of this client.
 func (s *session) handIn() (submission, error) {
 	if !s.isFiltered() {
-		return s.queue.begin()
+		return s.queue.begin(origin{s.client, s.peer.relay})
 	}
 	if !s.filters.linked() {
 		return nil, errNoFilter

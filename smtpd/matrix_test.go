@@ -24,7 +24,7 @@ type memorySubmission struct {
 	text  strings.Builder
 }
 
-func (q *memoryQueue) begin() (submission, error) {
+func (q *memoryQueue) begin(origin) (submission, error) {
 	if q.refuse != nil {
 		return nil, q.refuse
 	}

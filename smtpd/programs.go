@@ -23,7 +23,7 @@ func (p *programs) identify(user, method string) {
 // environ is the environment of a program; of equal names the first one counts.
 func (p *programs) environ() []string { return append(slices.Clone(p.login), p.world.Environ...) }
 
-func (p *programs) begin() (submission, error) {
+func (p *programs) begin(origin) (submission, error) {
 	program, _ := p.world.Getenv("QMAILQUEUE")
 	s, err := enqueue.Begin(enqueue.Options{Home: p.world.Home, QueueProgram: program, Environ: p.environ()})
 	if err != nil {
@@ -35,7 +35,7 @@ func (p *programs) begin() (submission, error) {
 // takesFacts is false for a program, which takes addresses only.
 func (p *programs) takesFacts() bool {
 	program, _ := p.world.Getenv("QMAILQUEUE")
-	return program == ""
+	return program == "" && enqueue.StandIn(p.world.Home) == ""
 }
 
 // takesUser is false: the queue believes that of the daemon only.

@@ -1,14 +1,24 @@
 package smtpd
 
+import "net/netip"
+
 // queue is where messages go.
 type queue interface {
-	// begin starts a message. An error is temporary: no message now.
-	begin() (submission, error)
+	// begin starts a message. An error is temporary: no message now, or none from
+	// there.
+	begin(from origin) (submission, error)
 	// takesFacts reports whether the records of internal/esmtp that an envelope
 	// holds reach the next host.
 	takesFacts() bool
 	// takesUser reports whether the one of who has logged in may be among them.
 	takesUser() bool
+}
+
+// origin is where a message comes from.
+type origin struct {
+	client netip.Addr
+	// trusted clients may relay, and take as much as is there.
+	trusted bool
 }
 
 // submission is one message on its way into the queue. After commit or abort

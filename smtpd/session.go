@@ -16,6 +16,10 @@ const (
 	// nearer to a message: all but accepted RCPTs count, a queued message
 	// starts again.
 	maxIdleCommands = 100
+	// maxSurplus is how many recipients of a session may be one too many, and
+	// maxSurplusLogged how many of these have a line in the log.
+	maxSurplus       = 50000
+	maxSurplusLogged = 10
 	// maxUnknown is how many lines that are no command a session may hold.
 	maxUnknown = 10
 	// maxTarpit bounds the pause behind a refusal.
@@ -81,6 +85,7 @@ type session struct {
 	chunk      chunk                 // the one that BDAT announced
 
 	idleCommands int
+	surplus      int // recipients that were one too many
 	unknown      int
 	mails        int // transactions
 	errors       int // refused commands since the last message
@@ -283,6 +288,9 @@ func isTLS(input []byte) bool { return len(input) >= 2 && input[0] == 0x16 && in
 
 // count keeps the limits on commands.
 func (s *session) count(line []byte, r reply) reply {
+	if s.recipients > 0 && (r == replyTooManyRcpts || r == replyNoRoomForRcpt || r == replyManyRcpts) {
+		return s.countSurplus(line, r)
+	}
 	if !r.ok() {
 		s.errors++
 		s.logRefused(line, r)
@@ -299,6 +307,18 @@ func (s *session) count(line []byte, r reply) reply {
 	}
 	if s.errors > s.settings.maxErrors && s.settings.maxErrors > 0 && !r.hangUp {
 		return replyTooManyErrors
+	}
+	return r
+}
+
+// countSurplus counts a recipient that is one too many. It is no misbehaviour:
+// the client goes on with those that were taken (RFC 5321 section 4.5.3.1.10).
+func (s *session) countSurplus(line []byte, r reply) reply {
+	if s.surplus++; s.surplus > maxSurplus {
+		return replyTooManyCmds
+	}
+	if s.surplus <= maxSurplusLogged {
+		s.logRefused(line, r)
 	}
 	return r
 }

@@ -12,6 +12,7 @@ import (
 	"postrider/internal/enqueue"
 	"postrider/internal/fate"
 	"postrider/internal/fdpass"
+	"postrider/internal/sessionlimit"
 	"postrider/internal/wire/submit"
 )
 
@@ -20,8 +21,10 @@ const (
 	// more wait for their turn.
 	maxCommits = 64
 	// maxStreams is how many long messages have a connection to the spool of
-	// their own while they arrive; more are told to come again.
-	maxStreams = 64
+	// their own while they arrive, streamsOfOne how many of one client that may
+	// not relay; more are told to come again.
+	maxStreams   = 128
+	streamsOfOne = maxStreams / 8
 	// maxSpare is how many idle connections are kept.
 	maxSpare = 8
 	// greetingTime and commitTime bound the waits for the spool.
@@ -38,7 +41,7 @@ var (
 // submit link. Short messages share one, long ones have their own.
 type spool struct {
 	commits chan struct{}
-	streams chan struct{}
+	streams *sessionlimit.Counter
 
 	mu       sync.Mutex
 	link     *fdpass.Packets // nil: there is none
@@ -49,7 +52,7 @@ type spool struct {
 
 func newSpool() *spool {
 	return &spool{
-		commits: make(chan struct{}, maxCommits), streams: make(chan struct{}, maxStreams), relinked: make(chan struct{}),
+		commits: make(chan struct{}, maxCommits), streams: sessionlimit.New(0), relinked: make(chan struct{}),
 	}
 }
 
@@ -86,13 +89,13 @@ func closeConnections(connections []*os.File) {
 
 // begin only looks whether there is a spool: a short message needs a
 // connection at its end, so that slow clients hold none.
-func (p *spool) begin() (submission, error) {
+func (p *spool) begin(from origin) (submission, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.link == nil {
 		return nil, errNoSpool
 	}
-	return &spoolSubmission{pool: p}, nil
+	return &spoolSubmission{pool: p, from: from}, nil
 }
 
 // connection is one connection to qmail-spool; link is what it was made over.
@@ -198,20 +201,23 @@ func unavailable(op string, err error) error {
 // spoolSubmission is one message for qmail-spool.
 type spoolSubmission struct {
 	pool   *spool
+	from   origin
 	stream connection // no file until write was called
 }
 
 // write opens a connection for a message that does not fit into one piece.
 func (s *spoolSubmission) write(piece []byte) error {
 	if s.stream.file == nil {
-		select {
-		case s.pool.streams <- struct{}{}:
-		default:
+		most := streamsOfOne
+		if s.from.trusted {
+			most = maxStreams
+		}
+		if s.pool.streams.Enter(s.from.client, maxStreams, most) != sessionlimit.Counted {
 			return errManyStreams
 		}
 		c, err := s.pool.connect()
 		if err != nil {
-			<-s.pool.streams
+			s.pool.streams.Leave(s.from.client)
 			return err
 		}
 		s.stream = c
@@ -229,7 +235,7 @@ func (s *spoolSubmission) commit(last, envelope []byte) (string, error) {
 	}
 	c := s.stream
 	s.stream = connection{}
-	defer func() { <-s.pool.streams }()
+	defer s.pool.streams.Leave(s.from.client)
 	answer, err := c.exchange(commitFrames(last, envelope, newNonce()))
 	if err != nil {
 		_ = c.file.Close() // drops what was not committed
@@ -278,7 +284,7 @@ func (s *spoolSubmission) abort() {
 	}
 	_ = s.stream.file.Close() // drops the unfinished message
 	s.stream = connection{}
-	<-s.pool.streams
+	s.pool.streams.Leave(s.from.client)
 }
 
 // exchange sends the rest of a message and waits for the answer.

@@ -33,7 +33,9 @@ const (
 
 // xclient answers XCLIENT: a host that is trusted passes on what it knows of
 // its own client, and the session begins anew as that client's (Postfix's
-// XCLIENT_README). What a command does not name stays as it was.
+// XCLIENT_README). What a command does not name stays as it was, but for who has
+// logged in. The client itself may be what speaks next: unless it is one that
+// may say XCLIENT, nobody may any more.
 func (s *session) xclient(argument string) reply {
 	switch {
 	case s.xclients == nil:
@@ -84,7 +86,9 @@ func (s *session) become(next xclients) reply {
 		}
 	}
 	s.client = client
-	*s.xclients = next
+	if s.xclients = nil; s.settings.xclientHosts.Has(client) {
+		s.xclients = &next
+	}
 	s.peer = newPeer(variables(rule, next.remote, next.local, s.settings))
 	if next.name != "" {
 		s.peer.host = next.name
@@ -104,8 +108,11 @@ func (x *xclients) take(told attributes) (ok bool) {
 	ok = true
 	address := func(name string, at *netip.AddrPort) {
 		value, said := told[name]
-		if !said || value == "" {
+		if !said {
 			return
+		}
+		if value == "" { // nobody's, and no rule is for it
+			value = "0.0.0.0"
 		}
 		addr, err := parseAddress(value)
 		ok = ok && err == nil
@@ -130,7 +137,7 @@ func (x *xclients) take(told attributes) (ok bool) {
 	address("DESTADDR", &x.local)
 	port("DESTPORT", &x.local)
 	text("NAME", &x.name)
-	text("LOGIN", &x.login)
+	x.login = told["LOGIN"] // of the client before, it says nothing about this one
 	proto := strings.ToUpper(told["PROTO"])
 	return ok && (proto == "" || proto == "SMTP" || proto == "ESMTP")
 }
