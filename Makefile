@@ -38,6 +38,11 @@ bench:
 install: all
 	'$(BUILD)/qmail-setup' -d '$(DESTDIR)' -i '$(BUILD)'
 
+# A Debian package, in $(BUILD)/deb. DEBVERSION is its version.
+DEBVERSION = 0~$$(date -u -d @$$(git log -1 --format=%ct) +%Y%m%d%H%M)
+deb: all
+	contrib/debian/build '$(BUILD)' "$(DEBVERSION)" '$(BUILD)/deb'
+
 # Make users, groups, directories and a first configuration; again does no harm.
 setup: all
 	'$(BUILD)/qmail-setup' -d '$(DESTDIR)'
@@ -49,4 +54,4 @@ run:
 clean:
 	rm -rf '$(BUILD)'
 
-.PHONY: all test test-faults fuzz bench install setup run clean
+.PHONY: all test test-faults fuzz bench install deb setup run clean

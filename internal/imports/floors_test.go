@@ -54,7 +54,7 @@ var floors = [][]string{
 		"internal/ledger",
 		"internal/powercut",
 		"internal/resolver/resolvertest",
-		"internal/scenario", "internal/scenario/failing", "internal/scenario/hostile",
+		"internal/scenario", "internal/scenario/failing", "internal/scenario/hostile", "internal/scenario/packaged",
 		"internal/testhost", "internal/testhost/inject", "internal/testhost/moved",
 	},
 	{ // programs

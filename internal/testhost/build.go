@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"testing"
 
 	"golang.org/x/sys/unix"
 )
@@ -80,6 +81,20 @@ var buildSuite = sync.OnceValue(func() error {
 	}
 	return nil
 })
+
+// Programs builds the suite, as hosts have it, and returns the directory with
+// its programs.
+func Programs(t testing.TB) string {
+	t.Helper()
+	dir, err := builtDir()
+	if err == nil {
+		err = buildSuite()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Join(dir, "bin")
+}
 
 // removeStale removes programs that the source tree has no more.
 func removeStale(dir, cmd string) error {
