@@ -43,6 +43,9 @@ func (s *session) mail(argument string) reply {
 	if user := s.loggedIn(); user != "" && s.takesUser() {
 		parameters.facts.User = esmtp.Xtext(user)
 	}
+	if s.peer.relay && s.takesUser() {
+		parameters.facts.Origin = esmtp.FromClient
+	}
 	s.reset()
 	if !s.addRecord('F', sender.String()) || !s.addFacts(parameters.facts.Append(nil)) {
 		return replyNoRoomForRcpt

@@ -15,6 +15,7 @@
 // Files:
 //
 //	facts.go  the facts of a message and of a recipient, as records
+//	origin.go where a message came in
 //	notify.go which reports a recipient's sender wants
 //	xtext.go  xtext (RFC 3461 section 4), and its form for UTF-8 (RFC 6533)
 package esmtp

@@ -8,6 +8,7 @@ type Message struct {
 	Return     Return // RET
 	EnvelopeID string // ENVID in xtext; empty if not given
 	User       string // who has logged in, in xtext; empty if nobody has
+	Origin     Origin
 }
 
 // Recipient are the facts of a recipient.
@@ -82,6 +83,9 @@ func (m Message) Append(b []byte) []byte {
 	if m.User != "" {
 		b = appendRecord(b, RecordUser, m.User)
 	}
+	if m.Origin != 0 {
+		b = append(b, RecordOrigin, byte(m.Origin), 0)
+	}
 	return b
 }
 
@@ -102,8 +106,12 @@ func appendRecord(b []byte, letter byte, value string) []byte {
 
 // IsMessageRecord reports whether letter is that of a fact of the message.
 func IsMessageRecord(letter byte) bool {
-	return letter == RecordUTF8 || letter == RecordReturn || letter == RecordEnvelopeID || letter == RecordUser
+	return letter == RecordUTF8 || letter == RecordReturn || letter == RecordEnvelopeID || IsOurRecord(letter)
 }
+
+// IsOurRecord reports whether letter is that of a fact that our network daemons
+// find out, and nobody else may claim.
+func IsOurRecord(letter byte) bool { return letter == RecordUser || letter == RecordOrigin }
 
 // IsRecipientRecord reports whether letter is that of a fact of a recipient.
 func IsRecipientRecord(letter byte) bool { return letter == RecordNotify || letter == RecordOriginal }
@@ -139,6 +147,8 @@ func (m *Message) Take(letter byte, value string) error {
 		}
 		m.User = value
 		return nil
+	case RecordOrigin:
+		return m.takeOrigin(value)
 	}
 	return errRecord
 }

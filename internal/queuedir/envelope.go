@@ -52,6 +52,7 @@ type Head struct {
 //	r RET              FULL or HDRS (RFC 3461)
 //	e ENVID            in xtext
 //	l user             who has logged in at qmail-smtpd, in xtext
+//	s c or h           it is of a client that may relay, or of a program here
 //
 // and then for each recipient, the first two at most once, and only if given:
 //
@@ -59,7 +60,7 @@ type Head struct {
 //	o ORCPT            its original address
 //	T recipient
 //
-// An entry without the records of U, r, e, l, N and o is as old as they are.
+// An entry without the records of U, r, e, l, s, N and o is as old as they are.
 // A record with another small letter is of a later version and says nothing
 // that must be known: it is passed over. One with another capital letter must
 // be understood: for who does not, the entry is ErrDamaged, and so is set aside
@@ -172,7 +173,7 @@ func (e *EnvelopeReader) Next() (address.Address, error) {
 // may be passed over.
 func skipped(letter byte) bool {
 	switch letter {
-	case recordUID, recordArrival, recordNonce, esmtp.RecordReturn, esmtp.RecordEnvelopeID, esmtp.RecordUser, esmtp.RecordOriginal:
+	case recordUID, recordArrival, recordNonce, esmtp.RecordReturn, esmtp.RecordEnvelopeID, esmtp.RecordUser, esmtp.RecordOrigin, esmtp.RecordOriginal:
 		return false
 	}
 	return 'a' <= letter && letter <= 'z'

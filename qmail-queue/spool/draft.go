@@ -24,9 +24,21 @@ const (
 type origin struct {
 	uid  uint32
 	text string // of the Received line: "by uid 1000", "from network" ...
-	// knowsUsers says that it has checked who sends: the record of the user is
-	// for nobody else.
+	// knowsUsers says that it has checked who sends: the records of the user and
+	// of the origin are for nobody else.
 	knowsUsers bool
+}
+
+// fromNetwork is the text of mail that a daemon, or a qmail-smtpd under
+// tcpserver, has from the network.
+const fromNetwork = "from network"
+
+// facts are those that a message has before its envelope is read.
+func (o origin) facts() esmtp.Message {
+	if o.text == fromNetwork { // a record says, or nobody
+		return esmtp.Message{}
+	}
+	return esmtp.Message{Origin: esmtp.FromHere}
 }
 
 // draft is a message that is being received. Its body is in memory until it is
@@ -57,7 +69,7 @@ type draft struct {
 func (s *Store) begin(from origin) (*draft, error) {
 	now := s.clock.Now()
 	d := &draft{s: s, id: s.newID(now), from: from, birth: now, ticket: s.group.Begin()}
-	d.env.recipient, d.env.knowsUsers = d.addRecipient, from.knowsUsers
+	d.env.recipient, d.env.knowsUsers, d.env.facts = d.addRecipient, from.knowsUsers, from.facts()
 	received := "Received: (qmail " + d.id.String() + " invoked " + from.text + "); " + maildate.Header(now) + "\n"
 	if err := d.writeBody([]byte(received)); err != nil {
 		d.abort()

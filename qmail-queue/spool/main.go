@@ -130,7 +130,7 @@ func callers(home string) (words func(uint32) string, exempt func(uint32) bool, 
 		return nil, nil, &os.PathError{Op: "stat", Path: home, Err: err}
 	}
 	if st.Uid == 0 {
-		for user, text := range map[string]string{"qmaild": "from network", "alias": "by alias"} {
+		for user, text := range map[string]string{"qmaild": fromNetwork, "alias": "by alias"} {
 			account, err := accounts.Lookup(user)
 			if err != nil {
 				return nil, nil, fmt.Errorf("unable to find user %s: %w", user, err)
@@ -205,10 +205,8 @@ func (d *daemon) frame(f parent.Frame) error {
 		return err
 	}
 	switch f.Name {
-	case parent.SubmitSMTPD:
-		go d.submitter(packets, origin{text: "from network", knowsUsers: true})
-	case parent.SubmitQMTPD, parent.SubmitQMQPD:
-		go d.submitter(packets, origin{text: "from network"})
+	case parent.SubmitSMTPD, parent.SubmitQMTPD, parent.SubmitQMQPD:
+		go d.submitter(packets, origin{text: fromNetwork, knowsUsers: true})
 	case parent.SubmitSend:
 		go d.submitter(packets, origin{text: "for bounce"})
 	case parent.Entries:

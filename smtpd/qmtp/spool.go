@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"postrider/internal/enqueue"
+	"postrider/internal/esmtp"
 	"postrider/internal/sessionlimit"
 	"postrider/internal/wire/submit"
 )
@@ -47,7 +48,13 @@ func (s *spoolSubmission) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func (s *spoolSubmission) Sender(address string) error { return s.record('F', address) }
+func (s *spoolSubmission) Sender(address string) error {
+	err := s.record('F', address)
+	if err == nil && s.from.trusted {
+		err = s.record(esmtp.RecordOrigin, string(esmtp.FromClient))
+	}
+	return err
+}
 
 func (s *spoolSubmission) Recipient(address string) error { return s.record('T', address) }
 

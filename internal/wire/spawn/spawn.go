@@ -24,6 +24,7 @@
 //	id       the message number, 20 digits
 //	sender   the envelope sender, VERP expanded
 //	host     remote: the domain to deliver to; local: empty
+//	origin   a byte, as esmtp.Origin has it
 //	facts    what the client said of the message, as internal/esmtp has it
 //	count    16 bits, 1 to 100 (local: 1), then for each recipient
 //	   delivery   64 bits, the delivery number of the log
@@ -104,7 +105,7 @@ const jobsHeader = 1 + 4 + 2
 
 // JobSize returns the bytes that j takes in a packet.
 func JobSize(j Job) int {
-	n := len(j.ID) + codec.StringSize(j.Sender.String()) + codec.StringSize(j.Host) + messageFactsSize(j.Facts) + 2
+	n := len(j.ID) + codec.StringSize(j.Sender.String()) + codec.StringSize(j.Host) + 1 + messageFactsSize(j.Facts) + 2
 	for _, r := range j.Recipients {
 		n += RecipientSize(r)
 	}
@@ -122,7 +123,7 @@ func AppendJobs(b []byte, slots int, jobs []Job) []byte {
 	for _, j := range jobs {
 		b = append(b, j.ID[:]...)
 		b = codec.AppendString(b, j.Sender.String())
-		b = codec.AppendString(b, j.Host)
+		b = append(codec.AppendString(b, j.Host), byte(j.Facts.Origin))
 		b = appendMessageFacts(b, j.Facts)
 		b = codec.AppendUint16(b, uint16(len(j.Recipients)))
 		for _, r := range j.Recipients {
@@ -176,7 +177,12 @@ func decodeJob(r *codec.Reader) Job {
 	j.ID = id
 	j.Sender = decodeAddress(r)
 	j.Host = r.String(maxHost)
+	origin := esmtp.Origin(r.Uint8())
+	if !origin.Valid() {
+		r.Fail(fmt.Errorf("origin %q of a message", byte(origin)))
+	}
 	j.Facts = decodeMessageFacts(r)
+	j.Facts.Origin = origin
 	count := int(r.Uint16())
 	if count == 0 || count > MaxRecipients {
 		r.Fail(fmt.Errorf("%d recipients in a job", count))

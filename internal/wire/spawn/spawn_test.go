@@ -29,7 +29,7 @@ func testJobs(t testing.TB) []Job {
 		{ID: id, Sender: mustAddress(t, "s@example.org"), Host: "example.com", Recipients: []Recipient{
 			{2, mustAddress(t, "a@example.com"), esmtp.Recipient{Notify: esmtp.Never, Original: "rfc822;a+2Bb@x"}},
 			{1 << 40, mustAddress(t, "b@example.com"), esmtp.Recipient{Notify: esmtp.Success | esmtp.Delay}},
-		}, Facts: esmtp.Message{UTF8: true, Return: esmtp.Headers, EnvelopeID: "QQ+2B"}, Message: Message{Bytes: []byte("Subject: x\n\nJ\x00\xff\n")}},
+		}, Facts: esmtp.Message{UTF8: true, Return: esmtp.Headers, EnvelopeID: "QQ+2B", Origin: esmtp.FromClient}, Message: Message{Bytes: []byte("Subject: x\n\nJ\x00\xff\n")}},
 		{ID: id, Sender: mustAddress(t, ""), Recipients: []Recipient{{Delivery: 3, Address: mustAddress(t, "joe@example.org")}}, Message: Message{ByFile: true}},
 	}
 }
