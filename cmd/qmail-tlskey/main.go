@@ -2,8 +2,8 @@
 //
 // Runs as:    qmailk, group nofiles.
 // Started by: qmail-start, which restarts it, if there is a
-// control/servercert.pem; and a second time if there is a
-// control/clientcert.pem, each with its own keys.
+// control/servercert.pem; a second time if there is a control/clientcert.pem; and
+// a third time if control/dkimsign names keys; each with its own keys.
 // Reads:      the key files that qmail-start hands it as descriptors (the
 // administrator's); questions of qmail-smtpd or qmail-remote (hostile).
 // Writes:     its answers, the log.
@@ -12,7 +12,9 @@
 // Trusts:     qmail-start's control channel.
 // If captured: the attacker has the private keys, can pose as this host in TLS
 // until the certificates are revoked, and can read what was recorded of TLS 1.2
-// sessions without forward secrecy, of which there are none. He sees no mail.
+// sessions without forward secrecy, of which there are none; with those of DKIM he
+// can sign mail in the name of their domains until the records in the DNS are
+// gone. He sees no mail.
 package main
 
 import (

@@ -149,7 +149,7 @@ func Roles() []Role {
 			Files:    []sandbox.File{{Path: "control", Access: look}, {Path: resolvConf, Access: look}},
 			Calls:    AskKernel | Internet,
 			Connects: true,
-			Links:    []string{"spawn", "mtasts", "tlsseen", "sign"},
+			Links:    []string{"spawn", "mtasts", "tlsseen", "sign", "dkim"},
 			May:      "read the message descriptors that it is handed; ask DNS; connect to mail hosts",
 			MayNot:   "write files, see other messages, listen, execute",
 		},
@@ -181,7 +181,7 @@ func Roles() []Role {
 		{
 			Program: "qmail-tlskey", User: "qmailk", Group: "nofiles",
 			Confined: true, Umask: 0o077, Dir: "/",
-			Links:  []string{"sign.smtpd", "sign.remote.*"},
+			Links:  []string{"sign.smtpd", "sign.remote.*", "dkim.remote.*"},
 			May:    "read the key files that it is handed; sign digests with them",
 			MayNot: "open files, use the network, execute",
 		},

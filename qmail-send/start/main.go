@@ -50,6 +50,9 @@ func start(w world.World, stderr *logline.Writer) (int, error) {
 	if err := set.readClientKey(keys); err != nil {
 		return 0, err
 	}
+	if err := set.readDKIM(keys); err != nil {
+		return 0, err
+	}
 	if err := set.readPasswords(in); err != nil {
 		return 0, err
 	}

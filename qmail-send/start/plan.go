@@ -70,6 +70,7 @@ func newPlan(set settings) *plan {
 		seen = p.add("qmail-tlsseen", "", stopSpool)
 	}
 	clientKey := p.addClientKey(set)
+	dkimKeys := p.addDKIM(set)
 	var nss *member
 	if set.asksNSS {
 		nss = p.add("qmail-nss", "", stopLocal)
@@ -86,6 +87,9 @@ func newPlan(set settings) *plan {
 		}
 		if clientKey != nil {
 			p.join(remote, parent.Sign, clientKey, parent.SignRemote(i))
+		}
+		if dkimKeys != nil {
+			p.join(remote, parent.DKIM, dkimKeys, parent.DKIMRemote(i))
 		}
 	}
 	var lookup *member

@@ -36,6 +36,9 @@ type settings struct {
 	// clientKey and openClientKey are the same for the key of qmail-remote.
 	clientKey     []parent.Frame
 	openClientKey func() ([]parent.Frame, error)
+	// dkimKeys and openDKIMKeys are the same for those that sign messages.
+	dkimKeys     []parent.Frame
+	openDKIMKeys func() ([]parent.Frame, error)
 	// checksPasswords is the program that does; none if nobody can log in.
 	checksPasswords *priv.Role
 	// asksPolicy says that qmail-smtpd has something to ask qmail-policy.

@@ -363,14 +363,14 @@ func TestPlanAgreesWithTheTable(t *testing.T) {
 	set := someSettings(3, "qmail-smtpd", "qmail-qmtpd", "qmail-qmqpd")
 	set.asksNSS = true
 	set.keys = []parent.Frame{{Kind: parent.KeysComplete}}
-	set.clientKey = set.keys
+	set.clientKey, set.dkimKeys = set.keys, set.keys
 	set.asksPolicy = true
 	set.asksMTASTS, set.remembersTLS = true, true
 	set.filters = true
 	add := func(m *member, name string) {
 		for i := range 10 {
 			switch name {
-			case parent.SpawnRemote(i), parent.SignRemote(i), parent.MTASTSRemote(i), parent.TLSSeenRemote(i):
+			case parent.SpawnRemote(i), parent.SignRemote(i), parent.DKIMRemote(i), parent.MTASTSRemote(i), parent.TLSSeenRemote(i):
 				name = strings.TrimSuffix(name, strconv.Itoa(i)) + "*"
 			}
 		}

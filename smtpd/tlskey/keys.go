@@ -31,6 +31,9 @@ func (f keyFile) path() string {
 	case parent.ClientKey:
 		return "control/clientcert.pem"
 	}
+	if f.isDKIM() {
+		return "control/domainkeys/" + f.dkimName()
+	}
 	return "control/servercerts/" + f.name + "/servercert.pem"
 }
 
@@ -57,6 +60,9 @@ func readKey(f keyFile) (sign.Key, error) {
 		if err := take(&key, block); err != nil {
 			return sign.Key{}, err
 		}
+	}
+	if f.isDKIM() {
+		return dkimKey(f, key)
 	}
 	return key, check(key)
 }
@@ -135,6 +141,9 @@ func check(key sign.Key) error {
 
 // describe says what was read, with the day until which it is of use.
 func describe(f keyFile, key sign.Key) string {
+	if f.isDKIM() {
+		return describeDKIM(f, key)
+	}
 	leaf, err := x509.ParseCertificate(key.Certificates[0])
 	if err != nil {
 		return f.path() // cannot be: check has parsed it

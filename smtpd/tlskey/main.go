@@ -83,7 +83,7 @@ func (d *daemon) frame(f parent.Frame) error {
 		d.files = append(d.files, keyFile{f.Name, f.File})
 	case f.Kind == parent.KeysComplete:
 		d.load()
-	case f.Kind == parent.Link && (f.Name == parent.SignSMTPD || strings.HasPrefix(f.Name, parent.Sign+".remote.")):
+	case f.Kind == parent.Link && isOurs(f.Name):
 		go d.serve(f.File)
 	case f.File != nil:
 		_ = f.File.Close() // not for us
@@ -92,7 +92,13 @@ func (d *daemon) frame(f parent.Frame) error {
 	return nil
 }
 
-// load reads the files that were handed over; only all together they count.
+// isOurs tells the names of links that ask for signatures.
+func isOurs(name string) bool {
+	return name == parent.SignSMTPD || strings.HasPrefix(name, parent.Sign+".remote.") || strings.HasPrefix(name, parent.DKIM+".remote.")
+}
+
+// load reads the files that were handed over; only all together they count, but
+// for those of DKIM.
 func (d *daemon) load() {
 	files := d.files
 	d.files = nil
@@ -102,17 +108,23 @@ func (d *daemon) load() {
 		}
 	}()
 	keys := make([]sign.Key, 0, len(files))
+	var lines []string
 	for _, f := range files {
 		key, err := readKey(f)
+		if err != nil && f.isDKIM() {
+			keys = append(keys, d.without(f, err)...)
+			continue
+		}
 		if err != nil {
 			d.log(fmt.Sprintf("%salert: %s: %v; %s", logPrefix, f.path(), err, d.instead()))
 			return
 		}
 		keys = append(keys, key)
+		lines = append(lines, describe(f, key))
 	}
 	d.replace(keys)
-	for i, key := range keys {
-		d.log(logPrefix + describe(files[i], key))
+	for _, line := range lines {
+		d.log(logPrefix + line)
 	}
 }
 

@@ -70,6 +70,9 @@ const (
 	// identity.
 	Sign      = "sign"
 	SignSMTPD = "sign.smtpd"
+	// DKIM is the end of a qmail-remote worker of its link to the qmail-tlskey
+	// that has the keys of DKIM.
+	DKIM = "dkim"
 	// Auth is qmail-smtpd's end of the link to who checks passwords, AuthSMTPD
 	// the other one: the name is the identity.
 	Auth      = "auth"
@@ -112,6 +115,13 @@ func SignRemote(i int) string { return Sign + ".remote." + strconv.Itoa(i) }
 // ClientKey is the name of the key that qmail-remote shows to other hosts. No
 // host has it.
 const ClientKey = ":client"
+
+// DKIMRemote is the end of the qmail-tlskey with the keys of DKIM of the link to
+// remote worker i, from 0.
+func DKIMRemote(i int) string { return DKIM + ".remote." + strconv.Itoa(i) }
+
+// DKIMKey begins the names of the keys of DKIM; that of the file follows.
+const DKIMKey = ":dkim:"
 
 // MTASTSRemote is qmail-mtasts' end of the link to remote worker i, from 0.
 func MTASTSRemote(i int) string { return MTASTS + ".remote." + strconv.Itoa(i) }
