@@ -33,6 +33,8 @@ type client struct {
 	memory tlsMemory
 	// certificate is this host's, for servers that ask for one.
 	certificate func() *tls.Certificate
+	// signer has messages signed; nil: nobody does.
+	signer *signer
 }
 
 // dialTCP connects to an address, from one of ours if that is valid; no name is
@@ -62,6 +64,11 @@ func (c *client) deliver(ctx context.Context, domain string, m mail) (outcome, e
 	targets, failed := c.targets(ctx, set, m.sender, domain)
 	if failed != nil {
 		return whole(failed), nil
+	}
+	if targets[0].protocol != lmtp { // that delivers
+		if m.signing, failed = c.signing(ctx, set, m); failed != nil {
+			return whole(failed), nil
+		}
 	}
 	all := m.recipients
 	m = m.only(good)

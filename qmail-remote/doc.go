@@ -23,7 +23,9 @@
 //     network in clear unless the administrator says so.
 //  8. No mail goes over a connection that has not what is asked for. Who cannot
 //     be asked what that is makes mail wait.
-//  9. Nothing is written but to sockets and the log; nothing is executed; no
+//  9. A message that control/dkimsign wants signed goes out signed or not at all,
+//     and what is signed is what goes out.
+//  10. Nothing is written but to sockets and the log; nothing is executed; no
 //     name is looked up but through internal/resolver.
 //
 // Files:
@@ -56,6 +58,9 @@
 //	tls.go          STARTTLS, the handshake, what reports say of it
 //	tlsconn.go      the connection below TLS
 //	clientcert.go   the certificate that this host shows
+//	dkim.go         whether a message is signed, and as what
+//	signer.go       signatures, by the keys of qmail-tlskey
+//	stacked.go      a message below its signatures
 //	transaction.go  one message on a connection
 //	split.go        several transactions, for servers with limits
 //	limits.go       the limits that a server announces

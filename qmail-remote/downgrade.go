@@ -1,6 +1,7 @@
 package qmailremote
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net/netip"
@@ -17,9 +18,11 @@ type sevenBit struct {
 // forServer returns the message in the form that the server takes: as it is, or
 // without octets over 127 in its bodies (RFC 6152 section 3). A message that
 // can be read only once goes as it is: what is in it is not known before.
-func (s *session) forServer(b *body) (*body, *report) {
+// What is signed is that form.
+func (s *session) forServer(ctx context.Context, m mail) (*body, *report) {
+	b := m.body
 	if !b.eightBit || s.ext.eightBit || b.r == nil {
-		return b, nil
+		return m.signing.apply(ctx, b, asStored)
 	}
 	if b.seven.body == nil && b.seven.err == nil {
 		b.seven.body, b.seven.err = b.inSevenBits()
@@ -31,7 +34,7 @@ func (s *session) forServer(b *body) (*body, *report) {
 	case b.seven.err != nil:
 		return nil, unreadable()
 	}
-	return b.seven.body, nil
+	return m.signing.apply(ctx, b.seven.body, inSevenBit)
 }
 
 // inSevenBits makes the 7-bit form, which is the message itself if only its

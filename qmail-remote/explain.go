@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"postrider/internal/address"
+	"postrider/internal/idn"
 	"postrider/internal/world"
 )
 
@@ -97,6 +98,9 @@ func (e *explanation) explain(ctx context.Context, sender address.Address, domai
 	if failed != nil {
 		e.result(failed)
 		return
+	}
+	if targets[0].protocol != lmtp {
+		e.dkim(set, idn.Key(sender.Domain()))
 	}
 	j := e.c.journey(ctx, set, targets, mail{sender: sender}, domain)
 	for _, t := range j.targets {

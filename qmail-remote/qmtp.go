@@ -24,6 +24,10 @@ func (c *client) qmtp(ctx context.Context, set *settings, k candidate, conn net.
 	if m.body.wireSize < 0 {
 		return whole(onlyOnce(ip)), settled
 	}
+	var never *report
+	if m.body, never = m.signing.apply(ctx, m.body, asStored); never != nil {
+		return whole(never), settled
+	}
 	s := &session{conn: conn, key: k.key, waits: &set.waits, otherwise: set.remoteTimeout, replies: smtpwire.NewReplyReader(conn)}
 	release := s.guard(ctx)
 	defer release()
@@ -47,6 +51,7 @@ func (c *client) qmtp(ctx context.Context, set *settings, k candidate, conn net.
 		}
 		o.recipients[i] = o.byQMTP(ip, answer)
 	}
+	m.signing.note(&o)
 	return o, settled
 }
 

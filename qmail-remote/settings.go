@@ -12,6 +12,7 @@ import (
 
 	"postrider/internal/clock"
 	"postrider/internal/control"
+	"postrider/internal/dkimsign"
 	"postrider/internal/resolver"
 	"postrider/internal/tlspolicy"
 )
@@ -26,6 +27,7 @@ type settings struct {
 	tls            tlspolicy.Table
 	mtasts         bool // qmail-mtasts is to be asked
 	tlsRemember    time.Duration
+	dkim           dkimsign.Table
 	connectTimeout time.Duration
 	remoteTimeout  time.Duration
 	waits          waits
@@ -85,7 +87,7 @@ func (f *settingsFiles) current() (*settings, error) {
 var controlFiles = [...]string{
 	"me", "helohost", "smtproutes", "timeoutconnect", "timeoutremote",
 	"authsenders", "lmtproutes", "qmtproutes", "outgoingip", "remoteauth", "remoteauthinsecure", "remotetimeouts",
-	tlspolicy.File, "mtasts", "tlsremember",
+	tlspolicy.File, "mtasts", "tlsremember", "dkimsign",
 }
 
 // look returns the states of all files, those of the directory and of
@@ -123,6 +125,9 @@ func (f *settingsFiles) load(resolvConf fileState) (*settings, error) {
 		return nil, err
 	}
 	if set.tls, err = tlspolicy.Read(dir); err != nil {
+		return nil, err
+	}
+	if set.dkim, err = dkimsign.Read(dir); err != nil {
 		return nil, err
 	}
 	ask, err := dir.Int("mtasts", 0)

@@ -10,6 +10,7 @@ import (
 
 	"postrider/internal/address"
 	"postrider/internal/esmtp"
+	"postrider/internal/queuedir"
 	"postrider/internal/smtpwire"
 )
 
@@ -20,6 +21,8 @@ type mail struct {
 	facts      esmtp.Message
 	wishes     []esmtp.Recipient // one for each recipient, or none
 	body       *body
+	id         queuedir.ID // of a worker's message
+	signing    *signing    // nil: it is not signed
 }
 
 // only returns the message for the recipients at the given places.
@@ -99,7 +102,7 @@ func (s *session) transactAll(ctx context.Context, m mail) (outcome, state) {
 	defer release()
 	ip := s.ip()
 	var never *report
-	if m.body, never = s.forServer(m.body); never != nil {
+	if m.body, never = s.forServer(ctx, m); never != nil {
 		return whole(s.lacks(never)), settled
 	}
 	if s.ext.maxSize > 0 && m.body.wireSize > s.ext.maxSize {
@@ -136,6 +139,7 @@ func (s *session) transactAll(ctx context.Context, m mail) (outcome, state) {
 		return whole(&message), gone
 	}
 	o.message = message
+	m.signing.note(&o)
 	return o, settled
 }
 

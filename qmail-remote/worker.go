@@ -40,7 +40,7 @@ type worker struct {
 
 func newWorker(c *client, log *os.File) *worker {
 	w := &worker{client: c, log: log, sts: newSTSLink(), own: newOwnCertificate(), seen: newSeenLink(c.clock)}
-	c.policies, c.certificate, c.memory = w.sts, w.own.cert.Load, w.seen
+	c.policies, c.certificate, c.memory, c.signer = w.sts, w.own.cert.Load, w.seen, newSigner(c.clock)
 	return w
 }
 
@@ -95,6 +95,8 @@ func (w *worker) frame(ctx context.Context, f parent.Frame) error {
 		return w.seen.client.Relink(f.File)
 	case parent.Sign:
 		return w.takeKey(f.File)
+	case parent.DKIM:
+		return w.takeDKIM(f.File)
 	case parent.Spawn:
 	default:
 		return errors.Join(fmt.Errorf("unexpected link %s", f.Name), f.File.Close())
@@ -176,7 +178,7 @@ func (w *worker) do(ctx context.Context, job spawn.Job) []spawn.Result {
 		warn(w.log, "message %s: %v", job.ID, err)
 		return results(job, whole(unreadable()))
 	}
-	m := mail{sender: job.Sender, body: b, facts: job.Facts, recipients: make([]address.Address, len(job.Recipients))}
+	m := mail{sender: job.Sender, body: b, id: job.ID, facts: job.Facts, recipients: make([]address.Address, len(job.Recipients))}
 	for i, r := range job.Recipients {
 		m.recipients[i] = r.Address
 		if r.Facts != (esmtp.Recipient{}) && m.wishes == nil {
