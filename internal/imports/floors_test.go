@@ -18,7 +18,7 @@ var floors = [][]string{
 		"internal/world",
 	},
 	{ // the kernel, and formats
-		"internal/addresslist", "internal/authresults", "internal/binarymime", "internal/cdb", "internal/control", "internal/dane", "internal/dotqmail", "internal/dsn", "internal/durable", "internal/fdpass",
+		"internal/addresslist", "internal/authresults", "internal/binarymime", "internal/cdb", "internal/control", "internal/dane", "internal/dkim", "internal/dkimsign", "internal/dotqmail", "internal/dsn", "internal/durable", "internal/fdpass",
 		"internal/header", "internal/listener", "internal/maildirsize", "internal/milterwire", "internal/mtasts", "internal/netstring", "internal/networks", "internal/offspring", "internal/proxyproto", "internal/scratch", "internal/sessionlimit", "internal/sevenbit", "internal/smtpwire", "internal/tcprules", "internal/tlspolicy", "internal/webpki",
 	},
 	{ // stores, tables, and what is found out through them
@@ -43,10 +43,11 @@ var floors = [][]string{
 		"qmail-queue", "qmail-queue/inject", "qmail-queue/qmqpc", "qmail-queue/show", "qmail-queue/spool",
 		"qmail-remote", "qmail-remote/mtasts", "qmail-remote/tlsseen",
 		"qmail-send", "qmail-send/setup", "qmail-send/start",
-		"smtpd", "smtpd/auth", "smtpd/checkpass", "smtpd/filter", "smtpd/policy", "smtpd/qmtp", "smtpd/tlskey",
+		"smtpd", "smtpd/auth", "smtpd/checkpass", "smtpd/dkimkey", "smtpd/filter", "smtpd/policy", "smtpd/qmtp", "smtpd/tlskey",
 	},
 	{ // what tests need
 		"internal/bench", "internal/bench/account", "internal/bench/load", "internal/bench/report",
+		"internal/dkim/dkimtest",
 		"internal/durable/durabletest",
 		"internal/faultcall",
 		"internal/milterwire/miltertest",
@@ -69,6 +70,8 @@ var floors = [][]string{
 var neighbours = map[string][]string{
 	"internal/tcprules":       {"internal/cdb", "internal/control"},
 	"internal/tlspolicy":      {"internal/control"},
+	"internal/dkim":           {"internal/header"},
+	"internal/dkimsign":       {"internal/control"},
 	"internal/getent":         {"internal/accounts"},
 	"internal/wire/account":   {"internal/wire/call"},
 	"internal/wire/auth":      {"internal/wire/call", "internal/wire/codec"},

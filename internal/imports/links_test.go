@@ -98,6 +98,7 @@ var bans = map[string][]ban{
 	"qmail-smtpd":     append([]ban{resolver, starter, hashes}, everywhere...),
 	"qmail-qmtpd":     append([]ban{resolver, tls, starter, hashes}, everywhere...),
 	"qmail-qmqpd":     append([]ban{resolver, tls, starter, hashes}, everywhere...),
+	"qmail-dkimkey":   append([]ban{resolver, handshakes, starter}, everywhere...),
 	"qmail-tlskey":    append([]ban{resolver, handshakes, starter}, everywhere...),
 }
 

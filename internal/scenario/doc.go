@@ -28,6 +28,7 @@
 //	inherited_test.go  sockets that systemd opened
 //	qmtp_test.go       QMTP and QMQP
 //	tls_test.go        TLS with many clients, new keys, without separation
+//	dkim_test.go       mail that goes out signed, and mail that waits for its key
 //	auth_test.go       clients log in
 //	tlskey_test.go     in whose memory the private key is
 //	peers_test.go      Postfix and Exim send by TLS
