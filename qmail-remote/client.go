@@ -166,7 +166,12 @@ func (c *client) begin(ctx context.Context, set *settings, key poolKey, conn net
 		born:      c.clock.Now(),
 	}
 	release := s.guard(ctx)
-	fault = s.introduce(c, want)
+	if fault = s.introduce(c, want); fault == nil {
+		fault = s.keepsPromise(want)
+	}
+	if fault != nil && s.ext.postponed != "" {
+		fault.never = "" // it may offer more another time
+	}
 	if fault == nil && key.login != (login{}) {
 		fault = s.logIn(set)
 	}

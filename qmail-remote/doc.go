@@ -52,6 +52,7 @@
 //	tlsdane.go      what TLSA records ask for
 //	tlssts.go       what MTA-STS asks for
 //	tlslevel.go     what a connection must have, and whether a certificate has it
+//	requiretls.go   REQUIRETLS, and TLS-Required: No
 //	tlsmemory.go    hosts that had TLS before
 //	tls.go          STARTTLS, the handshake, what reports say of it
 //	tlsconn.go      the connection below TLS

@@ -147,7 +147,11 @@ func (s *session) noteTLS(o *outcome) {
 func tlsFault(text string) *report { return &report{class: deferred, text: text, tls: true} }
 
 func noTLS(ip netip.Addr, want *security) *report {
-	return tlsFault("Connected to " + ip.String() + " but it offers no TLS, for which " + printable(want.by) + " asks. (#4.7.4)\n")
+	text := "Connected to " + ip.String() + " but it offers no TLS, for which " + printable(want.by) + " asks."
+	if want.require {
+		return unkept("7.10", text)
+	}
+	return tlsFault(text + " (#4.7.4)\n")
 }
 
 func tlsRefused(ip netip.Addr, want *security, reply smtpwire.Reply) *report {
@@ -157,8 +161,12 @@ func tlsRefused(ip netip.Addr, want *security, reply smtpwire.Reply) *report {
 func tlsFailed(ip netip.Addr, want *security, err error) *report {
 	var wrong *wrongCertificate
 	if errors.As(err, &wrong) {
-		return tlsFault("Connected to " + ip.String() + " but its certificate is not what " + printable(want.by) + " asks for: " +
-			printable(wrong.Error()) + ". (#4.7.5)\n")
+		text := "Connected to " + ip.String() + " but its certificate is not what " + printable(want.by) + " asks for: " +
+			printable(wrong.Error()) + "."
+		if want.require {
+			return unkept("7.10", text)
+		}
+		return tlsFault(text + " (#4.7.5)\n")
 	}
 	fault := tlsFault("Connected to " + ip.String() + " but TLS failed" + want.asks() + ": " + printable(err.Error()) + ". (#4.7.5)\n")
 	fault.tls = !errors.Is(err, errOwnKey) // plain text does not mend that

@@ -37,6 +37,8 @@ type security struct {
 	old   bool
 	// trial: a certificate that is not as it should be is only told.
 	trial bool
+	// require: the server must offer REQUIRETLS.
+	require bool
 	// remember is how long host, once it has had TLS, gets nothing without.
 	remember time.Duration
 	host     string
