@@ -31,6 +31,8 @@ type client struct {
 	policies policies
 	// memory knows which hosts had TLS; nil: nobody does.
 	memory tlsMemory
+	// reports counts what sessions find of TLS; nil: nobody does.
+	reports tlsReports
 	// certificate is this host's, for servers that ask for one.
 	certificate func() *tls.Certificate
 }

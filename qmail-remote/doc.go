@@ -53,6 +53,7 @@
 //	tlssts.go       what MTA-STS asks for
 //	tlslevel.go     what a connection must have, and whether a certificate has it
 //	requiretls.go   REQUIRETLS, and TLS-Required: No
+//	tlsreports.go   what sessions found, for qmail-tlsrpt
 //	tlsmemory.go    hosts that had TLS before
 //	tls.go          STARTTLS, the handshake, what reports say of it
 //	tlsconn.go      the connection below TLS

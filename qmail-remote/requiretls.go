@@ -87,6 +87,15 @@ func unkept(code, text string) *report {
 	return &report{class: deferred, text: text + " (#4." + code + ")\n", tls: true, never: code}
 }
 
+// fault is that of a host that does not have what is wanted: with REQUIRETLS it
+// cannot have the message, and else it may mend that.
+func (w *security) fault(text, code, never string) *report {
+	if w.require {
+		return unkept(never, text)
+	}
+	return tlsFault(text + " (#4." + code + ")\n")
+}
+
 func noRequireTLS(ip netip.Addr) *report {
 	return unkept("7.30", ip.String()+" does not offer REQUIRETLS, which the sender asks for.")
 }

@@ -87,6 +87,7 @@ func (p *tlsPlan) decisionFor(t target) decision {
 	}
 	d := decision{host: t.host, port: t.addr.Port()}
 	d.want, d.fault = p.decide(p.ctx, t)
+	p.report(t, d)
 	p.decided = append(p.decided, d)
 	return d
 }

@@ -88,6 +88,7 @@ var bans = map[string][]ban{
 
 	// It fetches policies, and has nothing else to lose.
 	"qmail-mtasts":    {names, starter, hashes},
+	"qmail-tlsrpt":    append([]ban{starter, hashes}, everywhere...),
 	"qmail-tlsseen":   inside,
 	"qmail-nss":       inside,
 	"qmail-policy":    append([]ban{starter, hashes}, everywhere...),

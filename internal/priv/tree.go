@@ -80,6 +80,7 @@ func Tree() []Entry {
 		{Path: "alias", User: "alias", Group: "qmail", Mode: fs.ModeSetgid | 0o755, Keep: true},
 		{Path: "policy", User: "qmailn", Group: "qmail", Mode: 0o700},
 		{Path: "tlsseen", User: "qmailt", Group: "qmail", Mode: 0o700},
+		{Path: "tlsrpt", User: "qmailt", Group: "qmail", Mode: 0o700},
 		{Path: "mtasts", User: "qmailt", Group: "qmail", Mode: 0o700},
 		{Path: "filter", User: "qmailf", Group: "qmail", Mode: 0o700},
 		{Path: "queue", User: "qmailq", Group: "qmails", Mode: 0o711},

@@ -134,6 +134,7 @@ func hostWithADelivery(t *testing.T, configure func(*testhost.Host)) (h *testhos
 	h.Control("spfbehavior", "1")
 	h.Control("mtasts", "1")
 	h.Control("tlsremember", "1")
+	h.Control("tlsrpt", "postmaster@mx1.example")
 	serveQMTP(h)
 	h.Control("concurrencyfilter", "20") // so that qmail-filter runs
 	h.Control("nssprobe", "root")        // and qmail-nss

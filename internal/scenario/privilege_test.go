@@ -25,6 +25,7 @@ func TestEveryProcessIsWhatTheTableSays(t *testing.T) {
 	h.Control("spfbehavior", "1")
 	h.Control("mtasts", "1")
 	h.Control("tlsremember", "1")
+	h.Control("tlsrpt", "postmaster@mx1.example")
 	serveQMTP(h)
 	h.Control("concurrencyfilter", "20") // so that qmail-filter runs
 	h.Control("nssprobe", "root")        // and qmail-nss

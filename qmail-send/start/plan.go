@@ -69,6 +69,7 @@ func newPlan(set settings) *plan {
 	if set.remembersTLS {
 		seen = p.add("qmail-tlsseen", "", stopSpool)
 	}
+	reports := p.addTLSReports(set, spool)
 	clientKey := p.addClientKey(set)
 	var nss *member
 	if set.asksNSS {
@@ -83,6 +84,9 @@ func newPlan(set settings) *plan {
 		}
 		if seen != nil {
 			p.join(remote, parent.TLSSeen, seen, parent.TLSSeenRemote(i))
+		}
+		if reports != nil {
+			p.join(remote, parent.TLSRPT, reports, parent.TLSRPTRemote(i))
 		}
 		if clientKey != nil {
 			p.join(remote, parent.Sign, clientKey, parent.SignRemote(i))

@@ -10,6 +10,7 @@ import (
 	"postrider/internal/listener"
 	"postrider/internal/listenfds"
 	"postrider/internal/priv"
+	"postrider/internal/tlsrpt"
 	"postrider/internal/wire/parent"
 	"postrider/internal/world"
 )
@@ -45,6 +46,7 @@ type settings struct {
 	asksMTASTS bool   // qmail-remote asks qmail-mtasts
 	// remembersTLS says that qmail-remote has qmail-tlsseen remember hosts.
 	remembersTLS bool
+	reportsTLS   bool // qmail-remote tells qmail-tlsrpt what it finds
 	filters      bool // some client's mail passes a program or milters
 }
 
@@ -95,6 +97,9 @@ func readSettings(w world.World) (settings, error) {
 		return s, err
 	}
 	if s.remembersTLS, err = remembersTLS(dir); err != nil {
+		return s, err
+	}
+	if _, s.reportsTLS, err = tlsrpt.Read(dir); err != nil {
 		return s, err
 	}
 	s.filters = namesFilters(dir)

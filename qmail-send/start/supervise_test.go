@@ -365,12 +365,12 @@ func TestPlanAgreesWithTheTable(t *testing.T) {
 	set.keys = []parent.Frame{{Kind: parent.KeysComplete}}
 	set.clientKey = set.keys
 	set.asksPolicy = true
-	set.asksMTASTS, set.remembersTLS = true, true
+	set.asksMTASTS, set.remembersTLS, set.reportsTLS = true, true, true
 	set.filters = true
 	add := func(m *member, name string) {
 		for i := range 10 {
 			switch name {
-			case parent.SpawnRemote(i), parent.SignRemote(i), parent.MTASTSRemote(i), parent.TLSSeenRemote(i):
+			case parent.SpawnRemote(i), parent.SignRemote(i), parent.MTASTSRemote(i), parent.TLSSeenRemote(i), parent.TLSRPTRemote(i):
 				name = strings.TrimSuffix(name, strconv.Itoa(i)) + "*"
 			}
 		}
