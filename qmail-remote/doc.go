@@ -23,7 +23,8 @@
 //     network in clear unless the administrator says so.
 //  8. No mail goes over a connection that has not what is asked for. Who cannot
 //     be asked what that is makes mail wait.
-//  9. Nothing is written but to sockets and the log; nothing is executed; no
+//  9. Nothing is written but to sockets, the log and the table of hosts that time
+//     out; nothing is executed; no
 //     name is looked up but through internal/resolver.
 //
 // Files:

@@ -19,7 +19,7 @@ var floors = [][]string{
 	},
 	{ // the kernel, and formats
 		"internal/addresslist", "internal/authresults", "internal/binarymime", "internal/cdb", "internal/control", "internal/dane", "internal/dotqmail", "internal/dsn", "internal/durable", "internal/fdpass",
-		"internal/header", "internal/listener", "internal/maildirsize", "internal/milterwire", "internal/mtasts", "internal/netstring", "internal/networks", "internal/offspring", "internal/proxyproto", "internal/scratch", "internal/sessionlimit", "internal/sevenbit", "internal/smtpwire", "internal/tcprules", "internal/tlspolicy", "internal/tlsrpt", "internal/webpki",
+		"internal/header", "internal/listener", "internal/maildirsize", "internal/milterwire", "internal/mtasts", "internal/netstring", "internal/networks", "internal/offspring", "internal/proxyproto", "internal/scratch", "internal/sessionlimit", "internal/sevenbit", "internal/smtpwire", "internal/tcpto", "internal/tcprules", "internal/tlspolicy", "internal/tlsrpt", "internal/webpki",
 	},
 	{ // stores, tables, and what is found out through them
 		"internal/accounts", "internal/aliases", "internal/checkpassword", "internal/getent", "internal/lmtp", "internal/limits", "internal/maildir", "internal/mbox", "internal/milter", "internal/queuedir", "internal/queuelock", "internal/rcpthosts", "internal/resolver",
@@ -41,7 +41,7 @@ var floors = [][]string{
 	{ // rooms: each holds programs, and none knows another
 		"qmail-local", "qmail-local/commands", "qmail-local/lookup", "qmail-local/lspawn", "qmail-local/nss", "qmail-local/users",
 		"qmail-queue", "qmail-queue/inject", "qmail-queue/qmqpc", "qmail-queue/show", "qmail-queue/spool",
-		"qmail-remote", "qmail-remote/mtasts", "qmail-remote/tlsrpt", "qmail-remote/tlsseen",
+		"qmail-remote", "qmail-remote/mtasts", "qmail-remote/tcpto", "qmail-remote/tlsrpt", "qmail-remote/tlsseen",
 		"qmail-send", "qmail-send/setup", "qmail-send/start",
 		"smtpd", "smtpd/auth", "smtpd/checkpass", "smtpd/filter", "smtpd/policy", "smtpd/qmtp", "smtpd/tlskey",
 	},

@@ -69,6 +69,8 @@ var bans = map[string][]ban{
 	"qmail-local":  forUsers,
 	"qmail-newu":   forUsers,
 	"qmail-pw2u":   forUsers,
+	"qmail-tcpok":  forUsers,
+	"qmail-tcpto":  forUsers,
 	"qmail-qread":  viewers,
 	"qmail-qstat":  viewers,
 	"qmail-qmqpc":  forUsers,

@@ -157,12 +157,15 @@ func Roles() []Role {
 		{
 			Program: "qmail-remote", User: "qmailr", Group: "nofiles",
 			Confined: true, Umask: 0o077, Dir: "/", Classic: true,
-			Files:    []sandbox.File{{Path: "control", Access: look}, {Path: resolvConf, Access: look}},
+			Files: []sandbox.File{
+				{Path: "control", Access: look}, {Path: resolvConf, Access: look},
+				{Path: "queue/lock/tcpto", Access: sandbox.Read | sandbox.Write},
+			},
 			Calls:    AskKernel | Internet,
 			Connects: true,
 			Links:    []string{"spawn", "mtasts", "tlsseen", "tlsrpt", "sign"},
 			May:      "read the message descriptors that it is handed; ask DNS; connect to mail hosts",
-			MayNot:   "write files, see other messages, listen, execute",
+			MayNot:   "write other files than queue/lock/tcpto, see other messages, listen, execute",
 		},
 		{
 			Program: "qmail-smtpd", User: "qmaild", Group: "nofiles",

@@ -90,9 +90,10 @@ func Tree() []Entry {
 		{Path: "queue/bad", User: "qmailq", Group: "qmails", Mode: 0o700},
 		{Path: "queue/bad/unacked", User: "qmailq", Group: "qmails", Mode: 0o700},
 		{Path: "queue/drop", User: "qmailq", Group: "qmailq", Mode: fs.ModeSetgid | fs.ModeSticky | 0o733},
-		{Path: "queue/lock", User: "qmailq", Group: "qmails", Mode: 0o750, Shared: 0o751},
+		{Path: "queue/lock", User: "qmailq", Group: "qmails", Mode: 0o751, Shared: 0o751},
 		{Path: "queue/lock/spool", User: "qmailq", Group: "qmails", Mode: 0o600, File: true},
 		{Path: "queue/lock/sendmutex", User: "qmails", Group: "qmails", Mode: 0o600, File: true},
+		{Path: "queue/lock/tcpto", User: "qmailr", Group: "qmail", Mode: 0o600, File: true},
 	}
 	for i := range buckets {
 		name := fmt.Sprintf("%02d", i)

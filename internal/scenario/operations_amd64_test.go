@@ -98,15 +98,17 @@ const (
 	auth   = "qmail-auth"
 	// checkpass takes the place of auth.
 	checkpass = "qmail-checkpass"
-	lookup    = "qmail-lookup"
-	policy    = "qmail-policy"
-	mtasts    = "qmail-mtasts"
-	tlsseen   = "qmail-tlsseen"
-	tlsrpt    = "qmail-tlsrpt"
-	qmtpd     = "qmail-qmtpd"
-	qmqpd     = "qmail-qmqpd"
-	filter    = "qmail-filter"
-	nss       = "qmail-nss"
+	// rspawn takes the place of remote.
+	rspawn  = "qmail-rspawn"
+	lookup  = "qmail-lookup"
+	policy  = "qmail-policy"
+	mtasts  = "qmail-mtasts"
+	tlsseen = "qmail-tlsseen"
+	tlsrpt  = "qmail-tlsrpt"
+	qmtpd   = "qmail-qmtpd"
+	qmqpd   = "qmail-qmqpd"
+	filter  = "qmail-filter"
+	nss     = "qmail-nss"
 )
 
 // operation is something that a process that was taken over may try.
@@ -187,6 +189,7 @@ func queueOperations() []operation {
 		{name: "create in queue", try: creates(queue + "/probe")},
 		{name: "take the spool's lock", try: opens(queue+"/lock/spool", unix.O_RDWR), allowed: []string{spool}},
 		{name: "take the scheduler's lock", try: opens(queue+"/lock/sendmutex", unix.O_WRONLY), allowed: []string{send}},
+		{name: "change the table of hosts that time out", try: opens(queue+"/lock/tcpto", unix.O_RDWR), allowed: []string{remote, rspawn}},
 		{name: "make a directory in queue/tmp", try: call(unix.SYS_MKDIRAT, unix.AT_FDCWD, queue+"/tmp/probe", 0o700)},
 		{name: "make a link in queue/new", try: call(unix.SYS_SYMLINKAT, "/etc/passwd", unix.AT_FDCWD, queue+"/new/00/probe")},
 	}
@@ -194,7 +197,7 @@ func queueOperations() []operation {
 
 func fileOperations() []operation {
 	read, write := unix.O_RDONLY, unix.O_WRONLY
-	outside := []string{start, lspawn, local, checkpass, filter, nss}
+	outside := []string{start, lspawn, local, checkpass, rspawn, filter, nss}
 	public := append([]string{lookup}, outside...) // who may read what everybody may
 	reads := append([]string{spool, remote, policy, mtasts, tlsrpt}, public...)
 	return []operation{
@@ -294,7 +297,7 @@ func networkOperations() []operation {
 		{name: "ask the kernel for addresses", try: sockets(unix.AF_NETLINK, unix.SOCK_RAW, 0), allowed: []string{remote, smtpd, policy, mtasts, tlsrpt}, confined: true},
 		{name: "use MPTCP", try: sockets(unix.AF_INET, unix.SOCK_STREAM, unix.IPPROTO_MPTCP), confined: true},
 		{name: "make a Unix socket", try: sockets(unix.AF_UNIX, unix.SOCK_STREAM, 0), confined: true},
-		{name: "connect to the public socket", try: unixSocket(queue + "/submit.sock"), allowed: []string{lspawn, local, checkpass, filter, nss, start}},
+		{name: "connect to the public socket", try: unixSocket(queue + "/submit.sock"), allowed: []string{lspawn, local, checkpass, rspawn, filter, nss, start}},
 		{name: "connect to another group's socket", try: unixSocket("/run/probe.sock"), allowed: []string{start}},
 		{name: "make a raw socket", try: sockets(unix.AF_INET, unix.SOCK_RAW, unix.IPPROTO_ICMP)},
 		{name: "make a packet socket", try: sockets(unix.AF_PACKET, unix.SOCK_RAW, 0)},

@@ -138,9 +138,10 @@ func checkDescriptors(t *testing.T, p testhost.ProcessInfo) {
 		return // opens everything for the others
 	}
 	files := map[string][]string{
-		"qmail-spool": {"/var/qmail/queue", "anon_inode:inotify"},
-		"qmail-send":  {"/var/qmail/queue", "/memfd:"},
-		"qmail-local": {"/memfd:", "/home/alice", "pipe:"},
+		"qmail-spool":  {"/var/qmail/queue", "anon_inode:inotify"},
+		"qmail-send":   {"/var/qmail/queue", "/memfd:"},
+		"qmail-remote": {"/var/qmail/queue/lock/tcpto"},
+		"qmail-local":  {"/memfd:", "/home/alice", "pipe:"},
 		// What workers are started with: /dev/null and the log.
 		"qmail-lspawn": {"/dev/null", "pipe:"},
 	}
