@@ -5,10 +5,13 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"postrider/internal/tcpto"
 )
 
 // success is a whole dialogue with one recipient at a peer without extensions.

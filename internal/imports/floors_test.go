@@ -41,7 +41,7 @@ var floors = [][]string{
 	{ // rooms: each holds programs, and none knows another
 		"qmail-local", "qmail-local/commands", "qmail-local/lookup", "qmail-local/lspawn", "qmail-local/nss", "qmail-local/users",
 		"qmail-queue", "qmail-queue/inject", "qmail-queue/qmqpc", "qmail-queue/show", "qmail-queue/spool",
-		"qmail-remote", "qmail-remote/mtasts", "qmail-remote/tcpto", "qmail-remote/tlsrpt", "qmail-remote/tlsseen",
+		"qmail-remote", "qmail-remote/mtasts", "qmail-remote/rspawn", "qmail-remote/tcpto", "qmail-remote/tlsrpt", "qmail-remote/tlsseen",
 		"qmail-send", "qmail-send/setup", "qmail-send/start",
 		"smtpd", "smtpd/auth", "smtpd/checkpass", "smtpd/filter", "smtpd/policy", "smtpd/qmtp", "smtpd/tlskey",
 	},

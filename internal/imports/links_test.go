@@ -94,6 +94,7 @@ var bans = map[string][]ban{
 	"qmail-tlsseen":   inside,
 	"qmail-nss":       inside,
 	"qmail-policy":    append([]ban{starter, hashes}, everywhere...),
+	"qmail-rspawn":    inside,
 	"qmail-remote":    append([]ban{starter}, everywhere...),
 	"qmail-auth":      inside,
 	"qmail-authpw":    inside,

@@ -168,6 +168,13 @@ func Roles() []Role {
 			MayNot:   "write other files than queue/lock/tcpto, see other messages, listen, execute",
 		},
 		{
+			Program: "qmail-rspawn", User: "qmailr", Group: "nofiles",
+			Umask: 0o077, Dir: "/",
+			Links:  []string{"spawn"},
+			May:    "run the program that QMAILREMOTE names, and kill it",
+			MayNot: "run another program; read the queue or users' files",
+		},
+		{
 			Program: "qmail-smtpd", User: "qmaild", Group: "nofiles",
 			Confined: true, Umask: 0o077, Dir: "/", Classic: true,
 			Files:  []sandbox.File{{Path: "control", Access: look}},

@@ -64,6 +64,15 @@ func TestEveryProcessIsWhatTheTableSays(t *testing.T) {
 		checkDescriptors(t, p)
 	}
 	other.StopSuite()
+	other.StartSuiteUnder([]string{"env", "QMAILREMOTE=qmail-remote"})
+	other.WaitForLog(0, `^qmail-rspawn: mail to other hosts is given to /var/qmail/bin/qmail-remote, as QMAILREMOTE says$`)
+	for _, p := range other.Find("qmail-rspawn") {
+		role, _ := priv.RoleOf(p.Name)
+		seen[p.Name]++
+		checkIdentity(t, other, role, p)
+		checkDescriptors(t, p)
+	}
+	other.StopSuite()
 	for _, role := range priv.Roles() {
 		if seen[role.Program] == 0 {
 			t.Errorf("%s does not run", role.Program)

@@ -38,5 +38,5 @@
 // (what a daemon is sent), pulse.go (whether it does anything), stop.go (the
 // end), public_linux.go (the public socket and the lock), doors_linux.go
 // (listening sockets), inherited.go (those that systemd opened), keys.go
-// (private keys), clientkey.go (that of qmail-remote), logger.go.
+// (private keys), clientkey.go (that of qmail-remote), logger.go, rspawn.go (QMAILREMOTE).
 package start

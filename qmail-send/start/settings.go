@@ -25,6 +25,7 @@ const (
 type settings struct {
 	delivery []byte // instructions for who has no .qmail file
 	environ  []byte // frame data: what users' programs will inherit
+	wrapped  bool   // a program delivers to other hosts, in place of qmail-remote
 	logger   []string
 	remotes  int
 	// setuidPrograms is that of priv.Policy.
@@ -73,6 +74,7 @@ func (set settings) serves(program string) bool {
 
 func readSettings(w world.World) (settings, error) {
 	s := settings{delivery: []byte(defaultDelivery), environ: parent.EncodeEnvironment(listenfds.Strip(w.Environ))}
+	s.wrapped = namesRemoteProgram(w.Environ)
 	if len(w.Args) > 1 {
 		s.delivery = []byte(w.Args[1])
 	}

@@ -388,6 +388,12 @@ func TestPlanAgreesWithTheTable(t *testing.T) {
 			add(l.b, l.bName)
 		}
 	}
+	wrapped := set
+	wrapped.wrapped = true
+	for _, l := range newPlan(wrapped).links {
+		add(l.a, l.aName)
+		add(l.b, l.bName)
+	}
 	add(p.member("qmail-spool"), parent.Public)
 	add(p.member("qmail-smtpd"), parent.ListenSMTP)
 	add(p.member("qmail-qmtpd"), parent.ListenQMTP)
