@@ -144,6 +144,9 @@ func (c *client) connect(ctx context.Context, set *settings, key poolKey, want *
 func (c *client) connectTo(ctx context.Context, set *settings, key poolKey) (net.Conn, error) {
 	dialCtx, cancel := context.WithTimeout(ctx, set.connectTimeout)
 	defer cancel()
+	if key.proxy.IsValid() {
+		return c.dialBy(dialCtx, set, key)
+	}
 	conn, err := c.dial(dialCtx, key.source, key.addr)
 	switch {
 	case err != nil && ctx.Err() != nil: // called off: nothing is known

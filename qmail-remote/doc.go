@@ -44,6 +44,7 @@
 //	route.go        routes of domains and senders, and address literals
 //	credentials.go  who we are at relays
 //	outgoing.go     control/outgoingip
+//	proxies.go      proxies of SOCKS5 in it
 //	own.go          which addresses are this machine
 //	down.go         addresses that time out
 //	pool.go         connections at rest

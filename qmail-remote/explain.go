@@ -184,10 +184,14 @@ func orNone(host string) string {
 }
 
 func sourceName(s source) string {
+	name := "any address"
 	if s.addr.IsValid() {
-		return s.addr.String()
+		name = s.addr.String()
 	}
-	return "any address"
+	if s.proxy.IsValid() {
+		name += " by the proxy " + s.proxy.String()
+	}
+	return name
 }
 
 // String lists what a server offers of what is made use of.

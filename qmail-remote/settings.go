@@ -3,6 +3,7 @@ package qmailremote
 import (
 	"errors"
 	"io/fs"
+	"net/netip"
 	"os"
 	"slices"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"postrider/internal/clock"
 	"postrider/internal/control"
 	"postrider/internal/resolver"
+	"postrider/internal/socks"
 	"postrider/internal/tlspolicy"
 )
 
@@ -23,6 +25,7 @@ type settings struct {
 	routes         map[string]string // control/smtproutes
 	tables         routeTables
 	sources        []source // control/outgoingip
+	proxyLogins    map[netip.AddrPort]socks.Login
 	tls            tlspolicy.Table
 	mtasts         bool // qmail-mtasts is to be asked
 	tlsRemember    time.Duration
@@ -84,7 +87,7 @@ func (f *settingsFiles) current() (*settings, error) {
 // controlFiles are the control files that are read here.
 var controlFiles = [...]string{
 	"me", "helohost", "smtproutes", "timeoutconnect", "timeoutremote",
-	"authsenders", "lmtproutes", "qmtproutes", "outgoingip", "remoteauth", "remoteauthinsecure", "remotetimeouts",
+	"authsenders", "lmtproutes", "qmtproutes", "outgoingip", "outgoingsocks", "remoteauth", "remoteauthinsecure", "remotetimeouts",
 	tlspolicy.File, "mtasts", "tlsremember",
 }
 
@@ -213,6 +216,9 @@ func (set *settings) more(dir control.Dir) (err error) {
 		return err
 	}
 	if set.sources, err = readSources(dir); err != nil {
+		return err
+	}
+	if set.proxyLogins, err = proxyLogins(dir); err != nil {
 		return err
 	}
 	if set.waits, err = readWaits(dir); err != nil {

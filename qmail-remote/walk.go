@@ -36,7 +36,7 @@ type journey struct {
 	addresses int // tried so far
 	sessions  int // opened so far
 
-	never     int // targets that cannot have this message (REQUIRETLS)
+	never int // targets that cannot have this message (REQUIRETLS)
 
 	last    outcome // if nothing better comes
 	refused bool    // last is a refusal, and not only trouble
@@ -47,6 +47,7 @@ type journey struct {
 type origin struct {
 	source netip.Addr
 	four   bool
+	proxy  netip.AddrPort
 }
 
 // walk tries one address after the other until one settles what becomes of
@@ -115,7 +116,7 @@ func (j *journey) key(t target, from source) poolKey {
 	if helo == "" {
 		helo = j.set.helo
 	}
-	return poolKey{addr: t.addr, source: from.addr, helo: helo, via: t.via, tls: j.plan.key(t)}
+	return poolKey{addr: t.addr, source: from.addr, proxy: from.proxy, helo: helo, via: t.via, tls: j.plan.key(t)}
 }
 
 // next returns the next target and from where to go there; -1 if none is left.
@@ -140,7 +141,7 @@ func (j *journey) from(t target) (s source, ok bool) {
 			continue
 		}
 		any = true
-		if !slices.Contains(j.spent, origin{s.addr, four}) {
+		if !slices.Contains(j.spent, origin{s.addr, four, s.proxy}) {
 			return s, true
 		}
 	}
@@ -161,7 +162,7 @@ func (j *journey) visit(ctx context.Context, at int, from source) (o outcome, se
 	if o, done := c.reuse(ctx, j.set, key, j.m); done && !o.unwelcome() {
 		return o, true
 	}
-	if c.down.skip(key.addr.Addr()) {
+	if !key.proxy.IsValid() && c.down.skip(key.addr.Addr()) {
 		j.done[at] = true
 		return o, false
 	}
