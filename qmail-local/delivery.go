@@ -21,7 +21,9 @@ type delivery struct {
 	*agent
 	operands
 	message *message
-	out     io.Writer // receives the summary
+	// requireTLS: what is forwarded goes by TLS or not at all (RFC 8689).
+	requireTLS bool
+	out        io.Writer // receives the summary
 	// programOut is what programs write to; nil is a pipe that is read into
 	// out.
 	programOut *os.File

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"postrider/internal/enqueue"
+	"postrider/internal/esmtp"
 	"postrider/internal/fate"
 )
 
@@ -43,6 +44,14 @@ func (d *delivery) handIn(s *enqueue.Submission, sender string) error {
 	if err := s.Sender(sender); err != nil {
 		return refused(err)
 	}
+	if d.requireTLS {
+		if !s.TakesFacts() {
+			return fate.Perm("7.30", noRequireTLS, "forward", nil)
+		}
+		if err := s.Fact(esmtp.RecordRequireTLS, ""); err != nil {
+			return refused(err)
+		}
+	}
 	for _, recipient := range d.forwards {
 		if err := s.Recipient(recipient); err != nil {
 			return refused(err)
@@ -50,6 +59,9 @@ func (d *delivery) handIn(s *enqueue.Submission, sender string) error {
 	}
 	return nil
 }
+
+// noRequireTLS tells that a program that is handed forwards would not know.
+const noRequireTLS = "Unable to forward message: it came with REQUIRETLS, which a program in place of qmail-queue does not know. (#5.7.30)"
 
 // refused is the failure for what the queue answered.
 func refused(err error) error {

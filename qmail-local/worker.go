@@ -145,8 +145,9 @@ func (wk *worker) deliver(job localwork.Job) spawn.Result {
 		agent: wk.agent,
 		operands: operands{job.User, job.Home, job.Local, job.Dash, job.Ext, job.Domain, job.Sender,
 			wk.setup.DefaultDelivery},
-		out:  &said,
-		slot: func() error { return wk.waitForSlot(job.Delivery) },
+		requireTLS: job.RequireTLS,
+		out:        &said,
+		slot:       func() error { return wk.waitForSlot(job.Delivery) },
 	}
 	var err error
 	if d.message, err = messageOf(job.Message); err != nil {

@@ -436,3 +436,26 @@ func TestWorkerMessageMustBeAFile(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 }
+
+// TestWorkerKeepsRequireTLS: what came with REQUIRETLS is forwarded with it, or
+// not at all where that cannot be said.
+func TestWorkerKeepsRequireTLS(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, map[string]string{".qmail-default": "&jim@example.org\n"})
+	l := newWorker(t, "./Maildir/\n")
+	h.write(h.queue+"/run", "#!/bin/sh\ncat >/dev/null\ncat <&1 >/dev/null\n", 0o755)
+	l.send(localwork.AppendSetup(nil, localwork.Setup{
+		Environment: parent.EncodeEnvironment([]string{"PATH=/usr/bin:/bin", "QMAILQUEUE=" + h.queue + "/run"}),
+	}))
+	job := l.jobOf(1, h.home, "x", "Subject: x\n\n", inPacket)
+	job.RequireTLS = true
+	l.jobs(job)
+	l.grant(l.wanted())
+	if got := l.results(1)[1]; got != "D"+noRequireTLS+"\n" {
+		t.Errorf("got %q", got)
+	}
+	l.link.Close()
+	if err := <-l.ended; err != nil {
+		t.Error(err)
+	}
+}

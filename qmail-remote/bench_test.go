@@ -89,7 +89,7 @@ func benchmarkDelivery(b *testing.B, keep bool) (*client, mail) {
 		dial: func(ctx context.Context, _ netip.Addr, _ netip.AddrPort) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, "tcp", l.Addr().String())
 		},
-		down: newDownHosts(clock.Real()),
+		down: newDownHosts(clock.Real(), nil),
 		pool: newPool(clock.Real(), 0),
 	}
 	if !keep {

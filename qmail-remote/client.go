@@ -31,6 +31,8 @@ type client struct {
 	policies policies
 	// memory knows which hosts had TLS; nil: nobody does.
 	memory tlsMemory
+	// reports counts what sessions find of TLS; nil: nobody does.
+	reports tlsReports
 	// certificate is this host's, for servers that ask for one.
 	certificate func() *tls.Certificate
 	// signer has messages signed; nil: nobody does.
@@ -149,6 +151,9 @@ func (c *client) connect(ctx context.Context, set *settings, key poolKey, want *
 func (c *client) connectTo(ctx context.Context, set *settings, key poolKey) (net.Conn, error) {
 	dialCtx, cancel := context.WithTimeout(ctx, set.connectTimeout)
 	defer cancel()
+	if key.proxy.IsValid() {
+		return c.dialBy(dialCtx, set, key)
+	}
 	conn, err := c.dial(dialCtx, key.source, key.addr)
 	switch {
 	case err != nil && ctx.Err() != nil: // called off: nothing is known
@@ -173,7 +178,12 @@ func (c *client) begin(ctx context.Context, set *settings, key poolKey, conn net
 		born:      c.clock.Now(),
 	}
 	release := s.guard(ctx)
-	fault = s.introduce(c, want)
+	if fault = s.introduce(c, want); fault == nil {
+		fault = s.keepsPromise(want)
+	}
+	if fault != nil && s.ext.postponed != "" {
+		fault.never = "" // it may offer more another time
+	}
 	if fault == nil && key.login != (login{}) {
 		fault = s.logIn(set)
 	}

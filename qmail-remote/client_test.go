@@ -5,10 +5,13 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"postrider/internal/tcpto"
 )
 
 // success is a whole dialogue with one recipient at a peer without extensions.
@@ -275,7 +278,7 @@ func TestUnsendable(t *testing.T) {
 func TestDownHosts(t *testing.T) {
 	t.Parallel()
 	now := newManualClock()
-	d := newDownHosts(now)
+	d := newDownHosts(now, nil)
 	a, b := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")
 	steps := []struct {
 		do   func()
@@ -310,7 +313,7 @@ func TestTimeoutSkipsHost(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, oneMX...)
 	now := newManualClock()
-	h.client.down = newDownHosts(now)
+	h.client.down = newDownHosts(now, nil)
 	h.fails[at("192.0.2.1")] = os.NewSyscallError("connect", syscall.ETIMEDOUT)
 	for range 4 {
 		if got := h.deliver("hi\n", "d.example", "r@d.example"); got != "ZSorry, I wasn't able to establish an SMTP connection. (#4.4.1)/|" {
@@ -320,5 +323,48 @@ func TestTimeoutSkipsHost(t *testing.T) {
 	}
 	if got := h.dialed(); got != "192.0.2.1 192.0.2.1" {
 		t.Errorf("dialed %s", got)
+	}
+}
+
+// TestSharedDownHosts: what one worker knows counts for all, and nothing does
+// once the table is emptied.
+func TestSharedDownHosts(t *testing.T) {
+	t.Parallel()
+	now, home := newManualClock(), t.TempDir()
+	if err := os.MkdirAll(filepath.Dir(home+"/"+tcpto.File), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(home+"/"+tcpto.File, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	open := func() *tcpto.Table {
+		table, err := tcpto.Open(home, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { table.Close() })
+		return table
+	}
+	a, b := newDownHosts(now, open()), newDownHosts(now, open())
+	for _, addr := range []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1")} {
+		a.timedOut(addr)
+		now.add(2 * downGap)
+		b.timedOut(addr)
+		if !a.skip(addr) || !b.skip(addr) {
+			t.Errorf("%s: skip %v, %v", addr, a.skip(addr), b.skip(addr))
+		}
+		a.answered(addr)
+		if a.skip(addr) || b.skip(addr) {
+			t.Errorf("%s: skipped though it has answered", addr)
+		}
+		a.timedOut(addr)
+		now.add(2 * downGap)
+		a.timedOut(addr)
+		if err := open().Clear(); err != nil {
+			t.Fatal(err)
+		}
+		if a.skip(addr) || b.skip(addr) {
+			t.Errorf("%s: skipped though the table is empty", addr)
+		}
 	}
 }

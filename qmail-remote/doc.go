@@ -25,7 +25,8 @@
 //     be asked what that is makes mail wait.
 //  9. A message that control/dkimsign wants signed goes out signed or not at all,
 //     and what is signed is what goes out.
-//  10. Nothing is written but to sockets and the log; nothing is executed; no
+//  10. Nothing is written but to sockets, the log and the table of hosts that time
+//     out; nothing is executed; no
 //     name is looked up but through internal/resolver.
 //
 // Files:
@@ -45,6 +46,7 @@
 //	route.go        routes of domains and senders, and address literals
 //	credentials.go  who we are at relays
 //	outgoing.go     control/outgoingip
+//	proxies.go      proxies of SOCKS5 in it
 //	own.go          which addresses are this machine
 //	down.go         addresses that time out
 //	pool.go         connections at rest
@@ -54,6 +56,8 @@
 //	tlsdane.go      what TLSA records ask for
 //	tlssts.go       what MTA-STS asks for
 //	tlslevel.go     what a connection must have, and whether a certificate has it
+//	requiretls.go   REQUIRETLS, and TLS-Required: No
+//	tlsreports.go   what sessions found, for qmail-tlsrpt
 //	tlsmemory.go    hosts that had TLS before
 //	tls.go          STARTTLS, the handshake, what reports say of it
 //	tlsconn.go      the connection below TLS

@@ -188,10 +188,14 @@ func orNone(host string) string {
 }
 
 func sourceName(s source) string {
+	name := "any address"
 	if s.addr.IsValid() {
-		return s.addr.String()
+		name = s.addr.String()
 	}
-	return "any address"
+	if s.proxy.IsValid() {
+		name += " by the proxy " + s.proxy.String()
+	}
+	return name
 }
 
 // String lists what a server offers of what is made use of.
@@ -201,7 +205,7 @@ func (x extensions) String() string {
 		offered bool
 		word    string
 	}{
-		{x.pipelining, "PIPELINING"}, {x.eightBit, "8BITMIME"}, {x.utf8, "SMTPUTF8"}, {x.dsn, "DSN"}, {x.startTLS, "STARTTLS"},
+		{x.pipelining, "PIPELINING"}, {x.eightBit, "8BITMIME"}, {x.utf8, "SMTPUTF8"}, {x.dsn, "DSN"}, {x.startTLS, "STARTTLS"}, {x.requireTLS, "REQUIRETLS"},
 		{x.size, "SIZE " + strconv.FormatInt(x.maxSize, 10)}, {x.auth != "", "AUTH " + x.auth},
 		{x.limits.mail > 0, "MAILMAX=" + strconv.Itoa(x.limits.mail)}, {x.limits.rcpt > 0, "RCPTMAX=" + strconv.Itoa(x.limits.rcpt)},
 	} {

@@ -8,6 +8,7 @@ import (
 
 	"postrider/internal/fdpass"
 	"postrider/internal/resolver"
+	"postrider/internal/tcpto"
 	"postrider/internal/webpki"
 	"postrider/internal/wire/parent"
 	"postrider/internal/world"
@@ -39,10 +40,20 @@ func newClient(w world.World, patience time.Duration) *client {
 		settings: files.current,
 		own:      &ownAddresses{list: interfaceAddresses, clock: w.Clock},
 		dial:     dialTCP,
-		down:     newDownHosts(w.Clock),
+		down:     newDownHosts(w.Clock, sharedTable(w.Home)),
 		pool:     newPool(w.Clock, patience),
 		roots:    webpki.SystemRoots().Pool,
 	}
+}
+
+// sharedTable opens the table of hosts that time out, for who may change it; for
+// others, and where there is none, it is nil.
+func sharedTable(home string) *tcpto.Table {
+	table, err := tcpto.Open(home, true)
+	if err != nil {
+		return nil
+	}
+	return table
 }
 
 // warn writes one line to the log.

@@ -18,13 +18,16 @@ type source struct {
 	helo string // empty: helohost
 	from string // key of senders; empty: all
 	to   string // key of recipients' domains; empty: all
+	// proxy is through which they go, if it is valid.
+	proxy netip.AddrPort
 }
 
 // maxSources bounds control/outgoingip.
 const maxSources = 1000
 
 // readSources reads control/outgoingip: an address each, then words: from=
-// and to= say for which mail it is, helo= says by which name others are greeted.
+// and to= say for which mail it is, helo= says by which name others are greeted,
+// and socks= through which proxy the connections go.
 func readSources(dir control.Dir) ([]source, error) {
 	lines, _, err := dir.List("outgoingip")
 	if err != nil || len(lines) == 0 {
@@ -60,6 +63,13 @@ func parseSource(line string) (source, error) {
 	s := source{addr: addr}
 	for _, word := range words[1:] {
 		name, value, _ := strings.Cut(word, "=")
+		if name == "socks" && !s.proxy.IsValid() {
+			var err error
+			if s.proxy, err = parseProxy(value); err != nil {
+				return source{}, err
+			}
+			continue
+		}
 		var field *string
 		switch name {
 		case "helo":
@@ -69,7 +79,7 @@ func parseSource(line string) (source, error) {
 		case "to":
 			field = &s.to
 		default:
-			return source{}, fmt.Errorf("%q is not helo=, from= or to=", word)
+			return source{}, fmt.Errorf("%q is not helo=, from=, to= or socks=", word)
 		}
 		if value == "" || *field != "" || strings.ContainsAny(value, "\r\n\x00") {
 			return source{}, fmt.Errorf("%s= needs one value", name)
@@ -78,6 +88,9 @@ func parseSource(line string) (source, error) {
 		if name != "helo" {
 			*field = routeKey(value)
 		}
+	}
+	if s.proxy.IsValid() && s.addr.IsValid() && s.addr.Is4() != s.proxy.Addr().Is4() {
+		return source{}, errors.New("no connection to the proxy can come from that address")
 	}
 	return s, nil
 }
@@ -135,5 +148,5 @@ func isOrBelow(domain, key string) bool {
 
 // fits reports whether a connection to addr can come from the source.
 func (s source) fits(addr netip.Addr) bool {
-	return !s.addr.IsValid() || s.addr.Is4() == addr.Is4()
+	return !s.addr.IsValid() || s.proxy.IsValid() || s.addr.Is4() == addr.Is4()
 }

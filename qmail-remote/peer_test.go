@@ -340,7 +340,7 @@ func newHost(t *testing.T, zone ...string) *host {
 		settings: func() (*settings, error) { return &h.set, nil },
 		own:      &ownAddresses{list: func() ([]netip.Addr, error) { return n.own, nil }, clock: clock.Real()},
 		dial:     n.dial,
-		down:     newDownHosts(clock.Real()),
+		down:     newDownHosts(clock.Real(), nil),
 		pool:     newPool(clock.Real(), 0),
 	}
 	return h

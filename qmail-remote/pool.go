@@ -21,6 +21,7 @@ const (
 type poolKey struct {
 	addr   netip.AddrPort
 	source netip.Addr // zero: the system's choice
+	proxy  netip.AddrPort
 	helo   string
 	via
 	tls string // what the connection has: security.key

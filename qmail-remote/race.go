@@ -2,6 +2,7 @@ package qmailremote
 
 import (
 	"context"
+	"errors"
 	"net"
 	"time"
 )
@@ -17,7 +18,7 @@ type candidate struct {
 	key  poolKey
 }
 
-func (k candidate) origin() origin { return origin{k.from.addr, k.key.addr.Addr().Is4()} }
+func (k candidate) origin() origin { return origin{k.from.addr, k.key.addr.Addr().Is4(), k.from.proxy} }
 
 // dialed is what came of it.
 type dialed struct {
@@ -93,8 +94,12 @@ func (j *journey) partner(first candidate) (k candidate, ok bool) {
 // dialed notes a failure, so that the target is not tried again; an address of
 // ours that is none leaves it to the next one.
 func (j *journey) dialed(d dialed) dialed {
+	var proxy *proxyFailed
 	switch {
 	case d.err == nil:
+	case errors.As(d.err, &proxy):
+		j.spent = append(j.spent, d.origin())
+		j.keep(whole(badProxy(proxy)), false)
 	case isBadSource(d.key, d.err):
 		j.spent = append(j.spent, d.origin())
 		j.keep(whole(badSource(d.key.source)), false)

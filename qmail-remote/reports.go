@@ -32,6 +32,11 @@ type report struct {
 	unwelcome bool
 	// tls: for want of TLS no mail was sent.
 	tls bool
+	// never: so it will be at every attempt; the enhanced code without its
+	// class.
+	never string
+	// flaw is what it says of the server's TLS.
+	flaw flaw
 }
 
 // outcome is what became of a message at one destination: a report for the

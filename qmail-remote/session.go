@@ -49,6 +49,7 @@ type extensions struct {
 	auth       string // mechanisms (RFC 4954)
 	limits     limits // RFC 9422
 	startTLS   bool   // RFC 3207
+	requireTLS bool   // RFC 8689
 	// postponed is the answer to EHLO of a server that may say more another time.
 	postponed string
 }
@@ -200,6 +201,8 @@ func parseExtensions(text string) extensions {
 			ext.limits = parseLimits(params)
 		case "STARTTLS":
 			ext.startTLS = true
+		case "REQUIRETLS":
+			ext.requireTLS = true
 		case "SIZE":
 			ext.size = true
 			// A limit that is no number is no limit.

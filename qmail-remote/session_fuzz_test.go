@@ -73,7 +73,7 @@ func hearServer(t *testing.T, words string, lmtp map[string]string) {
 		settings: func() (*settings, error) { return &h.set, nil },
 		own:      &ownAddresses{clock: now, list: func() ([]netip.Addr, error) { return nil, nil }},
 		dial:     func(context.Context, netip.Addr, netip.AddrPort) (net.Conn, error) { return conn, nil },
-		down:     newDownHosts(now),
+		down:     newDownHosts(now, nil),
 		pool:     newPool(now, 0),
 	}
 	m := mail{sender: addr(t, "s@x"), recipients: recipients(t, "a@d", "b@d"), body: message(t, "..\r.\r\n.")}

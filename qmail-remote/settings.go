@@ -3,6 +3,7 @@ package qmailremote
 import (
 	"errors"
 	"io/fs"
+	"net/netip"
 	"os"
 	"slices"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	"postrider/internal/control"
 	"postrider/internal/dkimsign"
 	"postrider/internal/resolver"
+	"postrider/internal/socks"
 	"postrider/internal/tlspolicy"
 )
 
@@ -24,6 +26,7 @@ type settings struct {
 	routes         map[string]string // control/smtproutes
 	tables         routeTables
 	sources        []source // control/outgoingip
+	proxyLogins    map[netip.AddrPort]socks.Login
 	tls            tlspolicy.Table
 	mtasts         bool // qmail-mtasts is to be asked
 	tlsRemember    time.Duration
@@ -86,7 +89,7 @@ func (f *settingsFiles) current() (*settings, error) {
 // controlFiles are the control files that are read here.
 var controlFiles = [...]string{
 	"me", "helohost", "smtproutes", "timeoutconnect", "timeoutremote",
-	"authsenders", "lmtproutes", "qmtproutes", "outgoingip", "remoteauth", "remoteauthinsecure", "remotetimeouts",
+	"authsenders", "lmtproutes", "qmtproutes", "outgoingip", "outgoingsocks", "remoteauth", "remoteauthinsecure", "remotetimeouts",
 	tlspolicy.File, "mtasts", "tlsremember", "dkimsign",
 }
 
@@ -218,6 +221,9 @@ func (set *settings) more(dir control.Dir) (err error) {
 		return err
 	}
 	if set.sources, err = readSources(dir); err != nil {
+		return err
+	}
+	if set.proxyLogins, err = proxyLogins(dir); err != nil {
 		return err
 	}
 	if set.waits, err = readWaits(dir); err != nil {

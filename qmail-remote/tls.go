@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"postrider/internal/smtpwire"
+	"postrider/internal/tlsrpt"
 )
 
 const (
@@ -31,6 +32,7 @@ type secured struct {
 	// verified is by what the server was: "none", "name", "dane", "mta-sts" or
 	// "pin".
 	verified string
+	flaw     flaw // of a certificate that is only told
 }
 
 // enter begins a session, on a new connection, that has what is wanted. Where
@@ -40,6 +42,7 @@ type secured struct {
 func (c *client) enter(ctx context.Context, set *settings, key poolKey, conn net.Conn, want *security) (*session, *report) {
 	s, fault := c.begin(ctx, set, key, conn, want)
 	c.remember(s, want)
+	c.tellSession(key, conn, want, s, fault)
 	if fault == nil || !fault.tls || !want.plainWillDo() || ctx.Err() != nil {
 		return s, fault
 	}
@@ -133,6 +136,10 @@ func (s *session) handshake(c *client, want *security) error {
 	s.conn, s.replies, s.broken = conn, smtpwire.NewReplyReader(conn), false
 	var err error
 	s.tls.verified, err = want.verify(state.PeerCertificates, c.roots, c.clock.Now())
+	if err != nil && want.trial {
+		s.tls.flaw = flawOf(err, want)
+		return nil
+	}
 	return err
 }
 
@@ -146,21 +153,33 @@ func (s *session) noteTLS(o *outcome) {
 
 func tlsFault(text string) *report { return &report{class: deferred, text: text, tls: true} }
 
+// with notes on a fault what reports tell of it.
+func (r *report) with(f flaw) *report {
+	r.flaw = f
+	return r
+}
+
 func noTLS(ip netip.Addr, want *security) *report {
-	return tlsFault("Connected to " + ip.String() + " but it offers no TLS, for which " + printable(want.by) + " asks. (#4.7.4)\n")
+	text := "Connected to " + ip.String() + " but it offers no TLS, for which " + printable(want.by) + " asks."
+	return want.fault(text, "7.4", "7.10").with(flaw{result: tlsrpt.NoSTARTTLS})
 }
 
 func tlsRefused(ip netip.Addr, want *security, reply smtpwire.Reply) *report {
-	return tlsFault("Connected to " + ip.String() + " but STARTTLS was refused" + want.asks() + ". (#4.7.4)\n" + remoteSaid(reply.Text))
+	fault := tlsFault("Connected to " + ip.String() + " but STARTTLS was refused" + want.asks() + ". (#4.7.4)\n" + remoteSaid(reply.Text))
+	return fault.with(flaw{result: tlsrpt.NoSTARTTLS})
 }
 
 func tlsFailed(ip netip.Addr, want *security, err error) *report {
 	var wrong *wrongCertificate
 	if errors.As(err, &wrong) {
-		return tlsFault("Connected to " + ip.String() + " but its certificate is not what " + printable(want.by) + " asks for: " +
-			printable(wrong.Error()) + ". (#4.7.5)\n")
+		text := "Connected to " + ip.String() + " but its certificate is not what " + printable(want.by) + " asks for: " +
+			printable(wrong.Error()) + "."
+		if wrong.ours {
+			return tlsFault(text + " (#4.7.5)\n")
+		}
+		return want.fault(text, "7.5", "7.10").with(flawOf(err, want))
 	}
 	fault := tlsFault("Connected to " + ip.String() + " but TLS failed" + want.asks() + ": " + printable(err.Error()) + ". (#4.7.5)\n")
 	fault.tls = !errors.Is(err, errOwnKey) // plain text does not mend that
-	return fault
+	return fault.with(flawOf(err, want))
 }

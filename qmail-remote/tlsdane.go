@@ -9,6 +9,7 @@ import (
 
 	"postrider/internal/dane"
 	"postrider/internal/resolver"
+	"postrider/internal/tlsrpt"
 )
 
 // authenticLookups tell whether an answer of the DNS is authentic.
@@ -87,7 +88,7 @@ func (p *tlsPlan) bases(ctx context.Context, host string) ([]string, error) {
 // byTLSA is what authentic records ask for. If none of them is of use, the
 // server is known to have TLS all the same (RFC 7672 section 2.2).
 func (p *tlsPlan) byTLSA(records []dane.Record, base string) *security {
-	want := &security{by: "DANE", sni: base, old: p.policy.Old}
+	want := &security{by: byDANE, sni: base, old: p.policy.Old}
 	usable := dane.Usable(records)
 	if len(usable) == 0 {
 		want.level, want.key = encrypted, "encrypt"
@@ -107,7 +108,8 @@ func lookupFailed(host string, err error) *report {
 	if err == nil {
 		return nil
 	}
-	return tlsFault("It cannot be looked up now whether " + printable(host) + " has TLSA records. (#4.7.5)\n")
+	fault := tlsFault("It cannot be looked up now whether " + printable(host) + " has TLSA records. (#4.7.5)\n")
+	return fault.with(flaw{result: tlsrpt.DNSSECInvalid, reason: reasonOf(err)})
 }
 
 func noTLSA(ip netip.Addr, by string) *report {

@@ -25,6 +25,12 @@ const (
 	byKey                       // one of some keys
 )
 
+// Who asks for what a connection must have, if it is the domain.
+const (
+	byDANE = "DANE"
+	bySTS  = "MTA-STS"
+)
+
 // security is all that a connection must have. It does not change.
 type security struct {
 	level tlsLevel
@@ -37,6 +43,10 @@ type security struct {
 	old   bool
 	// trial: a certificate that is not as it should be is only told.
 	trial bool
+	// require: the server must offer REQUIRETLS.
+	require bool
+	// reported is what is told of sessions; nil: nothing.
+	reported *reported
 	// remember is how long host, once it has had TLS, gets nothing without.
 	remember time.Duration
 	host     string
@@ -59,7 +69,11 @@ func (w *security) asks() string {
 }
 
 // wrongCertificate says why the certificate is not as it must be.
-type wrongCertificate struct{ err error }
+type wrongCertificate struct {
+	err error
+	// ours: it cannot be said now what this machine trusts.
+	ours bool
+}
 
 func (w *wrongCertificate) Error() string { return w.err.Error() }
 
@@ -77,13 +91,16 @@ func (w *security) config(own func(*tls.CertificateRequestInfo) (*tls.Certificat
 	return c
 }
 
-// verify tells by what the server was verified. An error of roots, which are
+// verify tells by what the server was verified, or what is wrong with it. An error of roots, which are
 // this machine's, is none of the server's, but no mail may go either.
 func (w *security) verify(shown []*x509.Certificate, roots func() (*x509.CertPool, error), now time.Time) (word string, err error) {
+	ours := false
 	switch w.level {
 	case byAuthority:
 		var pool *x509.CertPool
-		if pool, err = roots(); err == nil {
+		if pool, err = roots(); err != nil {
+			ours = true
+		} else {
 			err = webpki.Verify(pool, shown, w.names, now)
 		}
 	case byDNS:
@@ -96,10 +113,7 @@ func (w *security) verify(shown []*x509.Certificate, roots func() (*x509.CertPoo
 	if err == nil {
 		return w.word, nil
 	}
-	if w.trial {
-		return "none", nil
-	}
-	return "none", &wrongCertificate{err}
+	return "none", &wrongCertificate{err, ours}
 }
 
 func (w *security) pinned(shown []*x509.Certificate) error {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"postrider/internal/clock"
+	"postrider/internal/tlsrpt"
 	"postrider/internal/wire/call"
 	wire "postrider/internal/wire/tlsseen"
 )
@@ -74,8 +75,9 @@ func (c *client) hadTLS(ip netip.Addr, want *security) *report {
 	case err != nil:
 		return tlsFault(fmt.Sprintf("Connected to %s but it is not known now whether it had TLS: %s. (#4.7.5)\n", ip, printable(err.Error())))
 	case known && c.clock.Now().Sub(day.Time()) < want.remember:
-		return tlsFault(fmt.Sprintf("Connected to %s but it has no TLS any more, which %s had on %s, and control/tlsremember asks for. (#4.7.4)\n",
+		fault := tlsFault(fmt.Sprintf("Connected to %s but it has no TLS any more, which %s had on %s, and control/tlsremember asks for. (#4.7.4)\n",
 			ip, printable(want.host), day.Time().Format(time.DateOnly)))
+		return fault.with(flaw{result: tlsrpt.NoSTARTTLS})
 	}
 	return nil
 }

@@ -18,6 +18,9 @@ type tlsPlan struct {
 	policy  tlspolicy.Policy
 	decided []decision
 	sts     *stsAnswer // nil: not asked yet
+	require bool       // REQUIRETLS
+	body    *body      // nil: there is no message
+	waiver  *bool      // what waived has found; nil: not looked for yet
 }
 
 // anyKey is the key of connections of which nothing is asked.
@@ -31,8 +34,11 @@ type decision struct {
 	fault *report
 }
 
-func (c *client) tlsPlan(ctx context.Context, set *settings, domain string) tlsPlan {
-	return tlsPlan{ctx: ctx, client: c, set: set, domain: idn.Key(domain), policy: set.tls.For(domain)}
+func (c *client) tlsPlan(ctx context.Context, set *settings, m mail, domain string) tlsPlan {
+	return tlsPlan{
+		ctx: ctx, client: c, set: set, domain: idn.Key(domain), policy: set.tls.For(domain),
+		require: m.facts.RequireTLS, body: m.body,
+	}
 }
 
 // key returns what the key of connections to a target has of the plan.
@@ -65,8 +71,12 @@ func (p *tlsPlan) wantFor(t target) *security { return p.decisionFor(t).want }
 // nobodyAsks reports whether any connection will do, so that there is nothing
 // to find out before one is wanted.
 func (p *tlsPlan) nobodyAsks(t target) bool {
-	asksSTS := p.set.mtasts && p.client.policies != nil
-	return p.policy.Level == tlspolicy.May && !p.policy.Old && !asksSTS && t.addr.Port() != tlsPort
+	return p.policy.Level == tlspolicy.May && !p.policy.Old && !p.require && !p.domainAsks() && t.addr.Port() != tlsPort
+}
+
+// domainAsks reports whether the domain is asked what it wants.
+func (p *tlsPlan) domainAsks() bool {
+	return p.policy.Level != tlspolicy.May || p.set.mtasts && p.client.policies != nil
 }
 
 func (p *tlsPlan) decisionFor(t target) decision {
@@ -77,6 +87,7 @@ func (p *tlsPlan) decisionFor(t target) decision {
 	}
 	d := decision{host: t.host, port: t.addr.Port()}
 	d.want, d.fault = p.decide(p.ctx, t)
+	p.report(t, d)
 	p.decided = append(p.decided, d)
 	return d
 }
@@ -86,10 +97,41 @@ func (p *tlsPlan) decide(ctx context.Context, t target) (*security, *report) {
 	if _, literal := parseLiteral(host); literal {
 		host = ""
 	}
+	if p.require {
+		return p.promise(ctx, t, host)
+	}
+	want := p.byLine(t, host)
+	if want == nil {
+		var fault *report
+		if want, fault = p.discover(ctx, t, host); fault != nil {
+			return nil, fault
+		}
+	}
+	if want.level == inPlain {
+		return want, nil
+	}
+	if want.plainWillDo() && t.addr.Port() == tlsPort {
+		want.level, want.by, want.trial = encrypted, "its port", false
+	}
+	if want.old {
+		want.key += " oldtls"
+	}
+	if want.host = host; host == "" {
+		want.host = t.addr.Addr().String()
+	}
+	if want.remember = p.set.tlsRemember; want.remember > 0 && p.waived() {
+		want.remember = 0
+	}
+	return want, nil
+}
+
+// byLine is what the administrator's line asks for; nil if that is up to the
+// domain.
+func (p *tlsPlan) byLine(t target, host string) *security {
 	want := &security{sni: host, old: p.policy.Old}
 	switch p.policy.Level {
 	case tlspolicy.None:
-		return &security{level: inPlain, key: "none"}, nil
+		return &security{level: inPlain, key: "none"}
 	case tlspolicy.Encrypt:
 		want.level, want.by, want.key = encrypted, p.asker(), "encrypt"
 	case tlspolicy.Verify:
@@ -99,26 +141,18 @@ func (p *tlsPlan) decide(ctx context.Context, t target) (*security, *report) {
 		want.level, want.by, want.word, want.pins = byKey, p.asker(), "pin", p.policy.Pins
 		want.key = p.policy.Line
 	default:
-		var fault *report
-		if want, fault = p.discover(ctx, t, host); fault != nil {
-			return nil, fault
-		}
+		return nil
 	}
-	if want.plainWillDo() && t.addr.Port() == tlsPort {
-		want.level, want.by, want.trial = encrypted, "its port", false
-	}
-	if want.old {
-		want.key += " oldtls"
-	}
-	if want.remember, want.host = p.set.tlsRemember, host; host == "" {
-		want.host = t.addr.Addr().String()
-	}
-	return want, nil
+	return want
 }
 
 // discover finds out what the domain asks for. DANE goes first: MTA-STS does
 // not override it (RFC 8461 section 2).
 func (p *tlsPlan) discover(ctx context.Context, t target, host string) (*security, *report) {
+	whatever := &security{level: ifOffered, sni: host, old: p.policy.Old, key: anyKey}
+	if p.policy.Level != tlspolicy.DANEOnly && p.domainAsks() && p.waived() {
+		return whatever, nil
+	}
 	var want *security
 	var fault *report
 	if p.policy.Level != tlspolicy.May {
@@ -138,7 +172,7 @@ func (p *tlsPlan) discover(ctx context.Context, t target, host string) (*securit
 	case want != nil:
 		return want, nil
 	}
-	return &security{level: ifOffered, sni: host, old: p.policy.Old, key: anyKey}, nil
+	return whatever, nil
 }
 
 // namesFor returns whose certificate a server must have by the level verify.

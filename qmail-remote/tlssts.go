@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"postrider/internal/mtasts"
+	"postrider/internal/tlsrpt"
 	"postrider/internal/wire/call"
 	wire "postrider/internal/wire/mtasts"
 )
@@ -54,7 +55,7 @@ func (p *tlsPlan) askSTS(t target, host string) (*security, *report) {
 	case host == "" || !policy.Allows(host):
 		return nil, nil
 	}
-	want := &security{level: byAuthority, by: "MTA-STS", word: "mta-sts", sni: host, names: []string{host}, old: p.policy.Old}
+	want := &security{level: byAuthority, by: bySTS, word: "mta-sts", sni: host, names: []string{host}, old: p.policy.Old}
 	want.key = "mta-sts " + host
 	if policy.Mode == mtasts.Testing {
 		want.trial = true
@@ -68,5 +69,6 @@ func noPolicy(domain string, err error) *report {
 }
 
 func wrongExchanger(domain, host string) *report {
-	return tlsFault(fmt.Sprintf("The MTA-STS policy of %s does not have its mail exchanger %s. (#4.7.5)\n", printable(domain), printable(host)))
+	fault := tlsFault(fmt.Sprintf("The MTA-STS policy of %s does not have its mail exchanger %s. (#4.7.5)\n", printable(domain), printable(host)))
+	return fault.with(flaw{result: tlsrpt.Invalid, reason: "not a mail exchanger of the policy"})
 }

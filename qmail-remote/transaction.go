@@ -261,6 +261,9 @@ func (s *session) mailParameters(m mail, utf8 bool) string {
 	if utf8 {
 		params += " SMTPUTF8"
 	}
+	if m.facts.RequireTLS {
+		params += " REQUIRETLS"
+	}
 	if s.ext.dsn && m.facts.Return != 0 {
 		params += " RET=" + m.facts.Return.String()
 	}

@@ -36,6 +36,8 @@ type journey struct {
 	addresses int // tried so far
 	sessions  int // opened so far
 
+	never int // targets that cannot have this message (REQUIRETLS)
+
 	last    outcome // if nothing better comes
 	refused bool    // last is a refusal, and not only trouble
 }
@@ -45,6 +47,7 @@ type journey struct {
 type origin struct {
 	source netip.Addr
 	four   bool
+	proxy  netip.AddrPort
 }
 
 // walk tries one address after the other until one settles what becomes of
@@ -66,14 +69,14 @@ func (c *client) walk(ctx context.Context, set *settings, targets []target, m ma
 			return o
 		}
 	}
-	return j.last
+	return j.end()
 }
 
 func (c *client) journey(ctx context.Context, set *settings, targets []target, m mail, domain string) *journey {
 	j := &journey{
 		client: c, set: set, m: m, targets: targets,
 		sources: set.sourcesFor(m.sender, domain),
-		plan:    c.tlsPlan(ctx, set, domain),
+		plan:    c.tlsPlan(ctx, set, m, domain),
 		last:    whole(noConnection()),
 	}
 	if j.done = j.few[:]; len(targets) > len(j.few) {
@@ -113,7 +116,7 @@ func (j *journey) key(t target, from source) poolKey {
 	if helo == "" {
 		helo = j.set.helo
 	}
-	return poolKey{addr: t.addr, source: from.addr, helo: helo, via: t.via, tls: j.plan.key(t)}
+	return poolKey{addr: t.addr, source: from.addr, proxy: from.proxy, helo: helo, via: t.via, tls: j.plan.key(t)}
 }
 
 // next returns the next target and from where to go there; -1 if none is left.
@@ -138,7 +141,7 @@ func (j *journey) from(t target) (s source, ok bool) {
 			continue
 		}
 		any = true
-		if !slices.Contains(j.spent, origin{s.addr, four}) {
+		if !slices.Contains(j.spent, origin{s.addr, four, s.proxy}) {
 			return s, true
 		}
 	}
@@ -151,6 +154,7 @@ func (j *journey) visit(ctx context.Context, at int, from source) (o outcome, se
 	c := j.client
 	if fault := j.plan.fault(j.targets[at]); fault != nil {
 		j.keep(whole(fault), false)
+		j.count(fault)
 		j.done[at] = true
 		return o, false
 	}
@@ -158,7 +162,7 @@ func (j *journey) visit(ctx context.Context, at int, from source) (o outcome, se
 	if o, done := c.reuse(ctx, j.set, key, j.m); done && !o.unwelcome() {
 		return o, true
 	}
-	if c.down.skip(key.addr.Addr()) {
+	if !key.proxy.IsValid() && c.down.skip(key.addr.Addr()) {
 		j.done[at] = true
 		return o, false
 	}
@@ -177,6 +181,9 @@ func (j *journey) visit(ctx context.Context, at int, from source) (o outcome, se
 	}
 	s, fault := c.enter(ctx, j.set, won.key, won.conn, j.plan.wantFor(j.targets[won.at]))
 	if fault != nil {
+		if fault.never != "" {
+			j.sessions-- // all hosts of the domain are to be asked
+		}
 		j.letIn(won.candidate, fault)
 		return o, false
 	}
@@ -188,6 +195,7 @@ func (j *journey) visit(ctx context.Context, at int, from source) (o outcome, se
 // better if that was the reason, else another server.
 func (j *journey) letIn(k candidate, fault *report) {
 	j.keep(whole(fault), false)
+	j.count(fault)
 	j.done[k.at] = true
 	if fault.unwelcome {
 		j.spent = append(j.spent, k.origin())

@@ -34,13 +34,14 @@ type worker struct {
 	sts    *stsLink
 	own    *ownCertificate
 	seen   *seenLink
+	rpt    *reportLink
 	jobs   jobCount
 	link   *link // the current one; nil before the first
 }
 
 func newWorker(c *client, log *os.File) *worker {
-	w := &worker{client: c, log: log, sts: newSTSLink(), own: newOwnCertificate(), seen: newSeenLink(c.clock)}
-	c.policies, c.certificate, c.memory, c.signer = w.sts, w.own.cert.Load, w.seen, newSigner(c.clock)
+	w := &worker{client: c, log: log, sts: newSTSLink(), own: newOwnCertificate(), seen: newSeenLink(c.clock), rpt: newReportLink()}
+	c.policies, c.certificate, c.memory, c.reports, c.signer = w.sts, w.own.cert.Load, w.seen, w.rpt, newSigner(c.clock)
 	return w
 }
 
@@ -93,6 +94,8 @@ func (w *worker) frame(ctx context.Context, f parent.Frame) error {
 		return w.sts.client.Relink(f.File)
 	case parent.TLSSeen:
 		return w.seen.client.Relink(f.File)
+	case parent.TLSRPT:
+		return w.rpt.client.Relink(f.File)
 	case parent.Sign:
 		return w.takeKey(f.File)
 	case parent.DKIM:

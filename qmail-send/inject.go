@@ -89,7 +89,7 @@ func (b *submitter) giveBack(c *submitConn) {
 // failures and one of the successes.
 func (s *scheduler) bounce(a *active) {
 	failures := newBounce(s.settings.bounce, a.sender.String())
-	failures.short = a.facts.Return == esmtp.Headers || s.settings.bounceMax > 0 && a.entry.Footer.BodySize > s.settings.bounceMax
+	failures.short = a.facts.Return == esmtp.Headers || a.facts.RequireTLS || s.settings.bounceMax > 0 && a.entry.Footer.BodySize > s.settings.bounceMax
 	failed := s.report(a, failures)
 	failed.tells, failed.from = []queuedir.RecordKind{queuedir.Failed}, a.bounced
 	succeeded := s.report(a, newSuccess(s.settings.bounce, a.sender.String()))
@@ -197,7 +197,8 @@ func (c *submitConn) submit(l queuedir.Layout, entry *queuedir.Entry, r report) 
 		return queuedir.ID{}, err
 	}
 	sender, recipient := r.notice.envelope()
-	tail := submit.AppendFrame(nil, submit.Envelope, []byte("F"+sender+"\x00T"+recipient+"\x00\x00"))
+	envelope := r.inherited().Append([]byte("F" + sender + "\x00"))
+	tail := submit.AppendFrame(nil, submit.Envelope, append(envelope, "T"+recipient+"\x00\x00"...))
 	tail = submit.AppendFrame(tail, submit.Commit, nonce[:])
 	if _, err := c.f.Write(tail); err != nil {
 		return queuedir.ID{}, err

@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"postrider/internal/esmtp"
 	"postrider/internal/fdpass"
 	"postrider/internal/queuedir"
 	"postrider/internal/wire/entries"
@@ -25,6 +26,7 @@ import (
 type bounced struct {
 	sender, recipient, body string
 	nonce                   string
+	facts                   esmtp.Message
 }
 
 // testSpool is the spool's side.
@@ -244,10 +246,20 @@ func (p *testSpool) takeBounce(message, envelope, nonce string) submit.Answer {
 	if p.refuse {
 		return submit.Answer{Kind: submit.Temporary, ExitCode: 53, Text: "disk full"}
 	}
-	fields := strings.Split(envelope, "\x00")
-	p.bounces = append(p.bounces, bounced{
-		sender: strings.TrimPrefix(fields[0], "F"), recipient: strings.TrimPrefix(fields[1], "T"), body: message, nonce: nonce,
-	})
+	b := bounced{body: message, nonce: nonce}
+	for record := range strings.SplitSeq(strings.TrimRight(envelope, "\x00"), "\x00") {
+		switch letter, value := record[0], record[1:]; letter {
+		case 'F':
+			b.sender = value
+		case 'T':
+			b.recipient = value
+		default:
+			if err := b.facts.Take(letter, value); err != nil {
+				p.t.Errorf("record %q of a bounce: %v", record, err)
+			}
+		}
+	}
+	p.bounces = append(p.bounces, b)
 	return submit.Answer{Kind: submit.Accepted, ID: bounceID(len(p.bounces)).String()}
 }
 

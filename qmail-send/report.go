@@ -83,6 +83,10 @@ func (r report) write(out io.Writer, seal io.Writer, l queuedir.Layout, entry *q
 	return w.err
 }
 
+// inherited are the facts of the message that its notices have, too: what may
+// go by TLS alone is told of by TLS alone (RFC 8689 section 5).
+func (r report) inherited() esmtp.Message { return esmtp.Message{RequireTLS: r.facts.RequireTLS} }
+
 // contentType is that of the part that holds the message (RFC 6533 section 6).
 func (r report) contentType() string {
 	switch {

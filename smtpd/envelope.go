@@ -24,6 +24,9 @@ func (s *session) mail(argument string) reply {
 	if refused := s.mayMail(parameters); refused.code != 0 {
 		return refused
 	}
+	if parameters.facts.RequireTLS && !s.secured() {
+		return s.refuseRequireTLS()
+	}
 	if limit := s.sizeLimit(); limit > 0 && parameters.size > limit {
 		return replyTooBig
 	}

@@ -47,6 +47,12 @@ func parseMailParameters(text string, facts bool) (p mailParameters, refused *re
 			}
 			p.facts.UTF8 = true
 			return nil
+		case keyword == "REQUIRETLS" && facts:
+			if hasValue {
+				return refuse(501, esmtp.ErrNoValue.Error())
+			}
+			p.facts.RequireTLS = true
+			return nil
 		case keyword == "RET" && facts:
 			return wrong(p.facts.ParseReturn(value))
 		case keyword == "ENVID" && facts:

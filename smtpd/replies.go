@@ -53,23 +53,24 @@ func (r reply) hangingUp() reply {
 // The sentences are qmail's own where qmail has one (spec sections 6.2, 1.3);
 // log analysers and senders' postmasters know them.
 var (
-	replyFlushed   = reply{code: 250, enhanced: "2.0.0", text: "flushed"}
-	replyNoop      = reply{code: 250, enhanced: "2.0.0", text: "ok"}
-	replySenderOK  = reply{code: 250, enhanced: "2.1.0", text: "ok"}
-	replyRcptOK    = reply{code: 250, enhanced: "2.1.5", text: "ok"}
-	replyVrfy      = reply{code: 252, enhanced: "2.0.0", text: "send some mail, i'll try my best"}
-	replyHelp      = reply{code: 214, enhanced: "2.0.0", text: "postrider, a mail server in qmail's manner: HELO EHLO MAIL RCPT DATA BDAT RSET NOOP VRFY HELP QUIT"}
-	replyGoAhead   = reply{code: 354, enhanced: "", text: "go ahead"}
-	replyMailFirst = reply{code: 503, enhanced: "5.5.1", text: "MAIL first (#5.5.1)"}
-	replyInChunks  = reply{code: 503, enhanced: "5.5.1", text: "the message has begun: BDAT with LAST ends it, RSET drops it (#5.5.1)"}
-	replyStartTLS  = reply{code: 220, enhanced: "2.0.0", text: "ready for tls"}
-	replyInTLS     = reply{code: 503, enhanced: "5.5.1", text: "this is TLS already (#5.5.1)"}
-	replyInMail    = reply{code: 503, enhanced: "5.5.1", text: "not during a mail transaction: RSET drops it (#5.5.1)"}
-	replyNoTLS     = reply{code: 454, enhanced: "4.3.0", text: "TLS not available now (#4.3.0)"}
-	replyNoProxy   = reply{code: 554, enhanced: "5.7.1", text: "sorry, this port is for proxies (#5.7.1)", rule: "proxyhosts", hangUp: true}
-	replyAuthOK    = reply{code: 235, enhanced: "2.7.0", text: "ok, go ahead (#2.7.0)"}
-	replyVrfyWhom  = reply{code: 501, enhanced: "5.5.4", text: "VRFY needs a name (#5.5.4)"}
-	replyRcptFirst = reply{code: 503, enhanced: "5.5.1", text: "RCPT first (#5.5.1)"}
+	replyFlushed      = reply{code: 250, enhanced: "2.0.0", text: "flushed"}
+	replyNoop         = reply{code: 250, enhanced: "2.0.0", text: "ok"}
+	replySenderOK     = reply{code: 250, enhanced: "2.1.0", text: "ok"}
+	replyRcptOK       = reply{code: 250, enhanced: "2.1.5", text: "ok"}
+	replyVrfy         = reply{code: 252, enhanced: "2.0.0", text: "send some mail, i'll try my best"}
+	replyHelp         = reply{code: 214, enhanced: "2.0.0", text: "postrider, a mail server in qmail's manner: HELO EHLO MAIL RCPT DATA BDAT RSET NOOP VRFY HELP QUIT"}
+	replyGoAhead      = reply{code: 354, enhanced: "", text: "go ahead"}
+	replyMailFirst    = reply{code: 503, enhanced: "5.5.1", text: "MAIL first (#5.5.1)"}
+	replyInChunks     = reply{code: 503, enhanced: "5.5.1", text: "the message has begun: BDAT with LAST ends it, RSET drops it (#5.5.1)"}
+	replyStartTLS     = reply{code: 220, enhanced: "2.0.0", text: "ready for tls"}
+	replyInTLS        = reply{code: 503, enhanced: "5.5.1", text: "this is TLS already (#5.5.1)"}
+	replyInMail       = reply{code: 503, enhanced: "5.5.1", text: "not during a mail transaction: RSET drops it (#5.5.1)"}
+	replyNoRequireTLS = reply{code: 530, enhanced: "5.7.10", text: "REQUIRETLS needs TLS (#5.7.10)"}
+	replyNoTLS        = reply{code: 454, enhanced: "4.3.0", text: "TLS not available now (#4.3.0)"}
+	replyNoProxy      = reply{code: 554, enhanced: "5.7.1", text: "sorry, this port is for proxies (#5.7.1)", rule: "proxyhosts", hangUp: true}
+	replyAuthOK       = reply{code: 235, enhanced: "2.7.0", text: "ok, go ahead (#2.7.0)"}
+	replyVrfyWhom     = reply{code: 501, enhanced: "5.5.4", text: "VRFY needs a name (#5.5.4)"}
+	replyRcptFirst    = reply{code: 503, enhanced: "5.5.1", text: "RCPT first (#5.5.1)"}
 
 	// The sentences are those of qmail's AUTH (spec section 6.7), the codes
 	// those of RFC 4954.

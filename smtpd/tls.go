@@ -31,11 +31,23 @@ func (s *session) offers() string {
 	if s.offersTLS() {
 		lines += "\nSTARTTLS"
 	}
+	if s.secured() && s.takesFacts() {
+		lines += "\nREQUIRETLS" // RFC 8689
+	}
 	lines += s.offersAuth()
 	if s.xclients != nil {
 		lines += "\nXCLIENT " + xclientNames
 	}
 	return lines
+}
+
+// refuseRequireTLS is the answer to REQUIRETLS outside TLS, where the promise
+// cannot begin (RFC 8689 section 3).
+func (s *session) refuseRequireTLS() reply {
+	if s.offersTLS() {
+		return replyNoRequireTLS
+	}
+	return *refuse(555, "unrecognised parameter")
 }
 
 // starttls answers STARTTLS; the handshake comes next (RFC 3207).

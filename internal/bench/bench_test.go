@@ -114,7 +114,7 @@ func takeTurn(t *turn) []account.Process {
 		if err == nil {
 			err = w.do(t, ctx)
 		}
-		if err == nil && w.name != "W6" {
+		if err == nil && !w.leaves {
 			err = errors.Join(t.p.drained(ctx), t.y.settle(ctx))
 		}
 		cancel()

@@ -39,6 +39,8 @@ type peer struct {
 	fixed        bool
 	sendmail     []string // nil without
 
+	fans bool // it has the routes of W9
+
 	sessions int // of the generator, where 20 would measure something else
 	share    int // it gets one message where others get this many
 	backlog  int // how many messages it lets wait; 0 is no limit

@@ -27,6 +27,7 @@ type plan struct {
 	backlog    int // W6
 	latencies  int
 	held       int // W8
+	fanned     int // W9
 	limitTime  time.Duration
 	idleTime   time.Duration
 }
@@ -36,18 +37,18 @@ type plan struct {
 func planned() plan {
 	small := plan{
 		rounds: 1, mailboxes: 20, messages: 40, users: 10, calls: 5, recipients: 20, large: 2, largeSize: 1 << 20,
-		backlog: 20, latencies: 5, held: 20, limitTime: 10 * time.Millisecond,
+		backlog: 20, latencies: 5, held: 20, fanned: 100, limitTime: 10 * time.Millisecond,
 	}
 	switch {
 	case *quick:
 		return plan{
 			rounds: 1, mailboxes: 1000, messages: 400, users: 100, calls: 30, recipients: 300, large: 4, largeSize: 25 << 20,
-			backlog: 1000, latencies: 50, held: 300, limitTime: 500 * time.Millisecond, idleTime: 500 * time.Millisecond,
+			backlog: 1000, latencies: 50, held: 300, fanned: 500, limitTime: 500 * time.Millisecond, idleTime: 500 * time.Millisecond,
 		}
 	case *runBench:
 		return plan{
 			rounds: 5, mailboxes: 1000, messages: 1500, users: 100, calls: 100, recipients: 1000, large: 12, largeSize: 25 << 20,
-			backlog: 20_000, latencies: 100, held: 1000, limitTime: time.Second, idleTime: time.Second,
+			backlog: 20_000, latencies: 100, held: 1000, fanned: 5000, limitTime: time.Second, idleTime: time.Second,
 		}
 	}
 	return small

@@ -33,7 +33,7 @@ virtual_mailbox_maps = hash:/etc/postfix/mailboxes
 virtual_minimum_uid = 100
 virtual_uid_maps = static:5000
 virtual_gid_maps = static:5000
-transport_maps = inline:{ { remote.test = smtp:[127.0.0.2]:2526 }, { .remote.test = smtp:[127.0.0.2]:2526 }, { dead.test = smtp:[127.0.0.3]:2526 } }
+transport_maps = inline:{ { remote.test = smtp:[127.0.0.2]:2526 }, { .remote.test = smtp:[127.0.0.2]:2526 }, { dead.test = smtp:[127.0.0.3]:2526 }, FANNED }
 default_process_limit = 100
 in_flow_delay = 0
 default_destination_concurrency_limit = 20
@@ -55,7 +55,7 @@ func newPostfix(y *yard, n plan) (*peer, error) {
 		return nil, err
 	}
 	y.tools = root
-	y.host.WriteFile(root+"/etc/postfix/main.cf", mainCF, 0o644)
+	y.host.WriteFile(root+"/etc/postfix/main.cf", strings.Replace(mainCF, "FANNED", fanTransports(), 1), 0o644)
 	var boxes strings.Builder
 	for i := range n.mailboxes {
 		fmt.Fprintf(&boxes, "%s u%d/Maildir/\n", mailUser(i), i)
@@ -72,7 +72,7 @@ func newPostfix(y *yard, n plan) (*peer, error) {
 		}
 	}
 	p := &peer{
-		name: postfix, version: y.version(root, "postfix"), syncs: true, root: root,
+		name: postfix, version: y.version(root, "postfix"), syncs: true, root: root, fans: true,
 		daemons:  [][]string{{"postfix", "start"}},
 		queue:    dirs(root+"/var/spool/postfix/", "maildrop incoming active deferred"),
 		waste:    append(dirs(root+"/var/spool/postfix/", "defer bounce hold corrupt trace"), root+"/var/log/postfix"),

@@ -19,9 +19,9 @@ func newPostrider(y *yard, n plan) (*peer, error) {
 	h.Control("concurrencysmtp", "2000")
 	h.Control("concurrencysmtpip", "2000")
 	h.Control("concurrencyremote", "100")
-	h.Control("smtproutes", "remote.test:"+sinkServer, ".remote.test:"+sinkServer, "dead.test:"+deadServer)
+	h.Control("smtproutes", append(fanRoutes("f%d.test:%s:%d"), "remote.test:"+sinkServer, ".remote.test:"+sinkServer, "dead.test:"+deadServer)...)
 	p := &peer{
-		name: ours, version: revision(), syncs: true, orderly: true, fixed: true,
+		name: ours, version: revision(), syncs: true, orderly: true, fixed: true, fans: true,
 		daemons:  [][]string{{"qmail-start", "./Maildir/"}},
 		queue:    []string{"/var/qmail/queue/new"},
 		waste:    []string{"/var/qmail/queue/info"},

@@ -41,6 +41,8 @@ func rows(p plan) []report.Row {
 		{Key: "W7 processes", Title: "W7 processes", Unit: "idle", Lower: true},
 		{Key: "W8 session", Title: "W8 idle session", Unit: "kB", Lower: true, Goal: report.Goal{AtMost: 16}},
 		{Key: "W8 held", Title: "W8 idle sessions", Unit: "held"},
+		{Key: "W9 one", Title: fmt.Sprintf("W9 %d recipients, %d domains", p.recipients, fanNear), Unit: "s", Lower: true},
+		{Key: "W9 live", Title: fmt.Sprintf("W9 %d domains, %d dead", fanDomains, fanDead), Unit: "to live ones/s"},
 	}
 }
 

@@ -28,23 +28,25 @@ type workload struct {
 	// fresh says that it needs a mail system that has done nothing yet: what
 	// memory it keeps from former work would hide what it takes.
 	fresh bool
-	do    func(*turn, context.Context) error
+	// leaves says that it leaves a queue behind.
+	leaves bool
+	do     func(*turn, context.Context) error
 }
 
-// workloads in order: idle before work, the backlog last, since it leaves a
-// queue behind.
+// workloads in order: idle before work, those last that leave a queue behind.
 func workloads() []workload {
 	return []workload{
-		{"W7", true, (*turn).idle},
-		{warmUp, false, (*turn).warm},
-		{"W1", false, func(t *turn, ctx context.Context) error { return t.inbound(ctx, "W1", 1) }},
-		{"W1x100", false, func(t *turn, ctx context.Context) error { return t.inbound(ctx, "W1x100", t.plan.users) }},
-		{"W2", false, (*turn).relay},
-		{"W3", false, (*turn).sendmail},
-		{"W4", false, (*turn).manyRecipients},
-		{"W5", true, (*turn).large},
-		{"W8", true, (*turn).hold},
-		{"W6", false, (*turn).backlog},
+		{name: "W7", fresh: true, do: (*turn).idle},
+		{name: warmUp, do: (*turn).warm},
+		{name: "W1", do: func(t *turn, ctx context.Context) error { return t.inbound(ctx, "W1", 1) }},
+		{name: "W1x100", do: func(t *turn, ctx context.Context) error { return t.inbound(ctx, "W1x100", t.plan.users) }},
+		{name: "W2", do: (*turn).relay},
+		{name: "W3", do: (*turn).sendmail},
+		{name: "W4", do: (*turn).manyRecipients},
+		{name: "W5", fresh: true, do: (*turn).large},
+		{name: "W8", fresh: true, do: (*turn).hold},
+		{name: "W6", leaves: true, do: (*turn).backlog},
+		{name: "W9", fresh: true, leaves: true, do: (*turn).fanOut},
 	}
 }
 

@@ -98,10 +98,16 @@ func (s *Submission) Recipient(a string) error { return s.address('T', a) }
 // a recipient before it. A queue program knows no such records: what they say
 // is not handed to it.
 func (s *Submission) Fact(letter byte, value string) error {
-	if _, isProgram := s.way.(*program); s.err == nil && !isProgram {
+	if s.err == nil && s.TakesFacts() {
 		s.err = s.record(letter, value)
 	}
 	return s.err
+}
+
+// TakesFacts reports whether what Fact is told reaches the queue.
+func (s *Submission) TakesFacts() bool {
+	_, isProgram := s.way.(*program)
+	return !isProgram
 }
 
 func (s *Submission) address(letter byte, a string) error {

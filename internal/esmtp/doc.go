@@ -1,6 +1,7 @@
 // Package esmtp is what an SMTP client says of a message and of its recipients
-// besides their addresses: that it needs SMTPUTF8 (RFC 6531), and which reports
-// of its delivery are wanted (DSN, RFC 3461).
+// besides their addresses: that it needs SMTPUTF8 (RFC 6531), that it goes by
+// verified TLS or not at all (REQUIRETLS, RFC 8689), and which reports of its
+// delivery are wanted (DSN, RFC 3461).
 //
 // Everybody who hands an envelope on may import it; it imports nothing of ours.
 // Input is hostile, and readers of the queue and of the protocols between our

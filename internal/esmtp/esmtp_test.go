@@ -46,7 +46,7 @@ func TestParameters(t *testing.T) {
 		{RecordEnvelopeID, "a\x7f", false}, {RecordEnvelopeID, "a b", false},
 		{RecordUser, "joe", true}, {RecordUser, "joe+40x", true}, {RecordUser, Xtext("\x00 +=\xc3\xb6"), true}, {RecordUser, "", false},
 		{RecordUser, "a b", false}, {RecordUser, strings.Repeat("x", 765), true}, {RecordUser, strings.Repeat("x", 766), false},
-		{RecordUTF8, "", true}, {RecordUTF8, "x", false},
+		{RecordUTF8, "", true}, {RecordUTF8, "x", false}, {RecordRequireTLS, "", true}, {RecordRequireTLS, "x", false},
 		{RecordOrigin, "c", true}, {RecordOrigin, "h", true}, {RecordOrigin, "", false}, {RecordOrigin, "x", false}, {RecordOrigin, "cc", false}, {RecordOrigin, "\x00", false},
 		{RecordOriginal, "rfc822;jim@example.com", true}, {RecordOriginal, "rfc822;a+40b@example.com", true},
 		{RecordOriginal, "jim@example.com", false}, {RecordOriginal, ";jim", false}, {RecordOriginal, "rfc822;", false},
@@ -75,8 +75,8 @@ func TestParameters(t *testing.T) {
 
 func TestTwice(t *testing.T) {
 	t.Parallel()
-	m := Message{UTF8: true, Return: Full, EnvelopeID: "x", User: "joe", Origin: FromClient}
-	for letter, value := range map[byte]string{RecordUTF8: "", RecordReturn: "HDRS", RecordEnvelopeID: "y", RecordUser: "jim", RecordOrigin: "h"} {
+	m := Message{UTF8: true, RequireTLS: true, Return: Full, EnvelopeID: "x", User: "joe", Origin: FromClient}
+	for letter, value := range map[byte]string{RecordUTF8: "", RecordRequireTLS: "", RecordReturn: "HDRS", RecordEnvelopeID: "y", RecordUser: "jim", RecordOrigin: "h"} {
 		if m.Take(letter, value) != ErrTwice {
 			t.Errorf("%c is taken twice", letter)
 		}

@@ -5,6 +5,7 @@ import "errors"
 // Message are the facts of a message.
 type Message struct {
 	UTF8       bool   // SMTPUTF8: addresses or header fields hold UTF-8
+	RequireTLS bool   // REQUIRETLS: no host may have it that does not keep to that
 	Return     Return // RET
 	EnvelopeID string // ENVID in xtext; empty if not given
 	User       string // who has logged in, in xtext; empty if nobody has
@@ -39,6 +40,7 @@ func (r Return) String() string {
 // Records of facts are a letter and a value. Those of the message:
 const (
 	RecordUTF8       = 'U' // no value
+	RecordRequireTLS = 'R' // no value
 	RecordReturn     = 'r' // FULL or HDRS
 	RecordEnvelopeID = 'e' // as ENVID
 	RecordUser       = 'l' // as Xtext writes it
@@ -60,6 +62,7 @@ const (
 // What is wrong with a record or a parameter.
 var (
 	ErrUTF8     = errors.New("SMTPUTF8 takes no value")
+	ErrNoValue  = errors.New("REQUIRETLS takes no value")
 	ErrReturn   = errors.New("RET is FULL or HDRS")
 	ErrEnvID    = errors.New("ENVID needs 1 to 100 characters of xtext")
 	ErrNotify   = errors.New("NOTIFY is NEVER, or any of SUCCESS, FAILURE and DELAY")
@@ -73,6 +76,9 @@ var (
 func (m Message) Append(b []byte) []byte {
 	if m.UTF8 {
 		b = append(b, RecordUTF8, 0)
+	}
+	if m.RequireTLS {
+		b = append(b, RecordRequireTLS, 0)
 	}
 	if m.Return != 0 {
 		b = appendRecord(b, RecordReturn, m.Return.String())
@@ -106,7 +112,11 @@ func appendRecord(b []byte, letter byte, value string) []byte {
 
 // IsMessageRecord reports whether letter is that of a fact of the message.
 func IsMessageRecord(letter byte) bool {
-	return letter == RecordUTF8 || letter == RecordReturn || letter == RecordEnvelopeID || IsOurRecord(letter)
+	switch letter {
+	case RecordUTF8, RecordRequireTLS, RecordReturn, RecordEnvelopeID:
+		return true
+	}
+	return IsOurRecord(letter)
 }
 
 // IsOurRecord reports whether letter is that of a fact that our network daemons
@@ -127,6 +137,15 @@ func (m *Message) Take(letter byte, value string) error {
 			return ErrTwice
 		}
 		m.UTF8 = true
+		return nil
+	case RecordRequireTLS:
+		switch {
+		case value != "":
+			return ErrNoValue
+		case m.RequireTLS:
+			return ErrTwice
+		}
+		m.RequireTLS = true
 		return nil
 	case RecordReturn:
 		if m.Return != 0 {

@@ -69,6 +69,8 @@ var bans = map[string][]ban{
 	"qmail-local":  forUsers,
 	"qmail-newu":   forUsers,
 	"qmail-pw2u":   forUsers,
+	"qmail-tcpok":  forUsers,
+	"qmail-tcpto":  forUsers,
 	"qmail-qread":  viewers,
 	"qmail-qstat":  viewers,
 	"qmail-qmqpc":  forUsers,
@@ -88,9 +90,11 @@ var bans = map[string][]ban{
 
 	// It fetches policies, and has nothing else to lose.
 	"qmail-mtasts":    {names, starter, hashes},
+	"qmail-tlsrpt":    append([]ban{starter, hashes}, everywhere...),
 	"qmail-tlsseen":   inside,
 	"qmail-nss":       inside,
 	"qmail-policy":    append([]ban{starter, hashes}, everywhere...),
+	"qmail-rspawn":    inside,
 	"qmail-remote":    append([]ban{starter}, everywhere...),
 	"qmail-auth":      inside,
 	"qmail-authpw":    inside,

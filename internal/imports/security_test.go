@@ -66,7 +66,7 @@ func securityRow(r priv.Role) string {
 		calls = append([]string{"plain"}, calls...)
 	} else {
 		files, calls = []string{"what its user may"}, []string{"all"}
-		if slices.Contains([]string{"qmail-lspawn", "qmail-local", "qmail-checkpass", "qmail-filter", "qmail-nss"}, r.Program) {
+		if slices.Contains([]string{"qmail-lspawn", "qmail-local", "qmail-checkpass", "qmail-filter", "qmail-nss", "qmail-rspawn"}, r.Program) {
 			calls = []string{"all, but to become one of the suite or root"}
 		}
 	}

@@ -80,6 +80,7 @@ func Tree() []Entry {
 		{Path: "alias", User: "alias", Group: "qmail", Mode: fs.ModeSetgid | 0o755, Keep: true},
 		{Path: "policy", User: "qmailn", Group: "qmail", Mode: 0o700},
 		{Path: "tlsseen", User: "qmailt", Group: "qmail", Mode: 0o700},
+		{Path: "tlsrpt", User: "qmailt", Group: "qmail", Mode: 0o700},
 		{Path: "mtasts", User: "qmailt", Group: "qmail", Mode: 0o700},
 		{Path: "filter", User: "qmailf", Group: "qmail", Mode: 0o700},
 		{Path: "queue", User: "qmailq", Group: "qmails", Mode: 0o711},
@@ -89,9 +90,10 @@ func Tree() []Entry {
 		{Path: "queue/bad", User: "qmailq", Group: "qmails", Mode: 0o700},
 		{Path: "queue/bad/unacked", User: "qmailq", Group: "qmails", Mode: 0o700},
 		{Path: "queue/drop", User: "qmailq", Group: "qmailq", Mode: fs.ModeSetgid | fs.ModeSticky | 0o733},
-		{Path: "queue/lock", User: "qmailq", Group: "qmails", Mode: 0o750, Shared: 0o751},
+		{Path: "queue/lock", User: "qmailq", Group: "qmails", Mode: 0o751, Shared: 0o751},
 		{Path: "queue/lock/spool", User: "qmailq", Group: "qmails", Mode: 0o600, File: true},
 		{Path: "queue/lock/sendmutex", User: "qmails", Group: "qmails", Mode: 0o600, File: true},
+		{Path: "queue/lock/tcpto", User: "qmailr", Group: "qmail", Mode: 0o600, File: true},
 	}
 	for i := range buckets {
 		name := fmt.Sprintf("%02d", i)

@@ -49,6 +49,7 @@ type Head struct {
 //	a arrival (decimal microseconds since 1970)
 //	n nonce            each once in this order; then, each at most once,
 //	U                  the message needs SMTPUTF8
+//	R                  it goes by TLS or not at all (REQUIRETLS, RFC 8689)
 //	r RET              FULL or HDRS (RFC 3461)
 //	e ENVID            in xtext
 //	l user             who has logged in at qmail-smtpd, in xtext
@@ -60,7 +61,7 @@ type Head struct {
 //	o ORCPT            its original address
 //	T recipient
 //
-// An entry without the records of U, r, e, l, s, N and o is as old as they are.
+// An entry without the records of U, R, r, e, l, s, N and o is as old as they are.
 // A record with another small letter is of a later version and says nothing
 // that must be known: it is passed over. One with another capital letter must
 // be understood: for who does not, the entry is ErrDamaged, and so is set aside

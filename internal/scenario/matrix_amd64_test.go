@@ -54,6 +54,10 @@ func TestNoProcessCanDoMoreThanItsJob(t *testing.T) {
 	other, message := hostWithADelivery(t, checkPassword)
 	tried[checkpass] = tryAll(t, other, other.Find(checkpass)[0], inside{message: message, victim: other.Find(spool)[0].PID}, &c)
 	other.CrashSuite()
+	other.StartSuiteUnder([]string{"env", "QMAILREMOTE=qmail-remote"})
+	other.WaitForLog(0, `^qmail-rspawn: mail to other hosts is given to `)
+	tried[rspawn] = tryAll(t, other, other.Find(rspawn)[0], inside{message: message, victim: other.Find(spool)[0].PID}, &c)
+	other.CrashSuite()
 	t.Log(c.String())
 	for _, role := range priv.Roles() {
 		if tried[role.Program] < 40 {
@@ -134,6 +138,7 @@ func hostWithADelivery(t *testing.T, configure func(*testhost.Host)) (h *testhos
 	h.Control("spfbehavior", "1")
 	h.Control("mtasts", "1")
 	h.Control("tlsremember", "1")
+	h.Control("tlsrpt", "postmaster@mx1.example")
 	serveQMTP(h)
 	h.Control("concurrencyfilter", "20") // so that qmail-filter runs
 	h.Control("nssprobe", "root")        // and qmail-nss

@@ -98,14 +98,17 @@ const (
 	auth   = "qmail-auth"
 	// checkpass takes the place of auth.
 	checkpass = "qmail-checkpass"
-	lookup    = "qmail-lookup"
-	policy    = "qmail-policy"
-	mtasts    = "qmail-mtasts"
-	tlsseen   = "qmail-tlsseen"
-	qmtpd     = "qmail-qmtpd"
-	qmqpd     = "qmail-qmqpd"
-	filter    = "qmail-filter"
-	nss       = "qmail-nss"
+	// rspawn takes the place of remote.
+	rspawn  = "qmail-rspawn"
+	lookup  = "qmail-lookup"
+	policy  = "qmail-policy"
+	mtasts  = "qmail-mtasts"
+	tlsseen = "qmail-tlsseen"
+	tlsrpt  = "qmail-tlsrpt"
+	qmtpd   = "qmail-qmtpd"
+	qmqpd   = "qmail-qmqpd"
+	filter  = "qmail-filter"
+	nss     = "qmail-nss"
 )
 
 // operation is something that a process that was taken over may try.
@@ -124,7 +127,7 @@ type operation struct {
 }
 
 // confinedPrograms start nothing.
-var confinedPrograms = []string{spool, send, remote, smtpd, qmtpd, qmqpd, tlskey, auth, lookup, policy, mtasts, tlsseen}
+var confinedPrograms = []string{spool, send, remote, smtpd, qmtpd, qmqpd, tlskey, auth, lookup, policy, mtasts, tlsseen, tlsrpt}
 
 func (o operation) concerns(program string) bool {
 	return (!o.confined || slices.Contains(confinedPrograms, program)) && !slices.Contains(o.except, program)
@@ -186,6 +189,7 @@ func queueOperations() []operation {
 		{name: "create in queue", try: creates(queue + "/probe")},
 		{name: "take the spool's lock", try: opens(queue+"/lock/spool", unix.O_RDWR), allowed: []string{spool}},
 		{name: "take the scheduler's lock", try: opens(queue+"/lock/sendmutex", unix.O_WRONLY), allowed: []string{send}},
+		{name: "change the table of hosts that time out", try: opens(queue+"/lock/tcpto", unix.O_RDWR), allowed: []string{remote, rspawn}},
 		{name: "make a directory in queue/tmp", try: call(unix.SYS_MKDIRAT, unix.AT_FDCWD, queue+"/tmp/probe", 0o700)},
 		{name: "make a link in queue/new", try: call(unix.SYS_SYMLINKAT, "/etc/passwd", unix.AT_FDCWD, queue+"/new/00/probe")},
 	}
@@ -193,15 +197,15 @@ func queueOperations() []operation {
 
 func fileOperations() []operation {
 	read, write := unix.O_RDONLY, unix.O_WRONLY
-	outside := []string{start, lspawn, local, checkpass, filter, nss}
+	outside := []string{start, lspawn, local, checkpass, rspawn, filter, nss}
 	public := append([]string{lookup}, outside...) // who may read what everybody may
-	reads := append([]string{spool, remote, policy, mtasts}, public...)
+	reads := append([]string{spool, remote, policy, mtasts, tlsrpt}, public...)
 	return []operation{
 		{name: "read /etc/passwd", try: opens("/etc/passwd", read), allowed: reads},
-		{name: "read /etc/resolv.conf", try: opens("/etc/resolv.conf", read), allowed: append([]string{remote, policy, mtasts}, public...)},
+		{name: "read /etc/resolv.conf", try: opens("/etc/resolv.conf", read), allowed: append([]string{remote, policy, mtasts, tlsrpt}, public...)},
 		{name: "read /etc/shadow", try: opens("/etc/shadow", read), allowed: []string{start}},
 		{name: "write /etc/passwd", try: opens("/etc/passwd", write), allowed: []string{start}},
-		{name: "read control/me", try: opens("/var/qmail/control/me", read), allowed: append([]string{send, remote, smtpd, qmtpd, qmqpd}, public...)},
+		{name: "read control/me", try: opens("/var/qmail/control/me", read), allowed: append([]string{send, remote, tlsrpt, smtpd, qmtpd, qmqpd}, public...)},
 		{name: "write control/me", try: opens("/var/qmail/control/me", write), allowed: []string{start}},
 		{name: "create among messages for filters", try: creates("/var/qmail/filter/probe"), allowed: []string{filter}},
 		{name: "create in control", try: creates("/var/qmail/control/probe"), allowed: []string{start}},
@@ -217,6 +221,7 @@ func fileOperations() []operation {
 		{name: "create in another user's home", try: creates("/home/bob/probe")},
 		{name: "create in policy", try: creates("/var/qmail/policy/probe"), allowed: []string{policy}},
 		{name: "create in mtasts", try: creates("/var/qmail/mtasts/probe"), allowed: []string{mtasts}},
+		{name: "create in tlsrpt", try: creates("/var/qmail/tlsrpt/probe"), allowed: []string{tlsrpt}},
 		{name: "create in tlsseen", try: creates("/var/qmail/tlsseen/probe"), allowed: []string{tlsseen}},
 		{name: "create in /tmp", try: creates("/tmp/probe"), allowed: outside},
 		{name: "make a directory", try: call(unix.SYS_MKDIRAT, unix.AT_FDCWD, "/tmp/probe.d", 0o700), confined: true},
@@ -266,14 +271,14 @@ func networkOperations() []operation {
 				return 0 // it is /dev/null, and the call is not refused
 			}
 			return errno
-		}, allowed: []string{remote, policy, mtasts}, confined: true},
+		}, allowed: []string{remote, policy, mtasts, tlsrpt}, confined: true},
 		{name: "ask a name server by TCP", try: tcp(func(in *inside, fd uintptr) unix.Errno {
 			errno := in.do(unix.SYS_CONNECT, fd, inet4(53, 127, 0, 0, 1), 16)
 			if errno == unix.EINPROGRESS || errno == unix.ECONNREFUSED {
 				return 0 // there is none
 			}
 			return errno
-		}), allowed: []string{remote, policy, mtasts}, confined: true},
+		}), allowed: []string{remote, policy, mtasts, tlsrpt}, confined: true},
 		{name: "ask a web server", try: tcp(func(in *inside, fd uintptr) unix.Errno {
 			errno := in.do(unix.SYS_CONNECT, fd, inet4(443, 127, 0, 0, 1), 16)
 			if errno == unix.EINPROGRESS || errno == unix.ECONNREFUSED {
@@ -288,11 +293,11 @@ func networkOperations() []operation {
 			return in.do(unix.SYS_BIND, fd, inet4(26, 127, 0, 0, 1), 16)
 		}), allowed: []string{start}},
 		{name: "listen", try: tcp(func(in *inside, fd uintptr) unix.Errno { return in.do(unix.SYS_LISTEN, fd, 1) }), confined: true},
-		{name: "make a UDP socket", try: sockets(unix.AF_INET6, unix.SOCK_DGRAM, 0), allowed: []string{remote, policy, mtasts}, confined: true},
-		{name: "ask the kernel for addresses", try: sockets(unix.AF_NETLINK, unix.SOCK_RAW, 0), allowed: []string{remote, smtpd, policy, mtasts}, confined: true},
+		{name: "make a UDP socket", try: sockets(unix.AF_INET6, unix.SOCK_DGRAM, 0), allowed: []string{remote, policy, mtasts, tlsrpt}, confined: true},
+		{name: "ask the kernel for addresses", try: sockets(unix.AF_NETLINK, unix.SOCK_RAW, 0), allowed: []string{remote, smtpd, policy, mtasts, tlsrpt}, confined: true},
 		{name: "use MPTCP", try: sockets(unix.AF_INET, unix.SOCK_STREAM, unix.IPPROTO_MPTCP), confined: true},
 		{name: "make a Unix socket", try: sockets(unix.AF_UNIX, unix.SOCK_STREAM, 0), confined: true},
-		{name: "connect to the public socket", try: unixSocket(queue + "/submit.sock"), allowed: []string{lspawn, local, checkpass, filter, nss, start}},
+		{name: "connect to the public socket", try: unixSocket(queue + "/submit.sock"), allowed: []string{lspawn, local, checkpass, rspawn, filter, nss, start}},
 		{name: "connect to another group's socket", try: unixSocket("/run/probe.sock"), allowed: []string{start}},
 		{name: "make a raw socket", try: sockets(unix.AF_INET, unix.SOCK_RAW, unix.IPPROTO_ICMP)},
 		{name: "make a packet socket", try: sockets(unix.AF_PACKET, unix.SOCK_RAW, 0)},

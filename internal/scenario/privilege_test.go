@@ -25,6 +25,7 @@ func TestEveryProcessIsWhatTheTableSays(t *testing.T) {
 	h.Control("spfbehavior", "1")
 	h.Control("mtasts", "1")
 	h.Control("tlsremember", "1")
+	h.Control("tlsrpt", "postmaster@mx1.example")
 	serveQMTP(h)
 	h.Control("concurrencyfilter", "20") // so that qmail-filter runs
 	h.Control("nssprobe", "root")        // and qmail-nss
@@ -57,6 +58,15 @@ func TestEveryProcessIsWhatTheTableSays(t *testing.T) {
 	other.StartSuite()
 	awaitLogin(t, other) // it has confined itself before it answers
 	for _, p := range other.Find("qmail-checkpass") {
+		role, _ := priv.RoleOf(p.Name)
+		seen[p.Name]++
+		checkIdentity(t, other, role, p)
+		checkDescriptors(t, p)
+	}
+	other.StopSuite()
+	other.StartSuiteUnder([]string{"env", "QMAILREMOTE=qmail-remote"})
+	other.WaitForLog(0, `^qmail-rspawn: mail to other hosts is given to /var/qmail/bin/qmail-remote, as QMAILREMOTE says$`)
+	for _, p := range other.Find("qmail-rspawn") {
 		role, _ := priv.RoleOf(p.Name)
 		seen[p.Name]++
 		checkIdentity(t, other, role, p)
@@ -137,9 +147,10 @@ func checkDescriptors(t *testing.T, p testhost.ProcessInfo) {
 		return // opens everything for the others
 	}
 	files := map[string][]string{
-		"qmail-spool": {"/var/qmail/queue", "anon_inode:inotify"},
-		"qmail-send":  {"/var/qmail/queue", "/memfd:"},
-		"qmail-local": {"/memfd:", "/home/alice", "pipe:"},
+		"qmail-spool":  {"/var/qmail/queue", "anon_inode:inotify"},
+		"qmail-send":   {"/var/qmail/queue", "/memfd:"},
+		"qmail-remote": {"/var/qmail/queue/lock/tcpto"},
+		"qmail-local":  {"/memfd:", "/home/alice", "pipe:"},
 		// What workers are started with: /dev/null and the log.
 		"qmail-lspawn": {"/dev/null", "pipe:"},
 	}

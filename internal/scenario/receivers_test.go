@@ -9,24 +9,27 @@ import (
 )
 
 // TestOtherMailSystemsReceive sends to Postfix and Exim, which take two
-// recipients at a time and nothing but ASCII: each recipient gets the message
-// once, in 7 bits, and only the one that does not exist fails.
+// recipients at a time and nothing but ASCII, and to OpenSMTPD, which takes all:
+// each recipient gets the message once, in as many bits, and only the one that
+// does not exist fails.
 func TestOtherMailSystemsReceive(t *testing.T) {
 	t.Parallel()
-	for _, pattern := range []string{"postfix_*.deb", "exim4-daemon-light_*.deb"} {
+	for _, pattern := range []string{"postfix_*.deb", "exim4-daemon-light_*.deb", "opensmtpd_*.deb"} {
 		if found, _ := filepath.Glob(peerPackages + "/" + pattern); len(found) == 0 {
-			t.Skip("SKIPPED for want of Postfix and Exim: .ci/run puts them into " + peerPackages)
+			t.Skip("SKIPPED for want of Postfix, Exim and OpenSMTPD: .ci/run puts them into " + peerPackages)
 		}
 	}
 	network := testhost.NewNetwork(t)
 	h := mailHost(t, network, "mx1.example", "sender")
 	h.StartSuite()
-	for _, c := range []struct{ name, script, stop string }{
-		{"postfix", postfixReceiver, "postfix stop"},
-		{"exim", eximReceiver, "kill $(cat /var/spool/exim4/pid)"},
+	const sevenBit, eightBit = "\n\n=C3=BCber\n", "\n\nüber\n"
+	for _, c := range []struct{ name, script, stop, body string }{
+		{"postfix", postfixReceiver, "postfix stop", sevenBit},
+		{"exim", eximReceiver, "kill $(cat /var/spool/exim4/pid)", sevenBit},
+		{"opensmtpd", opensmtpdReceiver, "kill $(cat /run/smtpd.pid)", eightBit},
 	} {
 		peer := network.Host(c.name + ".example")
-		peer.AddUsers("postfix", "postdrop", "Debian-exim", "alice", "bob", "carol")
+		peer.AddUsers("postfix", "postdrop", "Debian-exim", "opensmtpd", "opensmtpq", "alice", "bob", "carol")
 		h.Control("smtproutes", c.name+".example:"+peer.IP.String())
 		if result, err := peer.Run(testhost.Within(t, soon), testhost.Command{Argv: []string{"sh", "-ec", c.script}}); err != nil || result.Code != 0 {
 			t.Fatalf("%s: %v, %v", c.name, err, result)
@@ -44,7 +47,8 @@ func TestOtherMailSystemsReceive(t *testing.T) {
 		h.WaitForLog(first, `^delivery \d+: failure: .*550`)
 		for _, user := range []string{"alice", "bob", "carol"} {
 			got := peer.Maildir(user).Wait(testhost.Within(t, soon), 1)
-			if len(got) != 1 || !strings.Contains(got[0].Text, "Content-Transfer-Encoding: quoted-printable\n") || !strings.HasSuffix(got[0].Text, "\n\n=C3=BCber\n") {
+			quoted := strings.Contains(got[0].Text, "Content-Transfer-Encoding: quoted-printable\n")
+			if len(got) != 1 || quoted != (c.body == sevenBit) || !strings.HasSuffix(got[0].Text, c.body) {
 				t.Errorf("%s: %s got %v", c.name, user, got)
 			}
 		}
@@ -122,4 +126,33 @@ mkdir -p /var/spool/exim4
 chown Debian-exim /var/spool/exim4
 cp -a /tmp/exim/usr/sbin/exim4 /usr/sbin/
 exim4 -bd -oX 25 -q1m
+`
+
+// opensmtpdReceiver puts OpenSMTPD where it expects itself, and listens. The
+// process that it answers with is its parent's.
+const opensmtpdReceiver = `
+dpkg -x ` + peerPackages + `/opensmtpd_*.deb /tmp/opensmtpd
+cp -a /tmp/opensmtpd/usr/. /usr/
+mkdir -p /var/lib/opensmtpd/empty /var/spool/smtpd
+chmod 711 /var/spool/smtpd
+cat > /etc/smtpd.conf <<EOF
+listen on 0.0.0.0 port 25 hostname opensmtpd.example
+action "local" maildir
+match from any for domain "opensmtpd.example" action "local"
+EOF
+echo opensmtpd.example > /etc/mailname
+smtpd -n
+smtpd -F >/var/log/smtpd 2>&1 </dev/null &
+echo $! > /run/smtpd.pid
+python3 - <<EOF
+import socket, time
+for i in range(600):
+    try:
+        socket.create_connection(("127.0.0.1", 25)).close()
+        break
+    except OSError:
+        time.sleep(0.1)
+else:
+    raise SystemExit("OpenSMTPD does not listen")
+EOF
 `

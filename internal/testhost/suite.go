@@ -94,7 +94,7 @@ func (h *Host) ready() []*regexp.Regexp {
 	if text, err := os.ReadFile(h.Path("/var/qmail/control/smtplisten")); err != nil || len(text) > 0 {
 		patterns = append(patterns, `^qmail-start: listening on `)
 	}
-	for _, program := range []string{"qmail-spool", "qmail-send", "qmail-lspawn", "qmail-remote"} {
+	for _, program := range []string{"qmail-spool", "qmail-send", "qmail-lspawn", "qmail-r(emote|spawn)"} {
 		patterns = append(patterns, `^qmail-start: `+program+`.* started \(pid \d+\)`)
 	}
 	compiled := make([]*regexp.Regexp, len(patterns))

@@ -109,7 +109,14 @@ func Verify(roots *x509.CertPool, shown []*x509.Certificate, names []string, now
 			return nil
 		}
 	}
-	return fmt.Errorf("the certificate is for %.200q, not for %s", strings.Join(shown[0].DNSNames, " "), strings.Join(names, " or "))
+	return &WrongName{has: shown[0].DNSNames, wanted: names}
+}
+
+// WrongName is the error of a certificate that is for none of the names.
+type WrongName struct{ has, wanted []string }
+
+func (e *WrongName) Error() string {
+	return fmt.Sprintf("the certificate is for %.200q, not for %s", strings.Join(e.has, " "), strings.Join(e.wanted, " or "))
 }
 
 func isFor(c *x509.Certificate, name string) bool {

@@ -41,7 +41,7 @@ func (s *server) take(l *link, limit int, jobs []spawn.Job) {
 		}
 		s.numbers++
 		job := &job{number: s.numbers, link: l, delivery: recipient.Delivery, since: s.clock.Now()}
-		job.work.Message = j.Message
+		job.work.Message, job.work.RequireTLS = j.Message, j.Facts.RequireTLS
 		if s.draining || len(s.jobs) >= maxJobs {
 			s.end(job, stopping)
 			continue
@@ -68,7 +68,7 @@ func (s *server) found(j *job, id identity, work localwork.Job, end *reply) {
 		s.end(j, *end)
 		return
 	}
-	work.Delivery, work.Message = j.number, j.work.Message
+	work.Delivery, work.Message, work.RequireTLS = j.number, j.work.Message, j.work.RequireTLS
 	j.id, j.work, j.since = id, work, s.clock.Now()
 	u := s.pool.user(id)
 	u.waiting = append(u.waiting, j)

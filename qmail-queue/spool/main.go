@@ -209,6 +209,8 @@ func (d *daemon) frame(f parent.Frame) error {
 		go d.submitter(packets, origin{text: fromNetwork, knowsUsers: true})
 	case parent.SubmitSend:
 		go d.submitter(packets, origin{text: "for bounce"})
+	case parent.SubmitTLSRPT:
+		go d.submitter(packets, origin{text: "for tls report"})
 	case parent.Entries:
 		l := newLink(d.store, packets, d.log)
 		d.links.replace(l)

@@ -33,11 +33,11 @@
 // runs. A ladder of errors is not needed: no mail passes through here.
 //
 // Files: main.go (from arguments to running), settings.go (arguments and
-// control files), policy.go (whether qmail-policy, qmail-mtasts and qmail-tlsseen are wanted), nss.go (whether qmail-nss is), plan.go (who is there and linked to whom), process_linux.go
+// control files), policy.go (whether qmail-policy, qmail-mtasts and qmail-tlsseen are wanted), tlsrpt.go (qmail-tlsrpt in the plan), nss.go (whether qmail-nss is), plan.go (who is there and linked to whom), process_linux.go
 // (one child), supervise.go (the loop), restart.go (deaths and back-off), links.go
 // (what a daemon is sent), pulse.go (whether it does anything), stop.go (the
 // end), public_linux.go (the public socket and the lock), doors_linux.go
 // (listening sockets), inherited.go (those that systemd opened), keys.go
 // (private keys), clientkey.go (that of qmail-remote), dkim.go (those that sign
-// messages), logger.go.
+// messages), logger.go, rspawn.go (QMAILREMOTE).
 package start

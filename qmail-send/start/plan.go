@@ -55,6 +55,10 @@ const (
 // network runs if there is something for it to listen on.
 func newPlan(set settings) *plan {
 	p := &plan{}
+	if set.wrapped {
+		// What is asked on behalf of qmail-remote has nobody to serve.
+		set.asksMTASTS, set.remembersTLS, set.reportsTLS, set.clientKey = false, false, false, nil
+	}
 	spool := p.add("qmail-spool", "", stopSpool)
 	send := p.add("qmail-send", "", stopSend)
 	lspawn := p.add("qmail-lspawn", "", stopLocal)
@@ -69,6 +73,7 @@ func newPlan(set settings) *plan {
 	if set.remembersTLS {
 		seen = p.add("qmail-tlsseen", "", stopSpool)
 	}
+	reports := p.addTLSReports(set, spool)
 	clientKey := p.addClientKey(set)
 	dkimKeys := p.addDKIM(set)
 	var nss *member
@@ -76,7 +81,12 @@ func newPlan(set settings) *plan {
 		nss = p.add("qmail-nss", "", stopLocal)
 		p.join(lspawn, parent.NSS, nss, parent.NSSLspawn)
 	}
-	for i := range set.remotes {
+	workers := set.remotes
+	if set.wrapped {
+		p.addRemoteProgram(set, send)
+		workers = 0
+	}
+	for i := range workers {
 		remote := p.add("qmail-remote", " "+strconv.Itoa(i), stopRemote)
 		p.join(send, parent.SpawnRemote(i), remote, parent.Spawn)
 		if mtasts != nil {
@@ -84,6 +94,9 @@ func newPlan(set settings) *plan {
 		}
 		if seen != nil {
 			p.join(remote, parent.TLSSeen, seen, parent.TLSSeenRemote(i))
+		}
+		if reports != nil {
+			p.join(remote, parent.TLSRPT, reports, parent.TLSRPTRemote(i))
 		}
 		if clientKey != nil {
 			p.join(remote, parent.Sign, clientKey, parent.SignRemote(i))
@@ -140,7 +153,7 @@ func newPlan(set settings) *plan {
 	if set.serves("qmail-qmqpd") {
 		p.join(p.add("qmail-qmqpd", "", stopSMTPD), parent.Submit, spool, parent.SubmitQMQPD)
 	}
-	send.gifts = []parent.Frame{{Kind: parent.RemoteWorkers, Data: strconv.AppendInt(nil, int64(set.remotes), 10)}}
+	send.gifts = []parent.Frame{{Kind: parent.RemoteWorkers, Data: strconv.AppendInt(nil, int64(max(workers, 1)), 10)}}
 	return p
 }
 

@@ -10,6 +10,7 @@ import (
 	"postrider/internal/listener"
 	"postrider/internal/listenfds"
 	"postrider/internal/priv"
+	"postrider/internal/tlsrpt"
 	"postrider/internal/wire/parent"
 	"postrider/internal/world"
 )
@@ -24,6 +25,7 @@ const (
 type settings struct {
 	delivery []byte // instructions for who has no .qmail file
 	environ  []byte // frame data: what users' programs will inherit
+	wrapped  bool   // a program delivers to other hosts, in place of qmail-remote
 	logger   []string
 	remotes  int
 	// setuidPrograms is that of priv.Policy.
@@ -48,6 +50,7 @@ type settings struct {
 	asksMTASTS bool   // qmail-remote asks qmail-mtasts
 	// remembersTLS says that qmail-remote has qmail-tlsseen remember hosts.
 	remembersTLS bool
+	reportsTLS   bool // qmail-remote tells qmail-tlsrpt what it finds
 	filters      bool // some client's mail passes a program or milters
 }
 
@@ -74,6 +77,7 @@ func (set settings) serves(program string) bool {
 
 func readSettings(w world.World) (settings, error) {
 	s := settings{delivery: []byte(defaultDelivery), environ: parent.EncodeEnvironment(listenfds.Strip(w.Environ))}
+	s.wrapped = namesRemoteProgram(w.Environ)
 	if len(w.Args) > 1 {
 		s.delivery = []byte(w.Args[1])
 	}
@@ -98,6 +102,9 @@ func readSettings(w world.World) (settings, error) {
 		return s, err
 	}
 	if s.remembersTLS, err = remembersTLS(dir); err != nil {
+		return s, err
+	}
+	if _, s.reportsTLS, err = tlsrpt.Read(dir); err != nil {
 		return s, err
 	}
 	s.filters = namesFilters(dir)

@@ -365,12 +365,12 @@ func TestPlanAgreesWithTheTable(t *testing.T) {
 	set.keys = []parent.Frame{{Kind: parent.KeysComplete}}
 	set.clientKey, set.dkimKeys = set.keys, set.keys
 	set.asksPolicy = true
-	set.asksMTASTS, set.remembersTLS = true, true
+	set.asksMTASTS, set.remembersTLS, set.reportsTLS = true, true, true
 	set.filters = true
 	add := func(m *member, name string) {
 		for i := range 10 {
 			switch name {
-			case parent.SpawnRemote(i), parent.SignRemote(i), parent.DKIMRemote(i), parent.MTASTSRemote(i), parent.TLSSeenRemote(i):
+			case parent.SpawnRemote(i), parent.SignRemote(i), parent.DKIMRemote(i), parent.MTASTSRemote(i), parent.TLSSeenRemote(i), parent.TLSRPTRemote(i):
 				name = strings.TrimSuffix(name, strconv.Itoa(i)) + "*"
 			}
 		}
@@ -387,6 +387,12 @@ func TestPlanAgreesWithTheTable(t *testing.T) {
 			add(l.a, l.aName)
 			add(l.b, l.bName)
 		}
+	}
+	wrapped := set
+	wrapped.wrapped = true
+	for _, l := range newPlan(wrapped).links {
+		add(l.a, l.aName)
+		add(l.b, l.bName)
 	}
 	add(p.member("qmail-spool"), parent.Public)
 	add(p.member("qmail-smtpd"), parent.ListenSMTP)

@@ -16,6 +16,7 @@
 //	smtp.go      a client, one command a time, as Postfix's smtp-source
 //	send.go      many messages over many sessions
 //	sink.go      a next host that accepts everything and counts
+//	mute.go      a host that takes connections and says nothing
 //	arrival.go   waits for files in a Maildir
 //	latency.go   from the connection to the mailbox, one message after another
 //	hold.go      sessions that do nothing

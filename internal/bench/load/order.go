@@ -15,6 +15,7 @@ const Arg = "bench-load"
 const (
 	Send     = "send"
 	Sink     = "sink"
+	Mute     = "mute"
 	Latency  = "latency"
 	First    = "first"
 	Hold     = "hold"
@@ -53,7 +54,7 @@ type task func(o Order, input io.Reader, say func(Answer)) error
 
 func tasks() map[string]task {
 	return map[string]task{
-		Send: send, Sink: sink, Latency: latency, First: first, Hold: hold, Sendmail: sendmail, Limits: limits,
+		Send: send, Sink: sink, Mute: mute, Latency: latency, First: first, Hold: hold, Sendmail: sendmail, Limits: limits,
 	}
 }
 

@@ -16,7 +16,8 @@
 //	G delivery     the slot asked for is granted (64 bits)
 //	N delivery     it is not: the delivery is to be tried again later
 //
-// A job is the delivery number (64 bits), the strings user, home, local, dash,
+// A job is the delivery number (64 bits), one byte, 1 if the message came with
+// REQUIRETLS, else 0, the strings user, home, local, dash,
 // ext, domain, sender, which are qmail-local's first seven operands, and the
 // message as in the spawn protocol.
 //
@@ -66,7 +67,9 @@ type Job struct {
 	Ext      string
 	Domain   string
 	Sender   string
-	Message  spawn.Message
+	// RequireTLS is that of the message; what is forwarded keeps it.
+	RequireTLS bool
+	Message    spawn.Message
 }
 
 // Kind is the kind of a packet.
@@ -112,7 +115,7 @@ func (j Job) fields() []string {
 
 // JobSize returns the bytes that j takes in a packet.
 func JobSize(j Job) int {
-	n := 8
+	n := 8 + 1
 	for _, s := range j.fields() {
 		n += codec.StringSize(s)
 	}
@@ -129,6 +132,11 @@ func AppendJobs(b []byte, jobs []Job) []byte {
 	b = codec.AppendUint16(b, uint16(len(jobs)))
 	for _, j := range jobs {
 		b = codec.AppendUint64(b, j.Delivery)
+		if j.RequireTLS {
+			b = append(b, 1)
+		} else {
+			b = append(b, 0)
+		}
 		for _, s := range j.fields() {
 			b = codec.AppendString(b, s)
 		}
@@ -159,18 +167,27 @@ func DecodeJobs(packet []byte) ([]Job, error) {
 			break
 		}
 		jobs = append(jobs, Job{
-			Delivery: r.Uint64(),
-			User:     r.String(maxName),
-			Home:     r.String(maxPath),
-			Local:    r.String(maxPath),
-			Dash:     r.String(maxName),
-			Ext:      r.String(maxPath),
-			Domain:   r.String(address.MaxLen),
-			Sender:   r.String(address.MaxLen),
-			Message:  spawn.ReadMessage(r),
+			Delivery:   r.Uint64(),
+			RequireTLS: readBool(r),
+			User:       r.String(maxName),
+			Home:       r.String(maxPath),
+			Local:      r.String(maxPath),
+			Dash:       r.String(maxName),
+			Ext:        r.String(maxPath),
+			Domain:     r.String(address.MaxLen),
+			Sender:     r.String(address.MaxLen),
+			Message:    spawn.ReadMessage(r),
 		})
 	}
 	return jobs, done(r)
+}
+
+func readBool(r *codec.Reader) bool {
+	b := r.Uint8()
+	if b > 1 {
+		r.Fail(fmt.Errorf("byte %d where 0 or 1 belongs", b))
+	}
+	return b == 1
 }
 
 // AppendSlot appends a packet that wants (KindWanted), grants (KindGranted) or

@@ -12,7 +12,7 @@ import (
 var testJobs = []Job{
 	{Delivery: 1, User: "joe", Home: "/home/joe", Local: "joe-list", Dash: "-", Ext: "list", Domain: "example.org", Sender: "s@example.com",
 		Message: spawn.Message{Bytes: []byte("Subject: x\n\nJ\x00\xff\n")}},
-	{Delivery: 1 << 50, User: "alias", Home: "/var/qmail/alias", Local: "x", Dash: "-", Ext: "x", Domain: "example.org"},
+	{Delivery: 1 << 50, User: "alias", Home: "/var/qmail/alias", Local: "x", Dash: "-", Ext: "x", Domain: "example.org", RequireTLS: true},
 	{Delivery: 3, User: "joe", Home: "/home/joe", Local: "joe", Domain: "example.org", Message: spawn.Message{ByFile: true}},
 }
 

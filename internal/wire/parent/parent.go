@@ -51,12 +51,13 @@ const (
 	// Public is qmail-spool's listening socket for everybody.
 	Public = "public"
 	// SubmitSMTPD and those that follow are qmail-spool's ends of the submit
-	// channels of qmail-smtpd, qmail-qmtpd, qmail-qmqpd and qmail-send: the name
-	// is the identity.
-	SubmitSMTPD = "submit.smtpd"
-	SubmitQMTPD = "submit.qmtpd"
-	SubmitQMQPD = "submit.qmqpd"
-	SubmitSend  = "submit.send"
+	// channels of qmail-smtpd, qmail-qmtpd, qmail-qmqpd, qmail-send and
+	// qmail-tlsrpt: the name is the identity.
+	SubmitSMTPD  = "submit.smtpd"
+	SubmitQMTPD  = "submit.qmtpd"
+	SubmitQMQPD  = "submit.qmqpd"
+	SubmitSend   = "submit.send"
+	SubmitTLSRPT = "submit.tlsrpt"
 	// Submit is the submitter's end of its submit channel.
 	Submit = "submit"
 	// Entries joins qmail-spool and qmail-send; the same name at both ends.
@@ -95,6 +96,8 @@ const (
 	MTASTS = "mtasts"
 	// TLSSeen is the same of its link to qmail-tlsseen.
 	TLSSeen = "tlsseen"
+	// TLSRPT is the same of its link to qmail-tlsrpt.
+	TLSRPT = "tlsrpt"
 	// Filter is qmail-smtpd's end of its channel to qmail-filter, FilterSMTPD
 	// the other one.
 	Filter      = "filter"
@@ -128,6 +131,9 @@ func MTASTSRemote(i int) string { return MTASTS + ".remote." + strconv.Itoa(i) }
 
 // TLSSeenRemote is qmail-tlsseen's end of the link to remote worker i, from 0.
 func TLSSeenRemote(i int) string { return TLSSeen + ".remote." + strconv.Itoa(i) }
+
+// TLSRPTRemote is qmail-tlsrpt's end of the link to remote worker i, from 0.
+func TLSRPTRemote(i int) string { return TLSRPT + ".remote." + strconv.Itoa(i) }
 
 // ListenerName is what a Listener frame says of a socket.
 func ListenerName(name string, words []string) string {

@@ -25,7 +25,7 @@ func mustAddress(t testing.TB, s string) address.Address {
 func testJobs(t testing.TB) []Job {
 	id := queuedir.NewID(time.UnixMicro(1795000000123456), 1, 2)
 	return []Job{
-		{ID: id, Sender: mustAddress(t, ""), Recipients: []Recipient{{Delivery: 1, Address: mustAddress(t, "joe@example.org")}}},
+		{ID: id, Sender: mustAddress(t, ""), Recipients: []Recipient{{Delivery: 1, Address: mustAddress(t, "joe@example.org")}}, Facts: esmtp.Message{RequireTLS: true}},
 		{ID: id, Sender: mustAddress(t, "s@example.org"), Host: "example.com", Recipients: []Recipient{
 			{2, mustAddress(t, "a@example.com"), esmtp.Recipient{Notify: esmtp.Never, Original: "rfc822;a+2Bb@x"}},
 			{1 << 40, mustAddress(t, "b@example.com"), esmtp.Recipient{Notify: esmtp.Success | esmtp.Delay}},

@@ -1,0 +1,275 @@
+package rspawn
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"postrider/internal/control"
+	"postrider/internal/fdpass"
+	"postrider/internal/limits"
+	"postrider/internal/logline"
+	"postrider/internal/priv"
+	"postrider/internal/wire/parent"
+	"postrider/internal/wire/spawn"
+	"postrider/internal/world"
+)
+
+// Exit codes.
+const (
+	exitOK   = 0
+	exitTemp = 111 // the control channel is not usable
+)
+
+const (
+	logPrefix = "qmail-rspawn: "
+	// Variable names the program.
+	Variable = "QMAILREMOTE"
+	// maxRuns is how many programs run, whatever concurrencyremote is.
+	maxRuns = 1000
+	// drainFor is how long programs may go on after the end of qmail-start.
+	drainFor = 10 * time.Second
+)
+
+// server gives deliveries to the program.
+type server struct {
+	log     func(line string)
+	world   world.World
+	seldom  logline.Seldom
+	home    string
+	limits  limits.Limits
+	ctx     context.Context // its end kills all programs
+	places  chan struct{}
+	running sync.WaitGroup
+
+	mu      sync.Mutex
+	program *program // nil before the environment came
+	cancel  func()   // ends the deliveries of the link
+}
+
+// Main runs qmail-rspawn until its control channel ends.
+func Main(w world.World) int {
+	logger := logline.NewWriter(w.Stderr)
+	defer logger.Close()
+	channel, err := parent.Inherited()
+	if err == nil {
+		err = forbid(w.Home)
+	}
+	var s *server
+	if err == nil {
+		s, err = newServer(w, logger.Line)
+	}
+	if err == nil {
+		err = s.run(channel)
+	}
+	if err != nil {
+		logger.Line(logPrefix + "fatal: " + err.Error())
+		return exitTemp
+	}
+	return exitOK
+}
+
+// forbid has the kernel hold this process, and what it runs, to its user, as it
+// holds programs of users.
+func forbid(home string) error {
+	in, err := priv.Examine(home)
+	if err != nil {
+		return err
+	}
+	policy, err := in.Policy()
+	if err != nil || in.Private || policy.Off || policy.SetuidPrograms {
+		return err
+	}
+	nobodies, err := priv.FindNobodies(1)
+	if err != nil {
+		return err
+	}
+	return nobodies.Forbid()
+}
+
+func newServer(w world.World, log func(string)) (*server, error) {
+	programs, err := limits.Load(control.Dir(filepath.Join(w.Home, "control")))
+	if err == nil {
+		err = programs.Bound()
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &server{log: log, world: w, home: w.Home, limits: programs, places: make(chan struct{}, maxRuns), cancel: func() {}}, nil
+}
+
+// run serves until the control channel ends, and then lets programs finish.
+func (s *server) run(channel *parent.Channel) error {
+	ctx, cancel := context.WithCancel(context.Background())
+	s.ctx = ctx
+	err := channel.Run(s.frame)
+	stop := time.AfterFunc(drainFor, cancel)
+	s.running.Wait()
+	stop.Stop()
+	cancel()
+	return err
+}
+
+// frame does what qmail-start says.
+func (s *server) frame(f parent.Frame) error {
+	switch {
+	case f.Kind == parent.Environment:
+		return s.prepare(parent.DecodeEnvironment(f.Data))
+	case f.Kind == parent.Link && f.Name == parent.Spawn:
+		return s.relink(f.File)
+	case f.File != nil:
+		_ = f.File.Close() // not for us
+		s.log(logPrefix + "warning: control channel hands over " + f.Name + ", which is not for qmail-rspawn")
+	}
+	return nil
+}
+
+// prepare takes the environment of programs, and with it the name of this one.
+func (s *server) prepare(environ []string) error {
+	name := ""
+	for _, entry := range environ {
+		if value, found := strings.CutPrefix(entry, Variable+"="); found {
+			name = value
+		}
+	}
+	path, err := find(name, environ)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.program = &program{path: path, dir: s.home, environ: environ, limits: s.limits}
+	s.log(logPrefix + "mail to other hosts is given to " + path + ", as " + Variable + " says")
+	return nil
+}
+
+// relink takes the link to a qmail-send that starts. Deliveries of the one before
+// cannot be told any more, and are called off.
+func (s *server) relink(f *os.File) error {
+	packets, err := fdpass.NewPackets(f)
+	if err != nil {
+		_ = f.Close() // was only received
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.cancel()
+	ctx, cancel := context.WithCancel(s.ctx)
+	s.cancel = cancel
+	l := &link{packets: packets}
+	go s.serve(ctx, cancel, l)
+	return nil
+}
+
+// link is the connection to one run of qmail-send.
+type link struct {
+	packets *fdpass.Packets
+	mu      sync.Mutex
+}
+
+// answer sends one result.
+func (l *link) answer(r spawn.Result) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	_ = l.packets.Send(spawn.AppendResults(nil, []spawn.Result{r})) // the reader of the link sees its end, too
+}
+
+// serve takes jobs from a link until it ends.
+func (s *server) serve(ctx context.Context, cancel func(), l *link) {
+	defer l.packets.Close()
+	defer cancel()
+	buf := make([]byte, spawn.MaxPacket)
+	for {
+		n, files, err := l.packets.Receive(buf, spawn.MaxJobs)
+		var jobs []spawn.Job
+		if err == nil || errors.Is(err, fdpass.ErrShortage) {
+			short := err
+			if _, jobs, err = spawn.DecodeJobs(buf[:n]); err == nil && short != nil {
+				for _, j := range jobs {
+					refuse(l, j, deferral("System resources temporarily unavailable. (#4.3.0)\n"))
+				}
+				continue
+			}
+		}
+		if err == nil {
+			if err = spawn.AttachFiles(jobs, files); err != nil {
+				fdpass.CloseAll(files)
+			}
+		}
+		if err != nil {
+			if !errors.Is(err, io.EOF) && ctx.Err() == nil {
+				s.log(fmt.Sprintf("%swarning: link to qmail-send: %v", logPrefix, err))
+			}
+			return
+		}
+		for _, j := range jobs {
+			s.running.Go(func() { s.job(ctx, l, j) })
+		}
+	}
+}
+
+// refuse answers all deliveries of a job alike.
+func refuse(l *link, j spawn.Job, r spawn.Result) {
+	for _, to := range j.Recipients {
+		r.Delivery = to.Delivery
+		l.answer(r)
+	}
+}
+
+// noRequireTLS tells that the program would not know.
+const noRequireTLS = "The sender asks for REQUIRETLS, which the program that QMAILREMOTE names does not know. (#5.7.30)\n"
+
+// job delivers to the recipients of a job, one after the other: they share the
+// message, and its offset.
+func (s *server) job(ctx context.Context, l *link, j spawn.Job) {
+	defer j.Message.Close()
+	s.mu.Lock()
+	p := s.program
+	s.mu.Unlock()
+	switch {
+	case p == nil:
+		refuse(l, j, deferral("Unable to run qmail-remote. (#4.3.0)\n"))
+		return
+	case j.Facts.RequireTLS:
+		refuse(l, j, spawn.Result{Class: spawn.Failure, Text: noRequireTLS})
+		return
+	case strings.HasPrefix(j.Host, "-"):
+		// Programs would take it for an option.
+		refuse(l, j, spawn.Result{Class: spawn.Failure, Text: "Sorry, I couldn't find any host by that name. (#5.1.2)\n"})
+		return
+	}
+	message, done, err := messageFile(j.Message)
+	if err != nil {
+		s.warn(err)
+		refuse(l, j, deferral("qmail-spawn unable to open message. (#4.3.0)\n"))
+		return
+	}
+	defer done()
+	for _, to := range j.Recipients {
+		select {
+		case s.places <- struct{}{}:
+		case <-ctx.Done():
+			return // the end of the link tells qmail-send
+		}
+		r, err := p.run(ctx, j.Host, j.Sender.String(), to.Address.String(), message)
+		<-s.places
+		if err != nil {
+			s.warn(err)
+		}
+		r.Delivery = to.Delivery
+		l.answer(r)
+	}
+}
+
+// warn logs trouble, one line a minute for each cause.
+func (s *server) warn(err error) {
+	if note, ok := s.seldom.Allow(s.world.Clock.Now(), err); ok {
+		s.log(logPrefix + "warning: " + err.Error() + note)
+	}
+}

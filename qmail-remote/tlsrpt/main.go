@@ -1,0 +1,182 @@
+package tlsrpt
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"postrider/internal/control"
+	"postrider/internal/logline"
+	"postrider/internal/resolver"
+	"postrider/internal/tlsrpt"
+	"postrider/internal/wire/call"
+	"postrider/internal/wire/parent"
+	wire "postrider/internal/wire/tlsrpt"
+	"postrider/internal/world"
+)
+
+// Exit codes.
+const (
+	exitOK   = 0
+	exitTemp = 111 // the control channel is not usable
+)
+
+const (
+	logPrefix = "qmail-tlsrpt: "
+	// atOnce is how many questions of a link are worked on; none waits.
+	atOnce = 4
+	// writeEvery is how much a crash costs.
+	writeEvery = time.Minute
+	// sweepEvery is how often it is looked for reports that are due.
+	sweepEvery = 10 * time.Minute
+	// serverTime is how long one name server has at most.
+	serverTime = 3 * time.Second
+	// keptLookups bounds the cache of the DNS: each domain is asked for once.
+	keptLookups = 64
+)
+
+// server counts and sends.
+type server struct {
+	*store
+	sender *sender
+	queue  *queue
+	linked chan struct{} // has a value once there is a queue
+	log    func(line string)
+	seldom logline.Seldom
+}
+
+// Main runs qmail-tlsrpt until its control channel ends.
+func Main(w world.World) int {
+	log := logline.NewWriter(w.Stderr)
+	defer log.Close()
+	s := newServer(w, log.Line)
+	channel, err := parent.Inherited()
+	if err == nil {
+		err = s.run(channel)
+	}
+	if err != nil {
+		log.Line(logPrefix + "fatal: " + err.Error())
+		return exitTemp
+	}
+	return exitOK
+}
+
+func newServer(w world.World, log func(string)) *server {
+	names := &resolver.System{Path: resolver.SystemConfig, Clock: w.Clock, Timeout: serverTime, Entries: keptLookups}
+	dir := filepath.Join(w.Home, "tlsrpt")
+	s := &server{store: newStore(dir, w.Clock), queue: new(queue), linked: make(chan struct{}, 1), log: log}
+	s.sender = &sender{
+		// By then the last minute of the day is in its file.
+		dir: dir, now: w.Clock.Now, delay: 2*writeEvery + rand.N(spread),
+		dns:      func() (lookups, error) { return names.Get() },
+		settings: func() (reporter, bool, error) { return readReporter(control.Dir(filepath.Join(w.Home, "control"))) },
+		queue:    s.queue.submit,
+		note:     func(line string) { log(logPrefix + line) },
+		trouble:  s.warn,
+	}
+	return s
+}
+
+func readReporter(dir control.Dir) (r reporter, on bool, err error) {
+	if r.Settings, on, err = tlsrpt.Read(dir); err != nil || !on {
+		return r, false, err
+	}
+	if r.me, err = dir.Line("me", ""); err == nil && !tlsrpt.IsName(r.me) {
+		err = fmt.Errorf("%s/me: %.100q is no name of a host", dir, r.me)
+	}
+	return r, err == nil, err
+}
+
+// run serves until the control channel ends.
+func (s *server) run(channel *parent.Channel) error {
+	if damaged, err := s.load(); err != nil {
+		s.warn(fmt.Errorf("what was counted today is not known: %w", err))
+	} else if damaged > 0 {
+		s.log(fmt.Sprintf("%swarning: %d damaged lines of today are left out", logPrefix, damaged))
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var work sync.WaitGroup
+	work.Go(func() { s.keep(ctx) })
+	work.Go(func() { s.send(ctx) })
+	err := channel.Run(s.frame)
+	cancel()
+	work.Wait()
+	return err
+}
+
+// keep writes what is new every minute, and in the end.
+func (s *server) keep(ctx context.Context) {
+	for {
+		s.pause(ctx, writeEvery, nil)
+		if err := s.write(); err != nil {
+			s.warn(err) // it stays in memory, and is tried again
+		}
+		if lost := s.takeLost(); lost > 0 {
+			s.log(fmt.Sprintf("%swarning: %d sessions are not counted: there are too many domains or policies today", logPrefix, lost))
+		}
+		if ctx.Err() != nil {
+			return
+		}
+	}
+}
+
+// send looks for what is due now and then, the first time when there is a queue.
+func (s *server) send(ctx context.Context) {
+	for ctx.Err() == nil {
+		s.pause(ctx, sweepEvery, s.linked)
+		if ctx.Err() == nil {
+			s.sender.sweep(ctx)
+		}
+	}
+}
+
+// pause waits, but not beyond the end or an event.
+func (s *server) pause(ctx context.Context, wait time.Duration, event <-chan struct{}) {
+	wake, stop := s.clock.At(s.clock.Now().Add(wait))
+	defer stop()
+	select {
+	case <-wake:
+	case <-event:
+	case <-ctx.Done():
+	}
+}
+
+// warn logs trouble, one line a minute for each cause.
+func (s *server) warn(err error) {
+	if note, ok := s.seldom.Allow(s.clock.Now(), err); ok {
+		s.log(logPrefix + "warning: " + err.Error() + note)
+	}
+}
+
+// frame does what qmail-start says.
+func (s *server) frame(f parent.Frame) error {
+	switch {
+	case f.Kind == parent.Link && strings.HasPrefix(f.Name, parent.TLSRPT+"."):
+		go s.serve(f.File)
+	case f.Kind == parent.Link && f.Name == parent.Submit:
+		if err := s.queue.relink(f.File); err != nil {
+			return err
+		}
+		select {
+		case s.linked <- struct{}{}:
+		default:
+		}
+	case f.File != nil:
+		_ = f.File.Close() // not for us
+		s.log(logPrefix + "warning: control channel hands over " + f.Name + ", which is not for qmail-tlsrpt")
+	}
+	return nil
+}
+
+// serve takes what a qmail-remote tells.
+func (s *server) serve(link *os.File) {
+	err := call.Serve(link, atOnce, func(question []byte) []byte { return wire.Reply(question, s.count) })
+	if err != nil {
+		s.log(logPrefix + "warning: link to qmail-remote: " + err.Error())
+	}
+}

@@ -1,0 +1,229 @@
+package tlsrpt
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"postrider/internal/address"
+	"postrider/internal/clock"
+	"postrider/internal/tlsrpt"
+)
+
+// calendar is a clock that the test sets.
+type calendar struct {
+	clock.Clock
+	now time.Time
+}
+
+func (c *calendar) Now() time.Time { return c.now }
+
+var noon = time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
+
+func finding(domain, result, host string) tlsrpt.Finding {
+	f := tlsrpt.Finding{Policy: tlsrpt.Policy{Type: tlsrpt.NoPolicy, Domain: domain}, Failed: result != ""}
+	if f.Failed {
+		f.Failure = tlsrpt.Failure{Result: result, MXHost: host, Sessions: 1}
+	}
+	return f
+}
+
+// counted is what a store has, a line for each domain.
+func counted(s *store) string {
+	var lines []string
+	for domain, results := range s.domains {
+		line := domain
+		for _, r := range results {
+			line += fmt.Sprintf(" %s %d/%d", r.Policy.Type, r.Summary.Good, r.Summary.Failed)
+			for _, f := range r.Failures {
+				line += fmt.Sprintf(" %s@%s=%d", f.Result, f.MXHost, f.Sessions)
+			}
+		}
+		lines = append(lines, line)
+	}
+	slices.Sort(lines)
+	return strings.Join(lines, "|")
+}
+
+func TestStore(t *testing.T) {
+	t.Parallel()
+	now, dir := &calendar{clock.Real(), noon}, t.TempDir()
+	open := func(damaged int) *store {
+		t.Helper()
+		s := newStore(dir, now)
+		if got, err := s.load(); got != damaged || err != nil {
+			t.Errorf("%d damaged, %v", got, err)
+		}
+		return s
+	}
+	s := open(0)
+	for _, f := range []tlsrpt.Finding{
+		finding("a.example", "", ""), finding("a.example", "", ""), finding("a.example", tlsrpt.Expired, "mx"), finding("a.example", tlsrpt.Expired, "mx"),
+		finding("a.example", tlsrpt.Expired, "mx2"), finding("b.example", "", ""),
+	} {
+		s.count(f)
+	}
+	sts := finding("a.example", "", "")
+	sts.Policy.Type = tlsrpt.STS
+	s.count(sts)
+	const want = "a.example no-policy-found 2/3 certificate-expired@mx=2 certificate-expired@mx2=1 sts 1/0|b.example no-policy-found 1/0"
+	if got := counted(s); got != want {
+		t.Errorf("got %s", got)
+	}
+	if err := s.write(); err != nil {
+		t.Fatal(err)
+	}
+	if got := counted(open(0)); got != want {
+		t.Errorf("after a new start: %s", got)
+	}
+	// A damaged line costs its domain.
+	text, err := os.ReadFile(dir + "/2026-11-26")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text = slices.Concat([]byte("x\n"), text[:len(text)-5], []byte("\n"), slices.Repeat([]byte("y"), 2*maxLine), []byte("\n"))
+	if err := os.WriteFile(dir+"/2026-11-26", text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s = open(3)
+	if got := counted(s); got != want[:strings.Index(want, "|")] {
+		t.Errorf("of a damaged file: %s", got)
+	}
+	// A new day begins with nothing, and the old one stays as it was.
+	s.count(finding("c.example", "", ""))
+	now.now = noon.Add(24 * time.Hour)
+	s.count(finding("d.example", "", ""))
+	if got := counted(s); got != "d.example no-policy-found 1/0" {
+		t.Errorf("the next day: %s", got)
+	}
+	if text, err := os.ReadFile(dir + "/2026-11-26"); err != nil || strings.Count(string(text), "\n") != 2 {
+		t.Errorf("the day before: %s, %v", text, err)
+	}
+}
+
+func TestStoreIsBounded(t *testing.T) {
+	t.Parallel()
+	s := newStore(t.TempDir(), &calendar{clock.Real(), noon})
+	for i := range maxDomains + 10 {
+		s.count(finding(fmt.Sprintf("d%d.example", i), "", ""))
+	}
+	if len(s.domains) != maxDomains || s.takeLost() != 10 {
+		t.Errorf("%d domains", len(s.domains))
+	}
+	for i := range maxFailures + 10 {
+		s.count(finding("d0.example", tlsrpt.Expired, fmt.Sprint("mx", i)))
+	}
+	if r := s.domains["d0.example"][0]; len(r.Failures) != maxFailures || r.Summary.Failed != maxFailures+10 {
+		t.Errorf("%d failures, %d in all", len(r.Failures), r.Summary.Failed)
+	}
+	for i := range maxPolicies + 10 {
+		f := finding("d1.example", "", "")
+		f.Policy.Strings = []string{fmt.Sprint(i)}
+		s.count(f)
+	}
+	if n := len(s.domains["d1.example"]); n != maxPolicies {
+		t.Errorf("%d policies", n)
+	}
+	big := slices.Repeat([]string{strings.Repeat("x", tlsrpt.MaxString)}, tlsrpt.MaxStrings)
+	for i := range maxDomains {
+		f := finding(fmt.Sprintf("d%d.example", i), "", "")
+		f.Policy.Strings, f.Policy.MXHosts = big, big
+		s.count(f)
+	}
+	if s.size > maxSize {
+		t.Errorf("%d bytes", s.size)
+	}
+}
+
+// zone has TXT records; "!" is trouble.
+type zone map[string]string
+
+func (z zone) TXT(_ context.Context, name string) ([]string, error) {
+	if z[name] == "!" {
+		return nil, errors.New("no answer")
+	}
+	if z[name] == "" {
+		return nil, nil
+	}
+	return []string{z[name]}, nil
+}
+
+func TestSend(t *testing.T) {
+	t.Parallel()
+	now, dir := &calendar{clock.Real(), noon}, t.TempDir()
+	s := newStore(dir, now)
+	for _, domain := range []string{"a.example", "b.example", "c.example", "none.example"} {
+		s.count(finding(domain, "", ""))
+	}
+	if err := s.write(); err != nil {
+		t.Fatal(err)
+	}
+	names := zone{
+		"_smtp._tls.a.example": "v=TLSRPTv1; rua=mailto:r@a.example,mailto:s@a.example", "_smtp._tls.b.example": "!",
+		"_smtp._tls.c.example": "v=TLSRPTv1; rua=mailto:r@c.example",
+	}
+	var mailed []string
+	var full error
+	send := &sender{
+		dir: dir, now: now.Now, delay: time.Hour,
+		dns: func() (lookups, error) { return names, nil },
+		settings: func() (reporter, bool, error) {
+			from, err := address.New("tls@x.example")
+			return reporter{tlsrpt.Settings{Contact: from, Organisation: "X"}, "mx.x.example"}, true, err
+		},
+		queue: func(m message) (string, error) {
+			if full != nil && m.to.String() != "r@a.example" {
+				return "", full
+			}
+			mailed = append(mailed, m.to.String())
+			return "1", nil
+		},
+		note: func(string) {}, trouble: func(error) {},
+	}
+	expect := func(what, want string, files int) {
+		t.Helper()
+		send.sweep(context.Background())
+		if got := strings.Join(mailed, " "); got != want {
+			t.Errorf("%s: mailed %s, want %s", what, got, want)
+		}
+		mailed = nil
+		if entries, err := os.ReadDir(dir); err != nil || len(entries) != files {
+			t.Errorf("%s: files %v, %v", what, entries, err)
+		}
+	}
+	expect("on the day", "", 1)
+	now.now = noon.Add(12*time.Hour + 30*time.Minute)
+	expect("before its time", "", 1)
+	now.now = noon.Add(14 * time.Hour)
+	full = errors.New("disk full")
+	expect("no queue", "r@a.example", 1) // and once more to the other address: the nonce is the same
+	full = nil
+	expect("all is well but for a name server", "r@a.example s@a.example r@c.example", 2)
+	expect("nobody gets it twice", "", 2)
+	names["_smtp._tls.b.example"] = "v=TLSRPTv1; rua=mailto:r@b.example"
+	expect("the name server is back", "r@b.example", 0)
+
+	now.now = noon
+	s.count(finding("b.example", "", ""))
+	if err := s.write(); err != nil {
+		t.Fatal(err)
+	}
+	names["_smtp._tls.b.example"] = "!"
+	now.now = noon.Add(4 * 24 * time.Hour)
+	expect("a last time, and then no more", "r@a.example s@a.example r@c.example", 0)
+}
+
+func FuzzLine(f *testing.F) {
+	f.Add([]byte(`[{"policy":{"policy-type":"sts","policy-domain":"a.example"},"summary":{"total-successful-session-count":1,"total-failure-session-count":0}}]`))
+	f.Fuzz(func(t *testing.T, line []byte) {
+		results, ok := parseLine(line)
+		if ok && (len(results) == 0 || !results[0].Valid()) {
+			t.Fatalf("%s", line)
+		}
+	})
+}
