@@ -76,6 +76,13 @@ var bans = map[string][]ban{
 	"qreceipt":     forUsers,
 	"sendmail":     forUsers,
 
+	"qmail-newmrh":  viewers,
+	"splogger":      forUsers,
+	"tcprules":      viewers,
+	"tcprulescheck": viewers,
+	// It asks name servers, by a library that brings TLS, and has no key.
+	"tcp-env": append([]ban{hashes}, everywhere...),
+
 	"qmail-autoresponder": forUsers,
 
 	"qmail-lookup": inside,
