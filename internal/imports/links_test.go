@@ -73,6 +73,11 @@ var bans = map[string][]ban{
 	"qmail-qstat":  viewers,
 	"qmail-qmqpc":  forUsers,
 	"qmail-queue":  forUsers,
+	"qbiff":        forUsers,
+	"elq":          forUsers,
+	"maildirwatch": forUsers,
+	"pinq":         forUsers,
+	"qail":         forUsers,
 	"qreceipt":     forUsers,
 	"sendmail":     forUsers,
 
