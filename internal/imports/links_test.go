@@ -81,6 +81,7 @@ var bans = map[string][]ban{
 	"qreceipt":     forUsers,
 	"sendmail":     forUsers,
 
+	"mailsubj":      forUsers,
 	"qmail-newmrh":  viewers,
 	"splogger":      forUsers,
 	"tcprules":      viewers,
