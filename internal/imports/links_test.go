@@ -75,8 +75,21 @@ var bans = map[string][]ban{
 	"qmail-qstat":  viewers,
 	"qmail-qmqpc":  forUsers,
 	"qmail-queue":  forUsers,
+	"qbiff":        forUsers,
+	"elq":          forUsers,
+	"maildirwatch": forUsers,
+	"pinq":         forUsers,
+	"qail":         forUsers,
 	"qreceipt":     forUsers,
 	"sendmail":     forUsers,
+
+	"mailsubj":      forUsers,
+	"qmail-newmrh":  viewers,
+	"splogger":      forUsers,
+	"tcprules":      viewers,
+	"tcprulescheck": viewers,
+	// It asks name servers, by a library that brings TLS, and has no key.
+	"tcp-env": append([]ban{hashes}, everywhere...),
 
 	"qmail-autoresponder": forUsers,
 

@@ -18,6 +18,7 @@
 // Files:
 //
 //	parse.go  the text form, as the tcprules program takes it
+//	records.go  what a line becomes in a database
 //	match.go  the search order, on parsed text or on a tcp.smtp.cdb
 //	load.go   those of a home directory, text or database
 package tcprules

@@ -50,6 +50,18 @@ func (d Decision) Unsets(name string) bool {
 	return unset
 }
 
+// Items calls visit with what the rule does to the environment, in its order:
+// NAME=value entries are set, a NAME alone is removed.
+func (d Decision) Items(visit func(item string, set bool)) {
+	for rest := d.vars; rest != ""; {
+		var item string
+		item, rest, _ = strings.Cut(rest, "\x00")
+		if item != "" {
+			visit(item[1:], item[0] == '+')
+		}
+	}
+}
+
 // Apply returns an environment, NAME=value entries, with what the rule sets and
 // without what it unsets.
 func (d Decision) Apply(environ []string) []string {
@@ -114,21 +126,28 @@ type network struct {
 // the empty address. Networks in CIDR form come behind the single address,
 // the smallest first.
 func (r *Rules) Match(c Client) Decision {
+	_, d, _ := r.Find(c)
+	return d
+}
+
+// Find is Match, and says which rule it was: the address as it stands in a
+// database, or the network.
+func (r *Rules) Find(c Client) (name string, d Decision, found bool) {
 	get := func(key string) (Decision, bool, error) {
 		d, found := r.exact[key]
 		return d, found, nil
 	}
-	d, _ := search(c, get, r.network)
-	return d
+	name, d, found, _ = search(c, get, r.network)
+	return name, d, found
 }
 
-func (r *Rules) network(ip netip.Addr) (Decision, bool) {
+func (r *Rules) network(ip netip.Addr) (name string, d Decision, found bool) {
 	for _, n := range r.nets {
 		if n.prefix.Contains(ip) {
-			return n.rule, true
+			return n.prefix.String(), n.rule, true
 		}
 	}
-	return Decision{}, false
+	return "", Decision{}, false
 }
 
 // Getter is a database of rules: *cdb.Reader.
@@ -138,6 +157,12 @@ type Getter interface {
 
 // MatchDatabase is Match on the database that the tcprules program makes.
 func MatchDatabase(db Getter, c Client) (Decision, error) {
+	_, d, _, err := FindDatabase(db, c)
+	return d, err
+}
+
+// FindDatabase is Find on such a database.
+func FindDatabase(db Getter, c Client) (name string, d Decision, found bool, err error) {
 	get := func(key string) (Decision, bool, error) {
 		data, found, err := db.Get([]byte(key))
 		if err != nil || !found {
@@ -146,13 +171,17 @@ func MatchDatabase(db Getter, c Client) (Decision, error) {
 		d, err := ParseRecord(data)
 		return d, err == nil, err
 	}
-	return search(c, get, func(netip.Addr) (Decision, bool) { return Decision{}, false })
+	return search(c, get, func(netip.Addr) (string, Decision, bool) { return "", Decision{}, false })
 }
 
-// search tries the keys of c in order until one has a rule.
-func search(c Client, get func(string) (Decision, bool, error), network func(netip.Addr) (Decision, bool)) (Decision, error) {
+// search tries the keys of c in order until one has a rule. A client without an
+// address, as tcpserver has none, has only its names.
+func search(c Client, get func(string) (Decision, bool, error), network func(netip.Addr) (string, Decision, bool)) (name string, d Decision, found bool, err error) {
 	addr := c.IP.Unmap().WithZone("")
-	ip, host := addr.String(), strings.ToLower(c.Host)
+	ip, host := "", strings.ToLower(c.Host)
+	if addr.IsValid() {
+		ip = addr.String()
+	}
 	var keys []string
 	if c.Info != "" {
 		keys = append(keys, c.Info+"@"+ip)
@@ -163,18 +192,18 @@ func search(c Client, get func(string) (Decision, bool, error), network func(net
 	keys = append(keys, ip)
 	for _, key := range keys {
 		if d, found, err := get(key); found || err != nil {
-			return d, err
+			return key, d, found, err
 		}
 	}
-	if d, found := network(addr); found {
-		return d, nil
+	if name, d, found := network(addr); found {
+		return name, d, true, nil
 	}
 	for _, key := range wider(addr, ip, host) {
 		if d, found, err := get(key); found || err != nil {
-			return d, err
+			return key, d, found, err
 		}
 	}
-	return Decision{}, nil
+	return "", Decision{}, false, nil
 }
 
 // wider returns the keys behind the address itself, in order.

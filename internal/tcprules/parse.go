@@ -42,33 +42,48 @@ func (r *Rules) UsesNames() bool {
 }
 
 func (r *Rules) add(line string) error {
-	address, rest, deny, err := cutVerdict(line)
+	parsed, err := parseLine(line)
 	if err != nil {
 		return err
 	}
-	vars, err := parseVars(rest)
-	if err != nil {
-		return err
-	}
-	rule := Decision{Deny: deny, vars: vars}
-	if strings.Contains(address, "/") && !strings.ContainsAny(address, "=@") {
-		prefix, err := netip.ParsePrefix(strings.Trim(address, "[]"))
-		if err != nil || prefix != prefix.Masked() {
-			return fmt.Errorf("%q is no network", address)
-		}
-		r.nets = append(r.nets, network{prefix, rule})
+	if parsed.network.IsValid() {
+		r.nets = append(r.nets, network{parsed.network, parsed.decision})
 		return nil
 	}
-	keys, err := expand(address)
-	if err != nil {
-		return err
-	}
-	for _, key := range keys {
+	for _, key := range parsed.keys {
 		if _, twice := r.exact[key]; !twice {
-			r.exact[key] = rule
+			r.exact[key] = parsed.decision
 		}
 	}
 	return nil
+}
+
+// rule is a line: of a network, or of addresses.
+type rule struct {
+	keys     []string
+	network  netip.Prefix
+	decision Decision
+}
+
+func parseLine(line string) (rule, error) {
+	address, rest, deny, err := cutVerdict(line)
+	if err != nil {
+		return rule{}, err
+	}
+	vars, err := parseVars(rest)
+	if err != nil {
+		return rule{}, err
+	}
+	r := rule{decision: Decision{Deny: deny, vars: vars}}
+	if strings.Contains(address, "/") && !strings.ContainsAny(address, "=@") {
+		r.network, err = netip.ParsePrefix(strings.Trim(address, "[]"))
+		if err != nil || r.network != r.network.Masked() {
+			return rule{}, fmt.Errorf("%q is no network", address)
+		}
+		return r, nil
+	}
+	r.keys, err = expand(address)
+	return r, err
 }
 
 // cutVerdict splits a line at its :allow or :deny. An IPv6 address has colons

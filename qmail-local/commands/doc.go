@@ -1,7 +1,7 @@
 // Package commands is the programs for .qmail lines (spec section 4.7):
-// forward, condredirect, bouncesaying, except, preline, qreceipt and
+// forward, condredirect, bouncesaying, except, preline, qreceipt, qbiff and
 // qmail-autoresponder; and those that users start themselves: maildirmake,
-// maildir2mbox, and predate with datemail.
+// maildirwatch, maildir2mbox with elq, pinq and qail, and predate with datemail.
 //
 // Only their mains in cmd import it. They run as the user whose mail it is.
 // Arguments are the user's; the message and the variables that qmail-local
@@ -19,7 +19,10 @@
 //	predate.go       predate and datemail
 //	maildirmake.go   maildirmake
 //	maildir2mbox.go  maildir2mbox
+//	readers.go       elq, pinq, qail
+//	watch.go         maildirwatch
 //	receipt.go       qreceipt
+//	biff.go          qbiff
 //	autoresponder.go qmail-autoresponder (RFC 3834)
 //	answered.go      whom it has answered
 //	head.go          the header of a message

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"io"
+	"strings"
 	"time"
 
 	"postrider/internal/header"
@@ -20,13 +21,14 @@ type composer struct {
 	now time.Time
 	pid int
 
+	head       string
 	survey     survey
 	out        *bufio.Writer
 	printer    *header.Printer // to out
 	nowhere    *header.Printer // reads a field that is dropped
 	count      int             // of addresses, in all fields
 	arguments  []header.Addr
-	fields     []recipientField
+	named      recipients   // by the header
 	returnPath *header.Addr // the first one
 }
 
@@ -56,7 +58,7 @@ func (c *composer) writeTo(w *bufio.Writer) {
 
 // look reads what must be known before the first byte is written.
 func (c *composer) look(head string) error {
-	c.survey = surveyHeader(head, c.letters)
+	c.head, c.survey = head, surveyHeader(head, c.letters)
 	if !c.survey.seen["return-path"] || c.req.sender != nil || c.letters.ignoreReturnPath {
 		return nil
 	}
@@ -75,32 +77,37 @@ func (c *composer) look(head string) error {
 }
 
 // header writes the header: what is added, then the fields as they came.
-func (c *composer) header(head string) error {
-	if err := c.generate(head); err != nil {
+func (c *composer) header() error {
+	if err := c.generate(); err != nil {
 		return err
 	}
-	for head != "" {
-		var field string
-		field, head = header.Next(head)
-		if err := c.field(field); err != nil {
+	return c.fields()
+}
+
+func (c *composer) fields() error {
+	for at := 0; at < len(c.head); {
+		field, _ := header.Next(c.head[at:])
+		if err := c.field(at, field); err != nil {
 			return err
 		}
+		at += len(field)
 	}
 	return nil
 }
 
-func (c *composer) field(field string) error {
+// field writes the field that begins at a position of the header.
+func (c *composer) field(at int, field string) error {
 	name, _ := header.Name(field)
 	rule := c.survey.rule(name)
 	switch {
 	case rule.name == "return-path":
 		return nil
 	case rule.kind == ofSender || c.takesRecipients(rule):
-		return c.addressField(field, rule)
+		return c.addressField(at, field, rule)
 	case rule.dropped:
 		return nil
 	case rule.kind == ofRecipients && c.readable(field):
-		return c.addressField(field, rule)
+		return c.addressField(at, field, rule)
 	}
 	// What has no meaning for this sending passes as it is, even if it should
 	// hold addresses and does not: nobody asked to send to them.
@@ -114,9 +121,9 @@ func (c *composer) takesRecipients(rule fieldRule) bool {
 }
 
 // addressField writes a field of addresses, or only reads it if it is dropped.
-func (c *composer) addressField(field string, rule fieldRule) error {
+func (c *composer) addressField(at int, field string, rule fieldRule) error {
 	f := header.Split(field)
-	taken := recipientField{body: f.Body}
+	bodyAt := at + strings.IndexByte(field, ':') + 1
 	takes := c.takesRecipients(rule)
 	printer := c.printer
 	if rule.dropped {
@@ -127,17 +134,18 @@ func (c *composer) addressField(field string, rule fieldRule) error {
 		if c.count > maxAddresses {
 			return header.Addr{}, errMany
 		}
-		if takes && !item.Addr.IsNull() {
-			taken.at = append(taken.at, int32(item.At))
+		if takes {
+			if item.Addr.IsNull() {
+				return header.Addr{}, errEmpty
+			}
+			c.named.add(bodyAt + item.At)
 		}
 		return c.rules.complete(item.Addr)
 	})
 	if err != nil {
 		return fieldError(field, err)
 	}
-	if len(taken.at) > 0 {
-		c.fields = append(c.fields, taken)
-	}
+	c.named.endField(at + len(field))
 	return nil
 }
 

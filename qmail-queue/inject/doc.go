@@ -1,9 +1,9 @@
-// Package inject is qmail-inject and sendmail: what programs and people on the
-// machine start to send a message (spec sections 7.1 and 7.2). Both are one
-// piece of code; sendmail starts no qmail-inject.
+// Package inject is qmail-inject, sendmail and mailsubj: what programs and
+// people on the machine start to send a message (spec sections 7.1 and 7.2).
+// They are one piece of code; sendmail starts no qmail-inject.
 //
-// Who may import it: cmd/qmail-inject, cmd/sendmail, cmd/newaliases. It links nothing that
-// makes a program start slowly: no net, os/user, os/exec, crypto, regexp.
+// Who may import it: their mains in cmd, and that of newaliases. It links nothing
+// that makes a program start slowly: no net, os/user, os/exec, crypto, regexp.
 //
 // Input is hostile: message, arguments and environment belong to whoever
 // started the program. That is also whose rights the program has.
@@ -27,11 +27,13 @@
 //
 //	main.go      the options of qmail-inject
 //	sendmail.go  sendmail and mailq
+//	mailsubj.go  mailsubj
 //	newaliases.go  newaliases
 //	flags.go     the table of sendmail's flags
 //	inject.go    one message from standard input to the queue, step by step
 //	read.go      where the header ends; line ends
 //	fields.go    the fields that mean something
+//	lost.go      recipients behind a line that ends the header
 //	compose.go   the header as it is queued
 //	generate.go  the fields that are added
 //	followup.go  Mail-Followup-To
@@ -39,5 +41,6 @@
 //	identity.go  who the user is, by the environment
 //	rewrite.go   the domain that an address lacks
 //	outlet.go    the queue or standard output
+//	dsn.go       which reports of delivery sendmail is asked for
 //	report.go    messages and exit codes
 package inject

@@ -3,6 +3,7 @@ package inject
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"postrider/internal/address"
@@ -15,46 +16,70 @@ const maxAddresses = 300000
 
 var errMany = errors.New("more than " + strconv.Itoa(maxAddresses) + " addresses in the header")
 
-// recipientField is a field that names recipients. It keeps where the addresses
-// are, not the addresses: those are read again when the envelope is written.
-type recipientField struct {
-	body string
-	at   []int32
+// errEmpty is of a field like "To: Joe <>": somebody meant to name somebody.
+var errEmpty = errors.New("empty address among the recipients")
+
+// recipients is where the addresses of recipients are in the header, in the
+// order of the envelope: they are read again when that is written. So a header
+// of nothing but short addresses needs no more memory than itself.
+type recipients struct {
+	at    []int32
+	ends  []int32 // of the fields that have some of them
+	field int     // which of at is the first one of this field
+}
+
+func (r *recipients) add(at int) { r.at = appendMany(r.at, at) }
+
+// appendMany appends to what has at most maxAddresses. What is not usual gets
+// all the room at once, so that it is not in memory twice; room that is not used
+// takes none.
+func appendMany(positions []int32, at int) []int32 {
+	const usual = 1024
+	if len(positions) == usual {
+		positions = slices.Grow(positions, maxAddresses-usual)
+	}
+	return append(positions, int32(at))
+}
+
+// endField ends a field, which has its addresses in the envelope from its end
+// to its beginning (spec section 7.1).
+func (r *recipients) endField(end int) {
+	if r.field == len(r.at) {
+		return
+	}
+	slices.Reverse(r.at[r.field:])
+	r.ends = appendMany(r.ends, end)
+	r.field = len(r.at)
 }
 
 // forEach calls use with the recipients in the order of the envelope: the
-// arguments, then the fields from top to bottom, each from its end to its
-// beginning (spec section 7.1).
+// arguments, then the fields from top to bottom.
 func (c *composer) forEach(use func(string) error) error {
 	for _, a := range c.arguments {
 		if err := use(a.String()); err != nil {
 			return err
 		}
 	}
-	for _, f := range c.fields {
-		for i := len(f.at) - 1; i >= 0; i-- {
-			a, err := header.AddrAt(f.body, int(f.at[i]))
-			if err == nil {
-				a, err = c.rules.complete(a)
-			}
-			if err == nil {
-				err = use(a.String())
-			}
-			if err != nil {
-				return err
-			}
+	ends := c.named.ends
+	for _, at := range c.named.at {
+		if at >= ends[0] {
+			ends = ends[1:]
+		}
+		a, err := header.AddrAt(c.head[:ends[0]], int(at))
+		if err == nil {
+			a, err = c.rules.complete(a)
+		}
+		if err == nil {
+			err = use(a.String())
+		}
+		if err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-func (c *composer) recipientCount() int {
-	n := len(c.arguments)
-	for _, f := range c.fields {
-		n += len(f.at)
-	}
-	return n
-}
+func (c *composer) recipientCount() int { return len(c.arguments) + len(c.named.at) }
 
 // takeArguments reads the recipients of the command line.
 func (c *composer) takeArguments(words []string) error {

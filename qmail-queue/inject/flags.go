@@ -12,6 +12,9 @@ const (
 	sender    // -f, -r
 	fullName  // -F
 	mode      // -b: see the modes below
+	notify    // -N: which reports are wanted (RFC 3461)
+	returns   // -R: how much of the message comes back with one
+	envid     // -V: what names the message in one
 	runQueue  // -q
 	rebuild   // -I
 	refused   // known, and there is nothing like it here
@@ -34,9 +37,9 @@ type flag struct {
 	why    string // of refused
 }
 
-// flags is spec section 7.2 and what callers that were written for Sendmail or
-// Postfix give: each is supported, ignored or refused with a reason. Everything
-// else is an illegal option.
+// flags is spec section 7.2 and what callers that were written for Sendmail,
+// Postfix, Exim or OpenSMTPD give: each is supported, ignored or refused with a
+// reason. Everything else is an illegal option.
 func flags() []flag {
 	return []flag{
 		{'t', none, headerToo, ""},
@@ -46,6 +49,9 @@ func flags() []flag {
 		{'b', needed, mode, ""},
 		{'q', attached, runQueue, ""},
 		{'I', none, rebuild, ""},
+		{'N', needed, notify, ""},
+		{'R', needed, returns, ""},
+		{'V', needed, envid, ""},
 
 		{'i', none, ignored, ""}, // a line of one dot never ends the message
 		{'m', none, ignored, ""},
@@ -66,12 +72,9 @@ func flags() []flag {
 		{'h', needed, ignored, ""},
 		{'J', attached, ignored, ""},
 		{'L', needed, ignored, ""},
-		{'N', needed, ignored, ""},
 		{'O', needed, ignored, ""},
 		{'o', needed, ignored, ""},
 		{'p', needed, ignored, ""},
-		{'R', needed, ignored, ""},
-		{'V', needed, ignored, ""},
 		{'X', needed, ignored, ""},
 
 		{'D', needed, refused, "there is no debug log"},
@@ -101,6 +104,11 @@ func runModes() []runMode {
 		{"a", nil, "there is no ARPANET mode; use -bs"},
 		{"t", nil, "there is no address test mode"},
 		{"v", nil, "addresses are not verified; send a message"},
+		// Those of Exim, by which programs find out whether it is one.
+		{"V", nil, "this is not Exim"},
+		{"P", nil, "this is not Exim; the configuration is in control/"},
+		{"pc", nil, "messages are counted by qmail-qstat"},
+		{"S", nil, "there is no batch mode; use -bs"},
 	}
 }
 

@@ -39,63 +39,71 @@ func readFollowup(w world.World) (followup, error) {
 // followupTo writes Mail-Followup-To if the message goes to a list of the
 // user's and does not have it. It has the addresses of To and Cc, the last
 // field first.
-func (c *composer) followupTo(head string) error {
+func (c *composer) followupTo() error {
 	if len(c.lists) == 0 || c.survey.resent || c.survey.seen["mail-followup-to"] {
 		return nil
 	}
-	var all [][]header.Addr
+	var fields []int32 // where those begin that have addresses
 	toList := false
-	for head != "" {
-		var field string
-		field, head = header.Next(head)
-		name, _ := header.Name(field)
-		if rule := c.survey.rule(name).name; rule != "to" && rule != "cc" {
-			continue
+	for at := 0; at < len(c.head); {
+		field, _ := header.Next(c.head[at:])
+		if some, listed := c.visible(field); some {
+			fields = append(fields, int32(at))
+			toList = toList || listed
 		}
-		addrs := c.addressesOf(field)
-		for _, a := range addrs {
-			toList = toList || c.lists[strings.ToLower(a.String())]
-		}
-		all = append(all, addrs)
+		at += len(field)
 	}
 	if !toList {
 		return nil
 	}
+	var p *header.Parser
 	return c.printer.Addrs("Mail-Followup-To", func() (header.Addr, bool) {
-		for len(all) > 0 && len(all[len(all)-1]) == 0 {
-			all = all[:len(all)-1]
+		for {
+			if p != nil {
+				if a, ok := c.nextAddress(p); ok {
+					return a, true
+				}
+			}
+			if len(fields) == 0 {
+				return header.Addr{}, false
+			}
+			field, _ := header.Next(c.head[fields[len(fields)-1]:])
+			fields = fields[:len(fields)-1]
+			p = header.NewParser(header.Split(field).Body)
 		}
-		if len(all) == 0 {
-			return header.Addr{}, false
-		}
-		last := &all[len(all)-1]
-		a := (*last)[0]
-		*last = (*last)[1:]
-		return a, true
 	})
 }
 
-// addressesOf returns the addresses of a field, none if it cannot be read: what
-// that means is decided where the field is written.
-func (c *composer) addressesOf(field string) []header.Addr {
-	var addrs []header.Addr
+// visible reports whether a field is a To or Cc with addresses, and whether one
+// of those is a list of the user's. It has none if it cannot be read: what that
+// means is decided where the field is written.
+func (c *composer) visible(field string) (some, listed bool) {
+	name, _ := header.Name(field)
+	if rule := c.survey.rule(name).name; rule != "to" && rule != "cc" || !c.readable(field) {
+		return false, false
+	}
 	p := header.NewParser(header.Split(field).Body)
+	for {
+		a, ok := c.nextAddress(p)
+		if !ok {
+			return some, listed
+		}
+		some = true
+		listed = listed || c.lists[strings.ToLower(a.String())]
+	}
+}
+
+// nextAddress returns the next complete address of a field that is readable.
+func (c *composer) nextAddress(p *header.Parser) (header.Addr, bool) {
 	for {
 		item, ok := p.Next()
 		if !ok {
-			break
+			return header.Addr{}, false
 		}
 		if item.Kind != header.Mailbox || item.Addr.IsNull() {
 			continue
 		}
 		a, err := c.rules.complete(item.Addr)
-		if err != nil || len(addrs) >= maxAddresses {
-			return nil
-		}
-		addrs = append(addrs, a)
+		return a, err == nil
 	}
-	if p.Err() != nil {
-		return nil
-	}
-	return addrs
 }

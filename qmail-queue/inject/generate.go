@@ -10,7 +10,7 @@ import (
 
 // generate writes the fields that the message lacks, in qmail's order: Date,
 // Message-ID, From, one that says that there are recipients, Mail-Followup-To.
-func (c *composer) generate(head string) error {
+func (c *composer) generate() error {
 	var b strings.Builder
 	prefix := c.survey.prefix()
 	if !c.survey.has("Date") {
@@ -32,7 +32,7 @@ func (c *composer) generate(head string) error {
 	if _, err := c.out.WriteString(b.String()); err != nil {
 		return err
 	}
-	return c.followupTo(head)
+	return c.followupTo()
 }
 
 // from returns the address of the user, with the full name if there is one.

@@ -3,7 +3,9 @@ package inject
 import (
 	"bufio"
 	"errors"
+	"io"
 	"os"
+	"strings"
 
 	"postrider/internal/address"
 	"postrider/internal/world"
@@ -29,12 +31,15 @@ func run(w world.World, req request) error {
 	if world.MadeByRuntime(w.Stdin) {
 		return trouble("unable to read message", errClosed)
 	}
-	msg, err := readHeader(w.Stdin)
+	msg, err := readHeader(io.MultiReader(strings.NewReader(req.head), w.Stdin))
 	if err != nil {
 		return err
 	}
 
 	if err := c.look(msg.head); err != nil {
+		return err
+	}
+	if err := c.lostRecipients(msg); err != nil {
 		return err
 	}
 	sender, err := c.sender()
@@ -76,7 +81,7 @@ func newComposer(w world.World, req request) (*composer, error) {
 // write writes the message. It does not begin the body of one that nobody is to
 // get.
 func (c *composer) write(msg *message) error {
-	if err := c.header(msg.head); err != nil {
+	if err := c.header(); err != nil {
 		return err
 	}
 	if c.recipientCount() == 0 && !c.req.print {

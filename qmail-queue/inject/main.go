@@ -22,11 +22,13 @@ type request struct {
 	program    string // for messages
 	source     source
 	recipients []string
+	head       string  // goes before standard input (mailsubj)
 	sender     *string // -f; nil if it was not given
 	fullName   string  // sendmail's -F
 	// The user and host of From follow the sender, and the names of the
 	// environment do not count (sendmail's -f).
 	fromFollows bool
+	facts       facts
 	print       bool // write to standard output, queue nothing
 }
 

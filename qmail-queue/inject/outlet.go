@@ -22,13 +22,14 @@ func newOutlet(w world.World, req request) outlet {
 		return &printer{w.Stdout}
 	}
 	program, _ := w.Getenv("QMAILQUEUE")
-	return &queue{options: enqueue.Options{Home: w.Home, QueueProgram: program, Environ: w.Environ}}
+	return &queue{options: enqueue.Options{Home: w.Home, QueueProgram: program, Environ: w.Environ}, facts: req.facts}
 }
 
 // queue submits the message. The submission begins with the first write, so
 // that a small message that is refused never reaches it.
 type queue struct {
 	options enqueue.Options
+	facts   facts
 	sub     *enqueue.Submission
 }
 
@@ -55,7 +56,15 @@ func (q *queue) finish(sender string, forEach func(func(string) error) error) er
 	if err := q.sub.Sender(sender); err != nil {
 		return err
 	}
-	if err := forEach(q.sub.Recipient); err != nil {
+	if err := q.facts.ofMessage(q.sub); err != nil {
+		return err
+	}
+	if err := forEach(func(recipient string) error {
+		if err := q.facts.ofRecipient(q.sub); err != nil {
+			return err
+		}
+		return q.sub.Recipient(recipient)
+	}); err != nil {
 		return err
 	}
 	sub := q.sub

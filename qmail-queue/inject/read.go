@@ -15,6 +15,9 @@ import (
 // because a field at its end can decide what a field at its top means.
 const maxHeader = 4 << 20
 
+// usualHeader is what nearly every header fits into.
+const usualHeader = 64 << 10
+
 // lineBuffer is how much of one line is looked at to decide whether it begins a
 // field.
 const lineBuffer = 32 << 10
@@ -105,6 +108,11 @@ type headText struct {
 }
 
 func (h *headText) add(piece []byte) {
+	if need := h.text.Len() + len(piece); need > usualHeader && h.text.Cap() < maxHeader {
+		// At once, so that no header is in memory twice. What is not used of it
+		// takes none.
+		h.text.Grow(maxHeader + 2*lineBuffer - h.text.Len())
+	}
 	piece = bytes.TrimSuffix(piece, []byte("\n"))
 	line := bytes.TrimRight(piece, "\r")
 	if len(line) > 0 {

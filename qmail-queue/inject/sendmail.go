@@ -74,6 +74,10 @@ func (s *sendmail) options(args []string) (wrong string) {
 				return "-b" + m.name + ": " + m.why
 			}
 			s.mode = m
+		case notify, returns, envid:
+			if err := s.req.facts.take(f.effect, o.Value); err != nil {
+				return "-" + string([]byte{f.letter}) + " " + shown(o.Value) + ": " + err.Error()
+			}
 		case refused:
 			return "-" + string([]byte{f.letter}) + ": " + f.why
 		}

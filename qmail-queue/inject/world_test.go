@@ -11,8 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"postrider/internal/world"
 )
 
@@ -20,14 +18,27 @@ import (
 // writes what it gets into that directory.
 const recordTo = "INJECT_TEST_RECORD"
 
+// testDir is for what all tests of a run share.
+var testDir string
+
 func TestMain(m *testing.M) {
 	if dir, set := os.LookupEnv(recordTo); set {
 		os.Exit(record(dir))
 	}
-	os.Exit(m.Run())
+	var err error
+	if testDir, err = os.MkdirTemp("", "postrider-inject-"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	code := m.Run()
+	if err := os.RemoveAll(testDir); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
 }
 
-// record is a queue program (spec section 1.1) that keeps the message. It exits
+// record is a queue program (spec section 1.1) that keeps the message, or exits
 // as $RECORD_EXIT says.
 func record(dir string) int {
 	message, err := io.ReadAll(os.NewFile(0, "message"))
@@ -35,8 +46,19 @@ func record(dir string) int {
 		return 54
 	}
 	envelope, err := io.ReadAll(os.NewFile(1, "envelope"))
+	if status, statusErr := os.ReadFile(fmt.Sprintf("/proc/%d/status", os.Getppid())); statusErr == nil {
+		// Whoever submits has done all of its work, and waits.
+		if os.WriteFile(filepath.Join(dir, "status"), status, 0o600) != nil {
+			return 53
+		}
+	}
 	if err != nil || !bytes.HasSuffix(envelope, []byte("\x00\x00")) {
 		return 54
+	}
+	code := 0
+	_, _ = fmt.Sscan(os.Getenv("RECORD_EXIT"), &code)
+	if code != 0 {
+		return code
 	}
 	if os.WriteFile(filepath.Join(dir, "message"), message, 0o600) != nil {
 		return 53
@@ -44,9 +66,7 @@ func record(dir string) int {
 	if os.WriteFile(filepath.Join(dir, "envelope"), envelope, 0o600) != nil {
 		return 53
 	}
-	code := 0
-	_, _ = fmt.Sscan(os.Getenv("RECORD_EXIT"), &code)
-	return code
+	return 0
 }
 
 // fixedClock stands still.
@@ -66,6 +86,8 @@ type result struct {
 	message        string
 	sender         string
 	recipients     []string
+	memory         int64 // at its largest; 0 if the queue program was not started
+	cpu            time.Duration
 }
 
 // control is the home directory that tests use: its files and their lines.
@@ -116,41 +138,41 @@ func run1(t testing.TB, program func(world.World) int, files controlFiles, env [
 		Clock:   fixedClock{},
 	}
 	r := result{code: program(w)}
-	read := func(name string) string {
-		b, err := os.ReadFile(dir + "/" + name)
-		if err != nil && !os.IsNotExist(err) {
-			t.Fatal(err)
-		}
-		return string(b)
-	}
-	r.stdout, r.stderr = masked(read("stdout")), masked(read("stderr"))
-	envelope := read("envelope")
+	r.stdout, r.stderr = masked(readFile(t, dir+"/stdout")), masked(readFile(t, dir+"/stderr"))
+	r.read(t, dir, masked)
+	return r
+}
+
+// read takes what the queue program has recorded, if it was started.
+func (r *result) read(t testing.TB, dir string, mask func(string) string) {
+	t.Helper()
+	r.memory = peakMemory(readFile(t, dir+"/status"))
+	envelope := readFile(t, dir+"/envelope")
 	if envelope == "" {
-		return r
+		return
 	}
-	r.queued, r.message = true, masked(read("message"))
+	r.queued, r.message = true, mask(readFile(t, dir+"/message"))
 	records := strings.Split(strings.TrimSuffix(envelope, "\x00\x00"), "\x00")
-	r.sender = strings.TrimPrefix(records[0], "F")
+	r.sender = mask(strings.TrimPrefix(records[0], "F"))
 	for _, record := range records[1:] {
 		r.recipients = append(r.recipients, strings.TrimPrefix(record, "T"))
 	}
-	return r
+}
+
+// readFile returns a file's text, or nothing if there is no such file.
+func readFile(t testing.TB, path string) string {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil && !os.IsNotExist(err) {
+		t.Fatal(err)
+	}
+	return string(b)
 }
 
 var pidInID = regexp.MustCompile(`20261122003736\.\d+\.qmail@`)
 
 // masked takes the process id out of Message-ID.
 func masked(s string) string { return pidInID.ReplaceAllString(s, "20261122003736.PID.qmail@") }
-
-// cpuTime returns the CPU time of this thread: other tests of a busy machine
-// must not count.
-func cpuTime(t *testing.T) time.Duration {
-	var use unix.Rusage
-	if err := unix.Getrusage(unix.RUSAGE_THREAD, &use); err != nil {
-		t.Fatal(err)
-	}
-	return time.Duration(use.Utime.Nano() + use.Stime.Nano())
-}
 
 func writeFile(t testing.TB, path, text string) {
 	t.Helper()

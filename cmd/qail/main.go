@@ -1,0 +1,20 @@
+// Qail moves new mail from a user's Maildir into an mbox, and becomes Mail.
+//
+//	Runs as      the user
+//	Started by   the user
+//	Reads        the Maildir that MAILDIR names
+//	Writes       the mbox that MAIL names
+//	May          what its user may; become Mail
+//	Must not     remove a message before it is on disk in the mbox
+//	Trusts       its environment
+//	If captured  the attacker is that user
+package main
+
+import (
+	"os"
+
+	"postrider/internal/world"
+	"postrider/qmail-local/commands"
+)
+
+func main() { os.Exit(commands.Qail(world.Real())) }
