@@ -90,6 +90,7 @@ var bans = map[string][]ban{
 	"qmail-mtasts":    {names, starter, hashes},
 	"qmail-tlsseen":   inside,
 	"qmail-nss":       inside,
+	"qmail-vlookup":   inside,
 	"qmail-policy":    append([]ban{starter, hashes}, everywhere...),
 	"qmail-remote":    append([]ban{starter}, everywhere...),
 	"qmail-auth":      inside,
