@@ -11,6 +11,7 @@ import (
 	"postrider/internal/lmtp"
 	"postrider/internal/maildir"
 	"postrider/internal/maildirsize"
+	"postrider/internal/vpopmail"
 	"postrider/internal/world"
 )
 
@@ -25,6 +26,7 @@ type agent struct {
 	aliases  *aliases.Tables
 	// dotForward is control/dotforward.
 	dotForward *control.Cached[int]
+	vpopmail   *control.Cached[vpopmail.Settings]
 
 	// programLimit is how long the programs of a delivery may run, from when it
 	// has its slot; 0 is for ever.
@@ -42,11 +44,14 @@ func newAgent(w world.World, environ []string) (*agent, error) {
 	return &agent{
 		aliases:    aliases.New(dir),
 		dotForward: control.NewCached(dir, []string{"dotforward"}, func() (int, error) { return dir.Int("dotforward", 0) }),
-		clock:      w.Clock,
-		maildirs:   maildir.NewStore(w.Clock, host),
-		quotas:     maildirsize.NewQuotas(w.Clock.Now),
-		lmtp:       lmtp.NewPool(host),
-		qmail:      w.Home,
-		environ:    environ,
+		vpopmail: control.NewCached(dir, []string{"vpopmail"}, func() (vpopmail.Settings, error) {
+			return vpopmail.Load(dir)
+		}),
+		clock:    w.Clock,
+		maildirs: maildir.NewStore(w.Clock, host),
+		quotas:   maildirsize.NewQuotas(w.Clock.Now),
+		lmtp:     lmtp.NewPool(host),
+		qmail:    w.Home,
+		environ:  environ,
 	}, nil
 }

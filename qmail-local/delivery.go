@@ -32,7 +32,8 @@ type delivery struct {
 	dryRun bool      // say what would be done
 	notes  io.Writer // receives why, if it is not nil
 
-	homeDir   int // the open home directory
+	homeDir   int      // the open home directory
+	account   *account // the user of a domain of vpopmail's whose mail it is, if it is
 	lines     lines
 	variables []string // the environment of programs
 	forwards  []string
@@ -98,6 +99,9 @@ func (d *delivery) follow(i dotqmail.Instruction) error {
 		d.files++
 		return d.unlessDry("lmtp", i.Text, d.toLMTP)
 	case dotqmail.Program:
+		if done, err := d.asVdelivermail(i.Text); done || err != nil {
+			return err
+		}
 		d.programs++
 		return d.unlessDry("program", i.Text, d.toProgram)
 	case dotqmail.Forward:

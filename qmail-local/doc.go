@@ -47,6 +47,7 @@
 //	environment.go  the variables of programs
 //	files.go        Maildir and mbox
 //	quota.go        Maildirs with a quota, and the warning of their users
+//	vpopmail.go     users of a domain that vpopmail keeps
 //	lmtp.go         delivery servers
 //	program.go      programs
 //	forward.go      forwards

@@ -75,16 +75,12 @@ func (d *delivery) instructions() (instructions, error) {
 		return instructions{}, temporary("read control/break", err, "Unable to read control files. (#4.3.0)")
 	}
 	for candidate := range dotqmail.Candidates(d.dash, d.ext, breaks) {
-		text, mode, err := readInstructions(d.homeDir, candidate.Name)
-		if errors.Is(err, errNoFile) {
-			d.explain("%s is no plain file", candidate.Name)
-			continue
-		}
+		text, mode, there, err := d.dotQmail(candidate.Name)
 		if err != nil {
-			return instructions{}, temporary("open "+candidate.Name, err, "Unable to open %s: %s. (#4.3.0)", candidate.Name, reason(err))
+			return instructions{}, err
 		}
-		if mode&forbiddenMode != 0 {
-			return instructions{}, temporary("check "+candidate.Name, nil, "Uh-oh: .qmail file is writable. (#4.7.0)")
+		if !there {
+			continue
 		}
 		d.explainFile(candidate.Name, mode, text, candidate.Default)
 		if text == "" {
@@ -100,6 +96,21 @@ func (d *delivery) instructions() (instructions, error) {
 	}
 	d.explain("there is no file: the default delivery counts")
 	return instructions{all: d.usual()}, nil
+}
+
+// dotQmail reads an instruction file that not everybody can write.
+func (d *delivery) dotQmail(name string) (text string, mode uint32, there bool, err error) {
+	text, mode, err = readInstructions(d.homeDir, name)
+	switch {
+	case errors.Is(err, errNoFile):
+		d.explain("%s is no plain file", name)
+		return "", 0, false, nil
+	case err != nil:
+		return "", 0, false, temporary("open "+name, err, "Unable to open %s: %s. (#4.3.0)", name, reason(err))
+	case mode&forbiddenMode != 0:
+		return "", 0, false, temporary("check "+name, nil, "Uh-oh: .qmail file is writable. (#4.7.0)")
+	}
+	return text, mode, true, nil
 }
 
 // breaks returns what ends a part of the extension, beside a dash. The control

@@ -1,11 +1,11 @@
-// Newaliases checks the tables of aliases, which need no database.
+// Newaliases checks the tables of aliases and makes their databases.
 //
 //	Runs as      whoever starts it
 //	Started by   administrators, installers of other programs
 //	Reads        control/aliases and the tables that it names
-//	Writes       standard output and error
+//	Writes       standard output and error; the databases beside the tables
 //	May          nothing else
-//	Must not     claim to have rebuilt anything
+//	Must not     replace a database that another program has made
 //	Trusts       the tables, after checking their form
 //	If captured  what its caller could do anyway
 package main

@@ -1,6 +1,9 @@
 package aliases
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // maxProblems is how many are told of one table.
 const maxProblems = 100
@@ -12,9 +15,16 @@ type Problem struct {
 	Holds bool
 }
 
-// Check reads a table of text and returns how many aliases it has, and what is
-// wrong with it.
-func Check(path string) (n int, problems []Problem) {
+// Size is what there is in a table.
+type Size struct {
+	Aliases int
+	// Longest is the longest list in bytes, and Bytes all names and lists.
+	Longest, Bytes int
+}
+
+// Check reads a table of text and returns what is in it, and what is wrong with
+// it. Without a whole table there is nothing in it.
+func Check(path string) (s Size, problems []Problem) {
 	add := func(holds bool, format string, args ...any) {
 		if len(problems) < maxProblems {
 			problems = append(problems, Problem{fmt.Sprintf(format, args...), holds})
@@ -23,11 +33,12 @@ func Check(path string) (n int, problems []Problem) {
 	text, _, err := readFile(path, maxTable)
 	if err != nil {
 		add(true, "%v", err)
-		return 0, problems
+		return Size{}, problems
 	}
 	lines := make(map[string]int)
 	err = Read(text, func(e Entry) error {
-		n++
+		list := strings.TrimSpace(e.List)
+		s = Size{s.Aliases + 1, max(s.Longest, len(list)), s.Bytes + len(e.Name) + len(list)}
 		if first, twice := lines[e.Name]; twice {
 			add(false, "line %d: %s is in line %d already, which counts", e.Line, e.Name, first)
 			return nil
@@ -40,6 +51,7 @@ func Check(path string) (n int, problems []Problem) {
 	})
 	if err != nil {
 		add(true, "%v: mail for all names waits", err)
+		return Size{}, problems
 	}
-	return n, problems
+	return s, problems
 }

@@ -3,7 +3,7 @@
 //
 // Who may import it: qmail-lspawn and qmail-lookup which ask
 // whether a local part is in a table, qmail-local, which does what it says there,
-// and newaliases, which checks. Tables are the administrator's: their content is
+// and newaliases, which checks them and makes databases of them. Tables are the administrator's: their content is
 // trusted to mean what it says but not to be well formed. A .forward file and an
 // :include: list may be anybody's. A local part is hostile and is only compared.
 //
@@ -23,6 +23,7 @@
 //
 //     list.go       Parse: what is behind the colon, a line of .forward
 //     table.go      a text file of aliases
+//     built.go      the database of a text
 //     compiled.go   a cdb of fastforward
 //     tables.go     Tables: all that control/aliases names
 //     expand.go     from a name to what is to be done

@@ -101,13 +101,16 @@ func entry(line string) (Entry, error) {
 	return Entry{Name: lower(name), List: list}, nil
 }
 
-// textTable is a file of aliases, kept as its bytes and where each list is.
+// textTable is a file of aliases, kept as its bytes and where each list is, or
+// by the database that was made of it.
 type textTable struct {
 	path string
 
 	mu    sync.Mutex
-	is    unix.Stat_t
-	lists map[string]string // nil: not read
+	is    unix.Stat_t       // of what lists or db were made
+	lists map[string]string // nil: not read, or there is a database
+	db    *built
+	dbIs  unix.Stat_t // of what lies under its name; zero: nothing
 }
 
 // find returns what a name is an alias of.
@@ -116,6 +119,12 @@ func (t *textTable) find(name string) (list string, found bool, err error) {
 	defer t.mu.Unlock()
 	if err := t.refresh(); err != nil {
 		return "", false, err
+	}
+	if t.db != nil {
+		if list, found, err = t.db.find(lower(name)); err != nil {
+			err = fmt.Errorf("%s: %w", BuiltName(t.path), err)
+		}
+		return list, found, err
 	}
 	list, found = t.lists[lower(name)]
 	return list, found, nil
@@ -127,13 +136,22 @@ func (t *textTable) refresh() error {
 	if err := unix.Stat(t.path, &st); err != nil {
 		return &os.PathError{Op: "stat", Path: t.path, Err: err}
 	}
-	if t.lists != nil && sameFile(&t.is, &st) {
+	var db unix.Stat_t
+	_ = unix.Stat(BuiltName(t.path), &db) // as good as not there
+	known := t.lists != nil || t.db != nil
+	if known && sameFile(&t.is, &st) && sameFile(&t.dbIs, &db) {
 		return nil
 	}
-	if st.Size == 0 && len(t.lists) > 0 && time.Since(time.Unix(st.Mtim.Unix())) < control.Settle {
+	if st.Size == 0 && (len(t.lists) > 0 || t.db != nil) && time.Since(time.Unix(st.Mtim.Unix())) < control.Settle {
 		return nil // it was emptied a moment ago, to be written in place
 	}
-	t.lists = nil
+	t.db.close()
+	t.lists, t.db, t.is, t.dbIs = nil, nil, st, db
+	if isPlain(&st) {
+		if t.db = openBuilt(BuiltName(t.path), &st); t.db != nil {
+			return nil
+		}
+	}
 	text, is, err := readFile(t.path, maxTable)
 	if err != nil {
 		return err
@@ -150,6 +168,11 @@ func (t *textTable) refresh() error {
 	}
 	t.lists, t.is = lists, is
 	return nil
+}
+
+// isPlain tells whether a file is a regular one that not everybody can write.
+func isPlain(st *unix.Stat_t) bool {
+	return st.Mode&unix.S_IFMT == unix.S_IFREG && st.Mode&writableMode == 0
 }
 
 // sameFile tells whether a file is the same and was not written to.

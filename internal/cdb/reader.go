@@ -11,6 +11,9 @@ import (
 // MaxData is the largest record that Get returns.
 const MaxData = 1 << 20
 
+// recordRead is how much of a record is read at first.
+const recordRead = 256
+
 // ErrFormat says that the file is not a sound constant database.
 var ErrFormat = errors.New("not a sound constant database")
 
@@ -86,36 +89,40 @@ func (c *Reader) Get(key []byte) (data []byte, found bool, err error) {
 	return nil, false, nil
 }
 
-// record returns the data of the record at pos if its key is key.
+// record returns the data of the record at pos if its key is key. Most records
+// are read at once.
 func (c *Reader) record(pos int64, key []byte) (data []byte, found bool, err error) {
-	if pos < headerSize {
+	if pos < headerSize || pos+pairSize > c.size {
 		return nil, false, ErrFormat
 	}
-	keyLen, dataLen, err := c.pair(pos)
-	if err != nil {
+	head := make([]byte, min(recordRead, c.size-pos))
+	if err := c.readAt(head, pos); err != nil {
 		return nil, false, err
 	}
-	if pos+pairSize+keyLen+dataLen > c.size {
+	keyLen, dataLen := int64(binary.LittleEndian.Uint32(head)), int64(binary.LittleEndian.Uint32(head[4:]))
+	whole := pairSize + keyLen + dataLen
+	if pos+whole > c.size {
 		return nil, false, ErrFormat
 	}
 	if keyLen != int64(len(key)) {
 		return nil, false, nil
 	}
-	have := make([]byte, keyLen)
-	if err := c.readAt(have, pos+pairSize); err != nil {
-		return nil, false, err
+	if whole > int64(len(head)) {
+		if dataLen > MaxData {
+			whole = pairSize + keyLen // the key decides first
+		}
+		head = make([]byte, whole)
+		if err := c.readAt(head, pos); err != nil {
+			return nil, false, err
+		}
 	}
-	if string(have) != string(key) {
+	if string(head[pairSize:pairSize+keyLen]) != string(key) {
 		return nil, false, nil
 	}
 	if dataLen > MaxData {
 		return nil, false, fmt.Errorf("record of %d bytes: %w", dataLen, ErrFormat)
 	}
-	data = make([]byte, dataLen)
-	if err := c.readAt(data, pos+pairSize+keyLen); err != nil {
-		return nil, false, err
-	}
-	return data, true, nil
+	return head[pairSize+keyLen : whole : whole], true, nil
 }
 
 func (c *Reader) pair(pos int64) (a, b int64, err error) {

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 )
 
 // ErrTooLarge says that the database would not fit into 4 GiB.
@@ -39,7 +40,8 @@ func (w *Writer) Add(key, data []byte) error {
 // Replace writes a new database to tmp, which fill fills, makes it durable and
 // renames it to path. Both names must be in one directory.
 func Replace(path, tmp string, mode fs.FileMode, fill func(*Writer) error) error {
-	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, mode)
+	// Where others may write the directory, tmp may be a link or a FIFO of theirs.
+	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, mode)
 	if err != nil {
 		return err
 	}

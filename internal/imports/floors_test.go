@@ -23,7 +23,7 @@ var floors = [][]string{
 	},
 	{ // stores, tables, and what is found out through them
 		"internal/accounts", "internal/aliases", "internal/checkpassword", "internal/getent", "internal/lmtp", "internal/limits", "internal/maildir", "internal/mbox", "internal/milter", "internal/queuedir", "internal/queuelock", "internal/rcpthosts", "internal/resolver",
-		"internal/route",
+		"internal/route", "internal/vpopmail",
 	},
 	{ // what the kernel holds a process to
 		"internal/sandbox",
@@ -33,7 +33,7 @@ var floors = [][]string{
 	},
 	{ // protocols
 		"internal/wire/account", "internal/wire/auth", "internal/wire/call", "internal/wire/codec", "internal/wire/entries", "internal/wire/filter", "internal/wire/localwork", "internal/wire/lookup", "internal/wire/milter", "internal/wire/mtasts", "internal/wire/parent",
-		"internal/wire/policy", "internal/wire/rewriting", "internal/wire/sign", "internal/wire/spawn", "internal/wire/submit", "internal/wire/tlsrpt", "internal/wire/tlsseen",
+		"internal/wire/policy", "internal/wire/rewriting", "internal/wire/sign", "internal/wire/spawn", "internal/wire/submit", "internal/wire/tlsrpt", "internal/wire/tlsseen", "internal/wire/vlookup",
 	},
 	{ // what programs of users do to queue a message
 		"internal/enqueue",
@@ -85,6 +85,7 @@ var neighbours = map[string][]string{
 	"internal/wire/tlsseen":   {"internal/wire/call"},
 	"internal/wire/sign":      {"internal/wire/call"},
 	"internal/wire/spawn":     {"internal/wire/codec"},
+	"internal/wire/vlookup":   {"internal/wire/call", "internal/wire/codec", "internal/wire/lookup"},
 	"internal/wire/localwork": {"internal/wire/codec", "internal/wire/spawn"}, // a worker answers what a spawner asks
 	"internal/testhost":       {"internal/testhost/moved"},
 	"internal/powercut":       {"internal/ledger"},

@@ -106,6 +106,7 @@ var bans = map[string][]ban{
 	"qmail-tlsrpt":    append([]ban{starter, hashes}, everywhere...),
 	"qmail-tlsseen":   inside,
 	"qmail-nss":       inside,
+	"qmail-vlookup":   inside,
 	"qmail-policy":    append([]ban{starter, hashes}, everywhere...),
 	"qmail-rspawn":    inside,
 	"qmail-remote":    append([]ban{starter}, everywhere...),

@@ -12,7 +12,8 @@
 // sums say that the mailbox is full and that has more than one line or is
 // older than 15 minutes, and one with a line that is none, is replaced: the
 // messages are added up again. The quota of a folder, a directory that has a
-// file maildirfolder, is that of the Maildir around it. What is in Trash, or
+// file maildirfolder, is that of the Maildir around it. Where the quota is kept
+// elsewhere (vpopmail), the file follows that. What is in Trash, or
 // has the flag T, does not count.
 //
 // Invariants:

@@ -55,24 +55,52 @@ type Room struct {
 	wanted Count
 }
 
+// Limit is the quota of a mailbox for which it is kept elsewhere. The zero Limit
+// is what the mailbox's own file says.
+type Limit struct {
+	// Line is the first line that the file is to have.
+	Line string
+	// None says that there is no limit, whatever the file says.
+	None bool
+}
+
+// Or returns the quota that counts for a mailbox whose file says another.
+func (l Limit) Or(file Count) (Count, error) {
+	switch {
+	case l.None:
+		return Count{}, nil
+	case l.Line == "":
+		return file, nil
+	}
+	return parseQuota(l.Line)
+}
+
 // Reserve takes room for a message of some bytes in the Maildir at name, which
 // is relative to the open directory dir. Without a quota there is neither an
 // error nor a Room.
 func (q *Quotas) Reserve(dir int, name string, bytes int64) (*Room, error) {
+	return q.ReserveWithin(dir, name, bytes, Limit{})
+}
+
+// ReserveWithin is Reserve where the quota is kept elsewhere: a file that says
+// another one is made again.
+func (q *Quotas) ReserveWithin(dir int, name string, bytes int64, limit Limit) (*Room, error) {
 	name = boxOf(dir, name)
-	fd, err := openIn(dir, name+"/"+fileName, unix.O_RDONLY)
-	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ELOOP) {
-		return nil, nil
+	if limit.Line == "" {
+		fd, err := openIn(dir, name+"/"+fileName, unix.O_RDONLY)
+		if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ELOOP) {
+			return nil, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		_ = unix.Close(fd) // it is read once the mailbox is ours
 	}
-	if err != nil {
-		return nil, err
-	}
-	_ = unix.Close(fd) // it is read once the mailbox is ours
 	box, err := openIn(dir, name, unix.O_DIRECTORY)
 	if err != nil {
 		return nil, err
 	}
-	room, err := q.reserve(box, Count{bytes, 1})
+	room, err := q.reserve(box, Count{bytes, 1}, limit)
 	if room == nil {
 		_ = unix.Close(box) // nothing was written to it
 		return nil, err
@@ -95,7 +123,7 @@ func boxOf(dir int, name string) string {
 	return name + "/.."
 }
 
-func (q *Quotas) reserve(box int, wanted Count) (*Room, error) {
+func (q *Quotas) reserve(box int, wanted Count, limit Limit) (*Room, error) {
 	var st unix.Stat_t
 	if err := unix.Fstat(box, &st); err != nil {
 		return nil, os.NewSyscallError("fstat", err)
@@ -103,7 +131,7 @@ func (q *Quotas) reserve(box int, wanted Count) (*Room, error) {
 	id := boxID{uint64(st.Dev), st.Ino}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	sums, known, err := readSums(box)
+	sums, known, err := q.sumsWithin(box, limit)
 	if err != nil || !known {
 		return nil, err
 	}
@@ -119,6 +147,26 @@ func (q *Quotas) reserve(box int, wanted Count) (*Room, error) {
 	}
 	q.pending[id] = q.pending[id].plus(wanted)
 	return &Room{Box: box, Percent: after.percentOf(sums.quota), quotas: q, id: id, wanted: wanted}, nil
+}
+
+// sumsWithin returns what the file of a mailbox says once that has the quota that
+// limit says.
+func (q *Quotas) sumsWithin(box int, limit Limit) (s sums, known bool, err error) {
+	if s, known, err = readSums(box); err != nil {
+		return s, false, err
+	}
+	quota, err := limit.Or(s.quota)
+	switch {
+	case err != nil:
+		return s, false, err
+	case limit.Line == "", known && s.quota == quota:
+		s.quota = quota
+		return s, known, nil
+	}
+	now := q.now()
+	s = sums{quotaLine: limit.Line, quota: quota, lines: 2, changed: now}
+	s.holds, err = renew(box, limit.Line, now)
+	return s, err == nil, err
 }
 
 // Taken writes down that the message is in the mailbox.

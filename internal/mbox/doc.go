@@ -7,7 +7,9 @@
 //
 // Invariants:
 //
-//  1. Nothing is written without the exclusive flock.
+//  1. Nothing is written without the exclusive flock and, where the file system
+//     has it, the lock of fcntl that readers take, nor while there is a lock file,
+//     nor into a file whose name is another's by then.
 //  2. Append returns nil only after the message is durable, and, if the file
 //     was empty, its name as well.
 //  3. After an error the file is as long as before, as far as the file system

@@ -1,9 +1,11 @@
 package mbox
 
 import (
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -22,21 +24,32 @@ type file struct {
 // Anything but a regular file is written as far as it can be: /dev/null keeps
 // nothing, and nobody asked it to.
 func Open(dir int, path string) (File, error) {
-	// Write-only, for a FIFO without a reader is an error then.
-	fd, err := retryFD(func() (int, error) {
-		return unix.Openat(dir, path, unix.O_WRONLY|unix.O_APPEND|unix.O_CREAT|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, fileMode)
-	})
-	if err != nil {
-		return nil, &os.PathError{Op: "open", Path: path, Err: err}
-	}
-	f := &file{fd: fd, dir: dir, path: path}
-	st, err := f.stat()
-	if err != nil {
-		_ = unix.Close(fd) // nothing was written
+	f := &file{fd: -1, dir: dir, path: path}
+	if err := f.open(); err != nil {
 		return nil, err
 	}
-	f.regular = st.Mode&unix.S_IFMT == unix.S_IFREG
 	return f, nil
+}
+
+// open opens what lies under the name now, in place of what was open.
+func (f *file) open() error {
+	// Write-only, for a FIFO without a reader is an error then.
+	fd, err := retryFD(func() (int, error) {
+		return unix.Openat(f.dir, f.path, unix.O_WRONLY|unix.O_APPEND|unix.O_CREAT|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, fileMode)
+	})
+	if err != nil {
+		return &os.PathError{Op: "open", Path: f.path, Err: err}
+	}
+	var st unix.Stat_t
+	if _, err := retryFD(func() (int, error) { return 0, unix.Fstat(fd, &st) }); err != nil {
+		_ = unix.Close(fd) // nothing was written
+		return f.wrap("stat", err)
+	}
+	if f.fd >= 0 {
+		_ = unix.Close(f.fd) // nothing was written
+	}
+	f.fd, f.regular = fd, st.Mode&unix.S_IFMT == unix.S_IFREG
+	return nil
 }
 
 func (f *file) stat() (st unix.Stat_t, err error) {
@@ -44,12 +57,76 @@ func (f *file) stat() (st unix.Stat_t, err error) {
 	return st, f.wrap("stat", err)
 }
 
+// TryLock takes qmail's lock, and then the one that mutt, Python and most other
+// readers know. Who holds one of them and waits for the other is not waited for
+// with the first.
 func (f *file) TryLock() (bool, error) {
 	_, err := retryFD(func() (int, error) { return 0, unix.Flock(f.fd, unix.LOCK_EX|unix.LOCK_NB) })
 	if err == unix.EWOULDBLOCK {
 		return false, nil
 	}
-	return err == nil, f.wrap("flock", err)
+	if err != nil || !f.regular {
+		return err == nil, f.wrap("flock", err)
+	}
+	taken, err := f.tryRecordLock()
+	if taken && err == nil {
+		var current bool
+		if current, err = f.isCurrent(); current && !f.hasLockFile() {
+			return true, nil
+		}
+		if err == nil {
+			err = f.open() // closes what was open, with its locks
+			return false, err
+		}
+	}
+	_, unlockErr := retryFD(func() (int, error) { return 0, unix.Flock(f.fd, unix.LOCK_UN) })
+	return false, errors.Join(err, f.wrap("unlock", unlockErr))
+}
+
+// tryRecordLock takes a lock of fcntl on all of the file, as belongs to the open
+// file and not to the process, which has others open. Where the file system has
+// none, flock is all there is.
+func (f *file) tryRecordLock() (bool, error) {
+	_, err := retryFD(func() (int, error) {
+		return 0, unix.FcntlFlock(uintptr(f.fd), unix.F_OFD_SETLK, &unix.Flock_t{Type: unix.F_WRLCK, Whence: io.SeekStart})
+	})
+	switch err {
+	case nil, unix.EINVAL, unix.ENOSYS, unix.ENOLCK, unix.EOPNOTSUPP:
+		return true, nil
+	case unix.EAGAIN, unix.EACCES:
+		return false, nil
+	}
+	return false, f.wrap("lock", err)
+}
+
+// lockFileAge is how old the lock file is of a program that is no more.
+const lockFileAge = 5 * time.Minute
+
+// hasLockFile tells whether somebody holds the lock that is a file, beside the one
+// of fcntl. It is made by nobody here, but Python's mailbox gives the other one up
+// a moment before it replaces the mbox.
+func (f *file) hasLockFile() bool {
+	var st unix.Stat_t
+	_, err := retryFD(func() (int, error) {
+		return 0, unix.Fstatat(f.dir, f.path+".lock", &st, unix.AT_SYMLINK_NOFOLLOW)
+	})
+	return err == nil && time.Since(time.Unix(st.Mtim.Unix())) < lockFileAge
+}
+
+// isCurrent tells whether the name still is that of the open file: a reader that
+// writes the mbox anew may have put another in its place, where messages are
+// looked for from now on.
+func (f *file) isCurrent() (bool, error) {
+	var there unix.Stat_t
+	_, err := retryFD(func() (int, error) { return 0, unix.Fstatat(f.dir, f.path, &there, 0) })
+	if err == unix.ENOENT {
+		return false, nil
+	}
+	if err != nil {
+		return false, f.wrap("stat", err)
+	}
+	ours, err := f.stat()
+	return err == nil && ours.Dev == there.Dev && ours.Ino == there.Ino, err
 }
 
 func (f *file) Size() (int64, error) {

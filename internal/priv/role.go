@@ -32,9 +32,9 @@ type Role struct {
 	// User and Group name its identity. They are empty for a program that
 	// runs as the user whose mail it handles.
 	User, Group string
-	// Choosable says that control/checkpassuser may name another user, even
-	// root. The row then stands for that one (Chosen).
-	Choosable bool
+	// ChosenBy is the control file that may name another user, for a program that
+	// is not confined even root. The row then stands for that one (Chosen).
+	ChosenBy string
 	// Groups are the supplementary groups, exactly.
 	Groups []string
 	// Caps are the capabilities, exactly. Only the program itself has them:
@@ -215,7 +215,7 @@ func Roles() []Role {
 			MayNot: "use the network, execute",
 		},
 		{
-			Program: "qmail-checkpass", User: "qmaila", Group: "nofiles", Choosable: true,
+			Program: "qmail-checkpass", User: "qmaila", Group: "nofiles", ChosenBy: "checkpassuser",
 			Umask: 0o077, Dir: "/",
 			Links:  []string{"auth.smtpd"},
 			May:    "run the program in control/checkpassword, as the user in control/checkpassuser",
@@ -227,8 +227,17 @@ func Roles() []Role {
 			Program: "qmail-lookup", User: "qmailp", Group: "nofiles",
 			Confined: true, Umask: 0o077, Dir: "/",
 			Files:  []sandbox.File{{Path: "/", Access: look}},
-			Links:  []string{"lookup.smtpd", "lookup.qmtpd", "nss"},
+			Links:  []string{"lookup.smtpd", "lookup.qmtpd", "nss", "vlookup"},
 			May:    "look at control, users/cdb, passwd, and in homes at what everybody may read; say whether an address has a mailbox",
+			MayNot: "write, use the network, execute",
+		},
+		{
+			// It looks where only that user may.
+			Program: "qmail-vlookup", User: "qmailp", Group: "nofiles", ChosenBy: "vpopmailuser",
+			Confined: true, Umask: 0o077, Dir: "/",
+			Files:  []sandbox.File{{Path: "/", Access: look}},
+			Links:  []string{"vlookup.lookup"},
+			May:    "look at control, and in homes at what the user in control/vpopmailuser may read; say whether there is a mailbox",
 			MayNot: "write, use the network, execute",
 		},
 		{

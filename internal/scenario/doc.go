@@ -22,6 +22,9 @@
 //	deliveries_test.go the cases of testdata/deliveries, by hand and through the suite;
 //	                   deliverycase_test.go reads them, deliveryjudge_test.go judges
 //	dotqmail_test.go   forwards, programs, mboxes, aliases, nobody
+//	vpopmail_test.go   domains of vpopmail, with and without its program
+//	imap_test.go       Dovecot reads Maildirs while mail comes
+//	mboxreaders_test.go mutt and Python read an mbox while mail comes
 //	recipients_test.go who is refused at RCPT, and what deliveries do
 //	dnspolicy_test.go  lists in the DNS, SPF, names of clients, the greylist
 //	classic_test.go    qmail-smtpd under tcpserver

@@ -109,6 +109,7 @@ const (
 	qmqpd   = "qmail-qmqpd"
 	filter  = "qmail-filter"
 	nss     = "qmail-nss"
+	vlookup = "qmail-vlookup"
 )
 
 // operation is something that a process that was taken over may try.
@@ -127,7 +128,7 @@ type operation struct {
 }
 
 // confinedPrograms start nothing.
-var confinedPrograms = []string{spool, send, remote, smtpd, qmtpd, qmqpd, tlskey, auth, lookup, policy, mtasts, tlsseen, tlsrpt}
+var confinedPrograms = []string{spool, send, remote, smtpd, qmtpd, qmqpd, tlskey, auth, lookup, vlookup, policy, mtasts, tlsseen, tlsrpt}
 
 func (o operation) concerns(program string) bool {
 	return (!o.confined || slices.Contains(confinedPrograms, program)) && !slices.Contains(o.except, program)
@@ -198,7 +199,7 @@ func queueOperations() []operation {
 func fileOperations() []operation {
 	read, write := unix.O_RDONLY, unix.O_WRONLY
 	outside := []string{start, lspawn, local, checkpass, rspawn, filter, nss}
-	public := append([]string{lookup}, outside...) // who may read what everybody may
+	public := append([]string{lookup, vlookup}, outside...) // who may read what everybody may
 	reads := append([]string{spool, remote, policy, mtasts, tlsrpt}, public...)
 	return []operation{
 		{name: "read /etc/passwd", try: opens("/etc/passwd", read), allowed: reads},

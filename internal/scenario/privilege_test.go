@@ -29,6 +29,7 @@ func TestEveryProcessIsWhatTheTableSays(t *testing.T) {
 	serveQMTP(h)
 	h.Control("concurrencyfilter", "20") // so that qmail-filter runs
 	h.Control("nssprobe", "root")        // and qmail-nss
+	h.Control("vpopmailuser", "qmailp")  // and qmail-vlookup
 	h.StartSuite()
 	own(h, "alice", ".qmail", "|cat; echo $$ > $HOME/running; read forever < $HOME/pipe\n")
 	h.Must("mkfifo", "-m", "666", "/home/alice/pipe")

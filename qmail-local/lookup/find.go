@@ -27,10 +27,12 @@ type finder struct {
 	resolver accounts.Resolver
 	// nobody says as whom qmail-lspawn delivers no mail.
 	nobody func(uid, gid uint32) bool
-	reach  *accounts.Reach
-	clock  clock.Clock
-	log    func(line string)
-	seldom logline.Seldom
+	// domains, if not nil, is who looks into the homes of one user.
+	domains *domains
+	reach   *accounts.Reach
+	clock   clock.Clock
+	log     func(line string)
+	seldom  logline.Seldom
 	// delivery is what the mail of users without a .qmail file does.
 	delivery atomic.Pointer[string]
 }
@@ -105,14 +107,7 @@ func (f *finder) look(recipient address.Address) (wire.Answer, error) {
 	if f.nobody(user.UID, user.GID) {
 		return wire.Answer{}, errAsThatUser
 	}
-	dir := f.routes.dir
-	dotForward, err := dir.Int("dotforward", 0)
-	if err != nil {
-		return wire.Answer{}, err
-	}
-	answer, err := accounts.Within(f.reach, user.Home, func() (wire.Answer, error) {
-		return mailbox(user, f.resolver.Break, *f.delivery.Load(), dotForward > 0)
-	})
+	answer, err := f.inHome(user)
 	if err == nil && answer.Verdict == wire.Full {
 		return f.full(answer)
 	}

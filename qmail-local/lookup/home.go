@@ -4,14 +4,15 @@ import (
 	"errors"
 	"io"
 	"os"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"postrider/internal/accounts"
+	"postrider/internal/control"
 	"postrider/internal/dotqmail"
 	"postrider/internal/fate"
 	"postrider/internal/maildirsize"
+	"postrider/internal/vpopmail"
 	wire "postrider/internal/wire/lookup"
 )
 
@@ -24,9 +25,27 @@ const (
 	forwardMode     = 0o100
 )
 
+// rules is what the control files say about homes.
+type rules struct {
+	breaks          string
+	defaultDelivery string
+	dotForward      bool
+	vpopmail        vpopmail.Settings
+}
+
+// loadRules reads those of them that are not known yet.
+func loadRules(dir control.Dir, breaks, defaultDelivery string) (rules, error) {
+	dotForward, err := dir.Int("dotforward", 0)
+	if err != nil {
+		return rules{}, err
+	}
+	domains, err := vpopmail.Load(dir)
+	return rules{breaks, defaultDelivery, dotForward > 0, domains}, err
+}
+
 // mailbox looks for the instructions of a user for an extension as qmail-local
 // does (spec section 4.2).
-func mailbox(user accounts.Recipient, breaks, defaultDelivery string, dotForward bool) (wire.Answer, error) {
+func mailbox(user accounts.Recipient, r rules) (wire.Answer, error) {
 	home, err := unix.Open(user.Home, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return hidden(os.NewSyscallError("open home directory", err))
@@ -39,11 +58,11 @@ func mailbox(user accounts.Recipient, breaks, defaultDelivery string, dotForward
 	if st.Mode&deferringMode != 0 {
 		return exists, nil
 	}
-	for candidate := range dotqmail.Candidates(user.Dash, user.Ext, breaks) {
+	for candidate := range dotqmail.Candidates(user.Dash, user.Ext, r.breaks) {
 		err := unix.Fstatat(home, candidate.Name, &st, 0)
 		switch {
 		case err == nil && st.Mode&unix.S_IFMT == unix.S_IFREG:
-			return quota(home, instructions(home, candidate.Name, defaultDelivery)), nil
+			return r.follow(home, instructions(home, candidate.Name, r.defaultDelivery), user.Ext)
 		case err == nil:
 			continue // qmail-local passes it over
 		case isHidden(err) || fate.IsTemporaryErrno(err):
@@ -53,13 +72,21 @@ func mailbox(user accounts.Recipient, breaks, defaultDelivery string, dotForward
 	if user.Dash != "" {
 		return unknown, nil
 	}
-	if dotForward {
+	if r.dotForward {
 		// Whatever it says, qmail-local delivers nothing into a mailbox alone.
 		if err := unix.Fstatat(home, ".forward", &st, 0); err != unix.ENOENT {
 			return exists, nil
 		}
 	}
-	return quota(home, defaultDelivery), nil
+	return quota(home, r.defaultDelivery, maildirsize.Limit{}), nil
+}
+
+// follow is the answer for an address for which there are instructions.
+func (r rules) follow(home int, text, ext string) (wire.Answer, error) {
+	if fallback, understood := r.onlyVdelivermail(text); understood {
+		return r.domain(home, fallback, ext)
+	}
+	return quota(home, text, maildirsize.Limit{}), nil
 }
 
 // hidden is the answer where this process cannot look: the user could.
@@ -88,7 +115,8 @@ func instructions(home int, name, defaultDelivery string) string {
 // quota is the answer for a mailbox that exists: it is full if all that its
 // instructions do is to deliver into a Maildir, which has a quota and has
 // reached it. The programs that read the mailbox keep the count (Maildir++).
-func quota(home int, text string) wire.Answer {
+// Where a quota is kept elsewhere, that counts.
+func quota(home int, text string, kept maildirsize.Limit) wire.Answer {
 	path := onlyMaildir(text)
 	if path == "" {
 		return exists
@@ -98,6 +126,9 @@ func quota(home int, text string) wire.Answer {
 		return exists
 	}
 	limit, holds, err := maildirsize.Parse(text)
+	if err == nil {
+		limit, err = kept.Or(limit)
+	}
 	if err != nil || !holds.Reaches(limit) {
 		return exists
 	}
@@ -132,11 +163,12 @@ func readRegular(dir int, name string, most int64) (text string, mode uint32, er
 	if st.Mode&unix.S_IFMT != unix.S_IFREG || st.Size > most {
 		return "", 0, errNotRegular
 	}
-	var b strings.Builder
-	if _, err := io.Copy(&b, io.LimitReader(descriptor(fd), most)); err != nil {
+	b := make([]byte, st.Size) // what is written meanwhile is for the next look
+	n, err := io.ReadFull(descriptor(fd), b)
+	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
 		return "", 0, err
 	}
-	return b.String(), st.Mode, nil
+	return string(b[:n]), st.Mode, nil
 }
 
 // descriptor reads without an os.File, which would cost more than the file has

@@ -67,6 +67,9 @@ func run(w world.World, log *logline.Writer) error {
 	if !installation.Private {
 		f.nobody = nobodies.Has
 	}
+	if f.domains, err = askDomains(installation); err != nil {
+		return err
+	}
 	d := &daemon{log: log.Line, finder: f}
 	if d.nss, err = f.askBeyondFiles(installation); err != nil {
 		return err
@@ -92,6 +95,10 @@ func (d *daemon) frame(f parent.Frame) error {
 	case f.Kind == parent.Link && f.Name == parent.NSS && d.nss != nil:
 		if err := d.nss.Relink(f.File); err != nil {
 			d.log(logPrefix + "warning: link to qmail-nss: " + err.Error())
+		}
+	case f.Kind == parent.Link && f.Name == parent.VLookup && d.finder.domains != nil:
+		if err := d.finder.domains.link.Relink(f.File); err != nil {
+			d.log(logPrefix + "warning: link to qmail-vlookup: " + err.Error())
 		}
 	case f.File != nil:
 		_ = f.File.Close() // not for us

@@ -53,6 +53,9 @@ func start(w world.World, stderr *logline.Writer) (int, error) {
 	if err := set.readDKIM(keys); err != nil {
 		return 0, err
 	}
+	if err := set.readDomainsUser(in); err != nil {
+		return 0, err
+	}
 	if err := set.readPasswords(in); err != nil {
 		return 0, err
 	}
@@ -129,6 +132,9 @@ func (set settings) plan(public *os.File) *plan {
 	}
 	if lookup := p.member("qmail-lookup"); lookup != nil {
 		lookup.gifts = []parent.Frame{{Kind: parent.DefaultDelivery, Data: set.delivery}}
+	}
+	if vlookup := p.member("qmail-vlookup"); vlookup != nil {
+		vlookup.gifts = []parent.Frame{{Kind: parent.DefaultDelivery, Data: set.delivery}}
 	}
 	if set.rewriting != nil {
 		frame := parent.Frame{Kind: parent.Rewriting, Data: set.rewriting}

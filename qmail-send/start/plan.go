@@ -111,6 +111,11 @@ func newPlan(set settings) *plan {
 		if nss != nil {
 			p.join(lookup, parent.NSS, nss, parent.NSSLookup)
 		}
+		if set.looksIntoDomains != nil {
+			vlookup := p.add("qmail-vlookup", "", stopHelpers)
+			vlookup.role = *set.looksIntoDomains
+			p.join(lookup, parent.VLookup, vlookup, parent.VLookupLookup)
+		}
 	}
 	if set.serves("qmail-smtpd") {
 		var tlskey *member

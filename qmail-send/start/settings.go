@@ -48,6 +48,8 @@ type settings struct {
 	rewriting  []byte // what internal/srs needs; nil: senders are not rewritten
 	asksNSS    bool   // the machine has accounts beyond /etc/passwd
 	asksMTASTS bool   // qmail-remote asks qmail-mtasts
+	// looksIntoDomains is qmail-vlookup; none if qmail-lookup looks itself.
+	looksIntoDomains *priv.Role
 	// remembersTLS says that qmail-remote has qmail-tlsseen remember hosts.
 	remembersTLS bool
 	reportsTLS   bool // qmail-remote tells qmail-tlsrpt what it finds

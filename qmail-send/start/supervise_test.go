@@ -367,6 +367,8 @@ func TestPlanAgreesWithTheTable(t *testing.T) {
 	set.asksPolicy = true
 	set.asksMTASTS, set.remembersTLS, set.reportsTLS = true, true, true
 	set.filters = true
+	domains, _ := priv.RoleOf("qmail-vlookup")
+	set.looksIntoDomains = &domains
 	add := func(m *member, name string) {
 		for i := range 10 {
 			switch name {

@@ -65,16 +65,16 @@ func Ask(c *call.Client, recipient address.Address, wait time.Duration) (Answer,
 	if err != nil {
 		return Answer{}, err
 	}
-	return parseAnswer(answer)
+	return ParseAnswer(answer)
 }
 
 // Reply answers a question by what find says of its address.
 func Reply(question []byte, find func(address.Address) Answer) []byte {
 	recipient, err := parseQuestion(question)
 	if err != nil {
-		return appendAnswer(nil, Answer{Unsure, err.Error()})
+		return AppendAnswer(nil, Answer{Unsure, err.Error()})
 	}
-	return appendAnswer(nil, find(recipient))
+	return AppendAnswer(nil, find(recipient))
 }
 
 func appendQuestion(b []byte, recipient address.Address) []byte {
@@ -88,8 +88,9 @@ func parseQuestion(b []byte) (address.Address, error) {
 	return address.New(string(b[1:]))
 }
 
-// appendAnswer makes any text one that the protocol allows.
-func appendAnswer(b []byte, a Answer) []byte {
+// AppendAnswer appends the bytes of an answer. Any text becomes one that the
+// protocol allows.
+func AppendAnswer(b []byte, a Answer) []byte {
 	b = append(b, byte(a.Verdict))
 	for i := range min(len(a.Text), MaxText) {
 		c := a.Text[i]
@@ -101,7 +102,8 @@ func appendAnswer(b []byte, a Answer) []byte {
 	return b
 }
 
-func parseAnswer(b []byte) (Answer, error) {
+// ParseAnswer reads an answer.
+func ParseAnswer(b []byte) (Answer, error) {
 	if len(b) == 0 || len(b) > 1+MaxText {
 		return Answer{}, errAnswer
 	}

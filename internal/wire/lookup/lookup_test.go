@@ -65,7 +65,7 @@ func TestAsk(t *testing.T) {
 func TestReplyRefuses(t *testing.T) {
 	t.Parallel()
 	for _, q := range []string{"", "B" + "joe", "Ajoe@", "Ajoe\x00", "A" + strings.Repeat("x", address.MaxLen+1)} {
-		got, err := parseAnswer(Reply([]byte(q), func(address.Address) Answer { return Answer{Verdict: Exists} }))
+		got, err := ParseAnswer(Reply([]byte(q), func(address.Address) Answer { return Answer{Verdict: Exists} }))
 		if err != nil || got.Verdict != Unsure || got.Text == "" {
 			t.Errorf("%.20q: %v, %v", q, got, err)
 		}
@@ -75,7 +75,7 @@ func TestReplyRefuses(t *testing.T) {
 func TestParseAnswerRefuses(t *testing.T) {
 	t.Parallel()
 	for _, b := range []string{"", "X", "y", "Y\n", "N\x7f", "Y" + strings.Repeat("x", MaxText+1)} {
-		if a, err := parseAnswer([]byte(b)); err == nil {
+		if a, err := ParseAnswer([]byte(b)); err == nil {
 			t.Errorf("%.20q is taken: %v", b, a)
 		}
 	}
@@ -96,9 +96,9 @@ func FuzzAnswer(f *testing.F) {
 	f.Add([]byte("Ytext"))
 	f.Add([]byte("T"))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		a, err := parseAnswer(b)
-		if err == nil && string(appendAnswer(nil, a)) != string(b) {
-			t.Errorf("%q becomes %q", b, appendAnswer(nil, a))
+		a, err := ParseAnswer(b)
+		if err == nil && string(AppendAnswer(nil, a)) != string(b) {
+			t.Errorf("%q becomes %q", b, AppendAnswer(nil, a))
 		}
 	})
 }

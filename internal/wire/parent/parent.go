@@ -88,6 +88,10 @@ const (
 	NSS       = "nss"
 	NSSLspawn = "nss.lspawn"
 	NSSLookup = "nss.lookup"
+	// VLookup is qmail-lookup's end of the link to qmail-vlookup, VLookupLookup
+	// the other one.
+	VLookup       = "vlookup"
+	VLookupLookup = "vlookup.lookup"
 	// Policy is qmail-smtpd's end of the link to qmail-policy, PolicySMTPD the
 	// other one: the name is the identity.
 	Policy      = "policy"

@@ -1,0 +1,117 @@
+package lookup
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+
+	"postrider/internal/accounts"
+	"postrider/internal/control"
+	"postrider/internal/logline"
+	"postrider/internal/priv"
+	"postrider/internal/wire/call"
+	wire "postrider/internal/wire/lookup"
+	"postrider/internal/wire/parent"
+	"postrider/internal/wire/vlookup"
+	"postrider/internal/world"
+)
+
+const domainsPrefix = "qmail-vlookup: "
+
+// domains is who answers for the homes of one user.
+type domains struct {
+	uid  uint32
+	link *call.Client
+}
+
+// askDomains has the homes of the user that control/vpopmailuser names looked
+// into by qmail-vlookup, if there is one.
+func askDomains(in priv.Installation) (*domains, error) {
+	role, _ := priv.RoleOf("qmail-vlookup")
+	name, err := in.ChosenUser(role)
+	if err != nil || name == "" || in.Private {
+		return nil, err
+	}
+	if role, err = in.Chosen(role); err != nil {
+		return nil, err
+	}
+	id, err := role.Identity()
+	if err != nil {
+		return nil, err
+	}
+	return &domains{id.UID, call.NewClient("qmail-vlookup")}, nil
+}
+
+// find is the answer of qmail-vlookup.
+func (d *domains) find(user accounts.Recipient) (wire.Answer, error) {
+	answer, err := vlookup.Ask(d.link, user, askTime)
+	if err == nil && answer.Verdict == wire.Unsure {
+		err = errors.New(domainsPrefix + answer.Text)
+	}
+	return answer, err
+}
+
+// inHome is the answer for an account: of who may look there.
+func (f *finder) inHome(user accounts.Recipient) (wire.Answer, error) {
+	if f.domains != nil && user.UID == f.domains.uid {
+		return f.domains.find(user)
+	}
+	r, err := loadRules(f.routes.dir, f.resolver.Break, *f.delivery.Load())
+	if err != nil {
+		return wire.Answer{}, err
+	}
+	return accounts.Within(f.reach, user.Home, func() (wire.Answer, error) { return mailbox(user, r) })
+}
+
+// DomainsMain runs qmail-vlookup until its control channel ends.
+func DomainsMain(w world.World) int {
+	log := logline.NewWriter(w.Stderr)
+	defer log.Close()
+	if err := runDomains(w, log); err != nil {
+		log.Line(domainsPrefix + "fatal: " + err.Error())
+		return exitTemp
+	}
+	return exitOK
+}
+
+func runDomains(w world.World, log *logline.Writer) error {
+	channel, err := parent.Inherited()
+	if err != nil {
+		return err
+	}
+	dir := control.Dir(filepath.Join(w.Home, "control"))
+	breaks, err := accounts.Break(dir)
+	if err != nil {
+		return err
+	}
+	// It is a finder whose questions begin where the account is known.
+	f := newFinder(dir, accounts.Resolver{Break: breaks}, w.Clock, log.Line)
+	return channel.Run(func(frame parent.Frame) error {
+		switch {
+		case frame.Kind == parent.DefaultDelivery:
+			f.setDefaultDelivery(string(frame.Data))
+		case frame.Kind == parent.Link && frame.Name == parent.VLookupLookup:
+			go f.serveHomes(frame.File)
+		case frame.File != nil:
+			_ = frame.File.Close() // not for us
+			log.Line(domainsPrefix + "warning: control channel hands over " + frame.Name + ", which is not for qmail-vlookup")
+		}
+		return nil
+	})
+}
+
+// serveHomes answers the questions of qmail-lookup.
+func (f *finder) serveHomes(link *os.File) {
+	err := call.Serve(link, atOnce, func(question []byte) []byte { return vlookup.Reply(question, f.answerFor) })
+	if err != nil {
+		f.log(domainsPrefix + "warning: link to qmail-lookup: " + err.Error())
+	}
+}
+
+func (f *finder) answerFor(user accounts.Recipient) wire.Answer {
+	answer, err := f.inHome(user)
+	if err != nil { // qmail-lookup logs it
+		return wire.Answer{Verdict: wire.Unsure, Text: err.Error()}
+	}
+	return answer
+}
