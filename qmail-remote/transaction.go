@@ -20,6 +20,7 @@ type mail struct {
 	facts      esmtp.Message
 	wishes     []esmtp.Recipient // one for each recipient, or none
 	body       *body
+	relay      string // the next host, if an operator has named it
 }
 
 // only returns the message for the recipients at the given places.

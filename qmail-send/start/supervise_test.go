@@ -389,6 +389,7 @@ func TestPlanAgreesWithTheTable(t *testing.T) {
 		}
 	}
 	add(p.member("qmail-spool"), parent.Public)
+	add(p.member("qmail-send"), parent.Manage)
 	add(p.member("qmail-smtpd"), parent.ListenSMTP)
 	add(p.member("qmail-qmtpd"), parent.ListenQMTP)
 	add(p.member("qmail-qmqpd"), parent.ListenQMQP)

@@ -24,6 +24,8 @@
 //	id       the message number, 20 digits
 //	sender   the envelope sender, VERP expanded
 //	host     remote: the domain to deliver to; local: empty
+//	relay    remote: the host that an operator has named for it, as a route of
+//	         control/smtproutes; empty for all other mail
 //	facts    what the client said of the message, as internal/esmtp has it
 //	count    16 bits, 1 to 100 (local: 1), then for each recipient
 //	   delivery   64 bits, the delivery number of the log
@@ -75,6 +77,7 @@ type Job struct {
 	ID         queuedir.ID
 	Sender     address.Address
 	Host       string // remote only
+	Relay      string // remote only
 	Facts      esmtp.Message
 	Recipients []Recipient
 	Message    Message
@@ -104,7 +107,7 @@ const jobsHeader = 1 + 4 + 2
 
 // JobSize returns the bytes that j takes in a packet.
 func JobSize(j Job) int {
-	n := len(j.ID) + codec.StringSize(j.Sender.String()) + codec.StringSize(j.Host) + messageFactsSize(j.Facts) + 2
+	n := len(j.ID) + codec.StringSize(j.Sender.String()) + codec.StringSize(j.Host) + codec.StringSize(j.Relay) + messageFactsSize(j.Facts) + 2
 	for _, r := range j.Recipients {
 		n += RecipientSize(r)
 	}
@@ -123,6 +126,7 @@ func AppendJobs(b []byte, slots int, jobs []Job) []byte {
 		b = append(b, j.ID[:]...)
 		b = codec.AppendString(b, j.Sender.String())
 		b = codec.AppendString(b, j.Host)
+		b = codec.AppendString(b, j.Relay)
 		b = appendMessageFacts(b, j.Facts)
 		b = codec.AppendUint16(b, uint16(len(j.Recipients)))
 		for _, r := range j.Recipients {
@@ -176,6 +180,7 @@ func decodeJob(r *codec.Reader) Job {
 	j.ID = id
 	j.Sender = decodeAddress(r)
 	j.Host = r.String(maxHost)
+	j.Relay = r.String(maxHost)
 	j.Facts = decodeMessageFacts(r)
 	count := int(r.Uint16())
 	if count == 0 || count > MaxRecipients {
