@@ -73,8 +73,10 @@ var bans = map[string][]ban{
 	"qmail-qstat":  viewers,
 	"qmail-qmqpc":  forUsers,
 	"qmail-queue":  forUsers,
-	"qreceipt":     forUsers,
-	"sendmail":     forUsers,
+
+	"qmail-queuectl": {network, resolver, tls, starter, quadratic, web}, // archive/tar links os/user and is not asked for names
+	"qreceipt":       forUsers,
+	"sendmail":       forUsers,
 
 	"qmail-autoresponder": forUsers,
 
