@@ -63,7 +63,7 @@ func (c *client) deliver(ctx context.Context, domain string, m mail) (outcome, e
 		return outcome{message: *noRecipientLeft(), recipients: refused}, nil
 	}
 	domain = withoutDot(domain)
-	targets, failed := c.targets(ctx, set, m.sender, domain)
+	targets, failed := c.targetsOf(ctx, set, m, domain)
 	if failed != nil {
 		return whole(failed), nil
 	}

@@ -58,6 +58,19 @@ func (c *client) targets(ctx context.Context, set *settings, sender address.Addr
 	return found, nil
 }
 
+// targetsOf is targets for a message, of which an operator may have named the
+// next host.
+func (c *client) targetsOf(ctx context.Context, set *settings, m mail, domain string) ([]target, *report) {
+	if m.relay == "" {
+		return c.targets(ctx, set, m.sender, domain)
+	}
+	route, err := parseHostPort(m.relay, smtpPort)
+	if err != nil {
+		return nil, &report{class: deferred, text: "Unable to use the host that was named for this message: " + err.Error() + ". (#4.3.5)\n"}
+	}
+	return relayTargets(ctx, set.dns, set.withLogin(route))
+}
+
 // relayTargets returns the addresses of a relay; they are all alike, and it
 // may well be this machine.
 func relayTargets(ctx context.Context, dns lookups, route relay) ([]target, *report) {

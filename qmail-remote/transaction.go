@@ -23,6 +23,7 @@ type mail struct {
 	body       *body
 	id         queuedir.ID // of a worker's message
 	signing    *signing    // nil: it is not signed
+	relay      string      // the next host, if an operator has named it
 }
 
 // only returns the message for the recipients at the given places.

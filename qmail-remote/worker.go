@@ -181,7 +181,7 @@ func (w *worker) do(ctx context.Context, job spawn.Job) []spawn.Result {
 		warn(w.log, "message %s: %v", job.ID, err)
 		return results(job, whole(unreadable()))
 	}
-	m := mail{sender: job.Sender, body: b, id: job.ID, facts: job.Facts, recipients: make([]address.Address, len(job.Recipients))}
+	m := mail{sender: job.Sender, body: b, id: job.ID, facts: job.Facts, relay: job.Relay, recipients: make([]address.Address, len(job.Recipients))}
 	for i, r := range job.Recipients {
 		m.recipients[i] = r.Address
 		if r.Facts != (esmtp.Recipient{}) && m.wishes == nil {

@@ -23,6 +23,7 @@ type active struct {
 	writing    bool                    // a recorder has results of it
 	bouncing   bool                    // a notice is being submitted
 	damaged    error                   // found while reading on: to be set aside
+	cancelled  bool                    // it is removed once nothing is under way
 	stuck      bool                    // results could not be written; nothing new starts
 	stuckUntil moment                  // when that is tried again
 	flushAt    moment                  // when results are written at the latest; never: none
@@ -33,6 +34,7 @@ type active struct {
 	told       [channels]time.Duration // of which delay the sender was told
 	bounced    int64                   // where they begin in the progress file
 	size       int64                   // of the progress file
+	synced     int64                   // the part behind which only what was tried follows
 	rewrite    bool                    // the progress file may hold an unfinished append
 	noted      bool                    // the progress file shows the next attempt
 }
@@ -44,10 +46,13 @@ type unwritten struct {
 	covered   int    // the part of lines up to the last bounce record
 	failures  int    // results behind that which are to be told
 	count     int    // results
+	orders    []edit // which lines tell of
+	tried     tried  // goes behind lines, and may be lost
 }
 
 // encode makes lines of everything.
 func (u *unwritten) encode() {
+	u.tried.encode()
 	if len(u.delivered) == 0 {
 		return
 	}
@@ -73,6 +78,8 @@ func (u *unwritten) add(later unwritten) {
 		u.covered, u.failures = len(u.lines)+later.covered, 0
 	}
 	u.lines = append(u.lines, later.lines...)
+	u.orders = append(u.orders, later.orders...)
+	u.tried.lines = append(u.tried.lines, later.tried.lines...)
 	u.failures += later.failures
 	u.count += later.count
 }

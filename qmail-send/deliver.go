@@ -35,7 +35,7 @@ func (s *scheduler) giveOut(w *way) {
 			return
 		}
 		p := w.ready[k].pop()
-		if p.a.stuck || p.a.damaged != nil {
+		if p.a.stopped() {
 			s.cutShort(p)
 			s.settle(p.a)
 			continue
@@ -67,7 +67,7 @@ func (s *scheduler) cutShort(p *pass) {
 	if len(p.window.specs) > 0 || p.window.more {
 		p.deferred = true
 		again := s.now()
-		if !s.exiting {
+		if !s.exiting && !p.a.m.is(held|interrupted) {
 			again = again.add(queueTrouble)
 		}
 		p.retryAt = min(p.retryAt, again)
@@ -94,7 +94,7 @@ func (s *scheduler) startJob(p *pass, n int) {
 // giveJob gives a job of the first recipients of sp to its agent.
 func (s *scheduler) giveJob(p *pass, sp *spec, n int) {
 	n = min(n, len(sp.items), spawn.MaxRecipients)
-	j := job{entry: p.a.entry, Job: spawn.Job{ID: p.a.m.id, Host: sp.host, Sender: p.a.sender, Facts: p.a.facts}}
+	j := job{entry: p.a.entry, Job: spawn.Job{ID: p.a.m.id, Host: sp.host, Relay: sp.relay, Sender: p.a.sender, Facts: p.a.facts}}
 	if p.a.reading.verp { // then sp has one recipient
 		j.Sender = sp.items[0].sender
 	}
@@ -175,13 +175,14 @@ func (s *scheduler) finishDelivery(r spawn.Result) {
 		s.logf("delivery %d: failure: %s", r.Delivery, logline.Safe(r.Text))
 		p.a.finish(d.index)
 		text := "" // the sender does not want to know
-		if d.facts.Notify.WantsFailure() {
+		if d.facts.Notify.WantsFailure() && !p.a.cancelled {
 			text = paragraph(s.settings.routes.Strip(d.to), r.Text)
 		}
 		p.a.noteFailed(d.index, s.clock.Now(), text)
 	default:
 		s.logf("delivery %d: deferral: %s", r.Delivery, logline.Safe(r.Text))
 		p.deferred = true
+		p.a.noteTried(d.index, s.clock.Now(), r.Text)
 		if p.telling && d.facts.Notify.WantsDelay() {
 			p.a.noteDelayed(d.index, s.clock.Now(), paragraph(s.settings.routes.Strip(d.to), r.Text))
 		}
@@ -216,7 +217,7 @@ func (s *scheduler) deferDelivery(number uint64, text string, retryAt moment) *a
 // lostAt returns when a delivery is tried again whose agent went away: soon,
 // unless that happened at the last attempt too.
 func (s *scheduler) lostAt(m *message) moment {
-	if m.is(lostOnce) {
+	if m.losses > 0 {
 		return never
 	}
 	return s.now().add(lostRetry)

@@ -8,7 +8,7 @@
 // and disk: checked), control files (the administrator's), what qmail-spool,
 // qmail-lspawn and the qmail-remote workers say (processes of other users:
 // checked against what they were asked; one that breaks its protocol is
-// dropped). Whatever fails here is temporary for the mail; only a delivery
+// dropped), and questions and orders of whoever connects (hostile). Whatever fails here is temporary for the mail; only a delivery
 // agent's D, or its Z after queuelifetime, is permanent.
 //
 // Invariants:
@@ -25,7 +25,9 @@
 //     slots, and are chosen after them.
 //  6. Nothing is given out of an entry that a scan found before the spool has
 //     said that it is committed.
-//  7. Setting the wall clock neither bounces a message as too old nor keeps it
+//  7. An order is durable before it is answered, but for "try now"; it changes
+//     nothing about a delivery that is under way.
+//  8. Setting the wall clock neither bounces a message as too old nor keeps it
 //     waiting (R15).
 //
 // Files, in the order of a message's way:
@@ -48,6 +50,10 @@
 //	record.go     writing progress files
 //	bounce.go     the text of bounces
 //	inject.go     submitting bounces
+//	tried.go      why recipients wait, for people
+//	isolate.go    messages that end those who deliver them
+//	manage.go     who looks at the queue and changes it
+//	orders.go     what becomes of such an order, edit.go on disk
 //	exit.go       TERM, ALRM, HUP; what is kept at the end
 //	mailbox.go    handing work to goroutines that may wait
 package qmailsend

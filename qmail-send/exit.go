@@ -73,7 +73,8 @@ func (s *scheduler) keepState() {
 	for a := range s.actives {
 		if a.progress.count > 0 && !a.writing {
 			a.progress.encode()
-			r := record{id: a.m.id, lines: a.progress.lines, size: a.size, rewrite: a.rewrite, due: s.clock.Now()}
+			a.progress.mend(a.size - a.synced)
+			r := record{id: a.m.id, lines: a.progress.lines, tried: a.progress.tried.lines, size: a.size, rewrite: a.rewrite, due: s.clock.Now()}
 			if _, err := s.recorder.write(r); err != nil {
 				s.trouble(err, "warning: trouble marking %s; message will be delivered twice!", s.infoName(a.m.id))
 			}
@@ -102,7 +103,7 @@ func (s *scheduler) keepDone(id queuedir.ID, recipients int) {
 				rest = append(rest, i)
 			}
 		}
-		r := record{id: id, lines: queuedir.AppendDelivered(nil, rest), size: progress.Size, due: s.clock.Now()}
+		r := record{id: id, lines: progress.Mend(queuedir.AppendDelivered(nil, rest)), size: progress.Size, due: s.clock.Now()}
 		_, err = s.recorder.write(r)
 	}
 	if err != nil {

@@ -147,6 +147,10 @@ func (s *scheduler) frame(f parent.Frame) {
 	if f.File == nil {
 		return
 	}
+	if f.Kind == parent.Listener && f.Name == parent.Manage {
+		s.attachManage(f.File)
+		return
+	}
 	var err error
 	switch number, isRemote := remoteNumber(f.Name); {
 	case f.Kind != parent.Link:

@@ -15,13 +15,15 @@ type message struct {
 	attempts uint16
 	// recipients is set once the envelope was read.
 	recipients int32
+	uid        uint32 // who has handed it in, if that is known
+	losses     uint8  // passes one after another whose delivery agent went away
 	birth      moment
 	due        [queues]moment // never: nothing to do there, or in hand
 	place      [queues]int32  // where it stands in the queue, or nowhere
 	active     *active        // while it is in hand
 }
 
-type flags uint16
+type flags uint32
 
 const (
 	logged      flags = 1 << iota // "new msg" was logged, now or in an earlier run
@@ -31,13 +33,15 @@ const (
 	attempted                     // a pass was started, now or in an earlier run
 	restored                      // the due times are those of a progress file
 	stale                         // the due time on disk is not that in memory
-	lostOnce                      // its last pass ended because a delivery agent went away
 	loading                       // a loader reads it, or the spool was asked about it
 	removing                      // the spool was asked to remove it
 	keeping                       // that it is done is being written down
 	quarantined                   // the spool was asked to set it aside
 	torn                          // why it is set aside: its end is missing
 	forgotten                     // no longer in the table; queues drop it
+	ownerKnown                    // uid is set
+	held                          // nothing is tried until it is released
+	interrupted                   // orders wait until nobody has it in hand
 )
 
 func (m *message) is(f flags) bool { return m.flags&f != 0 }

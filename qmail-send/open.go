@@ -56,6 +56,9 @@ func (s *scheduler) activate(m *message, t loadTicket, now moment) {
 		// It is being read for another queue and will be found due for this.
 	case m.active != nil:
 		s.openFurther(m.active, t, now)
+	case s.waitsAlone(m):
+		m.due[t.queue] = now.add(lostRetry)
+		s.wait(m, channelID(t.queue), false)
 	case m.is(uncertain):
 		m.flags |= loading
 		s.count(t, +1)
@@ -90,12 +93,21 @@ func (s *scheduler) loaded(m *message, t loadTicket, got *loaded, err error) {
 	s.count(t, -1)
 	m.flags &^= loading
 	now := s.now()
+	if s.interruptsLoad(m, t, got) {
+		return
+	}
 	if err != nil {
 		s.loadFailed(m, t, now, err)
 		return
 	}
 	if m.is(forgotten) {
 		got.entry.Close()
+		return
+	}
+	m.uid = got.head.UID
+	m.flags |= ownerKnown
+	if got.progress.Held {
+		s.foundHeld(m, got)
 		return
 	}
 	if !m.is(logged) {
@@ -105,7 +117,7 @@ func (s *scheduler) loaded(m *message, t loadTicket, got *loaded, err error) {
 		m: m, entry: got.entry, sender: got.head.Sender, facts: got.head.Facts, reading: got.reading,
 		finished: got.progress.Finished,
 		left:     got.recipients - got.progress.Delivered - got.progress.Failed,
-		owed:     got.progress.Unbounced, bounced: got.progress.Bounced, size: got.progress.Size,
+		owed:     got.progress.Unbounced, bounced: got.progress.Bounced, size: got.progress.Size, synced: got.progress.Synced,
 		flushAt: never, noted: m.is(hasInfo), told: toldIn(got.progress),
 	}
 	a.forwarded = s.settings.rewriting.wanted(got.head)
@@ -202,7 +214,7 @@ func (s *scheduler) openFurther(a *active, t loadTicket, now moment) {
 		return // it is settled in any case
 	}
 	w := s.ways[t.queue]
-	if a.stuck || a.bouncing || a.damaged != nil || a.passes[w.id] != nil {
+	if a.stopped() || a.bouncing || a.passes[w.id] != nil {
 		a.m.due[w.id] = now.add(queueTrouble)
 		s.waiting[w.id].put(a.m)
 		return

@@ -36,6 +36,7 @@ type item struct {
 // spec is a job in the making: recipients that are reached together.
 type spec struct {
 	host  string // remote only
+	relay string // the next host, if an operator has named it
 	items []item
 }
 
@@ -56,10 +57,29 @@ type reading struct {
 	sender string
 	verp   bool            // sender is expanded for each recipient
 	skip   queuedir.Bitmap // finished recipients
+	// changes are what operators changed of recipients.
+	changes map[int]queuedir.Change
+}
+
+// route returns where a recipient goes: the channel, the address as rewritten,
+// and the host that an operator has named.
+func (r *reading) route(index int, recipient string) (c channelID, rewritten, relay string) {
+	change := r.changes[index]
+	if change.Address != "" {
+		recipient = change.Address
+	}
+	c, rewritten = r.routes.Of(recipient)
+	if change.Relay == "" {
+		return c, rewritten, ""
+	}
+	if route.DomainOf(recipient) != "" {
+		rewritten = recipient // of another host's making
+	}
+	return remote, rewritten, change.Relay
 }
 
 // add puts recipient index into the window unless that is full.
-func (w *window) add(r *reading, c channelID, index int, rewritten string, facts esmtp.Recipient) {
+func (w *window) add(r *reading, c channelID, index int, rewritten, relay string, facts esmtp.Recipient) {
 	w.undone = true
 	if w.more {
 		return
@@ -77,18 +97,22 @@ func (w *window) add(r *reading, c channelID, index int, rewritten string, facts
 		host = route.DomainOf(rewritten)
 	}
 	if c == local || r.verp || it.refused != "" {
-		w.specs = append(w.specs, spec{host: host, items: []item{it}})
+		w.specs = append(w.specs, spec{host: host, relay: relay, items: []item{it}})
 		return
 	}
-	if i, found := w.groups[host]; found {
+	key := host
+	if relay != "" {
+		key += "\x00" + relay
+	}
+	if i, found := w.groups[key]; found {
 		w.specs[i].items = append(w.specs[i].items, it)
 		return
 	}
 	if w.groups == nil {
 		w.groups = make(map[string]int)
 	}
-	w.groups[host] = len(w.specs)
-	w.specs = append(w.specs, spec{host: host, items: []item{it}})
+	w.groups[key] = len(w.specs)
+	w.specs = append(w.specs, spec{host: host, relay: relay, items: []item{it}})
 }
 
 // item checks addresses again: rewriting and expanding can make them too long
@@ -163,6 +187,7 @@ func (got *loaded) readEnvelope() error {
 	got.head = envelope.Head
 	got.reading.sender = got.head.Sender.String()
 	got.reading.verp = isVERP(got.reading.sender)
+	got.reading.changes = got.progress.Changes
 	for ; ; got.recipients++ {
 		recipient, err := envelope.Next()
 		if err == io.EOF {
@@ -174,8 +199,8 @@ func (got *loaded) readEnvelope() error {
 		if got.progress.Finished != nil && got.progress.Finished.Has(got.recipients) {
 			continue
 		}
-		c, rewritten := got.reading.routes.Of(recipient.String())
-		got.windows[c].add(got.reading, c, got.recipients, rewritten, envelope.Facts)
+		c, rewritten, relay := got.reading.route(got.recipients, recipient.String())
+		got.windows[c].add(got.reading, c, got.recipients, rewritten, relay, envelope.Facts)
 	}
 	if got.progress.Finished == nil {
 		got.progress.Finished = queuedir.NewBitmap(got.recipients)
@@ -213,6 +238,7 @@ type cursor struct {
 	envelope *queuedir.EnvelopeReader
 	index    int             // of the next recipient of envelope
 	held     string          // rewritten recipient index-1, which did not fit; or ""
+	relay    string          // of that
 	facts    esmtp.Recipient // of that
 }
 
@@ -227,7 +253,7 @@ func (c *cursor) window(from int) (window, error) {
 	}
 	var w window
 	if c.held != "" {
-		w.add(c.reading, c.channel, c.index-1, c.held, c.facts)
+		w.add(c.reading, c.channel, c.index-1, c.held, c.relay, c.facts)
 		c.held = ""
 	}
 	for {
@@ -243,12 +269,12 @@ func (c *cursor) window(from int) (window, error) {
 		if index < from || c.reading.skip.Has(index) {
 			continue
 		}
-		to, rewritten := c.reading.routes.Of(recipient.String())
+		to, rewritten, relay := c.reading.route(index, recipient.String())
 		if to != c.channel {
 			continue
 		}
-		if w.add(c.reading, to, index, rewritten, c.envelope.Facts); w.more {
-			c.held, c.facts = rewritten, c.envelope.Facts
+		if w.add(c.reading, to, index, rewritten, relay, c.envelope.Facts); w.more {
+			c.held, c.relay, c.facts = rewritten, relay, c.envelope.Facts
 			return w, nil
 		}
 	}

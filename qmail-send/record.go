@@ -34,8 +34,9 @@ func newRecorder(l queuedir.Layout) (recorder, error) {
 type record struct {
 	id      queuedir.ID
 	lines   []byte
-	size    int64 // of what is good in the file
-	rewrite bool  // an append failed before: what is behind size is unknown
+	tried   []byte // behind lines; need not be durable
+	size    int64  // of what is good in the file
+	rewrite bool   // an append failed before: what is behind size is unknown
 	due     time.Time
 }
 
@@ -80,10 +81,15 @@ func (w recorder) fill(f *os.File, r record) error {
 			return err
 		}
 	}
-	if len(r.lines) == 0 {
+	return r.append(f)
+}
+
+// append writes r's lines where they belong.
+func (r record) append(f *os.File) error {
+	if len(r.lines)+len(r.tried) == 0 {
 		return nil
 	}
-	_, err = f.WriteAt(r.lines, r.size)
+	_, err := f.WriteAt(append(r.lines[:len(r.lines):len(r.lines)], r.tried...), r.size)
 	return err
 }
 
@@ -98,8 +104,7 @@ func (w recorder) rewrite(f *os.File, r record) error {
 			return err
 		}
 	}
-	_, err := f.WriteAt(r.lines, r.size)
-	return err
+	return r.append(f)
 }
 
 func (w recorder) copyGood(f *os.File, r record) error {
@@ -213,6 +218,7 @@ func (s *scheduler) write(a *active) {
 	u := a.progress
 	a.progress = unwritten{}
 	u.encode()
+	u.mend(a.size - a.synced)
 	due := s.now()
 	if !a.inHand() {
 		due = a.m.nextDue()
@@ -223,7 +229,9 @@ func (s *scheduler) write(a *active) {
 	final := !a.inHand()
 	a.writing = true
 	a.m.flags |= hasInfo
-	r := record{id: a.m.id, lines: u.lines, size: a.size, rewrite: a.rewrite, due: s.line.toWall(due, s.clock.Now())}
+	r := record{
+		id: a.m.id, lines: u.lines, tried: u.tried.lines, size: a.size, rewrite: a.rewrite, due: s.line.toWall(due, s.clock.Now()),
+	}
 	s.atWork++
 	s.recorders.put(func() {
 		noDue, err := s.recorder.write(r)
@@ -244,7 +252,11 @@ func (s *scheduler) written(a *active, u unwritten, final, noDue bool, err error
 		a.owed, a.bounced = 0, a.size+int64(u.covered)
 	}
 	a.owed += u.failures
-	a.size += int64(len(u.lines))
+	if a.size += int64(len(u.lines)); len(u.lines) > 0 {
+		a.synced = a.size
+	}
+	a.size += int64(len(u.tried.lines))
+	s.orderWritten(a, u.orders, nil)
 	if final {
 		a.noted = true
 		a.m.flags &^= stale
@@ -259,7 +271,9 @@ func (s *scheduler) written(a *active, u unwritten, final, noDue bool, err error
 // until they could be written.
 func (s *scheduler) writeFailed(a *active, u unwritten, err error) {
 	s.trouble(err, "warning: trouble writing to %s; will try again later", s.infoName(a.m.id))
-	if u.count == 0 { // nothing is lost but the time of the next attempt
+	s.orderWritten(a, u.orders, err)
+	u.orders = nil
+	if u.count == 0 { // nothing is lost but the time of the next attempt, and why
 		a.noted = true
 		s.settle(a)
 		return

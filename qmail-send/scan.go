@@ -3,6 +3,7 @@ package qmailsend
 import (
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"strings"
 	"time"
@@ -165,10 +166,17 @@ func (sc *scanner) bucket(name string) error {
 	}
 	var orphans []queuedir.ID
 	for id := range infos {
-		orphans = append(orphans, id)
+		if !sc.exists(sc.layout.Staged(id)) && !sc.exists(sc.layout.Entry(id)) { // in this order: one becomes the other
+			orphans = append(orphans, id)
+		}
 	}
 	sc.sync(func() { sc.s.orphans(orphans) })
 	return nil
+}
+
+func (sc *scanner) exists(name string) bool {
+	_, err := os.Lstat(name)
+	return !errors.Is(err, fs.ErrNotExist)
 }
 
 // look makes of names what the scheduler takes, and strikes out their infos.
@@ -180,10 +188,9 @@ func (sc *scanner) look(bucket string, names []string, infos map[queuedir.ID]boo
 			continue // a large body, or nothing of ours
 		}
 		f := found{id: id}
-		if infos[id] {
-			if info, err := os.Lstat(sc.layout.Info(id)); err == nil {
-				f.hasInfo, f.due = true, info.ModTime()
-			}
+		// Also if it is not among infos: an import may have made it since.
+		if info, err := os.Lstat(sc.layout.Info(id)); err == nil {
+			f.hasInfo, f.due = true, info.ModTime()
 		}
 		delete(infos, id)
 		batch = append(batch, f)

@@ -44,6 +44,9 @@ type scheduler struct {
 	agents  agents
 	submits *submitter
 	scan    scanState
+	orders  orders
+	// suspects are messages whose delivery agents went away, more than once in a row.
+	suspects map[*message]struct{}
 
 	readers   *mailbox[func()] // work that waits for the disk: reading
 	recorders *mailbox[func()] // and writing progress
@@ -78,6 +81,8 @@ func newScheduler(c clock.Clock, log *logline.Writer, layout queuedir.Layout, di
 		deliveries: make(map[uint64]*delivery),
 		asked:      make(map[queuedir.ID]loadTicket),
 		submits:    &submitter{},
+		orders:     newOrders(),
+		suspects:   make(map[*message]struct{}),
 		readers:    newMailbox[func()](),
 		recorders:  newMailbox[func()](),
 		notices:    newMailbox[func()](),
@@ -244,5 +249,6 @@ func (s *scheduler) forget(m *message) {
 	}
 	m.flags |= forgotten
 	delete(s.messages, m.id)
+	s.wasForgotten(m)
 	s.scan.finished(m.id)
 }

@@ -94,7 +94,7 @@ func (s *scheduler) endPass(p *pass) {
 	if p.outstanding > 0 || p.filling {
 		return
 	}
-	if s.exiting || p.a.stuck || p.a.damaged != nil {
+	if s.exiting || p.a.stopped() {
 		p.way.ready[p.class].remove(p)
 		s.cutShort(p)
 	}
@@ -104,11 +104,7 @@ func (s *scheduler) endPass(p *pass) {
 	s.leave(p)
 	m, c := p.a.m, p.way.id
 	p.a.passes[c] = nil
-	if p.lost {
-		m.flags |= lostOnce
-	} else {
-		m.flags &^= lostOnce
-	}
+	s.countLoss(p)
 	if p.deferred {
 		m.due[c] = p.retryAt
 		s.waiting[c].put(m)
@@ -160,9 +156,9 @@ func (m *message) nextDue() moment {
 // remove asks the spool to remove a message of which nothing is left to do.
 func (s *scheduler) remove(a *active) {
 	s.logf("end msg %s", a.m.id)
-	s.release(a)
 	a.m.flags |= removing
 	s.removals++
+	s.release(a)
 	for q := range s.waiting {
 		s.waiting[q].drop(a.m)
 		a.m.due[q] = never
@@ -198,4 +194,5 @@ func (s *scheduler) release(a *active) {
 	a.entry.Close()
 	a.m.active = nil
 	delete(s.actives, a)
+	s.letGo(a.m, a.progress.orders)
 }

@@ -90,6 +90,9 @@ func (s *scheduler) spoolLost(l *spoolLink) {
 			m.due[t.queue] = min(m.due[t.queue], now)
 			s.wait(m, channelID(t.queue), t.class == firsts)
 		}
+		if m.is(interrupted) {
+			s.resume(m)
+		}
 	}
 }
 
@@ -166,6 +169,8 @@ func (s *scheduler) announced(a entries.Message) {
 	m := s.messages[a.ID]
 	if m == nil {
 		m = newMessage(a.ID, s.birth(a.ID), justWritten)
+		m.uid = a.UID
+		m.flags |= ownerKnown
 		s.messages[a.ID] = m
 		for c := range channels {
 			m.due[c] = m.birth

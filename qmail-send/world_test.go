@@ -374,13 +374,16 @@ func (r *rig) until(t testing.TB, what string, cond func() bool) {
 // untilIdle waits until nothing is in hand, nor would be at this time.
 func (r *rig) untilIdle(t testing.TB) {
 	t.Helper()
-	r.until(t, "nothing in hand", func() bool {
-		n := len(r.s.actives) + r.s.atWork + r.s.loads
-		for _, w := range r.s.ways {
-			n += w.loading[firsts] + w.loading[retries]
-		}
-		return n == 0 && r.s.next() > r.s.now()
-	})
+	r.until(t, "nothing in hand", r.s.idle)
+}
+
+// idle reports whether nothing is in hand, nor would be at this time.
+func (s *scheduler) idle() bool {
+	n := len(s.actives) + s.atWork + s.loads
+	for _, w := range s.ways {
+		n += w.loading[firsts] + w.loading[retries]
+	}
+	return n == 0 && s.next() > s.now()
 }
 
 func id(n int) queuedir.ID {

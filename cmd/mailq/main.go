@@ -1,6 +1,6 @@
 // Mailq is qmail-qread by the name that Sendmail gave it.
 //
-//	Runs as      root or qmails; anybody else learns that that is needed
+//	Runs as      root or qmails; anybody else sees what he has handed in
 //	Started by   administrators, monitoring
 //	Reads        as qmail-qread does
 //	Writes       standard output

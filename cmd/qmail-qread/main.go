@@ -1,8 +1,9 @@
 // Qmail-qread lists the messages in the queue and their recipients.
 //
-//	Runs as      root or qmails; anybody else learns that that is needed
+//	Runs as      root or qmails; anybody else sees what he has handed in
 //	Started by   administrators, monitoring, sendmail -bp, mailq
-//	Reads        queue/new, queue/info; control/me, locals, virtualdomains,
+//	Reads        queue/new, queue/info, or files that qmail-send hands over;
+//	             control/me, locals, virtualdomains,
 //	             percenthack, envnoathost; addresses in the queue are hostile
 //	Writes       standard output
 //	May          nothing else

@@ -5,7 +5,8 @@
 // Started by: qmail-start, which restarts it.
 // Reads:      queue/new (ours, checked again), queue/info (its own), control/
 // (the administrator's); what qmail-spool, qmail-lspawn and the qmail-remote
-// workers say on their links (checked against what they were asked).
+// workers say on their links (checked against what they were asked); what
+// anybody says on queue/manage.sock (hostile; the kernel says who it is).
 // Writes:     queue/info, queue/lock/sendmutex (a lock), the log.
 // May:        submit bounces through qmail-spool.
 // Must not:   use the network, run programs, open users' files, write queue/new.

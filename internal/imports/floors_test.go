@@ -32,7 +32,7 @@ var floors = [][]string{
 		"internal/priv",
 	},
 	{ // protocols
-		"internal/wire/account", "internal/wire/auth", "internal/wire/call", "internal/wire/codec", "internal/wire/entries", "internal/wire/filter", "internal/wire/localwork", "internal/wire/lookup", "internal/wire/milter", "internal/wire/mtasts", "internal/wire/parent",
+		"internal/wire/account", "internal/wire/auth", "internal/wire/call", "internal/wire/codec", "internal/wire/entries", "internal/wire/filter", "internal/wire/localwork", "internal/wire/lookup", "internal/wire/manage", "internal/wire/milter", "internal/wire/mtasts", "internal/wire/parent",
 		"internal/wire/policy", "internal/wire/rewriting", "internal/wire/sign", "internal/wire/spawn", "internal/wire/submit", "internal/wire/tlsrpt", "internal/wire/tlsseen", "internal/wire/vlookup",
 	},
 	{ // what programs of users do to queue a message
@@ -40,7 +40,7 @@ var floors = [][]string{
 	},
 	{ // rooms: each holds programs, and none knows another
 		"qmail-local", "qmail-local/commands", "qmail-local/lookup", "qmail-local/lspawn", "qmail-local/nss", "qmail-local/users",
-		"qmail-queue", "qmail-queue/inject", "qmail-queue/qmqpc", "qmail-queue/show", "qmail-queue/spool",
+		"qmail-queue", "qmail-queue/inject", "qmail-queue/qmqpc", "qmail-queue/queuectl", "qmail-queue/show", "qmail-queue/spool",
 		"qmail-remote", "qmail-remote/mtasts", "qmail-remote/rspawn", "qmail-remote/tcpto", "qmail-remote/tlsrpt", "qmail-remote/tlsseen",
 		"qmail-send", "qmail-send/setup", "qmail-send/splogger", "qmail-send/start",
 		"smtpd", "smtpd/auth", "smtpd/checkpass", "smtpd/dkimkey", "smtpd/filter", "smtpd/policy", "smtpd/qmtp", "smtpd/tables", "smtpd/tcpenv", "smtpd/tlskey",
@@ -78,6 +78,7 @@ var neighbours = map[string][]string{
 	"internal/wire/auth":      {"internal/wire/call", "internal/wire/codec"},
 	"internal/wire/entries":   {"internal/wire/codec"},
 	"internal/wire/lookup":    {"internal/wire/call"},
+	"internal/wire/manage":    {"internal/wire/codec"},
 	"internal/wire/mtasts":    {"internal/wire/call"},
 	"internal/wire/policy":    {"internal/wire/call", "internal/wire/codec"},
 	"internal/wire/milter":    {"internal/wire/submit"},

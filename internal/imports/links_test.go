@@ -75,13 +75,15 @@ var bans = map[string][]ban{
 	"qmail-qstat":  viewers,
 	"qmail-qmqpc":  forUsers,
 	"qmail-queue":  forUsers,
-	"qbiff":        forUsers,
-	"elq":          forUsers,
-	"maildirwatch": forUsers,
-	"pinq":         forUsers,
-	"qail":         forUsers,
-	"qreceipt":     forUsers,
-	"sendmail":     forUsers,
+
+	"qmail-queuectl": {network, resolver, tls, starter, quadratic, web}, // archive/tar links os/user and is not asked for names
+	"qbiff":          forUsers,
+	"elq":            forUsers,
+	"maildirwatch":   forUsers,
+	"pinq":           forUsers,
+	"qail":           forUsers,
+	"qreceipt":       forUsers,
+	"sendmail":       forUsers,
 
 	"mailsubj":      forUsers,
 	"qmail-newmrh":  viewers,

@@ -198,12 +198,21 @@ const noBounce = "00000000000000000000"
 func readProgress(s string) *progress {
 	p := &progress{delivered: make(map[int]bool), owed: make(map[int]bool), bounced: make(map[int]bool), discarded: make(map[int]bool)}
 	bad := false
+	at, good := 0, 0
 	for line := range strings.Lines(s) {
+		at += len(line)
 		fields := progressLine(line)
 		if fields == nil {
 			bad = true
 			continue
 		}
+		if bad && fields[0] == "t" {
+			continue // nor was this synced
+		}
+		if fields[0] == "P" && at-len(line)-decimal(fields[1]) <= good {
+			bad = false // nobody relied on what is bad
+		}
+		good = at
 		p.damaged = p.damaged || bad
 		p.record(fields)
 	}

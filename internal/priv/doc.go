@@ -33,5 +33,6 @@
 // says of the sandbox), confine_linux.go (files, ports and calls of a program),
 // calls*.go (which calls those are), recipients.go (who gets mail),
 // nobodies.go and become_linux.go (whom no mail is delivered as),
-// starting_linux.go (children that somebody stops).
+// starting_linux.go (children that somebody stops),
+// files_linux.go (what root does in directories of others).
 package priv

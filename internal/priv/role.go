@@ -105,9 +105,9 @@ func Roles() []Role {
 				{Path: "queue/lock/sendmutex", Access: sandbox.Write},
 			},
 			Calls:   ChangeFiles | MakeMessages,
-			Links:   []string{"entries", "submit", "spawn.local", "spawn.remote.*"},
+			Links:   []string{"manage", "entries", "submit", "spawn.local", "spawn.remote.*"},
 			Forward: []syscall.Signal{syscall.SIGHUP, syscall.SIGALRM},
-			May:     "read queue/new and control; write queue/info",
+			May:     "read queue/new and control; write queue/info; answer on the socket for who manages the queue",
 			MayNot:  "use the network, change queue/new, read users' files, execute",
 		},
 		{

@@ -9,8 +9,8 @@
 //
 //  1. An entry is whole if and only if its footer and checksums say so: every
 //     cut and every changed byte is found (ErrTorn, ErrDamaged).
-//  2. No descriptor of a file that holds an envelope is handed out: Entry.Body
-//     returns files that hold exactly the message.
+//  2. No descriptor of a file that holds an envelope goes to a delivery agent:
+//     Entry.Body returns files that hold exactly the message.
 //  3. Memory is bounded whatever the number of recipients.
 //
 // Files:
@@ -19,6 +19,8 @@
 //	layout.go    where things are
 //	envelope.go  the records of an envelope
 //	entry.go     an accepted message: footer, checksums, body
+//	handed.go    the same for who was handed its files
 //	progress.go  what was done so far for a message that waits
+//	operator.go  of attempts, and what operators changed
 //	drop.go      what is left for a qmail-spool that does not answer
 package queuedir

@@ -133,6 +133,7 @@ type Entry struct {
 	content io.ReaderAt // all of the entry
 	text    []byte      // the same, if it is in memory
 	f       *os.File    // the same, if it is not
+	body    *os.File    // of an entry that was handed over
 }
 
 // maxInMemory is the largest entry that is read at once and kept in memory:
@@ -173,6 +174,11 @@ func (e *Entry) open(path string) error {
 		return nil
 	}
 	defer unix.Close(fd) // only read from
+	return e.take(fd, path)
+}
+
+// take takes all of a short entry into memory.
+func (e *Entry) take(fd int, path string) error {
 	e.text = make([]byte, e.size)
 	for done := 0; done < len(e.text); {
 		n, err := retry(func() (int, error) { return unix.Pread(fd, e.text[done:], int64(done)) })
@@ -287,7 +293,7 @@ func (e *Entry) Body() (*os.File, error) {
 	if e.Footer.Inline {
 		return e.inlineBody()
 	}
-	f, err := os.OpenFile(e.layout.Body(e.ID), os.O_RDONLY|unix.O_NOFOLLOW, 0)
+	f, err := e.openBody()
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%w: %s is missing", ErrTorn, e.layout.Body(e.ID))
 	}

@@ -26,6 +26,10 @@ func (l Layout) NewDir(bucket string) string { return l.Root + "/new/" + bucket 
 // Entry is the file of an accepted message.
 func (l Layout) Entry(id ID) string { return l.NewDir(id.Bucket()) + "/" + id.String() }
 
+// Staged is the name of an entry that an import is about to put into the queue.
+// Its progress file may be there already.
+func (l Layout) Staged(id ID) string { return l.NewDir(id.Bucket()) + "/." + id.String() }
+
 // Body is the body of a message over MaxInlineBody.
 func (l Layout) Body(id ID) string { return l.Entry(id) + BodySuffix }
 
@@ -49,6 +53,9 @@ func (l Layout) Drop() string { return l.Root + "/drop" }
 
 // Socket is the public submit socket.
 func (l Layout) Socket() string { return l.Root + "/submit.sock" }
+
+// Manage is the socket of those who look at the queue and change it.
+func (l Layout) Manage() string { return l.Root + "/manage.sock" }
 
 // SpoolLock is locked by the one qmail-spool of this queue.
 func (l Layout) SpoolLock() string { return l.Root + "/lock/spool" }

@@ -29,9 +29,11 @@ import (
 //	                    letter) since the message was AGE seconds old; 20
 //	                    zeros: he is not told
 //
-// INDEX counts the recipients of the envelope from 0. The file's mtime is the
-// next attempt. A line that is cut or damaged is ignored if no good line comes
-// after it: it was never synced, nothing relied on it. Any other is ErrDamaged.
+// and those of operator.go. INDEX counts the recipients of the envelope from 0.
+// The file's mtime is the next attempt. A line that is cut or damaged is ignored
+// if no good line comes after it: it was never synced, nothing relied on it. Any
+// other is ErrDamaged. So is a record with a capital letter that is unknown; one
+// with a small letter is of a later version and is passed over.
 
 // maxProgressLine is the longest line, LF included. The writers keep below it:
 // an escaped report of a delivery has at most 40,000 bytes.
@@ -58,15 +60,24 @@ const (
 	Bounced   RecordKind = 'b'
 	Deferred  RecordKind = 'y'
 	Told      RecordKind = 'n'
+	Tried     RecordKind = 't'
+	Held      RecordKind = 'H'
+	Released  RecordKind = 'R'
+	Cancelled RecordKind = 'C'
+	Readdress RecordKind = 'A'
+	Reroute   RecordKind = 'V'
+	Passed    RecordKind = 'P'
 )
 
 // Record is one line of a progress file.
 type Record struct {
 	Kind    RecordKind
-	Indexes []int         // Delivered: some; those with a text: one
-	Time    time.Time     // of those with a text
-	Text    string        // Failed, Succeeded, Relayed, Deferred
+	Indexes []int         // Delivered, Tried, Readdress, Reroute: some; Failed and its like: one
+	Time    time.Time     // all but Delivered, Bounced, Told
+	Text    string        // Failed, Succeeded, Relayed, Deferred, and those of operator.go
+	UID     uint32        // Held, Released, Cancelled, Readdress, Reroute: who wanted it
 	Bounce  ID            // Bounced, Told
+	Length  int64         // Passed
 	Channel byte          // Told
 	Age     time.Duration // Told
 }
@@ -251,8 +262,17 @@ func parseRecord(kind RecordKind, rest []byte) (Record, error) {
 		return r, err
 	case Told:
 		return parseTold(r, rest)
+	case Tried:
+		return parseTried(r, rest)
+	case Held, Released, Cancelled, Readdress, Reroute:
+		return parseOrder(r, rest)
+	case Passed:
+		return parsePassed(r, rest)
 	}
-	return Record{}, errRecord
+	if kind < 'a' || kind > 'z' {
+		return Record{}, errRecord
+	}
+	return r, nil // of a later version
 }
 
 // maxAge is in seconds: a century.
@@ -294,9 +314,13 @@ func ReadRecords(r io.Reader, visit func(Record, int64) error) (int64, error) {
 			return good, err
 		}
 		record, parseErr := parseLine(line)
+		if parseErr == nil && record.Kind == Passed && offset-int64(len(line))-record.Length <= good {
+			torn = false // what is bad says nothing that was relied on
+		}
 		switch {
 		case parseErr != nil:
 			torn = torn || len(line) > 0
+		case torn && record.Kind == Tried: // nor was this
 		case torn:
 			return good, fmt.Errorf("%w: progress line before offset %d", ErrDamaged, offset-int64(len(line)))
 		default:
@@ -319,8 +343,13 @@ type Progress struct {
 	Unbounced int    // what is to be told after the last b
 	Bounced   int64  // where that begins in the file
 	Size      int64  // of what is good; a writer continues here
+	Synced    int64  // the part of that behind which nothing was synced
 	// Told is of which delays the sender was told, by channel.
 	Told map[byte]time.Duration
+	// Held says that nothing is tried until somebody releases it.
+	Held bool
+	// Changes are what operators changed, by recipient.
+	Changes map[int]Change
 }
 
 // ReadProgress reads the progress file in r of a message with the given number
@@ -334,6 +363,12 @@ func ReadProgress(r io.Reader, recipients int) (Progress, error) {
 			}
 		}
 		p.take(record, end)
+		if record.Kind != Tried {
+			p.Synced = end
+		}
+		if record.Kind == Cancelled {
+			p.cancel(recipients)
+		}
 		return nil
 	})
 	p.Size = size
@@ -357,7 +392,11 @@ func (p *Progress) take(record Record, end int64) {
 			p.Told = make(map[byte]time.Duration)
 		}
 		p.Told[record.Channel] = max(p.Told[record.Channel], record.Age)
-	case Deferred: // it goes on
+	case Held, Released:
+		p.Held = record.Kind == Held
+	case Readdress, Reroute:
+		p.change(record)
+	case Deferred, Tried, Passed: // it goes on
 	}
 }
 

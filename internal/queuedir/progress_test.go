@@ -167,6 +167,9 @@ func FuzzProgress(f *testing.F) {
 	f.Add(b)
 	f.Add([]byte(""))
 	f.Add([]byte("00000000 d 1\n"))
+	orders, _ := orderRecords()
+	f.Add(orders)
+	f.Add(append(AppendMend([]byte("torn"), 4), orders...))
 	f.Add(AppendBounced(nil, Discarded))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		// What is good and read again gives the same, and encoding what was
@@ -174,7 +177,6 @@ func FuzzProgress(f *testing.F) {
 		var again []byte
 		var records []Record
 		good, err := ReadRecords(bytes.NewReader(data), func(r Record, _ int64) error {
-			records = append(records, r)
 			switch r.Kind {
 			case Delivered:
 				again = AppendDelivered(again, r.Indexes)
@@ -188,7 +190,12 @@ func FuzzProgress(f *testing.F) {
 				again = AppendDeferred(again, r.Indexes[0], r.Time, r.Text)
 			case Told:
 				again = AppendTold(again, r.Channel, r.Age, r.Bounce)
+			case Tried, Held, Released, Cancelled, Readdress, Reroute:
+				again = appendAgain(again, r)
+			default:
+				return nil
 			}
+			records = append(records, r)
 			return nil
 		})
 		if good > int64(len(data)) || err != nil && !errors.Is(err, ErrDamaged) {
@@ -197,7 +204,7 @@ func FuzzProgress(f *testing.F) {
 		n := 0
 		if _, err := ReadRecords(bytes.NewReader(again), func(r Record, _ int64) error {
 			if len(r.Indexes) <= deliveredPerLine && n < len(records) && len(records[n].Indexes) <= deliveredPerLine &&
-				len(records[n].Text) <= MaxFailureText && fmt.Sprint(r) != fmt.Sprint(records[n]) {
+				len(records[n].Text) <= MaxReason && fmt.Sprint(r) != fmt.Sprint(records[n]) {
 				t.Fatalf("record %d: %v became %v", n, records[n], r)
 			}
 			n++

@@ -14,7 +14,9 @@
 //  2. No byte of an address reaches the terminal but printable ASCII.
 //  3. Memory is bounded, whatever is in the queue.
 //
-// Who may read the queue is decided by the file system alone: root and qmails.
+// Who may read the queue is decided by the file system: root and qmails.
+// Everybody else is shown what he has handed in himself, of which qmail-send hands
+// over the files.
 //
 // The queue does not say whether a recipient is local or remote. qmail-qread
 // asks the control files, as qmail-send did when it last read them
@@ -25,4 +27,5 @@
 //	qread.go    qmail-qread
 //	qstat.go    qmail-qstat
 //	entries.go  which messages there are
+//	own.go      those of who may not read the queue
 package show

@@ -2,6 +2,7 @@ package show
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -55,6 +56,9 @@ func names(path string, visit func(string) error) error {
 	}
 }
 
+// errNotPermitted says who could look.
+var errNotPermitted = errors.New("permission denied; only root and qmails may see the queue")
+
 // unreadable says why the queue cannot be looked at, and who could.
 func unreadable(path string, err error) error {
 	var reason *fs.PathError
@@ -62,7 +66,7 @@ func unreadable(path string, err error) error {
 		err = reason.Err
 	}
 	if errors.Is(err, fs.ErrPermission) {
-		return errors.New("unable to read " + path + ": permission denied; only root and qmails may see the queue")
+		return fmt.Errorf("unable to read %s: %w", path, errNotPermitted)
 	}
 	return errors.New("unable to read " + path + ": " + err.Error())
 }

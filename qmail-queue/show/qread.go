@@ -4,8 +4,10 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
+	"strings"
 	"time"
 
 	"postrider/internal/control"
@@ -44,13 +46,19 @@ func (r *reader) run(dir control.Dir) error {
 	if r.routes, err = route.Read(dir); err != nil {
 		return fmt.Errorf("unable to read controls: %w", err)
 	}
-	return entries(r.layout, func(id queuedir.ID) error {
-		err := r.message(id)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			_, _ = fmt.Fprintf(r.out, "warning: trouble with #%s: %v\n", id, err)
-		}
-		return r.broken()
-	})
+	err = entries(r.layout, func(id queuedir.ID) error { return r.note(id, r.message(id)) })
+	if errors.Is(err, errNotPermitted) {
+		return r.own(err)
+	}
+	return err
+}
+
+// note tells of trouble with a message that is still there; others go on.
+func (r *reader) note(id queuedir.ID, err error) error {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		_, _ = fmt.Fprintf(r.out, "warning: trouble with #%s: %v\n", id, err)
+	}
+	return r.broken()
 }
 
 // broken returns the error of the output, which ends everything.
@@ -66,15 +74,28 @@ func (r *reader) message(id queuedir.ID) error {
 		return err
 	}
 	defer entry.Close()
+	f, err := os.Open(r.layout.Info(id))
+	switch {
+	case err == nil:
+		defer f.Close() // only read from
+		return r.show(entry, f)
+	case errors.Is(err, fs.ErrNotExist):
+		return r.show(entry, strings.NewReader(""))
+	}
+	return err
+}
+
+// show writes the lines of a message; without a progress file, which is then
+// empty, nothing was done for it.
+func (r *reader) show(entry *queuedir.Entry, info io.Reader) error {
 	recipients, err := entry.CountRecipients()
 	if err != nil {
 		return err
 	}
-	progress, err := r.progress(id, recipients)
+	progress, err := queuedir.ReadProgress(info, recipients)
 	if err != nil {
 		return err
 	}
-
 	envelope, err := entry.Envelope()
 	if err != nil {
 		return err
@@ -83,7 +104,10 @@ func (r *reader) message(id queuedir.ID) error {
 	if progress.Unbounced > 0 {
 		bouncing = " bouncing"
 	}
-	_, _ = fmt.Fprintf(r.out, "%s  #%s  %d  <%s> %s\n", date(envelope.Head.Arrived), id,
+	if progress.Held {
+		bouncing += " held"
+	}
+	_, _ = fmt.Fprintf(r.out, "%s  #%s  %d  <%s> %s\n", date(envelope.Head.Arrived), entry.ID,
 		entry.Footer.BodySize, safe(envelope.Head.Sender.String()), bouncing)
 	for i := range recipients {
 		recipient, err := envelope.Next()
@@ -94,23 +118,14 @@ func (r *reader) message(id queuedir.ID) error {
 		if progress.Finished.Has(i) {
 			done = "  done"
 		}
-		channel, shown := r.routes.Of(recipient.String())
+		to := recipient.String()
+		if changed := progress.Changes[i].Address; changed != "" {
+			to = changed
+		}
+		channel, shown := r.routes.Of(to)
 		_, _ = fmt.Fprintf(r.out, "%s\t%s\t%s\n", done, channel, safe(shown))
 	}
 	return nil
-}
-
-// progress reads what was done for a message; without a file that is nothing.
-func (r *reader) progress(id queuedir.ID, recipients int) (queuedir.Progress, error) {
-	f, err := os.Open(r.layout.Info(id))
-	if errors.Is(err, fs.ErrNotExist) {
-		return queuedir.Progress{Finished: queuedir.NewBitmap(recipients)}, nil
-	}
-	if err != nil {
-		return queuedir.Progress{}, err
-	}
-	defer f.Close() // only read from
-	return queuedir.ReadProgress(f, recipients)
 }
 
 func date(t time.Time) string { return t.UTC().Format("2 Jan 2006 15:04:05 GMT") }

@@ -109,6 +109,9 @@ func (s *Store) sweepBody(name string) error {
 	}
 	s.moving.Lock()
 	defer s.moving.Unlock()
+	if _, err := s.tree.Stat(layout.Staged(id)); err == nil {
+		return nil // its entry is about to come
+	}
 	_, err := s.tree.Stat(layout.Entry(id))
 	if !errors.Is(err, fs.ErrNotExist) {
 		return err

@@ -239,6 +239,9 @@ func (s *server) job(ctx context.Context, l *link, j spawn.Job) {
 	case j.Facts.RequireTLS:
 		refuse(l, j, spawn.Result{Class: spawn.Failure, Text: noRequireTLS})
 		return
+	case j.Relay != "":
+		refuse(l, j, deferral("The program that QMAILREMOTE names cannot be told the next host that was ordered for this message. (#4.3.5)\n"))
+		return
 	case strings.HasPrefix(j.Host, "-"):
 		// Programs would take it for an option.
 		refuse(l, j, spawn.Result{Class: spawn.Failure, Text: "Sorry, I couldn't find any host by that name. (#5.1.2)\n"})

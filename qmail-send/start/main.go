@@ -91,10 +91,10 @@ func serve(w world.World, set settings, identities map[string]priv.Identity, std
 	}
 	defer lock.Close()
 	public, err := listenPublic(w.Home, spoolOwner)
+	defer public.close()
 	if err != nil {
 		return 0, err
 	}
-	defer public.Close()
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 	if err != nil {
 		return 0, err
@@ -122,10 +122,12 @@ func serve(w world.World, set settings, identities map[string]priv.Identity, std
 }
 
 // plan returns the plan with what each member is given at its start.
-func (set settings) plan(public *os.File) *plan {
+func (set settings) plan(public sockets) *plan {
 	p := newPlan(set)
 	spool, lspawn := p.member("qmail-spool"), p.member("qmail-lspawn")
-	spool.gifts = []parent.Frame{{Kind: parent.Listener, Name: parent.Public, File: public}}
+	spool.gifts = []parent.Frame{{Kind: parent.Listener, Name: parent.Public, File: public.public}}
+	send := p.member("qmail-send")
+	send.gifts = append(send.gifts, parent.Frame{Kind: parent.Listener, Name: parent.Manage, File: public.manage})
 	lspawn.gifts = []parent.Frame{
 		{Kind: parent.Environment, Data: set.environ},
 		{Kind: parent.DefaultDelivery, Data: set.delivery},

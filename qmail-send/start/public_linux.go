@@ -11,8 +11,10 @@ import (
 	"postrider/internal/priv"
 )
 
+// The sockets in Q/queue that everybody may connect to.
 const (
-	publicSocket  = "submit.sock" // in Q/queue
+	publicSocket  = "submit.sock"
+	manageSocket  = "manage.sock"
 	publicBacklog = 1024
 )
 
@@ -34,45 +36,57 @@ func openLock(home string, owner *priv.Identity) (*os.File, error) {
 
 // asOwner opens a file of the queue. The queue directory belongs to the spool's
 // user, who could put a link in the way of anything that root does there by
-// name; and root has no right of its own to the queue. So this runs in a thread
-// that has that user's rights to files, a umask and a working directory of its
-// own, and that ends with it (invariant 6).
+// name; and root has no right of its own to the queue (invariant 6).
 func asOwner(owner *priv.Identity, open func() (*os.File, error)) (f *os.File, err error) {
-	priv.OwnThread(func() {
-		if err = unix.Unshare(unix.CLONE_FS); err == nil && owner != nil {
-			err = becomeForFiles(*owner)
-		}
-		if err == nil {
-			f, err = open()
-		}
+	err = priv.ForFiles(owner, func() (err error) {
+		f, err = open()
+		return err
 	})
 	return f, err
 }
 
-// listenPublic makes the socket that everybody may connect to.
-func listenPublic(home string, owner *priv.Identity) (*os.File, error) {
-	f, err := asOwner(owner, func() (*os.File, error) { return bindPublic(filepath.Join(home, "queue")) })
+// sockets are those that everybody may connect to.
+type sockets struct{ public, manage *os.File }
+
+func (s sockets) close() {
+	for _, f := range []*os.File{s.public, s.manage} {
+		if f != nil {
+			_ = f.Close() // a listening socket's close has no result that matters
+		}
+	}
+}
+
+func listenPublic(home string, owner *priv.Identity) (s sockets, err error) {
+	if s.public, err = listenAs(home, owner, publicSocket, unix.SOCK_STREAM); err != nil {
+		return s, err
+	}
+	s.manage, err = listenAs(home, owner, manageSocket, unix.SOCK_SEQPACKET)
+	return s, err
+}
+
+func listenAs(home string, owner *priv.Identity, name string, kind int) (*os.File, error) {
+	f, err := asOwner(owner, func() (*os.File, error) { return bindPublic(filepath.Join(home, "queue"), name, kind) })
 	if err != nil {
-		return nil, fmt.Errorf("%s/queue/%s: %w", home, publicSocket, err)
+		return nil, fmt.Errorf("%s/queue/%s: %w", home, name, err)
 	}
 	return f, nil
 }
 
-func bindPublic(dir string) (*os.File, error) {
+func bindPublic(dir, name string, kind int) (*os.File, error) {
 	unix.Umask(0o111)
 	// The name is relative, since a socket's path is at most 107 bytes.
 	if err := unix.Chdir(dir); err != nil {
 		return nil, os.NewSyscallError("chdir", err)
 	}
-	if err := unix.Unlink(publicSocket); err != nil && err != unix.ENOENT {
+	if err := unix.Unlink(name); err != nil && err != unix.ENOENT {
 		return nil, os.NewSyscallError("unlink", err)
 	}
-	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	fd, err := unix.Socket(unix.AF_UNIX, kind|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if err != nil {
 		return nil, os.NewSyscallError("socket", err)
 	}
-	f := os.NewFile(uintptr(fd), publicSocket)
-	if err := unix.Bind(fd, &unix.SockaddrUnix{Name: publicSocket}); err != nil {
+	f := os.NewFile(uintptr(fd), name)
+	if err := unix.Bind(fd, &unix.SockaddrUnix{Name: name}); err != nil {
 		f.Close()
 		return nil, os.NewSyscallError("bind", err)
 	}
@@ -81,17 +95,4 @@ func bindPublic(dir string) (*os.File, error) {
 		return nil, os.NewSyscallError("listen", err)
 	}
 	return f, nil
-}
-
-// becomeForFiles changes whose rights this thread has when it uses files. The
-// calls tell no error: a second one returns what is in force.
-func becomeForFiles(id priv.Identity) error {
-	for range 2 {
-		gid, _ := unix.SetfsgidRetGid(int(id.GID))
-		uid, _ := unix.SetfsuidRetUid(int(id.UID))
-		if gid == int(id.GID) && uid == int(id.UID) {
-			return nil
-		}
-	}
-	return fmt.Errorf("unable to use files as uid %d", id.UID)
 }

@@ -15,7 +15,7 @@ func TestSecretIsHandedOver(t *testing.T) {
 	t.Parallel()
 	set := someSettings(1, "qmail-smtpd")
 	set.rewriting = []byte("a secret")
-	for _, m := range set.plan(nil).members {
+	for _, m := range set.plan(sockets{}).members {
 		told := false
 		for _, gift := range m.gifts {
 			told = told || gift.Kind == parent.Rewriting

@@ -178,7 +178,7 @@ func TestEveryDaemonGetsWhatItsRowSays(t *testing.T) {
 		"qmail-send: link spawn.remote.0 to qmail-remote", "qmail-remote: link spawn to qmail-send",
 		"qmail-send: link spawn.remote.1 to qmail-remote", "qmail-remote: link spawn to qmail-send",
 		"qmail-smtpd: link filter to qmail-filter", "qmail-filter: link filter.smtpd to qmail-smtpd",
-		"qmail-spool: listener public", "qmail-smtpd: listener listen.smtp",
+		"qmail-spool: listener public", "qmail-send: listener manage", "qmail-smtpd: listener listen.smtp",
 		`qmail-send: frame N "2"`,
 		`qmail-lspawn: frame I "./Maildir/"`, `qmail-lookup: frame I "./Maildir/"`,
 		`qmail-lspawn: frame E "PATH=.*GODEBUG=x.x00LD_PRELOAD=y.x00"`,
@@ -197,6 +197,9 @@ func TestEveryDaemonGetsWhatItsRowSays(t *testing.T) {
 	}
 	if info, err := os.Stat(home + "/queue/submit.sock"); err != nil || info.Mode() != os.ModeSocket|0o666 {
 		t.Errorf("the public socket: %v, %v", info, err)
+	}
+	if info, err := os.Stat(home + "/queue/manage.sock"); err != nil || info.Mode() != os.ModeSocket|0o666 {
+		t.Errorf("the socket of qmail-send: %v, %v", info, err)
 	}
 	if got := s.stop(); got != 0 {
 		t.Errorf("exit status %d", got)

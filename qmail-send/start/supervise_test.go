@@ -397,6 +397,7 @@ func TestPlanAgreesWithTheTable(t *testing.T) {
 		add(l.b, l.bName)
 	}
 	add(p.member("qmail-spool"), parent.Public)
+	add(p.member("qmail-send"), parent.Manage)
 	add(p.member("qmail-smtpd"), parent.ListenSMTP)
 	add(p.member("qmail-qmtpd"), parent.ListenQMTP)
 	add(p.member("qmail-qmqpd"), parent.ListenQMQP)

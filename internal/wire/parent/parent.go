@@ -50,6 +50,8 @@ const FD = 3
 const (
 	// Public is qmail-spool's listening socket for everybody.
 	Public = "public"
+	// Manage is qmail-send's listening socket for everybody.
+	Manage = "manage"
 	// SubmitSMTPD and those that follow are qmail-spool's ends of the submit
 	// channels of qmail-smtpd, qmail-qmtpd, qmail-qmqpd, qmail-send and
 	// qmail-tlsrpt: the name is the identity.

@@ -25,6 +25,8 @@
 //	sender   the envelope sender, VERP expanded
 //	host     remote: the domain to deliver to; local: empty
 //	origin   a byte, as esmtp.Origin has it
+//	relay    remote: the host that an operator has named for it, as a route of
+//	         control/smtproutes; empty for all other mail
 //	facts    what the client said of the message, as internal/esmtp has it
 //	count    16 bits, 1 to 100 (local: 1), then for each recipient
 //	   delivery   64 bits, the delivery number of the log
@@ -76,6 +78,7 @@ type Job struct {
 	ID         queuedir.ID
 	Sender     address.Address
 	Host       string // remote only
+	Relay      string // remote only
 	Facts      esmtp.Message
 	Recipients []Recipient
 	Message    Message
@@ -105,7 +108,7 @@ const jobsHeader = 1 + 4 + 2
 
 // JobSize returns the bytes that j takes in a packet.
 func JobSize(j Job) int {
-	n := len(j.ID) + codec.StringSize(j.Sender.String()) + codec.StringSize(j.Host) + 1 + messageFactsSize(j.Facts) + 2
+	n := len(j.ID) + codec.StringSize(j.Sender.String()) + codec.StringSize(j.Host) + 1 + codec.StringSize(j.Relay) + messageFactsSize(j.Facts) + 2
 	for _, r := range j.Recipients {
 		n += RecipientSize(r)
 	}
@@ -124,6 +127,7 @@ func AppendJobs(b []byte, slots int, jobs []Job) []byte {
 		b = append(b, j.ID[:]...)
 		b = codec.AppendString(b, j.Sender.String())
 		b = append(codec.AppendString(b, j.Host), byte(j.Facts.Origin))
+		b = codec.AppendString(b, j.Relay)
 		b = appendMessageFacts(b, j.Facts)
 		b = codec.AppendUint16(b, uint16(len(j.Recipients)))
 		for _, r := range j.Recipients {
@@ -181,6 +185,7 @@ func decodeJob(r *codec.Reader) Job {
 	if !origin.Valid() {
 		r.Fail(fmt.Errorf("origin %q of a message", byte(origin)))
 	}
+	j.Relay = r.String(maxHost)
 	j.Facts = decodeMessageFacts(r)
 	j.Facts.Origin = origin
 	count := int(r.Uint16())

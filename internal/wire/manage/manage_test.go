@@ -1,0 +1,256 @@
+package manage
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"postrider/internal/fdpass"
+	"postrider/internal/queuedir"
+)
+
+func number(n int) queuedir.ID { return queuedir.NewID(time.UnixMicro(1795000000123456), n/100, n) }
+
+var questions = []Question{
+	{Kind: List},
+	{Kind: Scan},
+	{Kind: Taken},
+	{Kind: Describe, IDs: []queuedir.ID{number(1), number(2)}},
+	{Kind: Change, Order: Order{Kind: Hold, Text: "spam?", Targets: []Target{{ID: number(1)}}}},
+	{Kind: Change, Order: Order{Kind: Release, Targets: []Target{{ID: number(1)}, {ID: number(2)}}}},
+	{Kind: Change, Order: Order{Kind: TryNow, Targets: []Target{{ID: number(1)}}}},
+	{Kind: Change, Order: Order{Kind: Delete, Targets: []Target{{ID: number(1), Recipients: []int{0, 5, 1<<31 - 1}}}}},
+	{Kind: Change, Order: Order{Kind: Bounce, Text: "no", Targets: []Target{{ID: number(3)}}}},
+	{Kind: Change, Order: Order{Kind: Readdress, Text: "a@example.org", Targets: []Target{{ID: number(3), Recipients: []int{1}}}}},
+	{Kind: Change, Order: Order{Kind: Reroute, Text: "[2001:db8::1]:25", Targets: []Target{{ID: number(3)}}}},
+	{Kind: Change, Order: Order{Kind: Reroute, Targets: []Target{{ID: number(3)}}}},
+}
+
+func TestQuestions(t *testing.T) {
+	t.Parallel()
+	for _, q := range questions {
+		packet := q.Append(nil)
+		got, err := DecodeQuestion(packet)
+		if err != nil || !reflect.DeepEqual(got, q) {
+			t.Errorf("got %+v, %v, want %+v", got, err, q)
+		}
+		for n := range packet {
+			if _, err := DecodeQuestion(packet[:n]); err == nil {
+				t.Errorf("%q cut at %d was taken", packet, n)
+			}
+		}
+	}
+}
+
+func TestQuestionsRefused(t *testing.T) {
+	t.Parallel()
+	many := make([]int, MaxRecipients+1)
+	for i := range many {
+		many[i] = i
+	}
+	one := []Target{{ID: number(1)}}
+	for name, q := range map[string]Question{
+		"no message":              {Kind: Change, Order: Order{Kind: Hold}},
+		"recipients to hold":      {Kind: Change, Order: Order{Kind: Hold, Targets: []Target{{number(1), []int{0}}}}},
+		"a text to release":       {Kind: Change, Order: Order{Kind: Release, Text: "x", Targets: one}},
+		"a text to delete":        {Kind: Change, Order: Order{Kind: Delete, Text: "x", Targets: one}},
+		"a control character":     {Kind: Change, Order: Order{Kind: Bounce, Text: "x\ny", Targets: one}},
+		"too long a text":         {Kind: Change, Order: Order{Kind: Bounce, Text: strings.Repeat("x", MaxText+1), Targets: one}},
+		"no address":              {Kind: Change, Order: Order{Kind: Readdress, Targets: one}},
+		"an address without host": {Kind: Change, Order: Order{Kind: Readdress, Text: "alice", Targets: one}},
+		"an address with a line":  {Kind: Change, Order: Order{Kind: Readdress, Text: "a@b\n", Targets: one}},
+		"a password":              {Kind: Change, Order: Order{Kind: Reroute, Text: "host|user|password", Targets: one}},
+		"a host with a blank":     {Kind: Change, Order: Order{Kind: Reroute, Text: "a b", Targets: one}},
+		"an unknown order":        {Kind: Change, Order: Order{Kind: '?', Targets: one}},
+		"not going up":            {Kind: Change, Order: Order{Kind: Delete, Targets: []Target{{number(1), []int{2, 1}}}}},
+		"twice":                   {Kind: Change, Order: Order{Kind: Delete, Targets: []Target{{number(1), []int{2, 2}}}}},
+		"too many recipients":     {Kind: Change, Order: Order{Kind: Delete, Targets: []Target{{number(1), many}}}},
+		"nothing to describe":     {Kind: Describe},
+		"too many to describe":    {Kind: Describe, IDs: make([]queuedir.ID, MaxDescribed+1)},
+		"no number":               {Kind: Describe, IDs: make([]queuedir.ID, 1)},
+		"an unknown question":     {Kind: '?'},
+	} {
+		if _, err := DecodeQuestion(q.Append(nil)); err == nil {
+			t.Errorf("%s was taken", name)
+		}
+	}
+	if _, err := DecodeQuestion(append(questions[0].Append(nil), 0)); err == nil {
+		t.Error("bytes behind a question were taken")
+	}
+}
+
+func FuzzQuestion(f *testing.F) {
+	for _, q := range questions {
+		f.Add(q.Append(nil))
+	}
+	f.Fuzz(func(t *testing.T, packet []byte) {
+		q, err := DecodeQuestion(packet)
+		if err != nil {
+			return
+		}
+		if again := q.Append(nil); !bytes.Equal(again, packet) {
+			t.Errorf("%q reads as %+v, which is %q", packet, q, again)
+		}
+		if len(q.IDs) > MaxDescribed || len(q.Order.Targets) > MaxTargets || len(q.Order.Text) > MaxText {
+			t.Errorf("beyond the limits: %+v", q)
+		}
+	})
+}
+
+func answers() [][]byte {
+	return [][]byte{
+		{End},
+		AppendStates(nil, []State{{number(1), Deferred, 1795000000, 3, 0}, {number(2), InHand, 0, 1, 20}}),
+		AppendFound(nil, []bool{true, false, true}),
+		AppendResults(nil, []Result{{number(1), Done, ""}, {number(2), Later, "a delivery is under way"}}),
+		AppendRefusal(nil, "only root may do that"),
+	}
+}
+
+func FuzzAnswer(f *testing.F) {
+	for _, a := range answers() {
+		f.Add(a)
+	}
+	f.Fuzz(func(t *testing.T, packet []byte) {
+		a, err := DecodeAnswer(packet)
+		if err == nil && (len(a.States) > MaxStates || len(a.Found) > MaxDescribed || len(a.Results) > maxResults) {
+			t.Errorf("beyond the limits: %+v", a)
+		}
+	})
+}
+
+func TestAnswers(t *testing.T) {
+	t.Parallel()
+	for _, packet := range answers() {
+		if _, err := DecodeAnswer(packet); err != nil {
+			t.Errorf("%q: %v", packet, err)
+		}
+		for n := range packet {
+			if _, err := DecodeAnswer(packet[:n]); err == nil {
+				t.Errorf("%q cut at %d was taken", packet, n)
+			}
+		}
+	}
+}
+
+// TestFull: the largest packets fit.
+func TestFull(t *testing.T) {
+	t.Parallel()
+	if n := len(AppendStates(nil, make([]State, MaxStates))); n > MaxPacket {
+		t.Errorf("states: %d bytes", n)
+	}
+	results := make([]Result, 3000)
+	for i := range results {
+		results[i].Text = strings.Repeat("x", i)
+	}
+	for len(results) > 0 {
+		n := ResultsFit(results)
+		if n == 0 || len(AppendResults(nil, results[:n])) > MaxPacket {
+			t.Fatalf("%d results: %d bytes", n, len(AppendResults(nil, results[:n])))
+		}
+		results = results[n:]
+	}
+	text := strings.Repeat("x", MaxText)
+	var targets []Target
+	for room, target := Room(text), (Target{ID: number(1), Recipients: []int{1, 2, 3}}); room >= target.Size(); room -= target.Size() {
+		targets = append(targets, target)
+	}
+	q := Question{Kind: Change, Order: Order{Kind: Bounce, Text: text, Targets: targets}}
+	if n := len(q.Append(nil)); n > MaxPacket || n < MaxPacket-100 {
+		t.Errorf("a full order has %d bytes", n)
+	}
+}
+
+// serve answers one client as the packets say, each with files.
+func serve(t *testing.T, packets [][]byte, files ...*os.File) *Client {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "s")
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(unix.Bind(fd, &unix.SockaddrUnix{Name: path}), unix.Listen(fd, 1)); err != nil {
+		t.Fatal(err)
+	}
+	l := os.NewFile(uintptr(fd), path)
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		f, err := fdpass.Accept(l)
+		if err != nil {
+			return
+		}
+		defer f.Close()
+		p, err := fdpass.NewPackets(f)
+		if err != nil {
+			return
+		}
+		if _, _, err := p.Receive(make([]byte, MaxPacket), 0); err != nil {
+			return
+		}
+		handed := len(files) > 0
+		for _, packet := range packets {
+			if p.Send(packet, files...) != nil {
+				return
+			}
+			files = nil
+		}
+		if handed {
+			_, _, _ = p.Receive(make([]byte, MaxPacket), 0) // that they are taken
+		}
+	}()
+	c, err := Dial(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return c
+}
+
+func TestClient(t *testing.T) {
+	t.Parallel()
+	var got []State
+	c := serve(t, [][]byte{answers()[1], answers()[1], {End}})
+	if err := c.List(func(s []State) error { got = append(got, s...); return nil }); err != nil || len(got) != 4 {
+		t.Errorf("%v, %v", got, err)
+	}
+	c = serve(t, [][]byte{AppendRefusal(nil, "no")})
+	if err := c.Scan(); err == nil || err.Error() != "qmail-send: no" {
+		t.Errorf("refused: %v", err)
+	}
+	c = serve(t, [][]byte{answers()[1]})
+	if err := c.List(func([]State) error { return nil }); err == nil {
+		t.Error("an answer without an end was taken")
+	}
+	if _, err := Dial(t.TempDir() + "/none"); !errors.Is(err, ErrNotRunning) {
+		t.Errorf("nobody there: %v", err)
+	}
+}
+
+func TestDescribe(t *testing.T) {
+	t.Parallel()
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer null.Close()
+	ids := []queuedir.ID{number(1), number(2), number(3)}
+	c := serve(t, [][]byte{AppendFound(nil, []bool{false, true, false}), {End}}, null, null, null)
+	got, err := c.Describe(ids)
+	if err != nil || len(got) != 3 || got[0] != nil || got[1] == nil || got[2] != nil {
+		t.Fatalf("%v, %v", got, err)
+	}
+	got[1].Close()
+	for name, files := range map[string][]*os.File{"too few": {null, null}, "too many": {null, null, null, null}} {
+		c := serve(t, [][]byte{AppendFound(nil, []bool{false, true, false}), {End}}, files...)
+		if got, err := c.Describe(ids); err == nil {
+			t.Errorf("%s files: %v", name, got)
+		}
+	}
+}

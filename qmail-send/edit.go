@@ -1,0 +1,344 @@
+package qmailsend
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"postrider/internal/durable"
+	"postrider/internal/queuedir"
+	"postrider/internal/wire/manage"
+)
+
+const (
+	// maxEditors is how many goroutines change progress files, and editBatch
+	// how many of them each makes durable at a time: the disk merges them.
+	maxEditors = 4
+	editBatch  = 64
+)
+
+// beginEdit has m changed, which is in no hand; nobody takes it until that is
+// done. The caller starts the editors.
+func (s *scheduler) beginEdit(m *message, e edit) {
+	m.flags |= loading
+	s.orders.edits = append(s.orders.edits, e)
+}
+
+// startEditors gives edits to as many editors as there may be.
+func (s *scheduler) startEditors() {
+	for len(s.orders.edits) > 0 && s.orders.editors < maxEditors {
+		n := min(len(s.orders.edits), editBatch)
+		batch := s.orders.edits[:n:n]
+		s.orders.edits = s.orders.edits[n:]
+		s.orders.editors++
+		s.atWork++
+		ed := editor{recorder: s.recorder, due: s.clock.Now()}
+		go func() {
+			done := ed.edit(batch)
+			s.post(func() {
+				s.atWork--
+				s.orders.editors--
+				for _, d := range done {
+					s.edited(d)
+				}
+				s.startEditors()
+			})
+		}()
+	}
+}
+
+// edited is what an editor found and did.
+type edited struct {
+	edit
+	file       *os.File // whose end is not durable yet
+	size       int64    // of what was good before
+	uid        uint32   // whose message it is
+	recipients int
+	left       int // recipients that are not finished
+	owed       int // results to be told
+	held       bool
+	wrote      bool
+	outcome    manage.Outcome // of what ended early
+	text       string
+}
+
+func (d *edited) end(o manage.Outcome, text string) *edited {
+	d.outcome, d.text = o, text
+	return d
+}
+
+// edited takes the result of an edit.
+func (s *scheduler) edited(d *edited) {
+	m := s.messages[d.ID]
+	if m == nil {
+		d.answer(manage.Missing, "")
+		return
+	}
+	m.flags &^= loading
+	if d.recipients > 0 {
+		m.recipients, m.uid = int32(d.recipients), d.uid
+		m.flags |= ownerKnown
+	}
+	if d.wrote {
+		m.flags |= hasInfo
+	}
+	switch {
+	case m.is(removing | quarantined):
+		d.answer(manage.Nothing, "it is being removed")
+	case d.outcome == 0:
+		s.changed(m, d)
+	default:
+		d.answer(d.outcome, "%s", d.text)
+		s.queueAgain(m)
+	}
+	if m.is(interrupted) {
+		s.resume(m)
+	}
+}
+
+// changed brings m to what is on disk.
+func (s *scheduler) changed(m *message, d *edited) {
+	if d.Kind == manage.Delete && len(d.Recipients) == 0 {
+		s.discard(m, d.edit)
+		return
+	}
+	if d.held {
+		m.flags |= held
+		s.rest(m)
+		d.answer(manage.Done, "")
+		return
+	}
+	m.flags &^= held
+	if d.Kind != manage.Hold {
+		now := s.now()
+		m.flags &^= restored
+		m.flags |= stale
+		for c := range channels {
+			if d.left > 0 && (m.due[c] == never || m.is(attempted)) {
+				m.due[c] = now
+			}
+		}
+		if d.left == 0 || d.owed > 0 {
+			m.due[settling] = now
+		}
+	}
+	s.queueAgain(m)
+	d.answer(manage.Done, "")
+}
+
+// editor changes progress files of messages that nobody has in hand.
+type editor struct {
+	recorder recorder
+	due      time.Time // of a message that has no progress file yet
+}
+
+// edit does a batch, and makes it durable at once.
+func (w editor) edit(batch []edit) []*edited {
+	ticket := w.recorder.group.Begin()
+	var done []*edited
+	var files []durable.Syncer
+	var dirs []durable.Directory
+	for _, e := range batch {
+		d := &edited{edit: e}
+		if err := w.one(d); errors.Is(err, fs.ErrNotExist) {
+			d.end(manage.Missing, "")
+		} else if err != nil {
+			d.undo()
+			d.end(manage.Later, err.Error())
+		}
+		if d.file != nil {
+			files = append(files, d.file)
+			dirs = append(dirs, durable.Directory{Tree: w.recorder.tree, Name: d.ID.Bucket()})
+		}
+		done = append(done, d)
+	}
+	if len(files) == 0 {
+		return done
+	}
+	err := w.recorder.group.Wait(ticket, files, dirs...)
+	for _, d := range done {
+		if d.file == nil {
+			continue
+		}
+		if err != nil {
+			d.end(manage.Later, "cannot be written: "+err.Error())
+			d.undo()
+		} else if closeErr := d.file.Close(); closeErr != nil {
+			d.end(manage.Later, "cannot be written: "+closeErr.Error())
+		}
+	}
+	return done
+}
+
+// undo takes back what could not be made durable, as far as that is possible.
+func (d *edited) undo() {
+	if d.file == nil {
+		return
+	}
+	_ = d.file.Truncate(d.size) // who reads on finds the end torn otherwise
+	_ = d.file.Close()          // the order is answered "later"
+	d.file = nil
+}
+
+// one reads a message and writes what its progress file is to say; an error is
+// one of the queue. What cannot be done is in d.outcome.
+func (w editor) one(d *edited) error {
+	entry, err := queuedir.OpenEntry(w.recorder.layout, d.ID)
+	if err != nil {
+		return err
+	}
+	defer entry.Close()
+	envelope, err := entry.Envelope()
+	if err != nil {
+		return err
+	}
+	d.uid = envelope.Head.UID
+	if !d.from.owns(d.uid) {
+		d.end(manage.Missing, "")
+		return nil
+	}
+	if d.recipients, err = entry.CountRecipients(); err != nil {
+		return err
+	}
+	p, err := readProgress(w.recorder.layout, d.ID, d.recipients)
+	if err != nil {
+		return err
+	}
+	d.size, d.held, d.owed = p.Size, p.Held, p.Unbounced
+	d.left = d.recipients - p.Delivered - p.Failed
+	lines, err := d.lines(envelope, p)
+	if err != nil || len(lines) == 0 || d.outcome != 0 {
+		return err
+	}
+	return w.append(d, p.Mend(lines))
+}
+
+func (w editor) append(d *edited, lines []byte) error {
+	name := w.recorder.layout.Info(d.ID)
+	f, err := os.OpenFile(name, os.O_RDWR|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	fresh := errors.Is(err, os.ErrNotExist)
+	if fresh {
+		f, err = os.OpenFile(name, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o600)
+	}
+	if err != nil {
+		return err
+	}
+	d.file, d.wrote = f, true
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if err := w.recorder.fill(f, record{id: d.ID, lines: lines, size: d.size}); err != nil {
+		return err
+	}
+	due := w.due
+	if !fresh {
+		due = info.ModTime()
+	}
+	return setDue(f, due)
+}
+
+// lines returns what the progress file is to say, or how d ends without.
+func (d *edited) lines(envelope *queuedir.EnvelopeReader, p queuedir.Progress) ([]byte, error) {
+	switch d.Kind {
+	case manage.Hold:
+		if p.Held {
+			d.end(manage.Nothing, "it is held already")
+			return nil, nil
+		}
+		d.held = true
+		return d.record(queuedir.Held, nil), nil
+	case manage.Release:
+		if !p.Held {
+			d.end(manage.Nothing, "it is not held")
+			return nil, nil
+		}
+		d.held = false
+		return d.record(queuedir.Released, nil), nil
+	case manage.Delete:
+		if len(d.Recipients) == 0 {
+			return nil, nil // all of it goes
+		}
+	}
+	indexes, ok := d.wanted(p)
+	if !ok {
+		return nil, nil
+	}
+	switch d.Kind {
+	case manage.Readdress:
+		return d.record(queuedir.Readdress, indexes), nil
+	case manage.Reroute:
+		return d.record(queuedir.Reroute, indexes), nil
+	}
+	return d.failures(envelope, p, indexes)
+}
+
+// wanted returns the recipients that are meant and not finished.
+func (d *edited) wanted(p queuedir.Progress) (indexes []int, ok bool) {
+	for _, i := range d.Recipients {
+		switch {
+		case i >= d.recipients:
+			d.end(manage.Refused, fmt.Sprintf("it has %d recipients", d.recipients))
+			return nil, false
+		case p.Finished.Has(i):
+			d.end(manage.Refused, fmt.Sprintf("recipient %d is done", i+1))
+			return nil, false
+		}
+	}
+	if len(d.Recipients) > 0 {
+		return d.Recipients, true
+	}
+	for i := range d.recipients {
+		if !p.Finished.Has(i) {
+			indexes = append(indexes, i)
+		}
+	}
+	if len(indexes) == 0 {
+		d.end(manage.Nothing, "all recipients are done")
+		return nil, false
+	}
+	return indexes, true
+}
+
+// failures makes recipients fail: with a text for the sender if they are
+// bounced, and without one if they are deleted.
+func (d *edited) failures(envelope *queuedir.EnvelopeReader, p queuedir.Progress, indexes []int) (lines []byte, err error) {
+	reason := d.Text
+	if reason == "" {
+		reason = "The administrator of this host has returned the message."
+	}
+	for i := 0; len(indexes) > 0; i++ {
+		recipient, err := envelope.Next()
+		if err == io.EOF {
+			return nil, queuedir.ErrDamaged
+		}
+		if err != nil {
+			return nil, err
+		}
+		if i != indexes[0] {
+			continue
+		}
+		indexes = indexes[1:]
+		text := ""
+		if d.Kind == manage.Bounce && envelope.Facts.Notify.WantsFailure() {
+			shown := recipient.String()
+			if to := p.Changes[i].Address; to != "" {
+				shown = to
+			}
+			text = paragraph(shown, reason+" (#5.7.0)\n")
+			d.owed++
+		}
+		lines = queuedir.AppendFailed(lines, i, d.at, text)
+		d.left--
+	}
+	if d.left == 0 && d.held { // what is left is to tell the sender
+		lines = append(lines, queuedir.AppendOrder(nil, queuedir.Record{Kind: queuedir.Released}, d.from.uid, d.at)...)
+		d.held = false
+	}
+	return lines, nil
+}

@@ -1,0 +1,300 @@
+package qmailsend
+
+import (
+	"fmt"
+	"time"
+
+	"postrider/internal/queuedir"
+	"postrider/internal/wire/entries"
+	"postrider/internal/wire/manage"
+)
+
+// An order changes a message (internal/wire/manage). One that is in no hand is
+// changed on disk, by edit.go, while it counts as being read. Of one that is in
+// hand deliveries may be under way, which nobody can call back: it can be held
+// and deleted, what is under way goes on to its end. All else waits until the
+// message is let go of, which happens at once if nothing is under way.
+
+// order is what somebody wants for some messages.
+type order struct {
+	manage.Order
+	from    client
+	at      time.Time
+	results chan manage.Result // has room for all
+}
+
+// edit is an order for one message.
+type edit struct {
+	*order
+	manage.Target
+}
+
+func (e edit) answer(o manage.Outcome, format string, args ...any) {
+	e.results <- manage.Result{ID: e.ID, Outcome: o, Text: fmt.Sprintf(format, args...)}
+}
+
+// record is what a progress file is to say of e.
+func (e edit) record(kind queuedir.RecordKind, indexes []int) []byte {
+	return queuedir.AppendOrder(nil, queuedir.Record{Kind: kind, Indexes: indexes, Text: e.Text}, e.from.uid, e.at)
+}
+
+// orders is what has not been done of orders.
+type orders struct {
+	pending map[queuedir.ID][]edit // until the message is let go of
+	leaving map[queuedir.ID][]edit // until it is removed
+	edits   []edit                 // until an editor is free
+	editors int
+}
+
+func newOrders() orders {
+	return orders{pending: make(map[queuedir.ID][]edit), leaving: make(map[queuedir.ID][]edit)}
+}
+
+// orderNames are how orders are logged.
+var orderNames = map[manage.Kind]string{
+	manage.Hold: "hold", manage.Release: "release", manage.TryNow: "try now", manage.Delete: "delete", manage.Bounce: "bounce",
+	manage.Readdress: "change a recipient of", manage.Reroute: "reroute",
+}
+
+// take begins to do an order.
+func (s *scheduler) take(o *order) {
+	if len(o.Targets) == 1 {
+		s.logf("order of uid %d: %s msg %s", o.from.uid, orderNames[o.Kind], o.Targets[0].ID)
+	} else {
+		s.logf("order of uid %d: %s %d messages", o.from.uid, orderNames[o.Kind], len(o.Targets))
+	}
+	for _, t := range o.Targets {
+		s.takeOne(edit{o, t})
+	}
+	s.startEditors()
+}
+
+func (s *scheduler) takeOne(e edit) {
+	m := s.messages[e.ID]
+	switch {
+	case m == nil, !e.from.mayHave(m):
+		e.answer(manage.Missing, "")
+	case m.is(removing):
+		e.answer(manage.Nothing, "it is being removed")
+	case m.is(quarantined):
+		e.answer(manage.Refused, "it is damaged and is being set aside")
+	case s.exiting:
+		e.answer(manage.Later, "qmail-send is stopping")
+	case e.Kind == manage.TryNow:
+		s.tryNow(m, e)
+	case m.active != nil && m.active.outstanding() > 0:
+		s.orderInHand(m.active, e)
+	case m.active != nil || m.is(loading):
+		m.flags |= interrupted
+		s.orders.pending[m.id] = append(s.orders.pending[m.id], e)
+		if m.active != nil {
+			s.settle(m.active)
+		}
+	default:
+		s.beginEdit(m, e)
+	}
+}
+
+// tryNow makes a message due. That is not written down: after a crash it is
+// due when it would have been.
+func (s *scheduler) tryNow(m *message, e edit) {
+	now := s.now()
+	switch {
+	case m.is(held):
+		e.answer(manage.Refused, "it is held: release it")
+		return
+	case m.active != nil:
+		e.answer(manage.Nothing, "it is in hand now")
+		return
+	case !m.is(attempted):
+		e.answer(manage.Nothing, "it waits for its first attempt")
+		return
+	}
+	for q := range m.due {
+		if m.due[q] != never {
+			m.due[q] = min(m.due[q], now)
+		}
+	}
+	m.flags |= stale
+	m.flags &^= restored
+	if !m.is(loading) {
+		s.queueAgain(m)
+	}
+	e.answer(manage.Done, "")
+}
+
+// queueAgain puts a message that is in no hand where it is due.
+func (s *scheduler) queueAgain(m *message) {
+	for q := range m.due {
+		switch {
+		case m.due[q] == never:
+			s.waiting[q].drop(m)
+		case queueID(q) != settling && !m.is(attempted):
+			s.waiting[q].enqueue(m)
+		default:
+			s.waiting[q].put(m)
+		}
+	}
+}
+
+// outstanding returns how many deliveries of a are under way.
+func (a *active) outstanding() (n int) {
+	for _, p := range a.passes {
+		if p != nil {
+			n += p.outstanding
+		}
+	}
+	return n
+}
+
+// stopped reports whether nothing more of a is to be given out.
+func (a *active) stopped() bool {
+	return a.stuck || a.damaged != nil || a.cancelled || a.m.is(held|interrupted)
+}
+
+// orderInHand does what can be done for a message while deliveries are under
+// way.
+func (s *scheduler) orderInHand(a *active, e edit) {
+	switch {
+	case e.Kind == manage.Hold && a.m.is(held), e.Kind == manage.Delete && a.cancelled:
+		e.answer(manage.Nothing, "%s", underWay(a))
+	case e.Kind == manage.Hold:
+		a.m.flags |= held
+		s.noteOrder(a, e.record(queuedir.Held, nil), e)
+	case e.Kind == manage.Release && a.m.is(held):
+		a.m.flags &^= held
+		s.noteOrder(a, e.record(queuedir.Released, nil), e)
+	case e.Kind == manage.Delete && len(e.Recipients) == 0:
+		a.cancelled = true
+		for i := range int(a.m.recipients) {
+			a.finish(i)
+		}
+		s.noteOrder(a, e.record(queuedir.Cancelled, nil), e)
+	case e.Kind == manage.Release:
+		e.answer(manage.Nothing, "it is not held")
+	default:
+		e.answer(manage.Later, "%s: hold it, or try again", underWay(a))
+	}
+}
+
+func underWay(a *active) string {
+	if n := a.outstanding(); n != 1 {
+		return fmt.Sprintf("%d deliveries are under way and go on", n)
+	}
+	return "a delivery is under way and goes on"
+}
+
+// noteOrder has lines written to the progress file of a message in hand, and e
+// answered when they are durable.
+func (s *scheduler) noteOrder(a *active, lines []byte, e ...edit) {
+	a.progress.lines = append(a.progress.lines, lines...)
+	a.progress.count++
+	a.progress.orders = append(a.progress.orders, e...)
+	if !a.writing && !a.stuck {
+		s.write(a)
+	}
+	s.settle(a)
+}
+
+// orderWritten answers the orders of a message in hand that are written down,
+// or are not because of err.
+func (s *scheduler) orderWritten(a *active, done []edit, err error) {
+	for _, e := range done {
+		switch {
+		case err != nil:
+			e.answer(manage.Later, "it is done, but cannot be written down and is forgotten if qmail-send ends now: %v", err)
+		case a.outstanding() > 0:
+			e.answer(manage.Done, "%s", underWay(a))
+		default:
+			e.answer(manage.Done, "")
+		}
+	}
+}
+
+// letGo is called when nobody has m in hand any more.
+func (s *scheduler) letGo(m *message, unwritten []edit) {
+	if len(unwritten) > 0 { // it is done, and about to be removed
+		s.orders.leaving[m.id] = append(s.orders.leaving[m.id], unwritten...)
+	}
+	if m.is(held) {
+		s.rest(m)
+	}
+	if m.is(interrupted) {
+		s.resume(m)
+	}
+}
+
+// rest takes m out of all queues.
+func (s *scheduler) rest(m *message) {
+	for q := range s.waiting {
+		s.waiting[q].drop(m)
+		m.due[q] = never
+	}
+}
+
+// resume does the orders that have waited for m.
+func (s *scheduler) resume(m *message) {
+	waiting := s.orders.pending[m.id]
+	delete(s.orders.pending, m.id)
+	m.flags &^= interrupted
+	for _, e := range waiting {
+		s.takeOne(e)
+	}
+	s.startEditors()
+}
+
+// interruptsLoad gives m, which was read, to the orders that wait for it.
+func (s *scheduler) interruptsLoad(m *message, t loadTicket, got *loaded) bool {
+	if !m.is(interrupted) {
+		return false
+	}
+	if got != nil {
+		got.entry.Close()
+	}
+	if m.due[t.queue] == never {
+		m.due[t.queue] = s.now()
+	}
+	s.queueAgain(m)
+	s.resume(m)
+	return true
+}
+
+// foundHeld leaves m alone, of which its progress file says that it is held.
+func (s *scheduler) foundHeld(m *message, got *loaded) {
+	got.entry.Close()
+	m.recipients = int32(got.recipients)
+	m.flags |= held
+	s.rest(m)
+}
+
+// wasForgotten answers what waited for a message that is no longer there.
+func (s *scheduler) wasForgotten(m *message) {
+	for _, e := range s.orders.leaving[m.id] {
+		if e.Kind == manage.Delete {
+			e.answer(manage.Done, "")
+		} else {
+			e.answer(manage.Nothing, "all of it was done meanwhile")
+		}
+	}
+	for _, e := range s.orders.pending[m.id] {
+		e.answer(manage.Missing, "")
+	}
+	delete(s.orders.leaving, m.id)
+	delete(s.orders.pending, m.id)
+	delete(s.suspects, m)
+}
+
+// discard has a message removed that is in no hand, as e wants.
+func (s *scheduler) discard(m *message, e edit) {
+	if s.spool == nil {
+		e.answer(manage.Later, "qmail-spool is away")
+		s.queueAgain(m)
+		return
+	}
+	s.logf("end msg %s", m.id)
+	s.rest(m)
+	m.flags |= removing
+	s.removals++
+	s.orders.leaving[m.id] = append(s.orders.leaving[m.id], e)
+	s.ask(entries.Message{Kind: entries.Remove, ID: m.id})
+}
