@@ -3,6 +3,7 @@ package smtpd
 import (
 	"net"
 	"net/netip"
+	"strings"
 
 	"postrider/internal/address"
 	"postrider/internal/esmtp"
@@ -44,7 +45,7 @@ func (s *session) mail(argument string) reply {
 		parameters.facts.User = esmtp.Xtext(user)
 	}
 	s.reset()
-	if !s.addRecord('F', sender.String()) || !s.addFacts(parameters.facts.Append(nil)) {
+	if !s.addRecord('F', sender.String()) || !s.addFacts(parameters.facts.Append(nil)) || !s.addClient() {
 		return replyNoRoomForRcpt
 	}
 	s.mails++
@@ -193,6 +194,16 @@ func (s *session) addFacts(records []byte) bool {
 	}
 	s.envelope = append(s.envelope, records...)
 	return true
+}
+
+// addClient adds from whom the message comes, which qmail-send wants to know: a
+// client that sends very much must not keep out another one.
+func (s *session) addClient() bool {
+	ip, _, _ := strings.Cut(s.peer.ip, "%")
+	if _, err := netip.ParseAddr(ip); err != nil || !s.takesUser() {
+		return true
+	}
+	return s.addRecord(esmtp.RecordClient, ip)
 }
 
 // modestEnvelope is for how long envelopes there is room while others have long

@@ -44,7 +44,7 @@ func (m *memorySubmission) commit(last, envelope []byte) (string, error) {
 	if m.queue.fail != nil {
 		return "", m.queue.fail
 	}
-	m.queue.taken = append(m.queue.taken, queuedMessage{m.text.String(), string(envelope) + "\x00"})
+	m.queue.taken = append(m.queue.taken, newQueued(m.text.String(), string(envelope)+"\x00"))
 	return fmt.Sprint(len(m.queue.taken)), nil
 }
 

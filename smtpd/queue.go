@@ -10,7 +10,8 @@ type queue interface {
 	// takesFacts reports whether the records of internal/esmtp that an envelope
 	// holds reach the next host.
 	takesFacts() bool
-	// takesUser reports whether the one of who has logged in may be among them.
+	// takesUser reports whether those of who has logged in and of the client may
+	// be among them.
 	takesUser() bool
 }
 

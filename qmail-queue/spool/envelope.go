@@ -70,7 +70,7 @@ func (e *envelope) begin(letter byte) error {
 		return nil
 	case letter == 'T', esmtp.IsRecipientRecord(letter):
 		e.begun = true
-	case letter == esmtp.RecordUser && !e.knowsUsers:
+	case esmtp.IsOurRecord(letter) && !e.knowsUsers:
 		return errGrammar
 	case esmtp.IsMessageRecord(letter) && !e.begun:
 	default:
