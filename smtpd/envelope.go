@@ -38,6 +38,9 @@ func (s *session) mail(argument string) reply {
 	if s.settings.maxMail > 0 && s.mails >= s.settings.maxMail {
 		return replyTooManyMails
 	}
+	if !s.isFiltered() && s.queue.full() {
+		return replyQueueFull
+	}
 	if refused := s.countMail(); refused.code != 0 {
 		return refused
 	}

@@ -33,6 +33,7 @@ func (q *memoryQueue) begin(origin) (submission, error) {
 
 func (q *memoryQueue) takesFacts() bool { return true }
 func (q *memoryQueue) takesUser() bool  { return true }
+func (q *memoryQueue) full() bool       { return false }
 
 func (m *memorySubmission) write(piece []byte) error {
 	m.text.Write(piece)

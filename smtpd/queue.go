@@ -13,6 +13,8 @@ type queue interface {
 	// takesUser reports whether those of who has logged in and of the client may
 	// be among them.
 	takesUser() bool
+	// full reports whether no message would be taken now.
+	full() bool
 }
 
 // origin is where a message comes from.

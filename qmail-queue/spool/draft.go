@@ -27,6 +27,9 @@ type origin struct {
 	// knowsUsers says that it has checked who sends: the records of user and
 	// client are for nobody else.
 	knowsUsers bool
+	// makesRoom says that a message of theirs ends another one: it is taken
+	// into a full queue.
+	makesRoom bool
 }
 
 // draft is a message that is being received. Its body is in memory until it is
