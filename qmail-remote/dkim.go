@@ -43,7 +43,7 @@ func (c *client) signing(ctx context.Context, set *settings, m mail) (*signing, 
 		return nil, nil
 	}
 	s := &signing{signer: c.signer, id: m.id, rules: rules}
-	if s.keys, err = c.signer.keysFor(rules); err != nil {
+	if s.keys, err = c.signer.keysFor(ctx, rules); err != nil {
 		return nil, notSigned(rules, err)
 	}
 	return s, nil

@@ -26,6 +26,8 @@ const (
 	// and keepFor how long.
 	keepSignatures = 512
 	keepFor        = time.Hour
+	// startTime is how long a message waits for the keys to be known.
+	startTime = 5 * time.Second
 )
 
 // Why there is no signature.
@@ -42,6 +44,8 @@ type signer struct {
 	places  chan struct{}
 	headers chan struct{}           // places for those who look at them
 	keys    atomic.Pointer[keyRing] // nil: not known yet
+	known   chan struct{}           // closed when they are
+	told    sync.Once
 
 	mu    sync.Mutex
 	made  map[madeFor]*signature
@@ -68,7 +72,7 @@ type signature struct {
 
 func newSigner(c clock.Clock) *signer {
 	return &signer{client: sign.NewClient(), clock: c, places: make(chan struct{}, signAtOnce), headers: make(chan struct{}, signAtOnce),
-		made: make(map[madeFor]*signature)}
+		made: make(map[madeFor]*signature), known: make(chan struct{})}
 }
 
 // takeDKIM takes a link to a qmail-tlskey that has new keys, or that is new itself.
@@ -99,6 +103,7 @@ func (s *signer) learn() error {
 		ring[chain.Name] = s.client.Signer(chain.ID(), public)
 	}
 	s.keys.Store(&ring)
+	s.told.Do(func() { close(s.known) })
 	return nil
 }
 
@@ -121,10 +126,18 @@ func (s *signer) header(ctx context.Context, b *body) (dkim.Header, error) {
 }
 
 // keysFor returns the keys of rules, or an error unless all are there.
-func (s *signer) keysFor(rules []dkimsign.Rule) ([]dkim.Key, error) {
+func (s *signer) keysFor(ctx context.Context, rules []dkimsign.Rule) ([]dkim.Key, error) {
 	ring := s.keys.Load()
 	if ring == nil {
-		return nil, errNoKeys
+		// At a start, mail may be here before the keys.
+		wait, cancel := context.WithTimeout(ctx, startTime)
+		defer cancel()
+		select {
+		case <-s.known:
+			ring = s.keys.Load()
+		case <-wait.Done():
+			return nil, errNoKeys
+		}
 	}
 	keys := make([]dkim.Key, len(rules))
 	for i, rule := range rules {

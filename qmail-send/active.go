@@ -14,6 +14,8 @@ type active struct {
 	entry      *queuedir.Entry
 	sender     address.Address // unexpanded
 	forwarded  bool            // other hosts are told a sender of ours
+	bulk       bool            // of a list or sent in bulk
+	lastTry    moment          // of what is told of a delay
 	facts      esmtp.Message
 	reading    *reading
 	finished   queuedir.Bitmap // recipients that need no further attempt
@@ -101,8 +103,12 @@ type pass struct {
 	a       *active
 	way     *way
 	class   class
-	dying   bool   // the message has been in the queue too long
+	dying   bool // the message has been in the queue too long
+	began   moment
 	retryAt moment // when the next pass is due if any is deferred
+	flow    flowKey
+	weight  uint16
+	lane    uint32
 
 	window      window
 	cursor      *cursor // made when the first window was not all
@@ -113,6 +119,7 @@ type pass struct {
 	telling     bool    // what is deferred is to be told to the sender
 	deferred    bool
 	lost        bool // a delivery agent went away
+	left        bool // it has given out all, or was cut short
 }
 
 // drained reports whether p has given out all its recipients.

@@ -163,7 +163,7 @@ func (n notice) schedule() string {
 		times = strconv.Itoa(n.attempts) + " times"
 	}
 	return "It came on " + maildate.Header(n.arrival) + " and was tried " + times + ".\n" +
-		"The next attempt is on " + maildate.Header(n.next) + ", the last one after\n" +
+		"The next attempt is on " + maildate.Header(n.next) + ", the last one on\n" +
 		maildate.Header(n.until) + ". If that fails, too, you will be told.\n\n"
 }
 

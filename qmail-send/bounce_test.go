@@ -114,7 +114,7 @@ Your message has not been delivered yet to the following addresses. You need
 not send it again: the server goes on trying.
 
 It came on 1 Nov 2026 23:04:05 -0000 and was tried 7 times.
-The next attempt is on 2 Nov 2026 04:04:05 -0000, the last one after
+The next attempt is on 2 Nov 2026 04:04:05 -0000, the last one on
 8 Nov 2026 23:04:05 -0000. If that fails, too, you will be told.
 
 The header of your message comes with this notice.

@@ -30,7 +30,7 @@ func TestSettings(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if set.concurrency != [channels]int{10, 20} || set.lifetime != 604800*time.Second ||
+	if set.concurrency != [channels]int{10, 20} || set.lifetimes != (lifetimes{604800 * time.Second, 604800 * time.Second, 604800 * time.Second}) ||
 		set.bounce != (bounceSettings{"MAILER-DAEMON", "me.example.org", "postmaster", "me.example.org"}) ||
 		routed(set, "x") != "remote x@me.example.org" {
 		t.Errorf("defaults are %+v, %+v", set, set.routes)
@@ -45,7 +45,7 @@ func TestSettings(t *testing.T) {
 		t.Fatal(err)
 	}
 	if set.concurrency != [channels]int{30, 0} || set.bounce != (bounceSettings{"b", "bh", "d", "dh"}) ||
-		routed(set, "x%v.org@p.org") != "local b-x@v.org" || routed(set, "x") != "remote x@env" || set.lifetime <= 0 {
+		routed(set, "x%v.org@p.org") != "local b-x@v.org" || routed(set, "x") != "remote x@env" || set.lifetimes.ordinary <= 0 {
 		t.Errorf("settings are %+v, %+v", set, set.routes)
 	}
 

@@ -4,10 +4,9 @@ import (
 	"bufio"
 	"errors"
 	"io"
-	"strings"
 	"time"
 
-	"postrider/internal/header"
+	"postrider/internal/precedence"
 	"postrider/internal/queuedir"
 )
 
@@ -26,7 +25,7 @@ func (s *scheduler) toTell(a *active, c channelID, now moment) (age time.Duratio
 		return 0
 	}
 	for _, at := range s.settings.delayWarn {
-		if at < s.settings.lifetime && now >= a.m.birth.add(at) && at > a.told[c] {
+		if at < s.settings.lifetimes.of(a) && now >= a.m.birth.add(at) && at > a.told[c] {
 			age = max(age, at)
 		}
 	}
@@ -58,10 +57,12 @@ func (s *scheduler) tell(a *active) {
 	if next == never {
 		next = s.now()
 	}
+	last := a.lastTry
+	a.lastTry = 0
 	r := s.report(a, notice{
 		settings: s.settings.bounce, kind: delayNotice, sender: bounceSender(a.sender.String()), short: true,
 		attempts: int(a.m.attempts), next: s.line.toWall(next, now),
-		until: s.line.toWall(a.m.birth.add(s.settings.lifetime), now),
+		until: s.line.toWall(last, now),
 	})
 	r.tells, r.from = []queuedir.RecordKind{queuedir.Deferred}, a.delaysFrom
 	r.finished = append(queuedir.Bitmap(nil), a.finished...)
@@ -120,7 +121,7 @@ func isBulk(entry *queuedir.Entry) (bool, error) {
 		if begins && (len(line) == 0 || line[0] == '\n') {
 			return false, nil
 		}
-		if begins && saysBulk(string(line)) {
+		if begins && precedence.SaysBulk(string(line)) {
 			return true, nil
 		}
 		switch {
@@ -131,17 +132,4 @@ func isBulk(entry *queuedir.Entry) (bool, error) {
 		}
 		begins = err == nil
 	}
-}
-
-func saysBulk(line string) bool {
-	name, ok := header.Name(line)
-	if !ok {
-		return false
-	}
-	name = strings.ToLower(name)
-	if name == "precedence" {
-		word := strings.ToLower(strings.TrimSpace(line[strings.IndexByte(line, ':')+1:]))
-		return word == "bulk" || word == "list" || word == "junk"
-	}
-	return name == "mailing-list" || strings.HasPrefix(name, "list-")
 }

@@ -87,8 +87,8 @@ not now
 not now
 
 It came on 22 Nov 2026 00:37:36 -0000 and was tried 7 times.
-The next attempt is on 22 Nov 2026 06:04:16 -0000, the last one after
-29 Nov 2026 00:37:36 -0000. If that fails, too, you will be told.
+The next attempt is on 22 Nov 2026 06:04:16 -0000, the last one on
+29 Nov 2026 01:37:36 -0000. If that fails, too, you will be told.
 
 The header of your message comes with this notice.
 
@@ -104,7 +104,7 @@ Action: delayed
 Status: 4.0.0
 Diagnostic-Code: x-postrider; not now
 Last-Attempt-Date: 22 Nov 2026 04:37:36 -0000
-Will-Retry-Until: 29 Nov 2026 00:37:36 -0000
+Will-Retry-Until: 29 Nov 2026 01:37:36 -0000
 
 Original-Recipient: rfc822; o+o@x
 Final-Recipient: rfc822; z2@rem.org
@@ -112,7 +112,7 @@ Action: delayed
 Status: 4.0.0
 Diagnostic-Code: x-postrider; not now
 Last-Attempt-Date: 22 Nov 2026 04:37:36 -0000
-Will-Retry-Until: 29 Nov 2026 00:37:36 -0000
+Will-Retry-Until: 29 Nov 2026 01:37:36 -0000
 
 --BOUNDARY
 Content-Type: text/rfc822-headers

@@ -30,22 +30,23 @@ const (
 // giveOut fills the free slots of a channel. Passes take turns, a job each.
 func (s *scheduler) giveOut(w *way) {
 	for !s.exiting && s.serving(w) {
-		k, n := w.choose()
-		if n == 0 {
+		p, n := w.next()
+		if p == nil {
 			return
 		}
-		p := w.ready[k].pop()
 		if p.a.stopped() {
 			s.cutShort(p)
 			s.settle(p.a)
 			continue
 		}
+		before := p.given
 		s.startJob(p, n)
 		if p.given >= bulkPass && !p.bulk {
 			p.bulk = true
-			w.bulk[k]++
+			w.bulk[p.class]++
 		}
 		s.ready(p)
+		w.ready[p.class].also(p.flow, p.given-before-1)
 		if p.drained() {
 			s.leave(p)
 			s.settle(p.a)
@@ -59,6 +60,10 @@ func (s *scheduler) leave(p *pass) {
 		p.bulk = false
 		p.way.bulk[p.class]--
 	}
+	if !p.left && p.class == firsts {
+		p.way.opened.add(p.flow, -1)
+	}
+	p.left = true
 }
 
 // cutShort ends the giving out of p, which is in no ring; what it has not
@@ -119,6 +124,7 @@ func (s *scheduler) startDelivery(p *pass, it item, ag *agent) uint64 {
 	p.given++
 	p.way.inFlight++
 	p.way.busy[p.class]++
+	p.way.under.add(p.flow, +1)
 	s.logf("starting delivery %d: msg %s to %s %s", s.lastDelivery, p.a.m.id, p.way.id, logline.Safe(it.shown))
 	s.status()
 	return s.lastDelivery
@@ -166,6 +172,7 @@ func (s *scheduler) finishDelivery(r spawn.Result) {
 	p.outstanding--
 	p.way.inFlight--
 	p.way.busy[p.class]--
+	p.way.under.add(p.flow, -1)
 	switch r.Class {
 	case spawn.Success, spawn.PassedOn:
 		s.logf("delivery %d: success: %s", r.Delivery, logline.Safe(r.Text))
@@ -181,13 +188,25 @@ func (s *scheduler) finishDelivery(r spawn.Result) {
 		p.a.noteFailed(d.index, s.clock.Now(), text)
 	default:
 		s.logf("delivery %d: deferral: %s", r.Delivery, logline.Safe(r.Text))
-		p.deferred = true
 		p.a.noteTried(d.index, s.clock.Now(), r.Text)
+		s.retryLater(p, d.to, r.Text)
 		if p.telling && d.facts.Notify.WantsDelay() {
 			p.a.noteDelayed(d.index, s.clock.Now(), paragraph(s.settings.routes.Strip(d.to), r.Text))
 		}
 	}
 	s.status()
+}
+
+// retryLater notes when a recipient of p that was deferred is tried again; the
+// earliest of them counts for all.
+func (s *scheduler) retryLater(p *pass, to, report string) {
+	p.deferred = true
+	birth := p.a.m.birth
+	cv := s.settings.retry.after(p.way.id, to, report)
+	p.retryAt = min(p.retryAt, cv.next(birth, p.began))
+	if p.telling {
+		p.a.lastTry = max(p.a.lastTry, cv.notBefore(birth, birth.add(s.settings.lifetimes.of(p.a))+1))
+	}
 }
 
 // noteSuccess notes a success, which the sender hears of if he said so.

@@ -22,7 +22,8 @@
 //  4. A message that is not in hand costs under 300 bytes. In hand, at most
 //     windowCount recipients a pass are in memory, whatever their number.
 //  5. First attempts never wait for retries to end: retries never hold all
-//     slots, and are chosen after them.
+//     slots, and are chosen after them. No sender's wait for another's: they
+//     take turns, and some slots are left to those that hold none.
 //  6. Nothing is given out of an entry that a scan found before the spool has
 //     said that it is committed.
 //  7. An order is durable before it is answered, but for "try now"; it changes
@@ -36,9 +37,15 @@
 //	settings.go   control files
 //	scheduler.go  state, the loop, next and do
 //	message.go    what is kept of a queued message; the queues it waits in
+//	fair.go       turns of senders, fifo.go queues in them
+//	flows.go      who a sender is, and his weight
 //	spool.go      qmail-spool: new messages, removals
 //	scan.go       finding what is in the queue, in the background
-//	retry.go      when the next attempt is; time
+//	retry.go      time, and pauses after trouble
+//	curve.go      at which ages a message is tried again
+//	retryrules.go which curve, by destination and what went wrong
+//	lifetime.go   for how long
+//	store.go      what others do for the scheduler
 //	way.go        a channel: slots, and whose turn it is
 //	open.go       taking a message in hand, starting passes
 //	active.go     what is known of a message in hand

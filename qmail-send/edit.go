@@ -37,9 +37,9 @@ func (s *scheduler) startEditors() {
 		s.orders.edits = s.orders.edits[n:]
 		s.orders.editors++
 		s.atWork++
-		ed := editor{recorder: s.recorder, due: s.clock.Now()}
+		due := s.clock.Now()
 		go func() {
-			done := ed.edit(batch)
+			done := s.store.edit(batch, due)
 			s.post(func() {
 				s.atWork--
 				s.orders.editors--

@@ -75,7 +75,7 @@ func (s *scheduler) keepState() {
 			a.progress.encode()
 			a.progress.mend(a.size - a.synced)
 			r := record{id: a.m.id, lines: a.progress.lines, tried: a.progress.tried.lines, size: a.size, rewrite: a.rewrite, due: s.clock.Now()}
-			if _, err := s.recorder.write(r); err != nil {
+			if _, err := s.store.write(r); err != nil {
 				s.trouble(err, "warning: trouble marking %s; message will be delivered twice!", s.infoName(a.m.id))
 			}
 		}
@@ -86,7 +86,7 @@ func (s *scheduler) keepState() {
 		case m.is(removing):
 			s.keepDone(m.id, int(m.recipients))
 		case m.is(stale) && m.is(hasInfo) && m.nextDue() != never:
-			if err := s.recorder.touch(m.id, s.line.toWall(m.nextDue(), now)); err != nil {
+			if err := s.store.touch(m.id, s.line.toWall(m.nextDue(), now)); err != nil {
 				s.trouble(err, "warning: unable to utime %s; message will be retried too soon", s.infoName(m.id))
 			}
 		}
@@ -95,7 +95,7 @@ func (s *scheduler) keepState() {
 
 // keepDone records that every recipient of a message is finished.
 func (s *scheduler) keepDone(id queuedir.ID, recipients int) {
-	progress, err := readProgress(s.layout, id, recipients)
+	progress, err := s.store.progress(id, recipients)
 	if err == nil {
 		var rest []int
 		for i := range recipients {
@@ -104,7 +104,7 @@ func (s *scheduler) keepDone(id queuedir.ID, recipients int) {
 			}
 		}
 		r := record{id: id, lines: progress.Mend(queuedir.AppendDelivered(nil, rest)), size: progress.Size, due: s.clock.Now()}
-		_, err = s.recorder.write(r)
+		_, err = s.store.write(r)
 	}
 	if err != nil {
 		s.trouble(err, "warning: trouble marking %s; message will be delivered twice!", s.infoName(id))

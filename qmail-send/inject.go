@@ -121,7 +121,7 @@ func (s *scheduler) submit(a *active, reports []report, then func(*active, []sub
 	entry := a.entry
 	s.atWork++
 	s.notices.put(func() {
-		done, err := s.submits.submitAll(s.layout, entry, reports)
+		done, err := s.store.submit(entry, reports)
 		s.post(func() {
 			s.atWork--
 			a.bouncing = false

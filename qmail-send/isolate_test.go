@@ -33,7 +33,7 @@ func TestPoison(t *testing.T) {
 	for _, m := range ids {
 		r.spool.accept(m)
 	}
-	w.untilKept(20) // concurrencyremote
+	w.untilKept(19) // concurrencyremote, but for what is left to other senders
 	w.packets.Close()
 	r.log.await(t, "warning: lost spawn.remote.0 connection")
 	// Whoever is given the poison ends before it has answered anybody.

@@ -15,11 +15,14 @@ type message struct {
 	attempts uint16
 	// recipients is set once the envelope was read.
 	recipients int32
-	uid        uint32 // who has handed it in, if that is known
-	losses     uint8  // passes one after another whose delivery agent went away
+	losses     uint8   // passes one after another whose delivery agent went away
+	lane       uint32  // where it goes, and
+	flow       flowKey // whose it is: see flows.go
+	uid        uint32  // who has handed it in, if that is known
 	birth      moment
 	due        [queues]moment // never: nothing to do there, or in hand
 	place      [queues]int32  // where it stands in the queue, or nowhere
+	weight     uint16         // of flow
 	active     *active        // while it is in hand
 }
 
@@ -73,9 +76,8 @@ func newMessage(id queuedir.ID, birth moment, f flags) *message {
 // first attempts in the order they came, others by due time.
 type waitQueue struct {
 	id   queueID
-	line []*message // first attempts; those that left are still here, unmarked
-	head int        // of line
-	dues []*message // a heap
+	line fairQueue[*message] // first attempts; those that left are still here, unmarked
+	dues []*message          // a heap
 }
 
 // put lets m wait until it is due, m.due having been set.
@@ -88,13 +90,13 @@ func (q *waitQueue) put(m *message) {
 	}
 }
 
-// enqueue puts m at the end of the line of first attempts.
+// enqueue puts m behind the first attempts of its sender.
 func (q *waitQueue) enqueue(m *message) {
 	if m.place[q.id] != nowhere {
 		return
 	}
 	m.place[q.id] = inLine
-	q.line = append(q.line, m)
+	q.line.push(m, m.flow, m.weight, m.lane)
 }
 
 // drop takes m out.
@@ -105,25 +107,19 @@ func (q *waitQueue) drop(m *message) {
 	m.place[q.id] = nowhere // in line: its entry is passed over
 }
 
-// nextFirst takes the first of the line, nil if it is empty.
-func (q *waitQueue) nextFirst() *message {
-	for q.head < len(q.line) {
-		m := q.line[q.head]
-		q.line[q.head] = nil
-		q.head++
-		if q.head == len(q.line) {
-			q.line, q.head = q.line[:0], 0
-		} else if q.head >= 1024 && q.head*2 >= len(q.line) {
-			n := copy(q.line, q.line[q.head:])
-			clear(q.line[n:])
-			q.line, q.head = q.line[:n], 0
+// nextFirst takes the first attempt whose turn it is among the senders that may
+// have one; nil if there is none.
+func (q *waitQueue) nextFirst(may func(flowKey) bool) *message {
+	for {
+		m, ok := q.line.pop(may)
+		if !ok {
+			return nil
 		}
 		if m.place[q.id] == inLine {
 			m.place[q.id] = nowhere
 			return m
 		}
 	}
-	return nil
 }
 
 // nextDue takes the message that has been due longest, nil if none is due.

@@ -13,6 +13,7 @@ import (
 type loadTicket struct {
 	queue queueID
 	class class
+	flow  flowKey // whose it was when its turn came
 }
 
 // topUp has messages read until enough are ready for the channel's slots.
@@ -21,19 +22,23 @@ func (s *scheduler) topUp(w *way, now moment) {
 		return
 	}
 	q := &s.waiting[w.id]
-	for w.hasRoom(firsts) {
-		m := q.nextFirst()
+	for w.hasRoomForNew() {
+		var may func(flowKey) bool
+		if !w.hasRoom(firsts) {
+			may = func(f flowKey) bool { return w.opened[f] == 0 }
+		}
+		m := q.nextFirst(may)
 		if m == nil {
 			break
 		}
-		s.activate(m, loadTicket{queueID(w.id), firsts}, now)
+		s.activate(m, loadTicket{queueID(w.id), firsts, m.flow}, now)
 	}
 	for w.hasRoom(retries) {
 		m := q.nextDue(now)
 		if m == nil {
 			break
 		}
-		s.activate(m, loadTicket{queueID(w.id), retries}, now)
+		s.activate(m, loadTicket{queueID(w.id), retries, m.flow}, now)
 	}
 }
 
@@ -44,7 +49,7 @@ func (s *scheduler) settleDue(now moment) {
 		if m == nil {
 			return
 		}
-		s.activate(m, loadTicket{settling, retries}, now)
+		s.activate(m, loadTicket{settling, retries, m.flow}, now)
 	}
 }
 
@@ -76,6 +81,9 @@ func (s *scheduler) count(t loadTicket, n int) {
 		s.loads += n
 	} else {
 		s.ways[t.queue].loading[t.class] += n
+		if t.class == firsts {
+			s.ways[t.queue].opened.add(t.flow, int32(n))
+		}
 	}
 }
 
@@ -83,7 +91,7 @@ func (s *scheduler) load(m *message, t loadTicket) {
 	id, hasInfo, check, routes := m.id, m.is(hasInfo), !m.is(justWritten), s.settings.routes
 	m.flags &^= justWritten
 	s.readers.put(func() {
-		got, err := load(s.layout, id, hasInfo, check, routes)
+		got, err := s.store.load(id, hasInfo, check, routes)
 		s.post(func() { s.loaded(m, t, got, err) })
 	})
 }
@@ -121,6 +129,10 @@ func (s *scheduler) loaded(m *message, t loadTicket, got *loaded, err error) {
 		flushAt: never, noted: m.is(hasInfo), told: toldIn(got.progress),
 	}
 	a.forwarded = s.settings.rewriting.wanted(got.head)
+	a.bulk = got.head.Bulk
+	if m.flow == unknownFlow {
+		m.flow, m.weight = s.settings.senders.flow(got.head)
+	}
 	m.active = a
 	m.recipients = int32(got.recipients)
 	s.actives[a] = struct{}{}
@@ -135,7 +147,7 @@ func (s *scheduler) openPasses(a *active, t loadTicket, got *loaded, now moment)
 	m := a.m
 	if m.is(restored) && got.windows[local].undone && got.windows[remote].undone {
 		// One mtime stands for both: it is the earlier one, that of local.
-		m.due[remote] = dueFrom(m.birth, m.due[local], remote)
+		m.due[remote] = s.settings.retry.restored(m.birth, m.due[local], remote)
 	}
 	m.flags &^= restored
 	fresh := !m.is(attempted)
@@ -175,9 +187,12 @@ func (s *scheduler) wait(m *message, c channelID, first bool) {
 // startPass begins a pass; its first window was read, or is empty with more.
 func (s *scheduler) startPass(a *active, w *way, k class, first window, now moment) {
 	p := &pass{
-		a: a, way: w, class: k, window: first,
-		dying:   now > a.m.birth.add(s.settings.lifetime),
-		retryAt: nextAttempt(a.m.birth, now, w.id),
+		a: a, way: w, class: k, window: first, began: now, retryAt: never,
+		dying: now > a.m.birth.add(s.settings.lifetimes.of(a)),
+		flow:  a.m.flow, weight: a.m.weight,
+	}
+	if k == firsts {
+		w.opened.add(p.flow, +1)
 	}
 	if first.more {
 		r := *a.reading
@@ -201,7 +216,7 @@ func (s *scheduler) startPass(a *active, w *way, k class, first window, now mome
 // one was due.
 func (s *scheduler) countAttempt(m *message, c channelID) {
 	if m.attempts == 0 && m.is(attempted) && m.due[c] != never {
-		m.attempts = uint16(isqrt(ageSeconds(m.birth, m.due[c])) / retrySkip[c])
+		m.attempts = uint16(min(s.settings.retry.usual(c).attempts(m.birth, m.due[c]), math.MaxUint16))
 	}
 	if m.attempts < math.MaxUint16 {
 		m.attempts++
@@ -226,6 +241,10 @@ func (s *scheduler) openFurther(a *active, t loadTicket, now moment) {
 func (s *scheduler) ready(p *pass) {
 	switch {
 	case len(p.window.specs) > 0:
+		p.lane = p.a.m.lane
+		if p.way.id == remote {
+			p.lane = s.settings.senders.lane(p.window.specs[0].host)
+		}
 		p.way.ready[p.class].push(p)
 	case p.window.more && !s.exiting:
 		s.fill(p)

@@ -152,27 +152,37 @@ func load(l queuedir.Layout, id queuedir.ID, hasInfo, check bool, routes *route.
 	if err != nil {
 		return nil, err
 	}
+	progress := func(recipients int) (queuedir.Progress, error) { return readProgress(l, id, recipients) }
+	if !hasInfo {
+		progress = nil
+	}
+	return loadEntry(entry, progress, check, routes)
+}
+
+// loadEntry is load of an entry that is open; progress reads its progress file,
+// nil if there is none. The entry is closed if it cannot be read.
+func loadEntry(entry *queuedir.Entry, progress func(int) (queuedir.Progress, error), check bool, routes *route.Table) (*loaded, error) {
 	got := &loaded{entry: entry, reading: &reading{routes: routes}}
-	if err := got.read(l, hasInfo, check); err != nil {
+	if err := got.read(progress, check); err != nil {
 		entry.Close()
 		return nil, err
 	}
 	return got, nil
 }
 
-func (got *loaded) read(l queuedir.Layout, hasInfo, check bool) error {
+func (got *loaded) read(progress func(int) (queuedir.Progress, error), check bool) error {
 	if check && !got.entry.Footer.Inline { // an inline body is checked when it is handed out
 		if err := got.entry.CheckBody(); err != nil {
 			return err
 		}
 	}
-	if hasInfo {
+	if progress != nil {
 		// The number of recipients is needed to judge the progress.
 		n, err := got.entry.CountRecipients()
 		if err != nil {
 			return err
 		}
-		if got.progress, err = readProgress(l, got.entry.ID, n); err != nil {
+		if got.progress, err = progress(n); err != nil {
 			return err
 		}
 	}

@@ -203,7 +203,7 @@ func (w recorder) keep(id queuedir.ID) error {
 func (s *scheduler) keepProgress(id queuedir.ID) {
 	s.atWork++
 	s.recorders.put(func() {
-		err := s.recorder.keep(id)
+		err := s.store.keep(id)
 		s.post(func() {
 			s.atWork--
 			if err != nil {
@@ -234,7 +234,7 @@ func (s *scheduler) write(a *active) {
 	}
 	s.atWork++
 	s.recorders.put(func() {
-		noDue, err := s.recorder.write(r)
+		noDue, err := s.store.write(r)
 		s.post(func() { s.written(a, u, final, noDue, err) })
 	})
 }

@@ -25,24 +25,6 @@ const (
 // retrySkip makes attempts at age 100 k² s local and 400 k² s remote.
 var retrySkip = [channels]int64{local: 10, remote: 20}
 
-// nextAttempt returns when a message born at birth, of which a pass starts at
-// now, is tried again: birth + (isqrt(age) + c)² seconds (spec 2.5).
-func nextAttempt(birth, now moment, c channelID) moment {
-	root := isqrt(ageSeconds(birth, now)) + retrySkip[c]
-	return birth.add(time.Duration(root*root) * time.Second)
-}
-
-// dueFrom returns the first of qmail's attempts on c that is not before t.
-func dueFrom(birth, t moment, c channelID) moment {
-	age := max(0, int64(t-birth)+int64(time.Second)-1) / int64(time.Second)
-	skip := retrySkip[c]
-	k := isqrt(age) / skip * skip
-	for k*k < age {
-		k += skip
-	}
-	return birth.add(time.Duration(k*k) * time.Second)
-}
-
 func ageSeconds(birth, now moment) int64 {
 	return max(0, int64(now-birth)/int64(time.Second))
 }

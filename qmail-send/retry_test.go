@@ -16,7 +16,7 @@ func TestNextAttemptCurve(t *testing.T) {
 	for c, step := range [channels]int64{local: 100, remote: 400} {
 		at := birthOfTests.add(300 * time.Millisecond)
 		for k := int64(1); k < 200; k++ {
-			at = nextAttempt(birthOfTests, at, channelID(c))
+			at = quadratic(channelID(c)).next(birthOfTests, at)
 			if ageIn(at) != step*k*k || at.add(-time.Duration(step*k*k)*time.Second) != birthOfTests {
 				t.Fatalf("channel %d: attempt %d at age %d, want %d", c, k, ageIn(at), step*k*k)
 			}
@@ -31,7 +31,7 @@ func TestLastAttempt(t *testing.T) {
 	lifetime := 604800 * time.Second
 	at, k := birthOfTests, int64(0)
 	for at <= birthOfTests.add(lifetime) {
-		at = nextAttempt(birthOfTests, at, remote)
+		at = quadratic(remote).next(birthOfTests, at)
 		k++
 	}
 	if k != 39 || ageIn(at) != 608400 {
@@ -55,23 +55,23 @@ func TestNextAttemptOddTimes(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			if got := ageIn(nextAttempt(birthOfTests, birthOfTests.add(tc.age), tc.c)); got != tc.want {
+			if got := ageIn(quadratic(tc.c).next(birthOfTests, birthOfTests.add(tc.age))); got != tc.want {
 				t.Errorf("next attempt at age %d, want %d", got, tc.want)
 			}
 		})
 	}
 }
 
-func TestDueFrom(t *testing.T) {
+func TestNotBefore(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct{ age, local, remote int64 }{
 		{0, 0, 0}, {1, 100, 400}, {100, 100, 400}, {101, 400, 400}, {400, 400, 400}, {900, 900, 1600}, {1600, 1600, 1600},
 	} {
 		at := birthOfTests.add(time.Duration(tc.age) * time.Second)
-		if got := ageIn(dueFrom(birthOfTests, at, local)); got != tc.local {
+		if got := ageIn(quadratic(local).notBefore(birthOfTests, at)); got != tc.local {
 			t.Errorf("local attempt from age %d on is at %d, want %d", tc.age, got, tc.local)
 		}
-		if got := ageIn(dueFrom(birthOfTests, at, remote)); got != tc.remote {
+		if got := ageIn(quadratic(remote).notBefore(birthOfTests, at)); got != tc.remote {
 			t.Errorf("remote attempt from age %d on is at %d, want %d", tc.age, got, tc.remote)
 		}
 	}

@@ -91,7 +91,7 @@ func (s *scheduler) takeFound(f found) {
 	for c := range channels {
 		// Not later than if an attempt were made now: a clock that was wrong
 		// when the time was written keeps nothing waiting (R15).
-		m.due[c] = min(s.line.fromWall(f.due, now), nextAttempt(m.birth, at, c))
+		m.due[c] = min(s.line.fromWall(f.due, now), s.settings.retry.latest(m.birth, at, c))
 		s.waiting[c].put(m)
 	}
 }
@@ -100,7 +100,7 @@ func (s *scheduler) takeFound(f found) {
 func (s *scheduler) orphans(ids []queuedir.ID) {
 	for _, id := range ids {
 		if s.messages[id] == nil && !s.exiting {
-			s.unlinkInfo(id, s.recorder.unlinkAll)
+			s.unlinkInfo(id, s.store.unlinkAll)
 		}
 	}
 }

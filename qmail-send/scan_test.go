@@ -5,7 +5,6 @@ import (
 	"maps"
 	"math/rand/v2"
 	"os"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -305,39 +304,4 @@ func (h host) empty(t *testing.T) bool {
 		}
 	}
 	return true
-}
-
-// The memory of a queued message: at most 300 bytes.
-func TestMemoryPerMessage(t *testing.T) {
-	if got := measureMemory(200_000); got > 300 {
-		t.Errorf("%d bytes a queued message", got)
-	} else {
-		t.Logf("%d bytes a queued message", got)
-	}
-}
-
-func BenchmarkMemoryPerMessage(b *testing.B) {
-	for b.Loop() {
-		b.ReportMetric(float64(measureMemory(1_000_000)), "bytes/message")
-	}
-}
-
-// measureMemory fills the table as a scan does.
-func measureMemory(n int) int {
-	s := &scheduler{clock: newManualClock(), messages: make(map[queuedir.ID]*message), line: timeline{start: testStart}}
-	for q := range s.waiting {
-		s.waiting[q].id = queueID(q)
-	}
-	var before, after runtime.MemStats
-	runtime.GC()
-	runtime.ReadMemStats(&before)
-	for i := range n {
-		s.takeFound(found{
-			id: queuedir.NewID(testStart.Add(-time.Duration(i)*time.Second), i, i), hasInfo: i%10 != 0, due: testStart.Add(time.Duration(i) * time.Second),
-		})
-	}
-	runtime.GC()
-	runtime.ReadMemStats(&after)
-	runtime.KeepAlive(s)
-	return int(after.HeapAlloc-before.HeapAlloc) / n
 }

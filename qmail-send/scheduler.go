@@ -51,7 +51,7 @@ type scheduler struct {
 	readers   *mailbox[func()] // work that waits for the disk: reading
 	recorders *mailbox[func()] // and writing progress
 	notices   *mailbox[func()] // bounces
-	recorder  recorder
+	store     store
 	atWork    int // functions in recorders and notices that have not posted yet
 
 	exiting  bool
@@ -65,14 +65,22 @@ const (
 	noticeCount   = 4
 )
 
-// newScheduler returns a scheduler that waits for its links.
+// newScheduler returns a scheduler of the queue on disk that waits for its links.
 func newScheduler(c clock.Clock, log *logline.Writer, layout queuedir.Layout, dir control.Dir, set settings) (*scheduler, error) {
 	rec, err := newRecorder(layout)
 	if err != nil {
 		return nil, err
 	}
+	submits := &submitter{}
+	s := schedulerOf(c, log, disk{rec, submits}, set)
+	s.layout, s.control, s.submits = layout, dir, submits
+	return s, nil
+}
+
+// schedulerOf returns a scheduler of what st holds.
+func schedulerOf(c clock.Clock, log *logline.Writer, st store, set settings) *scheduler {
 	s := &scheduler{
-		clock: c, log: log, layout: layout, control: dir, settings: set,
+		clock: c, log: log, settings: set, store: st,
 		line:       timeline{start: c.Now()},
 		events:     make(chan func(), eventBacklog),
 		stopped:    make(chan struct{}),
@@ -80,13 +88,11 @@ func newScheduler(c clock.Clock, log *logline.Writer, layout queuedir.Layout, di
 		actives:    make(map[*active]struct{}),
 		deliveries: make(map[uint64]*delivery),
 		asked:      make(map[queuedir.ID]loadTicket),
-		submits:    &submitter{},
 		orders:     newOrders(),
 		suspects:   make(map[*message]struct{}),
 		readers:    newMailbox[func()](),
 		recorders:  newMailbox[func()](),
 		notices:    newMailbox[func()](),
-		recorder:   rec,
 		exitBy:     never,
 	}
 	for q := range s.waiting {
@@ -94,7 +100,7 @@ func newScheduler(c clock.Clock, log *logline.Writer, layout queuedir.Layout, di
 	}
 	s.ways[local] = newWay(local, set.concurrency[local])
 	s.ways[remote] = newWay(remote, set.concurrency[remote])
-	return s, nil
+	return s
 }
 
 // post gives the scheduler an event. It waits while the scheduler is busy, and

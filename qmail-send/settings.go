@@ -14,7 +14,9 @@ import (
 type settings struct {
 	routes      *route.Table
 	concurrency [channels]int
-	lifetime    time.Duration
+	lifetimes   lifetimes
+	retry       *retryRules
+	senders     *senders
 	bounce      bounceSettings
 	bounceMax   int64           // bytes; of a longer message only the header goes back
 	delayWarn   []time.Duration // ages at which the sender hears of a delay
@@ -41,7 +43,9 @@ func readSettings(dir control.Dir) (settings, error) {
 			local:  min(r.number("concurrencylocal", 10), maxConcurrency),
 			remote: min(r.number("concurrencyremote", 20), maxConcurrency),
 		},
-		lifetime: time.Duration(min(r.number("queuelifetime", 604800), 1<<32)) * time.Second,
+		lifetimes: r.lifetimes(),
+		retry:     readWith(&r, readRetryRules),
+		senders:   readWith(&r, readSenders),
 		bounce: bounceSettings{
 			from:       r.line("bouncefrom", "MAILER-DAEMON"),
 			host:       r.lineOrMe("bouncehost"),
@@ -66,6 +70,13 @@ func (r *settingsReader) keep(err error) {
 	}
 }
 
+// readWith reads what has a parser of its own.
+func readWith[T any](r *settingsReader, read func(control.Dir) (T, error)) T {
+	v, err := read(r.dir)
+	r.keep(err)
+	return v
+}
+
 func (r *settingsReader) line(name, def string) string {
 	s, err := r.dir.Line(name, def)
 	r.keep(err)
@@ -82,6 +93,19 @@ func (r *settingsReader) number(name string, def int) int {
 	n, err := r.dir.Int(name, def)
 	r.keep(err)
 	return n
+}
+
+func (r *settingsReader) lifetimes() lifetimes {
+	ordinary := r.seconds("queuelifetime", 604800)
+	return lifetimes{
+		ordinary: ordinary,
+		bounce:   r.seconds("bouncelifetime", int(ordinary/time.Second)),
+		bulk:     r.seconds("bulklifetime", int(ordinary/time.Second)),
+	}
+}
+
+func (r *settingsReader) seconds(name string, def int) time.Duration {
+	return time.Duration(min(r.number(name, def), 1<<32)) * time.Second
 }
 
 // maxAges is how many notices of one delay there can be.

@@ -183,7 +183,7 @@ func (s *scheduler) noteDone(m *message) {
 			s.atWork--
 			m.flags &^= keeping
 			if m.is(forgotten) { // it was removed meanwhile
-				s.unlinkInfo(m.id, s.recorder.unlink)
+				s.unlinkInfo(m.id, s.store.unlink)
 			}
 		})
 	})

@@ -197,6 +197,7 @@ func (s *scheduler) announced(a entries.Message) {
 // which channels the message waits for. Without one it waits for both.
 func (s *scheduler) firstLook(m *message, a entries.Message) {
 	if len(a.Envelope) == 0 {
+		m.flow, m.weight = s.settings.senders.flow(queuedir.Head{UID: a.UID})
 		return
 	}
 	envelope, err := queuedir.NewEnvelopeReader(bytes.NewReader(a.Envelope))
@@ -204,6 +205,7 @@ func (s *scheduler) firstLook(m *message, a entries.Message) {
 		return // reading the entry will tell
 	}
 	s.logNew(m, a.Size, envelope.Head.Sender.String(), a.UID)
+	m.flow, m.weight = s.settings.senders.flow(envelope.Head)
 	var wanted [channels]bool
 	n := 0
 	for ; !wanted[local] || !wanted[remote]; n++ {
@@ -211,8 +213,11 @@ func (s *scheduler) firstLook(m *message, a entries.Message) {
 		if err != nil {
 			break
 		}
-		c, _ := s.settings.routes.Of(recipient.String())
+		c, rewritten := s.settings.routes.Of(recipient.String())
 		wanted[c] = true
+		if n == 0 {
+			m.lane = s.settings.senders.lane(destination(c, rewritten))
+		}
 	}
 	if n == 0 {
 		return // no recipient: it is read to be removed
@@ -271,7 +276,7 @@ func (s *scheduler) removed(id queuedir.ID) {
 	s.removals--
 	s.forget(m)
 	if m.is(hasInfo) && !m.is(keeping) {
-		s.unlinkInfo(id, s.recorder.unlink)
+		s.unlinkInfo(id, s.store.unlink)
 	}
 }
 

@@ -42,15 +42,17 @@ type way struct {
 	limit       int // deliveries in flight
 
 	inFlight int
-	busy     [classes]int  // deliveries in flight by class
-	ready    [classes]ring // passes with recipients in their window
-	bulk     [classes]int  // how many of ready and refilling gave out many
-	filling  [classes]int  // passes that wait for their next window
-	loading  [classes]int  // messages being read
+	busy     [classes]int   // deliveries in flight by class
+	ready    [classes]turns // passes with recipients in their window
+	bulk     [classes]int   // how many of ready and refilling gave out many
+	filling  [classes]int   // passes that wait for their next window
+	loading  [classes]int   // messages being read
+	under    tally          // deliveries in flight by sender
+	opened   tally          // first attempts from reading to the last delivery given out
 }
 
 func newWay(id channelID, concurrency int) *way {
-	w := &way{id: id, concurrency: concurrency, limit: concurrency}
+	w := &way{id: id, concurrency: concurrency, limit: concurrency, under: make(tally), opened: make(tally)}
 	if id == local && concurrency > 0 {
 		w.limit = max(concurrency, minLocalLimit)
 	}
@@ -59,9 +61,15 @@ func newWay(id channelID, concurrency int) *way {
 
 // hasRoom reports whether another message of class k may be read.
 func (w *way) hasRoom(k class) bool {
-	open := w.ready[k].len() + w.filling[k] + w.loading[k]
+	open := w.open(k)
 	return open < maxOpen && open-w.bulk[k] < prefetch
 }
+
+// hasRoomForNew reports whether a first attempt may be read of a sender of
+// whom nothing is read: those that are do not keep him out.
+func (w *way) hasRoomForNew() bool { return w.open(firsts) < maxOpen }
+
+func (w *way) open(k class) int { return w.ready[k].len() + w.filling[k] + w.loading[k] }
 
 // retryLimit is how many slots retries may hold: part is kept for first
 // attempts, which never wait for slow retries to end.
@@ -77,10 +85,7 @@ func (w *way) retryLimit() int {
 // slots one is left to the retries, so that they go on under any load.
 func (w *way) choose() (class, int) {
 	free := w.limit - w.inFlight
-	retry := min(free, w.retryLimit()-w.busy[retries])
-	if w.ready[retries].len() == 0 {
-		retry = 0
-	}
+	retry := w.retryRoom()
 	if w.ready[firsts].len() == 0 {
 		return retries, max(0, retry)
 	}
@@ -93,36 +98,65 @@ func (w *way) choose() (class, int) {
 	return firsts, max(0, free)
 }
 
-// ring is the passes that take turns.
-type ring struct {
-	passes []*pass
-	head   int
-}
-
-func (r *ring) len() int { return len(r.passes) - r.head }
-
-func (r *ring) push(p *pass) {
-	if r.head > 64 && r.head*2 > len(r.passes) {
-		n := copy(r.passes, r.passes[r.head:])
-		clear(r.passes[n:])
-		r.passes, r.head = r.passes[:n], 0
+// retryRoom is how many deliveries of retries may start.
+func (w *way) retryRoom() int {
+	if w.ready[retries].len() == 0 {
+		return 0
 	}
-	r.passes = append(r.passes, p)
+	return min(w.limit-w.inFlight, w.retryLimit()-w.busy[retries])
 }
 
-func (r *ring) pop() *pass {
-	p := r.passes[r.head]
-	r.passes[r.head] = nil
-	r.head++
-	return p
+// spared is how many slots are left to senders that have nothing under way: a
+// new one finds a slot, whatever the others have.
+func (w *way) spared() int { return w.limit / 16 }
+
+// next takes the pass whose turn it is and says how many deliveries it may
+// start; nil: none may.
+func (w *way) next() (*pass, int) {
+	k, n := w.choose()
+	if p, most := w.take(k, n); p != nil || n == 0 {
+		return p, most
+	}
+	if k == firsts {
+		return w.take(retries, w.retryRoom())
+	}
+	return w.take(firsts, w.limit-w.inFlight)
 }
+
+// take takes the pass of a class whose turn it is, and says how many deliveries
+// it may start, at most n; nil: no sender may have one of the last slots.
+func (w *way) take(k class, n int) (*pass, int) {
+	if n <= 0 {
+		return nil, 0
+	}
+	rest := w.limit - w.inFlight - w.spared()
+	var may func(flowKey) bool
+	if rest <= 0 {
+		may = func(f flowKey) bool { return w.under[f] == 0 }
+	}
+	p, ok := w.ready[k].pop(may)
+	if !ok {
+		return nil, 0
+	}
+	if w.under[p.flow] == 0 {
+		rest = max(rest, 1)
+	}
+	return p, min(n, rest)
+}
+
+// turns is the passes that take turns.
+type turns struct{ fairQueue[*pass] }
+
+func (t *turns) push(p *pass) { t.fairQueue.push(p, p.flow, p.weight, p.lane) }
 
 // remove takes p out if it is there.
-func (r *ring) remove(p *pass) {
-	for i := r.head; i < len(r.passes); i++ {
-		if r.passes[i] == p {
-			r.passes = append(r.passes[:i], r.passes[i+1:]...)
-			return
-		}
+func (t *turns) remove(p *pass) { t.fairQueue.remove(p, p.flow) }
+
+// tally counts something by sender.
+type tally map[flowKey]int32
+
+func (t tally) add(f flowKey, n int32) {
+	if t[f] += n; t[f] == 0 {
+		delete(t, f)
 	}
 }

@@ -3,6 +3,7 @@ package smtpd
 import (
 	"net"
 	"net/netip"
+	"strings"
 
 	"postrider/internal/address"
 	"postrider/internal/esmtp"
@@ -40,6 +41,9 @@ func (s *session) mail(argument string) reply {
 	if s.settings.maxMail > 0 && s.mails >= s.settings.maxMail {
 		return replyTooManyMails
 	}
+	if !s.isFiltered() && s.queue.full() {
+		return replyQueueFull
+	}
 	if refused := s.countMail(); refused.code != 0 {
 		return refused
 	}
@@ -50,7 +54,7 @@ func (s *session) mail(argument string) reply {
 		parameters.facts.Origin = esmtp.FromClient
 	}
 	s.reset()
-	if !s.addRecord('F', sender.String()) || !s.addFacts(parameters.facts.Append(nil)) {
+	if !s.addRecord('F', sender.String()) || !s.addFacts(parameters.facts.Append(nil)) || !s.addClient() {
 		return replyNoRoomForRcpt
 	}
 	s.mails++
@@ -199,6 +203,16 @@ func (s *session) addFacts(records []byte) bool {
 	}
 	s.envelope = append(s.envelope, records...)
 	return true
+}
+
+// addClient adds from whom the message comes, which qmail-send wants to know: a
+// client that sends very much must not keep out another one.
+func (s *session) addClient() bool {
+	ip, _, _ := strings.Cut(s.peer.ip, "%")
+	if _, err := netip.ParseAddr(ip); err != nil || !s.takesUser() {
+		return true
+	}
+	return s.addRecord(esmtp.RecordClient, ip)
 }
 
 // modestEnvelope is for how long envelopes there is room while others have long

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -23,7 +24,20 @@ const patience = 20 * time.Second
 // message that a fake spool was given.
 type queuedMessage struct {
 	text     string
-	envelope string
+	envelope string // without client
+	client   string // the record of it
+}
+
+// clientRecord is what every envelope of the daemon has.
+var clientRecord = regexp.MustCompile("\x00c([^\x00]*)")
+
+func newQueued(text, envelope string) queuedMessage {
+	m := queuedMessage{text: text, envelope: envelope}
+	if at := clientRecord.FindStringSubmatchIndex(envelope); at != nil {
+		m.client = envelope[at[2]:at[3]]
+		m.envelope = envelope[:at[0]] + envelope[at[1]:]
+	}
+	return m
 }
 
 // sender, recipients and body as a test names them; the Received line is cut.
@@ -181,7 +195,7 @@ func (f *fakeSpool) receive(in *bufio.Reader) (queuedMessage, error) {
 				return queuedMessage{}, io.ErrUnexpectedEOF
 			}
 			f.note(func() { f.nonces = append(f.nonces, string(nonce)) })
-			return queuedMessage{text.String(), envelope.String()}, nil
+			return newQueued(text.String(), envelope.String()), nil
 		}
 		if _, err := io.CopyN(to, in, int64(n)); err != nil {
 			return queuedMessage{}, io.ErrUnexpectedEOF

@@ -33,6 +33,7 @@ func (q *memoryQueue) begin(origin) (submission, error) {
 
 func (q *memoryQueue) takesFacts() bool { return true }
 func (q *memoryQueue) takesUser() bool  { return true }
+func (q *memoryQueue) full() bool       { return false }
 
 func (m *memorySubmission) write(piece []byte) error {
 	m.text.Write(piece)
@@ -44,7 +45,7 @@ func (m *memorySubmission) commit(last, envelope []byte) (string, error) {
 	if m.queue.fail != nil {
 		return "", m.queue.fail
 	}
-	m.queue.taken = append(m.queue.taken, queuedMessage{m.text.String(), string(envelope) + "\x00"})
+	m.queue.taken = append(m.queue.taken, newQueued(m.text.String(), string(envelope)+"\x00"))
 	return fmt.Sprint(len(m.queue.taken)), nil
 }
 

@@ -41,6 +41,8 @@ func (p *programs) takesFacts() bool {
 // takesUser is false: the queue believes that of the daemon only.
 func (p *programs) takesUser() bool { return false }
 
+func (p *programs) full() bool { return false }
+
 type programSubmission struct{ *enqueue.Submission }
 
 func (s programSubmission) write(piece []byte) error {

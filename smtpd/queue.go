@@ -10,8 +10,11 @@ type queue interface {
 	// takesFacts reports whether the records of internal/esmtp that an envelope
 	// holds reach the next host.
 	takesFacts() bool
-	// takesUser reports whether the one of who has logged in may be among them.
+	// takesUser reports whether those of who has logged in and of the client may
+	// be among them.
 	takesUser() bool
+	// full reports whether no message would be taken now.
+	full() bool
 }
 
 // origin is where a message comes from.

@@ -115,6 +115,7 @@ var (
 	replyNoQueue    = reply{code: 451, enhanced: "4.3.0", text: "qqt failure (#4.3.0)"}
 	replyNoMilter   = reply{code: 451, enhanced: "4.3.5", text: "the mail filter is not available (#4.3.5)", rule: "milters"}
 	replyNoFilter   = reply{code: 451, enhanced: "4.3.5", text: "the mail filter for your address is not available (#4.3.5)"}
+	replyQueueFull  = reply{code: 452, enhanced: "4.3.1", text: "the mail queue is full, try again later (#4.3.1)", rule: "queuefull"}
 	replyNoRoom     = reply{code: 451, enhanced: "4.3.1", text: "too much mail at once, try again soon (#4.3.1)"}
 
 	replyTimeout       = reply{code: 451, enhanced: "4.4.2", text: "timeout (#4.4.2)", hangUp: true}
@@ -201,8 +202,11 @@ func queueReply(err error) reply {
 		return replyNoQueue
 	}
 	r := reply{code: 451, enhanced: e.Status(), text: printable(e.Text)}
-	if e.Class == fate.Permanent {
+	switch {
+	case e.Class == fate.Permanent:
 		r.code = 554
+	case r.enhanced == "4.3.1":
+		r.code = 452
 	}
 	if r.text == "" {
 		r.text = "qq trouble (#" + r.enhanced + ")"

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -48,6 +49,7 @@ type spool struct {
 	relinked chan struct{}   // closed and replaced when a link comes
 	spare    []*os.File      // idle connections over link, the last used last
 	short    *pipeline       // for short messages, or nil
+	noRoom   atomic.Bool     // the spool has said that it takes no message
 }
 
 func newSpool() *spool {
@@ -70,12 +72,27 @@ func (p *spool) relink(f *os.File) error {
 	close(p.relinked)
 	p.relinked = make(chan struct{})
 	p.mu.Unlock()
+	p.noRoom.Store(false)
+	go p.hear(link)
 	closeConnections(spare)
 	if old != nil {
 		_ = old.Close() // its peer is gone
 	}
 	return nil
 }
+
+// hear takes what the spool says about its room, until the link ends.
+func (p *spool) hear(link *fdpass.Packets) {
+	_ = submit.HearFull(link, func(full bool) { // its end is met by who connects
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if p.link == link {
+			p.noRoom.Store(full)
+		}
+	})
+}
+
+func (p *spool) full() bool { return p.noRoom.Load() }
 
 func (p *spool) takesFacts() bool { return true }
 

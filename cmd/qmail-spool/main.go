@@ -4,7 +4,7 @@
 //	Started by   qmail-start, with the control channel on descriptor 3
 //	Reads        control channel (ours), submitters on the public socket and
 //	             over the channels of daemons (hostile), queue/drop (hostile),
-//	             questions of qmail-send (hostile)
+//	             questions of qmail-send (hostile), control/ (the administrator's)
 //	Writes       queue/tmp, queue/new, queue/bad, queue/drop (removal only),
 //	             queue/lock/spool; its log on standard error
 //	May          nothing else

@@ -49,20 +49,27 @@ func (t *turn) backlog(ctx context.Context) error {
 // firstDelivery starts the mail system and returns how long it took until a
 // message that was sent as soon as possible is in its mailbox.
 func (t *turn) firstDelivery(ctx context.Context) (time.Duration, error) {
+	_, delivered, err := t.firsts(ctx)
+	return delivered, err
+}
+
+// firsts starts the mail system and returns how long it took until a message
+// that was sent as soon as possible was accepted, and in its mailbox.
+func (t *turn) firsts(ctx context.Context) (accepted, delivered time.Duration, err error) {
 	client, err := t.y.load(load.Order{
 		Do: load.First, Server: server, Size: smallSize, Recipients: mailUsers(1), Dir: newDir(0), Limit: latencyLimit,
 	})
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	defer client.end(ctx)
 	if _, err := client.answer(ctx); err != nil { // it tries from now on
-		return 0, err
+		return 0, 0, err
 	}
 	start := time.Now()
 	if err := t.p.launch(ctx); err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	a, err := client.answer(ctx)
-	return a.Ended.Sub(start), err
+	return a.Began.Sub(start), a.Ended.Sub(start), err
 }

@@ -24,7 +24,8 @@
 //	plan_test.go       how much is measured, and the limits of waiting
 //	rows_test.go       what the table has, and what the suite shall reach
 //	bench_test.go      rounds and turns
-//	workloads_test.go  W1 to W9; backlog_test.go is W6, fanout_test.go W9
+//	workloads_test.go  W1 to W9; fanout_test.go is W9, backlog_test.go W6,
+//	                   bigqueue_test.go the same with very many messages
 //	cost_test.go       processor time
 //	sink_test.go       the next host
 //	syncs_test.go      sync calls of the suite

@@ -2,6 +2,7 @@ package enqueue
 
 import (
 	"os"
+	"strings"
 	"time"
 
 	"postrider/internal/fdpass"
@@ -99,7 +100,11 @@ func verdict(a submit.Answer) (string, error) {
 		return a.ID, nil
 	}
 	if a.Text != "" {
-		return "", explained(a.ExitCode, a.Kind == submit.Permanent, "3.0", a.Text, "submit")
+		status := "3.0"
+		if strings.HasSuffix(a.Text, "(#4.3.1)") {
+			status = "3.1" // a full queue
+		}
+		return "", explained(a.ExitCode, a.Kind == submit.Permanent, status, a.Text, "submit")
 	}
 	return "", failure(a.ExitCode, "submit", nil)
 }

@@ -1,6 +1,7 @@
 package esmtp
 
 import (
+	"net/netip"
 	"strings"
 	"testing"
 )
@@ -48,6 +49,8 @@ func TestParameters(t *testing.T) {
 		{RecordUser, "a b", false}, {RecordUser, strings.Repeat("x", 765), true}, {RecordUser, strings.Repeat("x", 766), false},
 		{RecordUTF8, "", true}, {RecordUTF8, "x", false}, {RecordRequireTLS, "", true}, {RecordRequireTLS, "x", false},
 		{RecordOrigin, "c", true}, {RecordOrigin, "h", true}, {RecordOrigin, "", false}, {RecordOrigin, "x", false}, {RecordOrigin, "cc", false}, {RecordOrigin, "\x00", false},
+		{RecordClient, "192.0.2.1", true}, {RecordClient, "2001:db8::1", true}, {RecordClient, "::ffff:192.0.2.1", true},
+		{RecordClient, "", false}, {RecordClient, "fe80::1%eth0", false}, {RecordClient, "192.0.2.1:25", false}, {RecordClient, "mx.org", false},
 		{RecordOriginal, "rfc822;jim@example.com", true}, {RecordOriginal, "rfc822;a+40b@example.com", true},
 		{RecordOriginal, "jim@example.com", false}, {RecordOriginal, ";jim", false}, {RecordOriginal, "rfc822;", false},
 		{RecordOriginal, "rf c;x", false}, {RecordOriginal, "rfc822;\xc3\xb6@x", false},
@@ -75,8 +78,8 @@ func TestParameters(t *testing.T) {
 
 func TestTwice(t *testing.T) {
 	t.Parallel()
-	m := Message{UTF8: true, RequireTLS: true, Return: Full, EnvelopeID: "x", User: "joe", Origin: FromClient}
-	for letter, value := range map[byte]string{RecordUTF8: "", RecordRequireTLS: "", RecordReturn: "HDRS", RecordEnvelopeID: "y", RecordUser: "jim", RecordOrigin: "h"} {
+	m := Message{UTF8: true, RequireTLS: true, Return: Full, EnvelopeID: "x", User: "joe", Origin: FromClient, Client: netip.MustParseAddr("192.0.2.1")}
+	for letter, value := range map[byte]string{RecordUTF8: "", RecordRequireTLS: "", RecordReturn: "HDRS", RecordEnvelopeID: "y", RecordUser: "jim", RecordOrigin: "h", RecordClient: "192.0.2.2"} {
 		if m.Take(letter, value) != ErrTwice {
 			t.Errorf("%c is taken twice", letter)
 		}

@@ -1,6 +1,9 @@
 package esmtp
 
-import "errors"
+import (
+	"errors"
+	"net/netip"
+)
 
 // Message are the facts of a message.
 type Message struct {
@@ -10,6 +13,9 @@ type Message struct {
 	EnvelopeID string // ENVID in xtext; empty if not given
 	User       string // who has logged in, in xtext; empty if nobody has
 	Origin     Origin
+	// Client is the address of the host that the message came from; the zero
+	// one if it did not come by network.
+	Client netip.Addr
 }
 
 // Recipient are the facts of a recipient.
@@ -44,6 +50,7 @@ const (
 	RecordReturn     = 'r' // FULL or HDRS
 	RecordEnvelopeID = 'e' // as ENVID
 	RecordUser       = 'l' // as Xtext writes it
+	RecordClient     = 'c' // an IP address
 )
 
 // And those of the recipient whose record follows:
@@ -68,6 +75,7 @@ var (
 	ErrNotify   = errors.New("NOTIFY is NEVER, or any of SUCCESS, FAILURE and DELAY")
 	ErrOriginal = errors.New("ORCPT needs a type, a semicolon and an address in xtext, at most 500 characters")
 	ErrUser     = errors.New("a user needs 1 to 765 characters of xtext")
+	ErrClient   = errors.New("a client is an IP address without a zone")
 	ErrTwice    = errors.New("given twice")
 	errRecord   = errors.New("unknown record")
 )
@@ -91,6 +99,10 @@ func (m Message) Append(b []byte) []byte {
 	}
 	if m.Origin != 0 {
 		b = append(b, RecordOrigin, byte(m.Origin), 0)
+	}
+	if m.Client.IsValid() {
+		b = append(b, RecordClient)
+		b = append(m.Client.AppendTo(b), 0)
 	}
 	return b
 }
@@ -121,7 +133,9 @@ func IsMessageRecord(letter byte) bool {
 
 // IsOurRecord reports whether letter is that of a fact that our network daemons
 // find out, and nobody else may claim.
-func IsOurRecord(letter byte) bool { return letter == RecordUser || letter == RecordOrigin }
+func IsOurRecord(letter byte) bool {
+	return letter == RecordUser || letter == RecordOrigin || letter == RecordClient
+}
 
 // IsRecipientRecord reports whether letter is that of a fact of a recipient.
 func IsRecipientRecord(letter byte) bool { return letter == RecordNotify || letter == RecordOriginal }
@@ -168,8 +182,22 @@ func (m *Message) Take(letter byte, value string) error {
 		return nil
 	case RecordOrigin:
 		return m.takeOrigin(value)
+	case RecordClient:
+		if m.Client.IsValid() {
+			return ErrTwice
+		}
+		return m.parseClient(value)
 	}
 	return errRecord
+}
+
+func (m *Message) parseClient(value string) error {
+	a, err := netip.ParseAddr(value)
+	if err != nil || a.Zone() != "" {
+		return ErrClient
+	}
+	m.Client = a.Unmap()
+	return nil
 }
 
 // Take puts the value of a record of a recipient into r.

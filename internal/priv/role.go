@@ -89,6 +89,7 @@ func Roles() []Role {
 				{Path: "queue/tmp", Access: keep}, {Path: "queue/new", Access: keep | sandbox.MakeDir},
 				{Path: "queue/bad", Access: keep}, {Path: "queue/drop", Access: sandbox.Read | sandbox.List | sandbox.Remove},
 				{Path: "queue/lock/spool", Access: sandbox.Read | sandbox.Write},
+				{Path: "control", Access: look},
 				{Path: accounts.PasswdFile, Access: sandbox.Read},
 			},
 			Calls:  ChangeFiles | WatchFiles,

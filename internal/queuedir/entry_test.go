@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"strings"
 	"testing"
@@ -317,6 +318,11 @@ func TestEnvelopeRefuses(t *testing.T) {
 		{"line end in an address", head + "Ta\nb@c\x00"},
 		{"empty domain", head + "Ta@\x00"},
 		{"uid is no number", strings.Replace(head, "u1000", "u-1", 1)},
+		{"bulk without its value", head + "b\x00Ta@b\x00"},
+		{"bulk of another value", head + "b2\x00Ta@b\x00"},
+		{"bulk twice", head + "b1\x00b1\x00Ta@b\x00"},
+		{"bulk behind a recipient", head + "Ta@b\x00b1\x00"},
+		{"a client that is none", head + "cx\x00Ta@b\x00"},
 		{"bad nonce", strings.Replace(head, "n01", "nzz", 1)},
 	} {
 		e, err := NewEnvelopeReader(strings.NewReader(c.envelope))
@@ -325,6 +331,24 @@ func TestEnvelopeRefuses(t *testing.T) {
 		}
 		if !errors.Is(err, ErrDamaged) {
 			t.Errorf("%s: got %v", c.name, err)
+		}
+	}
+}
+
+// Who sent a message and whether it was sent in bulk come back.
+func TestOrigin(t *testing.T) {
+	t.Parallel()
+	for _, want := range []Head{
+		{}, {Bulk: true}, {Facts: esmtp.Message{Client: netip.MustParseAddr("192.0.2.1")}},
+		{Bulk: true, Facts: esmtp.Message{User: "joe", Client: netip.MustParseAddr("2001:db8::1"), Return: esmtp.Full}},
+	} {
+		want.Sender, want.Arrived = mustAddress(t, "s@example.org"), testID.Time()
+		r, err := NewEnvelopeReader(bytes.NewReader(AppendRecipient(AppendHead(nil, want), mustAddress(t, "r@example.com"))))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if to, err := r.Next(); err != nil || to.String() != "r@example.com" || r.Head.Bulk != want.Bulk || r.Head.Facts != want.Facts {
+			t.Errorf("%+v is read as %+v; %v, %v", want, r.Head, to, err)
 		}
 	}
 }

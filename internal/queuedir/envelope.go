@@ -40,6 +40,7 @@ type Head struct {
 	Arrived time.Time // microseconds; by the spool's clock
 	Nonce   Nonce
 	Facts   esmtp.Message
+	Bulk    bool // its header says that it is of a list or was sent in bulk
 }
 
 // An envelope on disk is a sequence of records, each a letter, a value and NUL:
@@ -54,6 +55,8 @@ type Head struct {
 //	e ENVID            in xtext
 //	l user             who has logged in at qmail-smtpd, in xtext
 //	s c or h           it is of a client that may relay, or of a program here
+//	c address          the host that qmail-smtpd has the message from
+//	b 1                its header says that it is of a list, or sent in bulk
 //
 // and then for each recipient, the first two at most once, and only if given:
 //
@@ -61,7 +64,8 @@ type Head struct {
 //	o ORCPT            its original address
 //	T recipient
 //
-// An entry without the records of U, R, r, e, l, s, N and o is as old as they are.
+// An entry without the records of U, R, r, e, l, s, c, b, N and o is as old as
+// they are.
 // A record with another small letter is of a later version and says nothing
 // that must be known: it is passed over. One with another capital letter must
 // be understood: for who does not, the entry is ErrDamaged, and so is set aside
@@ -71,8 +75,12 @@ const (
 	recordUID       = 'u'
 	recordArrival   = 'a'
 	recordNonce     = 'n'
+	recordBulk      = 'b'
 	recordRecipient = 'T'
 )
+
+// bulkValue is the one value of its record.
+const bulkValue = "1"
 
 // maxRecord is the most bytes of a record, its letter and NUL included.
 const maxRecord = 1 + address.MaxLen + 1
@@ -83,7 +91,11 @@ func AppendHead(b []byte, h Head) []byte {
 	b = appendRecord(b, recordUID, strconv.FormatUint(uint64(h.UID), 10))
 	b = appendRecord(b, recordArrival, strconv.FormatInt(h.Arrived.UnixMicro(), 10))
 	b = appendRecord(b, recordNonce, h.Nonce.String())
-	return h.Facts.Append(b)
+	b = h.Facts.Append(b)
+	if h.Bulk {
+		b = appendRecord(b, recordBulk, bulkValue)
+	}
+	return b
 }
 
 // AppendRecipient appends the record of one recipient; its facts, if there are
@@ -137,14 +149,25 @@ func newEnvelopeReader(r io.Reader, buffer int) (*EnvelopeReader, error) {
 func (e *EnvelopeReader) messageFacts() {
 	for e.err == nil {
 		letter, err := e.in.Peek(1)
-		if err != nil || !esmtp.IsMessageRecord(letter[0]) && !skipped(letter[0]) {
+		if err != nil || !esmtp.IsMessageRecord(letter[0]) && letter[0] != recordBulk && !skipped(letter[0]) {
 			return // Next will tell
 		}
 		record := e.record()
-		if e.err == nil && !skipped(record[0]) {
+		switch {
+		case e.err != nil || skipped(record[0]):
+		case record[0] == recordBulk:
+			e.bulk(string(record[1:]))
+		default:
 			e.fail(e.Head.Facts.Take(record[0], string(record[1:])))
 		}
 	}
+}
+
+func (e *EnvelopeReader) bulk(value string) {
+	if e.Head.Bulk || value != bulkValue {
+		e.fail(errors.New("record of bulk"))
+	}
+	e.Head.Bulk = true
 }
 
 // Next returns the next recipient, io.EOF after the last.
@@ -174,7 +197,8 @@ func (e *EnvelopeReader) Next() (address.Address, error) {
 // may be passed over.
 func skipped(letter byte) bool {
 	switch letter {
-	case recordUID, recordArrival, recordNonce, esmtp.RecordReturn, esmtp.RecordEnvelopeID, esmtp.RecordUser, esmtp.RecordOrigin, esmtp.RecordOriginal:
+	case recordUID, recordArrival, recordNonce, recordBulk, esmtp.RecordReturn, esmtp.RecordEnvelopeID, esmtp.RecordUser,
+		esmtp.RecordOrigin, esmtp.RecordClient, esmtp.RecordOriginal:
 		return false
 	}
 	return 'a' <= letter && letter <= 'z'

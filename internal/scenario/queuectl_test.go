@@ -101,24 +101,24 @@ func TestClassicQueueIsImported(t *testing.T) {
 	h := mailHost(t, net, "mx1.example", "alice", "bob")
 	h.StartSuite()
 	h.MustRun(testhost.Command{Argv: []string{"sh", "-ec", `
-for d in mess info local remote; do for i in $(seq 0 22); do mkdir -p /old/$d/$i; done; done
-mkdir /old/todo /old/bounce /old/lock
-: > /old/lock/sendmutex`}})
+for d in mess info local remote; do for i in $(seq 0 22); do mkdir -p /home/classic/$d/$i; done; done
+mkdir /home/classic/todo /home/classic/bounce /home/classic/lock
+: > /home/classic/lock/sendmutex`}})
 	const n = 30
 	for i := range n {
 		where := fmt.Sprintf("%d/%d", (1000+i)%23, 1000+i)
-		h.WriteFile("/old/mess/"+where, "Received: (qmail 1 invoked by uid 0)\n"+letter("bob", fmt.Sprint("old ", i)), 0o600)
-		h.WriteFile("/old/info/"+where, "Falice@mx1.example\x00", 0o600)
-		h.WriteFile("/old/local/"+where, "Dalice@mx1.example\x00Tbob@mx1.example\x00", 0o600)
+		h.WriteFile("/home/classic/mess/"+where, "Received: (qmail 1 invoked by uid 0)\n"+letter("bob", fmt.Sprint("old ", i)), 0o600)
+		h.WriteFile("/home/classic/info/"+where, "Falice@mx1.example\x00", 0o600)
+		h.WriteFile("/home/classic/local/"+where, "Dalice@mx1.example\x00Tbob@mx1.example\x00", 0o600)
 	}
-	if out := queuectl(h, "root", "import", "/old"); !strings.HasPrefix(out, fmt.Sprintf("imported: %d;", n)) {
+	if out := queuectl(h, "root", "import", "/home/classic"); !strings.HasPrefix(out, fmt.Sprintf("imported: %d;", n)) {
 		t.Errorf("got %s", out)
 	}
 	if _, err := h.WaitForFiles(testhost.Within(t, soon), "/home/bob/Maildir/new", func(names []string) bool { return len(names) == n }); err != nil {
 		t.Errorf("%v\nlog:\n%s", err, h.Log().Timed(0))
 	}
 	waitEmpty(t, h)
-	if out := queuectl(h, "root", "import", "/old"); !strings.HasPrefix(out, fmt.Sprintf("imported: 0; imported before: %d;", n)) {
+	if out := queuectl(h, "root", "import", "/home/classic"); !strings.HasPrefix(out, fmt.Sprintf("imported: 0; imported before: %d;", n)) {
 		t.Errorf("again: %s", out)
 	}
 	barrier(t, h, "alice")

@@ -121,8 +121,19 @@ func attachLoop(image *os.File) (*os.File, error) {
 
 // FillDisk takes all blocks of the disk of /var/qmail and /home, and returns
 // what gives them back.
-func (h *Host) FillDisk() (free func()) {
+func (h *Host) FillDisk() (free func()) { return h.FillDiskBut(0) }
+
+// FillDiskBut is FillDisk that leaves about so many bytes.
+func (h *Host) FillDiskBut(left int64) (free func()) {
 	h.t.Helper()
+	var st unix.Statfs_t
+	if err := unix.Statfs(h.Path("/home"), &st); err != nil {
+		h.t.Fatal(err)
+	}
+	room := int64(1 << 62)
+	if left > 0 {
+		room = int64(st.Bavail)*st.Bsize - left
+	}
 	path := h.Path("/home/.filler")
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o600)
 	if err != nil {
@@ -131,6 +142,10 @@ func (h *Host) FillDisk() (free func()) {
 	defer f.Close()
 	var at int64
 	for size := int64(1 << 30); size >= 4096; {
+		if size > room-at {
+			size /= 2
+			continue
+		}
 		switch err := unix.Fallocate(int(f.Fd()), 0, at, size); {
 		case err == nil:
 			at += size

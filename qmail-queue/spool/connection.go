@@ -238,6 +238,10 @@ func (c *connection) begin() {
 		return
 	}
 	c.begun = true
+	if !c.from.makesRoom && c.server.pressure.full() {
+		c.failure = errFull
+		return
+	}
 	d, err := c.server.store.begin(c.from)
 	if err != nil {
 		c.failure = err

@@ -26,11 +26,12 @@
 //
 // Files: main.go start, control channel and end; server.go who may submit;
 // connection.go one submitter, answers.go what it is told; envelope.go the submitted envelope; draft.go a
-// message being received; commit.go what makes it an entry; names.go message
+// message being received, bulk.go whether it was sent in bulk; commit.go what makes it an entry; names.go message
 // numbers and buckets; store.go what is in flight; budget.go and memory.go
 // bounds of memory; nonces.go messages submitted twice;
 // remember.go those of the process before us, unless it says that all is answered; link.go the dialogue
 // with qmail-send; remove.go removal and quarantine; sweep.go what was left
-// behind; shares.go how much strangers may submit; drop.go, dropnonce.go and inotify_linux.go what was left in drop/;
+// behind; shares.go how much strangers may submit; pressure.go when no mail is
+// taken, tellfull.go who hears of it; drop.go, dropnonce.go and inotify_linux.go what was left in drop/;
 // refusal.go exit codes.
 package spool

@@ -24,9 +24,12 @@ const (
 type origin struct {
 	uid  uint32
 	text string // of the Received line: "by uid 1000", "from network" ...
-	// knowsUsers says that it has checked who sends: the records of the user and
-	// of the origin are for nobody else.
+	// knowsUsers says that it has checked who sends: the records of user, origin
+	// and client are for nobody else.
 	knowsUsers bool
+	// makesRoom says that a message of theirs ends another one: it is taken
+	// into a full queue.
+	makesRoom bool
 }
 
 // fromNetwork is the text of mail that a daemon, or a qmail-smtpd under
@@ -56,6 +59,7 @@ type draft struct {
 	bodySize int64
 	bodyCRC  uint32
 	dirty    int64 // bytes written since the last flush
+	header   bulkLook
 
 	env     envelope
 	rcpt    []byte // records in memory; with entry not nil those not yet written
@@ -87,6 +91,7 @@ func (d *draft) writeBody(p []byte) error {
 	}
 	d.bodySize += int64(len(p))
 	d.bodyCRC = queuedir.Checksum(d.bodyCRC, p)
+	d.header.write(p)
 	if d.bodyFile == nil {
 		d.mem = append(d.mem, p...)
 		return nil
@@ -212,7 +217,7 @@ func (d *draft) writeEntry(p []byte) error {
 
 func (d *draft) head(nonce queuedir.Nonce) []byte {
 	return queuedir.AppendHead(nil, queuedir.Head{
-		Sender: d.env.sender, UID: d.from.uid, Arrived: d.birth, Nonce: nonce, Facts: d.env.facts,
+		Sender: d.env.sender, UID: d.from.uid, Arrived: d.birth, Nonce: nonce, Facts: d.env.facts, Bulk: d.header.bulk,
 	})
 }
 

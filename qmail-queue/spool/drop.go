@@ -103,6 +103,9 @@ func (b *dropbox) pass() bool {
 			b.log("warning: drop: " + err.Error())
 		}
 	}
+	if b.server.pressure.full() {
+		return false
+	}
 	err := b.store.each(layout.Drop(), p.visit)
 	if err != nil {
 		b.log("warning: drop: " + firstLine(err))

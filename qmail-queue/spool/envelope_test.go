@@ -57,6 +57,24 @@ func TestFactsInEnvelopes(t *testing.T) {
 	}
 }
 
+// Nobody but who has checked them may name user or client.
+func TestClaimedOrigin(t *testing.T) {
+	t.Parallel()
+	for _, record := range []string{"ljoe", "c192.0.2.1"} {
+		for knows, want := range map[bool]bool{true: true, false: false} {
+			e := envelope{knowsUsers: knows, recipient: func(address.Address, esmtp.Recipient) error { return nil }}
+			err := e.write([]byte("Fs@x\x00" + record + "\x00Ta@x\x00\x00"))
+			if taken := err == nil && e.complete() == nil; taken != want {
+				t.Errorf("%s, by one who knows (%v): taken %v", record, knows, taken)
+			}
+		}
+	}
+	e := envelope{recipient: func(address.Address, esmtp.Recipient) error { return nil }}
+	if err := e.write([]byte("Fs@x\x00b1\x00Ta@x\x00\x00")); err == nil {
+		t.Error("a submitter may say what only the header says")
+	}
+}
+
 // Who has checked a user may name him.
 func TestUserOfTheNetwork(t *testing.T) {
 	t.Parallel()

@@ -12,6 +12,7 @@ import (
 
 	"postrider/internal/accounts"
 	"postrider/internal/clock"
+	"postrider/internal/control"
 	"postrider/internal/durable"
 	"postrider/internal/fdpass"
 	"postrider/internal/logline"
@@ -67,6 +68,7 @@ type daemon struct {
 	log       func(string)
 	listeners []*os.File
 	links     latest
+	told      hearers
 }
 
 // open takes the queue: the lock, what a former process left, and everything
@@ -78,6 +80,10 @@ func open(w world.World, log func(string)) (*daemon, error) {
 		return nil, err
 	}
 	who, exempt, err := callers(w.Home)
+	if err != nil {
+		return nil, err
+	}
+	limits, err := readLimits(control.Dir(w.Home + "/control"))
 	if err != nil {
 		return nil, err
 	}
@@ -98,6 +104,7 @@ func open(w world.World, log func(string)) (*daemon, error) {
 	}
 	d.server = newServer(d.store, d.links.announce, log, connectionLimit(), who)
 	d.server.shares = newShares(w.Clock, spaceOf(queue.Root), exempt)
+	d.server.pressure = newPressure(w.Clock, limits, leftOf(queue.Root), d.store.entries.Load, log)
 	d.drop, err = openDropbox(queue.Drop(), d.server)
 	return d, err
 }
@@ -184,6 +191,7 @@ func (d *daemon) run(channel *parent.Channel) error {
 	stop := make(chan struct{})
 	go d.housekeep(stop)
 	go d.drop.run(stop)
+	go d.server.pressure.watch(stop, d.told.tell)
 	err := channel.Run(d.frame)
 	close(stop)
 	d.leave()
@@ -205,10 +213,16 @@ func (d *daemon) frame(f parent.Frame) error {
 		return err
 	}
 	switch f.Name {
-	case parent.SubmitSMTPD, parent.SubmitQMTPD, parent.SubmitQMQPD:
+	case parent.SubmitSMTPD:
+		go func() {
+			d.told.add(packets)
+			defer d.told.remove(packets)
+			d.submitter(packets, origin{text: fromNetwork, knowsUsers: true})
+		}()
+	case parent.SubmitQMTPD, parent.SubmitQMQPD:
 		go d.submitter(packets, origin{text: fromNetwork, knowsUsers: true})
 	case parent.SubmitSend:
-		go d.submitter(packets, origin{text: "for bounce"})
+		go d.submitter(packets, origin{text: "for bounce", makesRoom: true})
 	case parent.SubmitTLSRPT:
 		go d.submitter(packets, origin{text: "for tls report"})
 	case parent.Entries:

@@ -30,8 +30,12 @@ func (s *Store) remove(id queuedir.ID, done func()) {
 		}()
 	}
 	s.whenDone(id, finish, func() error {
+		_, statErr := s.tree.Stat(layout.Entry(id))
 		err := s.unlink(layout.Entry(id))
 		if err == nil {
+			if statErr == nil {
+				s.entries.Add(-1)
+			}
 			_, bodyErr := s.tree.Stat(layout.Body(id))
 			hasBody = bodyErr == nil
 		}

@@ -33,6 +33,7 @@ type server struct {
 	done     sync.WaitGroup
 	seldom   logline.Seldom // why messages were not accepted
 	shares   *shares        // of strangers; nil: none are counted
+	pressure *pressure
 
 	mu       sync.Mutex
 	resting  map[*connection]bool // all connections; true: between messages
@@ -264,6 +265,7 @@ func (s *server) commit(d *draft, nonce queuedir.Nonce, answer func(submit.Answe
 		}
 		s.store.recent.fulfil(key, m.ID)
 		s.store.settled(m.ID)
+		s.store.entries.Add(1)
 		s.announce(m) // first: once all is answered we may end
 		answer(submit.Answer{Kind: submit.Accepted, ID: m.ID.String()})
 	})

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -29,6 +30,8 @@ type Store struct {
 	begun time.Time // entries born before were not acknowledged by this process
 	// answered: the former process left no submitter that may come again
 	answered bool
+
+	entries atomic.Int64 // in new/, nearly
 
 	names  *names
 	memory *budget

@@ -58,9 +58,16 @@ func (s *Store) sweep() {
 	trouble = errors.Join(trouble, s.each(layout.BadUnacked(), func(name string) error {
 		return s.expire(name, unackedAge, changed)
 	}))
+	entries := int64(0)
 	for i := range queuedir.Buckets {
-		trouble = errors.Join(trouble, s.each(layout.NewDir(queuedir.BucketName(i)), s.sweepBody))
+		trouble = errors.Join(trouble, s.each(layout.NewDir(queuedir.BucketName(i)), func(name string) error {
+			if !strings.HasSuffix(name, queuedir.BodySuffix) {
+				entries++
+			}
+			return s.sweepBody(name)
+		}))
 	}
+	s.entries.Store(entries)
 	if trouble != nil {
 		s.log("warning: sweep of the queue: " + firstLine(trouble))
 	}

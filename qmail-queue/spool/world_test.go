@@ -36,7 +36,8 @@ type queue struct {
 func makeQueue(t *testing.T) queuedir.Layout {
 	t.Helper()
 	l := queuedir.At(t.TempDir())
-	for _, dir := range []string{l.Tmp(), l.BadUnacked(), l.Drop()} {
+	control := filepath.Join(filepath.Dir(l.Root), "control")
+	for _, dir := range []string{l.Tmp(), l.BadUnacked(), l.Drop(), control} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			t.Fatal(err)
 		}

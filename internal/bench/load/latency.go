@@ -47,7 +47,7 @@ func latency(o Order, _ io.Reader, say func(Answer)) error {
 }
 
 // first tries to send one message from before the server listens, and says
-// when it was in the mailbox.
+// when it was accepted and when it was in the mailbox.
 func first(o Order, _ io.Reader, say func(Answer)) error {
 	box, err := watch(o.Dir)
 	if err != nil {
@@ -56,8 +56,10 @@ func first(o Order, _ io.Reader, say func(Answer)) error {
 	defer box.close()
 	data := text(o.Size, o.Recipients[0])
 	say(Answer{Began: time.Now()})
+	var accepted time.Time
 	for start := time.Now(); ; time.Sleep(2 * time.Millisecond) {
-		accepted, err := one(o.Server, o.Recipients[:1], data)
+		var err error
+		accepted, err = one(o.Server, o.Recipients[:1], data)
 		if !accepted.IsZero() {
 			break
 		}
@@ -69,7 +71,7 @@ func first(o Order, _ io.Reader, say func(Answer)) error {
 	if err != nil {
 		return err
 	}
-	say(Answer{Ended: there, Count: 1})
+	say(Answer{Began: accepted, Ended: there, Count: 1})
 	return nil
 }
 

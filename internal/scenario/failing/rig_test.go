@@ -59,7 +59,9 @@ func newRigOn(t *testing.T, disk testhost.Disk, users ...string) *rig {
 	h.Install()
 	h.AddUsers(users...)
 	h.Control("rcpthosts", domain)
-	h.Control("verifyrcpt", "0") // mail for nobody comes in
+	h.Control("verifyrcpt", "0")   // mail for nobody comes in
+	h.Control("queueminfree", "0") // until the disk itself says no
+	h.Control("queueminfiles", "0")
 	book, err := ledger.New(t.TempDir() + "/ledger")
 	if err != nil {
 		t.Fatal(err)

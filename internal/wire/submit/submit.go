@@ -40,6 +40,12 @@
 // A daemon connects by making a SOCK_STREAM socket pair and sending one end,
 // with the single byte 'c', over its submit channel, a SOCK_SEQPACKET link
 // that qmail-start made. The identity is that of the channel.
+//
+// On the channel of qmail-smtpd the spool says, whenever that changes, with a
+// single byte whether messages are taken:
+//
+//	F        no: the queue is full, every message would be answered Z
+//	O        yes, as long as nothing was said
 package submit
 
 import (

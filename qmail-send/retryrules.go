@@ -1,0 +1,196 @@
+package qmailsend
+
+import (
+	"fmt"
+	"strings"
+
+	"postrider/internal/control"
+	"postrider/internal/dsn"
+	"postrider/internal/route"
+)
+
+// cause is the kind of a temporary failure, as control/retryrules has it.
+type cause int
+
+const (
+	anyTrouble        cause = iota
+	connectionTrouble       // no connection, or it ended too early
+	dnsTrouble              // no answer about the name
+	tlsTrouble              // a connection that is not as safe as it must be
+	greylisted              // "not yet", said by the other host
+	refused                 // another temporary reply of the other host
+	localTrouble            // of a local delivery
+	ourTrouble              // of this host: controls, memory, a lost program
+	causes
+)
+
+var causeNames = map[string]cause{
+	"*": anyTrouble, "connection": connectionTrouble, "dns": dnsTrouble, "tls": tlsTrouble,
+	"greylisted": greylisted, "refused": refused, "local": localTrouble, "own": ourTrouble,
+}
+
+// maxRules bounds control/retryrules.
+const maxRules = 10000
+
+// retryRules says which curve a delivery that was deferred has. nil is qmail's
+// for all.
+type retryRules struct {
+	byDomain map[string]*[causes]*curve // "*", "example.org", ".example.org"
+	all      []curve                    // each once
+}
+
+// readRetryRules reads control/retryrules: DESTINATION TROUBLE SCHEDULE.
+func readRetryRules(dir control.Dir) (*retryRules, error) {
+	lines, _, err := dir.List("retryrules")
+	if err != nil || len(lines) == 0 {
+		return nil, err
+	}
+	if len(lines) > maxRules {
+		return nil, fmt.Errorf("%s/retryrules: more than %d rules", dir, maxRules)
+	}
+	r := &retryRules{byDomain: make(map[string]*[causes]*curve)}
+	for _, line := range lines {
+		if err := r.add(strings.Fields(line)); err != nil {
+			return nil, fmt.Errorf("%s/retryrules: %q: %w", dir, line, err)
+		}
+	}
+	return r, nil
+}
+
+func (r *retryRules) add(words []string) error {
+	if len(words) < 3 {
+		return fmt.Errorf("a rule is a destination, a kind of trouble and a schedule")
+	}
+	domain := strings.ToLower(words[0])
+	if domain != "*" && (strings.ContainsAny(domain, "*@") || domain == ".") {
+		return fmt.Errorf("%q is no destination: a domain, .domain or *", words[0])
+	}
+	kind, known := causeNames[words[1]]
+	if !known {
+		return fmt.Errorf("%q is no kind of trouble", words[1])
+	}
+	cv, err := parseCurve(words[2:])
+	if err != nil {
+		return err
+	}
+	rules := r.byDomain[domain]
+	if rules == nil {
+		rules = new([causes]*curve)
+		r.byDomain[domain] = rules
+	}
+	if rules[kind] != nil {
+		return fmt.Errorf("a second rule for the same")
+	}
+	rules[kind] = &cv
+	if cv.ages != nil {
+		r.all = append(r.all, cv)
+	}
+	return nil
+}
+
+// of returns the curve of a delivery to a domain on c that failed so. The
+// closest destination with a rule for that trouble or for any decides.
+func (r *retryRules) of(c channelID, domain string, kind cause) curve {
+	if r == nil {
+		return quadratic(c)
+	}
+	domain = strings.ToLower(domain)
+	cv := r.find(domain, kind)
+	for rest := domain; cv == nil; {
+		dot := strings.IndexByte(rest, '.')
+		if dot < 0 {
+			cv = r.find("*", kind)
+			break
+		}
+		rest = rest[dot+1:]
+		cv = r.find("."+rest, kind)
+	}
+	if cv == nil || cv.ages == nil {
+		return quadratic(c)
+	}
+	return *cv
+}
+
+func (r *retryRules) find(domain string, kind cause) *curve {
+	rules := r.byDomain[domain]
+	switch {
+	case rules == nil:
+		return nil
+	case rules[kind] != nil:
+		return rules[kind]
+	}
+	return rules[anyTrouble]
+}
+
+// usual returns the curve of a channel where nothing is known of the failure.
+func (r *retryRules) usual(c channelID) curve { return r.of(c, "", anyTrouble) }
+
+// latest returns the latest time at which any rule would have a message tried
+// again of which a pass starts at now.
+func (r *retryRules) latest(birth, now moment, c channelID) moment {
+	at := quadratic(c).next(birth, now)
+	if r != nil {
+		for _, cv := range r.all {
+			at = max(at, cv.next(birth, now))
+		}
+	}
+	return at
+}
+
+// after returns the curve of a delivery that was deferred with such a report.
+func (r *retryRules) after(c channelID, to, report string) curve {
+	if r == nil {
+		return quadratic(c)
+	}
+	return r.of(c, route.DomainOf(to), causeOf(c, report))
+}
+
+// restored returns when a message is tried again on c of which is known only
+// that the other channel's attempt is at t, and the earlier.
+func (r *retryRules) restored(birth, t moment, c channelID) moment {
+	if r == nil {
+		return quadratic(c).notBefore(birth, t)
+	}
+	return t
+}
+
+// causeOf tells the kind of trouble from the report of a delivery agent: from
+// the status of ours, and from the reply of another host.
+func causeOf(c channelID, report string) cause {
+	said := dsn.Parse(report, false)
+	if said.SMTP {
+		if saysGreylisted(said) {
+			return greylisted
+		}
+		if said.Status != "4.7.4" && said.Status != "4.7.5" {
+			return refused
+		}
+	}
+	switch said.Status {
+	case "4.4.1", "4.4.2":
+		return connectionTrouble
+	case "4.1.2", "4.4.3":
+		return dnsTrouble
+	case "4.7.4", "4.7.5":
+		return tlsTrouble
+	}
+	switch {
+	case strings.HasPrefix(said.Status, "4.3."):
+		return ourTrouble
+	case c == local:
+		return localTrouble
+	}
+	return anyTrouble
+}
+
+// saysGreylisted reports whether an SMTP reply says "not yet": in words, or as
+// a policy that is temporary.
+func saysGreylisted(r dsn.Reply) bool {
+	text := strings.ToLower(r.Text)
+	for _, word := range []string{"greylist", "graylist", "grey-list", "gray-list", "grey list", "gray list"} {
+		if strings.Contains(text, word) {
+			return true
+		}
+	}
+	return r.Status == "4.7.1" && (strings.HasPrefix(text, "450") || strings.HasPrefix(text, "451"))
+}

@@ -1,0 +1,49 @@
+package qmailsend
+
+import (
+	"time"
+
+	"postrider/internal/queuedir"
+	"postrider/internal/route"
+)
+
+// store is what the scheduler decides about: messages, their progress, and who
+// takes notices. Its methods wait, and are called by workers only. Everything
+// else of the scheduler is decisions: with another store and another clock it
+// can be simulated.
+type store interface {
+	// load reads an entry and what was done for it so far.
+	load(id queuedir.ID, hasInfo, check bool, routes *route.Table) (*loaded, error)
+	progress(id queuedir.ID, recipients int) (queuedir.Progress, error)
+	write(r record) (noDue bool, err error)
+	touch(id queuedir.ID, due time.Time) error
+	unlink(id queuedir.ID) error
+	unlinkAll(id queuedir.ID) error
+	keep(id queuedir.ID) error
+	// edit carries out what operators want of messages that are in no hand.
+	edit(batch []edit, due time.Time) []*edited
+	// submit has those reports submitted that tell anything.
+	submit(entry *queuedir.Entry, reports []report) ([]submitted, error)
+}
+
+// disk is the store of a running qmail-send.
+type disk struct {
+	recorder
+	notices *submitter
+}
+
+func (d disk) load(id queuedir.ID, hasInfo, check bool, routes *route.Table) (*loaded, error) {
+	return load(d.layout, id, hasInfo, check, routes)
+}
+
+func (d disk) progress(id queuedir.ID, recipients int) (queuedir.Progress, error) {
+	return readProgress(d.layout, id, recipients)
+}
+
+func (d disk) edit(batch []edit, due time.Time) []*edited {
+	return editor{recorder: d.recorder, due: due}.edit(batch)
+}
+
+func (d disk) submit(entry *queuedir.Entry, reports []report) ([]submitted, error) {
+	return d.notices.submitAll(d.layout, entry, reports)
+}
