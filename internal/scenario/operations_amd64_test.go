@@ -206,7 +206,7 @@ func fileOperations() []operation {
 		{name: "read /etc/resolv.conf", try: opens("/etc/resolv.conf", read), allowed: append([]string{remote, policy, mtasts, tlsrpt}, public...)},
 		{name: "read /etc/shadow", try: opens("/etc/shadow", read), allowed: []string{start}},
 		{name: "write /etc/passwd", try: opens("/etc/passwd", write), allowed: []string{start}},
-		{name: "read control/me", try: opens("/var/qmail/control/me", read), allowed: append([]string{send, remote, tlsrpt, smtpd, qmtpd, qmqpd}, public...)},
+		{name: "read control/me", try: opens("/var/qmail/control/me", read), allowed: append([]string{spool, send, remote, tlsrpt, smtpd, qmtpd, qmqpd}, public...)},
 		{name: "write control/me", try: opens("/var/qmail/control/me", write), allowed: []string{start}},
 		{name: "create among messages for filters", try: creates("/var/qmail/filter/probe"), allowed: []string{filter}},
 		{name: "create in control", try: creates("/var/qmail/control/probe"), allowed: []string{start}},
