@@ -56,7 +56,7 @@ func (s *store) Saw(host string) {
 		return
 	}
 	s.hosts[host] = today
-	s.makeRoom()
+	s.makeRoom(host)
 	if s.waiting.Len() < maxHosts*maxLine/8 { // while the file cannot be written memory has to do
 		s.waiting.WriteString(line(host, today))
 	}
@@ -74,14 +74,17 @@ func line(host string, day wire.Day) string {
 	return strconv.FormatUint(uint64(day), 10) + " " + host + "\n"
 }
 
-// makeRoom forgets a tenth of the hosts if there are too many; the lock is held.
-func (s *store) makeRoom() {
+// makeRoom forgets a tenth of the hosts, but not this one, if there are too many;
+// the lock is held.
+func (s *store) makeRoom(but string) {
 	if len(s.hosts) <= maxHosts {
 		return
 	}
 	names := make([]string, 0, len(s.hosts))
 	for host := range s.hosts {
-		names = append(names, host)
+		if host != but {
+			names = append(names, host)
+		}
 	}
 	slices.SortFunc(names, func(a, b string) int { return cmp.Compare(s.hosts[a], s.hosts[b]) })
 	for _, host := range names[:maxHosts/10] {
@@ -118,7 +121,7 @@ func (s *store) load() (damaged int, err error) {
 			damaged++
 		case today-day <= maxDays:
 			s.hosts[host] = max(s.hosts[host], day)
-			s.makeRoom()
+			s.makeRoom(host)
 		}
 	}
 }
