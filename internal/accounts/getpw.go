@@ -17,9 +17,6 @@ const maxName = 32
 var (
 	// ErrHome says that a home directory could not be looked at for now.
 	ErrHome = errors.New("home directory is out of reach")
-	// ErrHidden is what Resolver.Stat may say of a home that its process may not
-	// look at, though qmail-lspawn may: it then counts as its account's own.
-	ErrHidden = errors.New("home directory may not be looked at")
 	// ErrNoAlias says that there is no account for what no user owns.
 	ErrNoAlias = errors.New("unable to find alias user")
 )
@@ -68,7 +65,9 @@ func (r *Resolver) owner(name string) (Account, error) {
 	err = stat(account.Home, &st)
 	var errno unix.Errno
 	switch {
-	case errors.Is(err, ErrHidden):
+	case errors.Is(err, unix.EACCES):
+		// Below a directory that we may not enter, and the account may: neither
+		// qmail-lspawn nor qmail-lookup is root. The worker looks as the account.
 		return account, nil
 	case err != nil && !errors.As(err, &errno), fate.IsTemporaryErrno(err):
 		return Account{}, fmt.Errorf("%w: %w", ErrHome, &os.PathError{Op: "stat", Path: account.Home, Err: err})

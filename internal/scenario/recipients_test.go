@@ -51,7 +51,7 @@ type verified struct {
 // recipientHost has users, aliases, virtual domains, and homes that qmail-lookup
 // cannot look into.
 func recipientHost(t *testing.T) *testhost.Host {
-	h := mailHost(t, testhost.NewNetwork(t), "mx1.example", "alice", "bob", "carol", "dave", "eve", "a-b")
+	h := mailHost(t, testhost.NewNetwork(t), "mx1.example", "alice", "bob", "carol", "dave", "eve", "a-b", "fay")
 	h.Control("locals", "mx1.example", "two.example")
 	h.Control("rcpthosts", "mx1.example", "two.example", "virt.example", ".sub.example", "hack.example", "cat.example", "backup.example")
 	h.Control("virtualdomains", "virt.example:carol-virt", ".sub.example:carol-sub", "cat.example:alias-cat", "who@backup.example:bob-backup")
@@ -72,6 +72,8 @@ func recipientHost(t *testing.T) *testhost.Host {
 	own(h, "bob", ".qmail-backup-who", "./Maildir/\n")
 	h.Must("chmod", "700", "/home/bob", "/home/eve")
 	h.Must("chmod", "1755", "/home/dave")
+	// Below a directory that only her group may enter.
+	h.Must("sh", "-c", "mkdir /home/closed && mv /home/fay /home/closed/ && usermod -d /home/closed/fay fay && chgrp fay /home/closed && chmod 750 /home/closed")
 	h.WriteFile("/var/qmail/alias/.qmail-sales", "&alice@mx1.example\n", 0o644)
 	h.WriteFile("/var/qmail/alias/.qmail-cat-meow", "&alice@mx1.example\n", 0o644)
 	h.WriteFile("/var/qmail/alias/.qmail-help-default", "&alice@mx1.example\n", 0o644)
@@ -117,6 +119,7 @@ func TestRecipientsAreVerified(t *testing.T) {
 		{"a-c@mx1.example", 550, "", "failure"},
 		{"eve@mx1.example", 250, "", "success"},
 		{"eve-secret@mx1.example", 250, "", "failure"}, // nobody but eve knows
+		{"fay@mx1.example", 250, "", "success"},
 		{"dave@mx1.example", 250, "", "deferral"},
 		{"dave-x@mx1.example", 250, "", "deferral"},
 		{"sales@mx1.example", 250, "", "success"},

@@ -145,11 +145,7 @@ func (f *finder) full(answer wire.Answer) (wire.Answer, error) {
 
 // stat looks at the home of an account that a local part may mean.
 func (f *finder) stat(home string, st *unix.Stat_t) error {
-	err := f.reach.Stat(home, st)
-	if errors.Is(err, unix.EACCES) {
-		return accounts.ErrHidden
-	}
-	return err
+	return f.reach.Stat(home, st)
 }
 
 // warn logs trouble, one line a minute for each cause.
