@@ -110,7 +110,10 @@ func (f *file) hasLockFile() bool {
 	_, err := retryFD(func() (int, error) {
 		return 0, unix.Fstatat(f.dir, f.path+".lock", &st, unix.AT_SYMLINK_NOFOLLOW)
 	})
-	return err == nil && time.Since(time.Unix(st.Mtim.Unix())) < lockFileAge
+	// Where others may make files, theirs are no locks; nor is one of the future.
+	ours := st.Uid == uint32(os.Geteuid()) || st.Uid == 0
+	age := time.Since(time.Unix(st.Mtim.Unix()))
+	return err == nil && ours && age > -lockFileAge && age < lockFileAge
 }
 
 // isCurrent tells whether the name still is that of the open file: a reader that

@@ -76,6 +76,23 @@ func TestLockFile(t *testing.T) {
 	if taken, err := f.TryLock(); taken || err != nil {
 		t.Errorf("taken beside a lock file: %v", err)
 	}
+	if os.Geteuid() == 0 {
+		for uid, want := range map[int]bool{12345: true, 0: false} { // a stranger's is none
+			if err := os.Chown(path, uid, -1); err != nil {
+				t.Fatal(err)
+			}
+			if f.(*file).hasLockFile() == want {
+				t.Errorf("a lock file of uid %d counts: %v", uid, !want)
+			}
+		}
+	}
+	future := time.Now().Add(2 * lockFileAge)
+	if err := os.Chtimes(path, future, future); err != nil {
+		t.Fatal(err)
+	}
+	if f.(*file).hasLockFile() {
+		t.Error("a lock file of the future counts")
+	}
 	old := time.Now().Add(-2 * lockFileAge)
 	if err := os.Chtimes(path, old, old); err != nil {
 		t.Fatal(err)

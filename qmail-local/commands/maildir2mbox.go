@@ -52,7 +52,7 @@ type stored struct {
 // disk in the mbox.
 func collect(w world.World, dir, mail string) error {
 	now := w.Clock.Now()
-	all, err := messagesIn(dir, now)
+	all, err := messagesIn(dir, now, "new", "cur")
 	if err != nil {
 		return err
 	}
@@ -69,9 +69,9 @@ func collect(w world.World, dir, mail string) error {
 // messagesIn returns the messages of a Maildir, the oldest first. What was
 // delivered in this second may be followed by others with the same time: it
 // comes the next time.
-func messagesIn(dir string, now time.Time) ([]stored, error) {
+func messagesIn(dir string, now time.Time, subs ...string) ([]stored, error) {
 	var all []stored
-	for _, sub := range []string{"new", "cur"} {
+	for _, sub := range subs {
 		entries, err := os.ReadDir(filepath.Join(dir, sub))
 		if err != nil {
 			return nil, err

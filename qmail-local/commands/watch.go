@@ -6,7 +6,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -45,17 +44,13 @@ func MaildirWatch(w world.World) int {
 
 // watchPage lists the messages in new, the oldest first.
 func watchPage(dir string, now time.Time) (string, error) {
-	all, err := messagesIn(dir, now)
+	all, err := messagesIn(dir, now, "new")
 	if err != nil {
 		return "", err
 	}
 	var b strings.Builder
-	shown := 0
-	for _, m := range all {
-		if filepath.Base(filepath.Dir(m.path)) != "new" {
-			continue
-		}
-		if shown++; shown > maxWatched {
+	for i, m := range all {
+		if i == maxWatched {
 			b.WriteString("and more\r\n")
 			break
 		}
