@@ -213,7 +213,7 @@ func (s *scheduler) retryLater(p *pass, to, report string) {
 func (s *scheduler) noteSuccess(d *delivery, r spawn.Result) {
 	a := d.pass.a
 	nobody := a.sender.IsNull() || a.sender.String() == doubleBounceSender
-	if r.Class == spawn.PassedOn || d.facts.Notify&esmtp.Success == 0 || nobody {
+	if a.cancelled || r.Class == spawn.PassedOn || d.facts.Notify&esmtp.Success == 0 || nobody {
 		a.noteDelivered(d.index)
 		return
 	}

@@ -116,10 +116,14 @@ func (s *scheduler) changed(m *message, d *edited) {
 	m.flags &^= held
 	if d.Kind != manage.Hold {
 		now := s.now()
-		m.flags &^= restored
 		m.flags |= stale
+		// What takes recipients away is no attempt for the others.
+		again := d.Kind != manage.Delete && d.Kind != manage.Bounce
+		if again {
+			m.flags &^= restored
+		}
 		for c := range channels {
-			if d.left > 0 && (m.due[c] == never || m.is(attempted)) {
+			if d.left > 0 && (m.due[c] == never || again && m.is(attempted)) {
 				m.due[c] = now
 			}
 		}

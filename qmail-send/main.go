@@ -147,8 +147,8 @@ func (s *scheduler) frame(f parent.Frame) {
 	if f.File == nil {
 		return
 	}
-	if f.Kind == parent.Listener && f.Name == parent.Manage {
-		s.attachManage(f.File)
+	if name, strangers := parent.ParseListener(f.Name); f.Kind == parent.Listener && name == parent.Manage {
+		s.attachManage(f.File, strangers)
 		return
 	}
 	var err error

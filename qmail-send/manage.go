@@ -4,6 +4,8 @@ import (
 	"errors"
 	"io"
 	"os"
+	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -54,6 +56,9 @@ func (c client) mayHave(m *message) bool {
 type manager struct {
 	s    *scheduler
 	self uint32 // qmail-send's own user
+	// strangers are those as whom mail of the network is handed in: that does
+	// not make it theirs.
+	strangers []string
 
 	listing sync.Mutex // one user at a time
 	handing sync.Mutex // the same: of descriptors that are sent and not taken each user id may have few
@@ -64,9 +69,10 @@ type manager struct {
 	byUID     map[uint32]int
 }
 
-// attachManage begins to serve the listening socket l.
-func (s *scheduler) attachManage(l *os.File) {
-	g := &manager{s: s, self: uint32(os.Geteuid()), byUID: make(map[uint32]int)}
+// attachManage begins to serve the listening socket l, but for the strangers, who
+// are uids.
+func (s *scheduler) attachManage(l *os.File, strangers []string) {
+	g := &manager{s: s, self: uint32(os.Geteuid()), strangers: strangers, byUID: make(map[uint32]int)}
 	go func() {
 		<-s.stopped
 		_ = l.Close() // our successor has it
@@ -106,8 +112,15 @@ func (g *manager) begin(f *os.File) {
 		return
 	}
 	c := client{uid: uid, operator: uid == 0 || uid == g.self}
-	if !g.admit(c) {
-		_, _ = packets.TrySend(manage.AppendRefusal(nil, "too many connections; try again"))
+	refusal := ""
+	switch {
+	case g.isStranger(c):
+		refusal = "the queue is not for those who take in mail of the network"
+	case !g.admit(c):
+		refusal = "too many connections; try again"
+	}
+	if refusal != "" {
+		_, _ = packets.TrySend(manage.AppendRefusal(nil, refusal))
 		_ = packets.Close() // nothing was asked
 		return
 	}
@@ -116,6 +129,10 @@ func (g *manager) begin(f *os.File) {
 		defer packets.Close()
 		conversation{g, c, packets}.run()
 	}()
+}
+
+func (g *manager) isStranger(c client) bool {
+	return !c.operator && slices.Contains(g.strangers, strconv.FormatUint(uint64(c.uid), 10))
 }
 
 func (g *manager) admit(c client) bool {

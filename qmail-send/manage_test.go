@@ -26,7 +26,7 @@ func manageSocket(t *testing.T, s *scheduler) string {
 	if err := errors.Join(unix.Bind(fd, &unix.SockaddrUnix{Name: path}), unix.Listen(fd, 100)); err != nil {
 		t.Fatal(err)
 	}
-	s.attachManage(os.NewFile(uintptr(fd), path))
+	s.attachManage(os.NewFile(uintptr(fd), path), nil)
 	return path
 }
 
@@ -209,6 +209,10 @@ func TestManageUsers(t *testing.T) {
 func TestManageLimits(t *testing.T) {
 	t.Parallel()
 	g := &manager{byUID: make(map[uint32]int)}
+	stranger := client{uid: 1000}
+	if g.strangers = []string{"999", "1000"}; !g.isStranger(stranger) || g.isStranger(client{uid: 99}) || g.isStranger(client{uid: 1000, operator: true}) {
+		t.Error("who takes in mail of the network is not known by his number")
+	}
 	admitted := 0
 	for uid := range uint32(100) {
 		for range 3 {

@@ -169,6 +169,9 @@ func (s *scheduler) orderInHand(a *active, e edit) {
 		for i := range int(a.m.recipients) {
 			a.finish(i)
 		}
+		if a.owed+a.progress.failures > 0 { // nobody hears of these, too
+			a.progress.bounced(queuedir.Discarded)
+		}
 		s.noteOrder(a, e.record(queuedir.Cancelled, nil), e)
 	case e.Kind == manage.Release:
 		e.answer(manage.Nothing, "it is not held")

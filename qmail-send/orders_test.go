@@ -164,14 +164,20 @@ func TestDeleteUnderWay(t *testing.T) {
 			r := newRig(t, newHost(t, nil), newManualClock())
 			r.connect()
 			l := connectAgent(t, r.s, local, 0, byLocalPart)
-			m := testMessage{id: id(1), sender: "s@x.org", body: "hello", recipients: []string{"w@loc.example.org", "z@loc.example.org"}}
+			m := testMessage{id: id(1), sender: "s@x.org", body: "hello", recipients: []string{"w@loc.example.org", "z@loc.example.org", "d@loc.example.org"}}
 			r.clock.advance(m.id.Time())
 			r.spool.accept(m)
 			l.untilKept(1)
+			r.until(t, "the failure of another recipient", func() bool {
+				for a := range r.s.actives {
+					return a.owed+a.progress.failures == 1
+				}
+				return false
+			})
 			if got := r.one(t, root, manage.Delete, "", m.id); got.Outcome != manage.Done || !strings.Contains(got.Text, "is under way") {
 				t.Errorf("%q %s", got.Outcome, got.Text)
 			}
-			if p := r.host.readInfo(t, m); p.Delivered != 2 {
+			if p := r.host.readInfo(t, m); p.Delivered != 2 || p.Failed != 1 || p.Unbounced != 0 {
 				t.Errorf("it is not on disk that it is deleted: %+v", p)
 			}
 			l.answer(1, end, "text\n")

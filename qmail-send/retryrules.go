@@ -2,6 +2,7 @@ package qmailsend
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"postrider/internal/control"
@@ -82,7 +83,7 @@ func (r *retryRules) add(words []string) error {
 		return fmt.Errorf("a second rule for the same")
 	}
 	rules[kind] = &cv
-	if cv.ages != nil {
+	if cv.ages != nil && !slices.ContainsFunc(r.all, func(other curve) bool { return slices.Equal(other.ages, cv.ages) }) {
 		r.all = append(r.all, cv)
 	}
 	return nil

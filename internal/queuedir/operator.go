@@ -224,6 +224,7 @@ func (p *Progress) cancel(recipients int) {
 			p.Delivered++
 		}
 	}
+	p.Unbounced = 0 // nobody is told
 }
 
 // change takes a Readdress or a Reroute.

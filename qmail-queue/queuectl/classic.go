@@ -49,7 +49,20 @@ func isClassic(dir string) bool {
 	return true
 }
 
-var errClassicRuns = errors.New("qmail-send runs on this queue: stop it first")
+var (
+	errClassicRuns = errors.New("qmail-send runs on this queue: stop it first")
+	errOwnQueue    = errors.New("this is the queue into which messages are imported, and there is none of qmail in it")
+)
+
+// sameDirectory reports whether two names are those of one directory.
+func sameDirectory(a, b string) (bool, error) {
+	one, err := os.Stat(a)
+	if err != nil {
+		return false, err
+	}
+	other, err := os.Stat(b)
+	return err == nil && os.SameFile(one, other), err
+}
 
 // openClassic opens a queue. While it is imported qmail's own qmail-send cannot
 // start. Our own queue directory may hold an old queue beside ours: its lock is

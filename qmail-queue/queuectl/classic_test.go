@@ -105,14 +105,15 @@ func importClassicQueue(t *testing.T, split int) {
 	w.file("mess", 1000126, strings.Repeat("large\n", 20_000), at)
 	w.file("todo", 1000126, records("u1000", "p77", "Fc@d.org", "Tinfo@virt.example.org", "Tm@n.o"), at.Add(3*time.Second))
 	w.file("mess", 1000127, "never acknowledged", at)
+	w.message(1000129, at.Add(4*time.Second), "w@x.org", nil, []string{"Tlate@y.z"})
 	w.message(1000128, at, "list-@h.org-@[]", []string{"Tbad\nname@x"}, nil)
 
 	code, stdout, stderr := call(t, home, "import", w.dir)
-	if code != exitTemporary || stdout != "imported: 3; imported before: 0; nothing to do: 1\n" || !strings.Contains(stderr, "not imported: 1000128: ") {
+	if code != exitTemporary || stdout != "imported: 4; imported before: 0; nothing to do: 1\n" || !strings.Contains(stderr, "not imported: 1000128: ") {
 		t.Fatalf("exit %d, %q, %q", code, stdout, stderr)
 	}
 	all := found(t, home)
-	if len(all) != 3 {
+	if len(all) != 4 {
 		t.Fatalf("%d messages", len(all))
 	}
 	m := all[0]
@@ -132,6 +133,9 @@ func importClassicQueue(t *testing.T, split int) {
 	if m.State != isNew || m.UID != 1000 || m.Arrived.Unix() != at.Unix()+3 || len(m.Recipients) != 2 || m.Size != 120_000 {
 		t.Errorf("what nobody has looked at: %+v", m)
 	}
+	if m = all[3]; m.State != isDeferred || m.Next.Unix() == 0 {
+		t.Errorf("what was tried in vain: %+v", m)
+	}
 	// Again: nothing comes twice, even when all of it has left the queue.
 	for _, m := range all {
 		if err := os.Remove(l.Entry(m.id)); err != nil {
@@ -139,7 +143,7 @@ func importClassicQueue(t *testing.T, split int) {
 		}
 	}
 	_, stdout, _ = call(t, home, "import", w.dir)
-	if stdout != "imported: 0; imported before: 3; nothing to do: 1\n" || len(found(t, home)) != 0 {
+	if stdout != "imported: 0; imported before: 4; nothing to do: 1\n" || len(found(t, home)) != 0 {
 		t.Errorf("again: %q", stdout)
 	}
 }
@@ -167,11 +171,6 @@ func TestImportRefusesWhileQmailRuns(t *testing.T) {
 // message is there once.
 func TestImportAfterInterruption(t *testing.T) {
 	t.Parallel()
-	w := newClassic(t, 23)
-	at := born()
-	for n := range 5 {
-		w.message(n+1, at, "a@b.org", nil, []string{"Dx@y.z", "Ty@y.z"})
-	}
 	for name, stop := range map[string]func(p *placer, batch []item) error{
 		"before all":  func(*placer, []item) error { return nil },
 		"half staged": func(p *placer, batch []item) error { return each(batch[:2], p.stage) },
@@ -194,6 +193,11 @@ func TestImportAfterInterruption(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			home, l := newHome(t)
+			w := newClassic(t, 23)
+			at := born()
+			for n := range 5 {
+				w.message(n+1, at, "a@b.org", nil, []string{"Dx@y.z", "Ty@y.z"})
+			}
 			journal := t.TempDir() + "/journal"
 			begin := func() (*placer, []item) {
 				q, err := openClassic(w.dir, home)
@@ -232,6 +236,13 @@ func TestImportAfterInterruption(t *testing.T) {
 			if err := stop(p, batch); err != nil {
 				t.Fatal(err)
 			}
+			// Nobody else imports meanwhile.
+			if _, err := newPlacer(home, journal); err == nil || !strings.Contains(err.Error(), "another import") {
+				t.Errorf("a second import: %v", err)
+			}
+			if err := p.journal.Close(); err != nil { // the first one is no more
+				t.Fatal(err)
+			}
 			p, batch = begin()
 			for _, it := range batch {
 				if err := p.add(it); err != nil {
@@ -264,6 +275,21 @@ func first(errs ...error) error {
 		}
 	}
 	return nil
+}
+
+// TestImportOfOneself: the queue is not imported into itself, and options that
+// mean nothing to an import are none of its.
+func TestImportOfOneself(t *testing.T) {
+	t.Parallel()
+	home, l := newHome(t)
+	if code, _, stderr := call(t, home, "import", l.Root); code != exitTemporary || !strings.Contains(stderr, errOwnQueue.Error()) {
+		t.Errorf("exit %d, %q", code, stderr)
+	}
+	for _, option := range []string{"--dry-run", "--all"} {
+		if code, _, stderr := call(t, home, "import", option, l.Root); code != exitMisused {
+			t.Errorf("%s: exit %d, %q", option, code, stderr)
+		}
+	}
 }
 
 // TestImportMany imports many messages in one go.

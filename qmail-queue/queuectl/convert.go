@@ -63,7 +63,7 @@ func (e *envelope) item(m classicMessage, body *os.File, bounce []paragraph, now
 	it := &item{key: m.number, id: classicID(m.number, e.born), due: e.due, close: func() { _ = body.Close() }}
 	head := queuedir.Head{Sender: e.sender, UID: e.uid, Arrived: it.id.Time()}
 	_, _ = rand.Read(head.Nonce[:]) // never fails
-	var progress []byte
+	progress := []byte{}            // an empty file: it was tried, and all were deferred
 	var done []int
 	env := queuedir.AppendHead(nil, head)
 	add := func(recipient string) error {

@@ -108,6 +108,9 @@ func (r *run) importClassic(dir string) error {
 
 // importQueue imports the entries of a queue of this suite that is not in use.
 func (r *run) importQueue(from queuedir.Layout, journal string) error {
+	if same, err := sameDirectory(from.Root, r.layout.Root); err != nil || same {
+		return errors.Join(err, errOwnQueue)
+	}
 	if f, err := os.OpenFile(from.SendLock(), os.O_WRONLY|unix.O_NOFOLLOW, 0); err == nil {
 		defer f.Close() // not written to
 		if unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) == unix.EWOULDBLOCK {

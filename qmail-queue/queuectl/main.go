@@ -40,7 +40,9 @@ type command struct {
 	help  string
 	text  string // the option that has the order's text, if there is one
 	must  bool   // without the text there is nothing to do
-	do    func(*run, []string) error
+	// changes says that it gives an order to qmail-send.
+	changes bool
+	do      func(*run, []string) error
 }
 
 // commands returns all, in the order of the manual.
@@ -48,13 +50,13 @@ func commands() []command {
 	return []command{
 		{name: "list", usage: "[choice]", help: "list messages", do: (*run).list},
 		{name: "show", usage: "[--body] ID...", help: "show messages, with what has happened to them", do: (*run).show},
-		{name: "hold", usage: "choice", help: "try nothing until they are released", text: "why", do: change('H')},
-		{name: "release", usage: "choice", help: "release what is held, and try it", do: change('R')},
-		{name: "retry", usage: "choice", help: "try now", do: change('T')},
-		{name: "delete", usage: "choice", help: "remove, and tell nobody", do: change('X')},
-		{name: "bounce", usage: "choice", help: "give up, and tell the sender", text: "why", do: change('B')},
-		{name: "reroute", usage: "--via HOST choice", help: "have another host deliver them; an empty HOST undoes it", text: "via", must: true, do: change('V')},
-		{name: "readdress", usage: "--address ADDRESS choice", help: "change the address of a recipient", text: "address", must: true, do: change('A')},
+		{name: "hold", usage: "choice", help: "try nothing until they are released", text: "why", changes: true, do: change('H')},
+		{name: "release", usage: "choice", help: "release what is held, and try it", changes: true, do: change('R')},
+		{name: "retry", usage: "choice", help: "try now", changes: true, do: change('T')},
+		{name: "delete", usage: "choice", help: "remove, and tell nobody", changes: true, do: change('X')},
+		{name: "bounce", usage: "choice", help: "give up, and tell the sender", text: "why", changes: true, do: change('B')},
+		{name: "reroute", usage: "--via HOST choice", help: "have another host deliver them; an empty HOST undoes it", text: "via", must: true, changes: true, do: change('V')},
+		{name: "readdress", usage: "--address ADDRESS choice", help: "change the address of a recipient", text: "address", must: true, changes: true, do: change('A')},
 		{name: "export", usage: "choice > FILE", help: "write an archive of messages", do: (*run).export},
 		{name: "import", usage: "FILE | DIRECTORY", help: "take messages from an archive, or from a queue of this suite or of qmail", do: (*run).importAll},
 	}
@@ -138,9 +140,13 @@ func (f *flags) pattern(name, usage string, set func(string)) {
 func (r *run) options(c command, args []string) (operands []string, err error) {
 	f := &flags{flag.NewFlagSet("qmail-queuectl "+c.name, flag.ContinueOnError)}
 	f.SetOutput(r.world.Stderr)
-	r.choice.flags(f)
+	if strings.Contains(c.usage, "choice") {
+		r.choice.flags(f)
+	}
 	f.BoolVar(&r.json, "json", false, "one JSON object a line")
-	f.BoolVar(&r.dry, "dry-run", false, "say what would be done")
+	if c.changes {
+		f.BoolVar(&r.dry, "dry-run", false, "say what would be done")
+	}
 	if c.name == "show" {
 		f.BoolVar(&r.body, "body", false, "the whole message")
 	}

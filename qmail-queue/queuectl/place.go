@@ -70,7 +70,14 @@ func newPlacer(home string, journal string) (*placer, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err = p.readJournal(); err == nil {
+	// Two imports at once would each take what the other has not noted yet.
+	if err = unix.Flock(int(p.journal.Fd()), unix.LOCK_EX|unix.LOCK_NB); err == unix.EWOULDBLOCK {
+		err = errors.New("another import of this is under way")
+	}
+	if err == nil {
+		err = p.readJournal()
+	}
+	if err == nil {
 		err = p.finishIntents()
 	}
 	if err != nil {

@@ -30,12 +30,14 @@ func (s *Store) remove(id queuedir.ID, done func()) {
 		}()
 	}
 	s.whenDone(id, finish, func() error {
-		_, statErr := s.tree.Stat(layout.Entry(id))
-		err := s.unlink(layout.Entry(id))
+		err := s.tree.Unlink(layout.Entry(id))
 		if err == nil {
-			if statErr == nil {
-				s.entries.Add(-1)
-			}
+			s.entries.Add(-1)
+		}
+		if errors.Is(err, fs.ErrNotExist) { // gone before
+			err = nil
+		}
+		if err == nil {
 			_, bodyErr := s.tree.Stat(layout.Body(id))
 			hasBody = bodyErr == nil
 		}

@@ -63,6 +63,9 @@ func start(w world.World, stderr *logline.Writer) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	if set.wrapped && len(set.dkimKeys) > 0 {
+		stderr.Line("qmail-start: warning: control/dkimsign does not count for the program that QMAILREMOTE names: mail goes unsigned")
+	}
 	if warning := policy.Warning(); warning != "" {
 		stderr.Line("qmail-start: warning: " + warning)
 	}
@@ -127,7 +130,7 @@ func (set settings) plan(public sockets) *plan {
 	spool, lspawn := p.member("qmail-spool"), p.member("qmail-lspawn")
 	spool.gifts = []parent.Frame{{Kind: parent.Listener, Name: parent.Public, File: public.public}}
 	send := p.member("qmail-send")
-	send.gifts = append(send.gifts, parent.Frame{Kind: parent.Listener, Name: parent.Manage, File: public.manage})
+	send.gifts = append(send.gifts, parent.Frame{Kind: parent.Listener, Name: parent.ListenerName(parent.Manage, set.networkUsers), File: public.manage})
 	lspawn.gifts = []parent.Frame{
 		{Kind: parent.Environment, Data: set.environ},
 		{Kind: parent.DefaultDelivery, Data: set.delivery},

@@ -55,27 +55,12 @@ const (
 // network runs if there is something for it to listen on.
 func newPlan(set settings) *plan {
 	p := &plan{}
-	if set.wrapped {
-		// What is asked on behalf of qmail-remote has nobody to serve.
-		set.asksMTASTS, set.remembersTLS, set.reportsTLS, set.clientKey = false, false, false, nil
-	}
 	spool := p.add("qmail-spool", "", stopSpool)
 	send := p.add("qmail-send", "", stopSend)
 	lspawn := p.add("qmail-lspawn", "", stopLocal)
 	p.join(spool, parent.Entries, send, parent.Entries)
 	p.join(send, parent.Submit, spool, parent.SubmitSend)
 	p.join(send, parent.SpawnLocal, lspawn, parent.Spawn)
-	var mtasts *member
-	if set.asksMTASTS {
-		mtasts = p.add("qmail-mtasts", "", stopSpool) // asked until the last delivery
-	}
-	var seen *member
-	if set.remembersTLS {
-		seen = p.add("qmail-tlsseen", "", stopSpool)
-	}
-	reports := p.addTLSReports(set, spool)
-	clientKey := p.addClientKey(set)
-	dkimKeys := p.addDKIM(set)
 	var nss *member
 	if set.asksNSS {
 		nss = p.add("qmail-nss", "", stopLocal)
@@ -84,71 +69,17 @@ func newPlan(set settings) *plan {
 	workers := set.remotes
 	if set.wrapped {
 		p.addRemoteProgram(set, send)
-		workers = 0
+		workers = 1
+	} else {
+		p.addRemotes(set, send, spool)
 	}
-	for i := range workers {
-		remote := p.add("qmail-remote", " "+strconv.Itoa(i), stopRemote)
-		p.join(send, parent.SpawnRemote(i), remote, parent.Spawn)
-		if mtasts != nil {
-			p.join(remote, parent.MTASTS, mtasts, parent.MTASTSRemote(i))
-		}
-		if seen != nil {
-			p.join(remote, parent.TLSSeen, seen, parent.TLSSeenRemote(i))
-		}
-		if reports != nil {
-			p.join(remote, parent.TLSRPT, reports, parent.TLSRPTRemote(i))
-		}
-		if clientKey != nil {
-			p.join(remote, parent.Sign, clientKey, parent.SignRemote(i))
-		}
-		if dkimKeys != nil {
-			p.join(remote, parent.DKIM, dkimKeys, parent.DKIMRemote(i))
-		}
-	}
+	send.gifts = []parent.Frame{{Kind: parent.RemoteWorkers, Data: strconv.AppendInt(nil, int64(workers), 10)}}
 	var lookup *member
 	if set.serves("qmail-smtpd") || set.serves("qmail-qmtpd") {
-		lookup = p.add("qmail-lookup", "", stopHelpers)
-		if nss != nil {
-			p.join(lookup, parent.NSS, nss, parent.NSSLookup)
-		}
-		if set.looksIntoDomains != nil {
-			vlookup := p.add("qmail-vlookup", "", stopHelpers)
-			vlookup.role = *set.looksIntoDomains
-			p.join(lookup, parent.VLookup, vlookup, parent.VLookupLookup)
-		}
+		lookup = p.addLookup(set, nss)
 	}
 	if set.serves("qmail-smtpd") {
-		var tlskey *member
-		if len(set.keys) > 0 {
-			tlskey = p.add("qmail-tlskey", "", stopHelpers)
-			tlskey.gifts, tlskey.renew = set.keys, set.openKeys
-		}
-		var auth *member
-		if set.checksPasswords != nil {
-			auth = p.add(set.checksPasswords.Program, "", stopHelpers)
-			auth.role = *set.checksPasswords
-		}
-		var policy *member
-		if set.asksPolicy {
-			policy = p.add("qmail-policy", "", stopHelpers)
-		}
-		smtpd := p.add("qmail-smtpd", "", stopSMTPD)
-		p.join(smtpd, parent.Submit, spool, parent.SubmitSMTPD)
-		p.join(smtpd, parent.Lookup, lookup, parent.LookupSMTPD)
-		if policy != nil {
-			p.join(smtpd, parent.Policy, policy, parent.PolicySMTPD)
-		}
-		if tlskey != nil {
-			p.join(smtpd, parent.Sign, tlskey, parent.SignSMTPD)
-		}
-		if auth != nil {
-			p.join(smtpd, parent.Auth, auth, parent.AuthSMTPD)
-		}
-		if set.filters {
-			filter := p.add("qmail-filter", "", stopHelpers)
-			filter.gifts = []parent.Frame{{Kind: parent.Environment, Data: set.environ}}
-			p.join(smtpd, parent.Filter, filter, parent.FilterSMTPD)
-		}
+		p.addSMTPD(set, spool, lookup)
 	}
 	if set.serves("qmail-qmtpd") {
 		qmtpd := p.add("qmail-qmtpd", "", stopSMTPD)
@@ -158,8 +89,70 @@ func newPlan(set settings) *plan {
 	if set.serves("qmail-qmqpd") {
 		p.join(p.add("qmail-qmqpd", "", stopSMTPD), parent.Submit, spool, parent.SubmitQMQPD)
 	}
-	send.gifts = []parent.Frame{{Kind: parent.RemoteWorkers, Data: strconv.AppendInt(nil, int64(max(workers, 1)), 10)}}
 	return p
+}
+
+// addRemotes adds the workers that deliver to other hosts, and whom they ask:
+// those are there until the last delivery.
+func (p *plan) addRemotes(set settings, send, spool *member) {
+	var mtasts, seen *member
+	if set.asksMTASTS {
+		mtasts = p.add("qmail-mtasts", "", stopSpool)
+	}
+	if set.remembersTLS {
+		seen = p.add("qmail-tlsseen", "", stopSpool)
+	}
+	reports := p.addTLSReports(set, spool)
+	clientKey := p.addClientKey(set)
+	dkimKeys := p.addDKIM(set)
+	for i := range set.remotes {
+		remote := p.add("qmail-remote", " "+strconv.Itoa(i), stopRemote)
+		p.join(send, parent.SpawnRemote(i), remote, parent.Spawn)
+		p.joinIf(mtasts, remote, parent.MTASTS, parent.MTASTSRemote(i))
+		p.joinIf(seen, remote, parent.TLSSeen, parent.TLSSeenRemote(i))
+		p.joinIf(reports, remote, parent.TLSRPT, parent.TLSRPTRemote(i))
+		p.joinIf(clientKey, remote, parent.Sign, parent.SignRemote(i))
+		p.joinIf(dkimKeys, remote, parent.DKIM, parent.DKIMRemote(i))
+	}
+}
+
+// addLookup adds who says which recipients have a mailbox.
+func (p *plan) addLookup(set settings, nss *member) *member {
+	lookup := p.add("qmail-lookup", "", stopHelpers)
+	p.joinIf(nss, lookup, parent.NSS, parent.NSSLookup)
+	if set.looksIntoDomains != nil {
+		vlookup := p.add("qmail-vlookup", "", stopHelpers)
+		vlookup.role = *set.looksIntoDomains
+		p.join(lookup, parent.VLookup, vlookup, parent.VLookupLookup)
+	}
+	return lookup
+}
+
+// addSMTPD adds qmail-smtpd behind those whom it asks.
+func (p *plan) addSMTPD(set settings, spool, lookup *member) {
+	var tlskey, auth, policy *member
+	if len(set.keys) > 0 {
+		tlskey = p.add("qmail-tlskey", "", stopHelpers)
+		tlskey.gifts, tlskey.renew = set.keys, set.openKeys
+	}
+	if set.checksPasswords != nil {
+		auth = p.add(set.checksPasswords.Program, "", stopHelpers)
+		auth.role = *set.checksPasswords
+	}
+	if set.asksPolicy {
+		policy = p.add("qmail-policy", "", stopHelpers)
+	}
+	smtpd := p.add("qmail-smtpd", "", stopSMTPD)
+	p.join(smtpd, parent.Submit, spool, parent.SubmitSMTPD)
+	p.join(smtpd, parent.Lookup, lookup, parent.LookupSMTPD)
+	p.joinIf(policy, smtpd, parent.Policy, parent.PolicySMTPD)
+	p.joinIf(tlskey, smtpd, parent.Sign, parent.SignSMTPD)
+	p.joinIf(auth, smtpd, parent.Auth, parent.AuthSMTPD)
+	if set.filters {
+		filter := p.add("qmail-filter", "", stopHelpers)
+		filter.gifts = []parent.Frame{{Kind: parent.Environment, Data: set.environ}}
+		p.join(smtpd, parent.Filter, filter, parent.FilterSMTPD)
+	}
 }
 
 func (p *plan) add(program, number string, order int) *member {
@@ -171,6 +164,13 @@ func (p *plan) add(program, number string, order int) *member {
 
 func (p *plan) join(a *member, aName string, b *member, bName string) {
 	p.links = append(p.links, link{a, aName, b, bName})
+}
+
+// joinIf joins who asks with whom it asks, if there is one.
+func (p *plan) joinIf(asked, a *member, aName, askedName string) {
+	if asked != nil {
+		p.join(a, aName, asked, askedName)
+	}
 }
 
 // member returns the first member of a program, or nil.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"postrider/internal/control"
@@ -45,9 +46,11 @@ type settings struct {
 	checksPasswords *priv.Role
 	// asksPolicy says that qmail-smtpd has something to ask qmail-policy.
 	asksPolicy bool
-	rewriting  []byte // what internal/srs needs; nil: senders are not rewritten
-	asksNSS    bool   // the machine has accounts beyond /etc/passwd
-	asksMTASTS bool   // qmail-remote asks qmail-mtasts
+	// networkUsers are the uids as whom mail from the network is handed in.
+	networkUsers []string
+	rewriting    []byte // what internal/srs needs; nil: senders are not rewritten
+	asksNSS      bool   // the machine has accounts beyond /etc/passwd
+	asksMTASTS   bool   // qmail-remote asks qmail-mtasts
 	// looksIntoDomains is qmail-vlookup; none if qmail-lookup looks itself.
 	looksIntoDomains *priv.Role
 	// remembersTLS says that qmail-remote has qmail-tlsseen remember hosts.
@@ -124,6 +127,13 @@ func readSettings(w world.World) (settings, error) {
 	}
 	if s.asksNSS, err = asksNSS(dir); err != nil {
 		return s, err
+	}
+	network, err := networkUsers()
+	if err != nil {
+		return s, err
+	}
+	for _, uid := range network {
+		s.networkUsers = append(s.networkUsers, strconv.FormatUint(uint64(uid), 10))
 	}
 	if s.rewriting, err = readRewriting(dir); err != nil {
 		return s, err

@@ -13,7 +13,7 @@
 //	             SOCK_SEQPACKET socket. A link of the same name replaces the
 //	             one before: the peer was restarted.
 //	S name words a listening socket; one descriptor. Several may share a name.
-//	             The words are those of its line in the control file.
+//	             The words are mostly those of its line in the control file.
 //	E block      the environment qmail-start was called with, as data:
 //	             NAME=value strings, each ended by NUL. For programs of users and filters.
 //	I text       qmail-start's first argument, the default delivery
@@ -50,7 +50,8 @@ const FD = 3
 const (
 	// Public is qmail-spool's listening socket for everybody.
 	Public = "public"
-	// Manage is qmail-send's listening socket for everybody.
+	// Manage is qmail-send's listening socket for everybody but those whose uids
+	// are its words.
 	Manage = "manage"
 	// SubmitSMTPD and those that follow are qmail-spool's ends of the submit
 	// channels of qmail-smtpd, qmail-qmtpd, qmail-qmqpd, qmail-send and
