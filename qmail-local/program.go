@@ -97,15 +97,15 @@ func (d *delivery) runProgram(line string, in, out *os.File) error {
 		}
 		return temporary("run "+shell, err, "Unable to run %s: %s. (#4.3.0)", shell, reason(err))
 	}
-	var limit expiry
+	var limit offspring.Expiry
 	if d.ownGroup {
 		// All programs of a delivery have the time together: qmail-lspawn waits
 		// no longer for it.
-		timer := time.AfterFunc(time.Until(d.slotSince.Add(d.programLimit)), func() { limit.kill(family) })
+		timer := time.AfterFunc(time.Until(d.slotSince.Add(d.programLimit)), func() { limit.Kill(family) })
 		defer timer.Stop()
 	}
 	state, err := process.Wait()
-	killed := limit.ended()
+	killed := limit.Ended()
 	if err != nil {
 		return temporary("wait", err, "Unable to wait for program: %s. (#4.3.0)", reason(err))
 	}
@@ -130,28 +130,4 @@ func judge(state *os.ProcessState) error {
 		return fate.Perm("3.0", "", "run program", errors.New(state.String()))
 	}
 	return fate.Temp("3.0", "", "run program", errors.New(state.String()))
-}
-
-// expiry is the end of a program at its limit.
-type expiry struct {
-	mu     sync.Mutex
-	over   bool // it was waited for
-	killed bool
-}
-
-func (e *expiry) kill(f offspring.Family) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if !e.over {
-		e.killed = true
-		f.Kill()
-	}
-}
-
-// ended is called when the program was waited for.
-func (e *expiry) ended() (killed bool) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.over = true
-	return e.killed
 }

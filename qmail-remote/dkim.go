@@ -30,13 +30,13 @@ func (c *client) signing(ctx context.Context, set *settings, m mail) (*signing, 
 	}
 	h, err := c.signer.header(ctx, m.body)
 	switch {
-	case err == dkim.ErrLongHeader:
-		// Who wrote it cannot be told, and so it may have to be signed.
-		return nil, unsignable(err)
-	case err != nil:
+	case err != nil && err != dkim.ErrLongHeader:
 		return nil, unreadable()
 	case m.facts.Origin == esmtp.FromHere && h.Travelled():
-		return nil, nil
+		return nil, nil // the beginning of a long header tells that, too
+	case err != nil:
+		// Who wrote it cannot be told, and so it may have to be signed.
+		return nil, unsignable(err)
 	}
 	rules, _ := set.dkim.Rules(h.Author())
 	if len(rules) == 0 {

@@ -325,6 +325,9 @@ func TestNotSigned(t *testing.T) {
 	if got := h.send(4, esmtp.FromHere, spoolLine+strings.Repeat("X: y\n", 300000)+written); got != "DUnable to sign message: its header is longer than 512 KiB. (#5.6.0)/|" {
 		t.Errorf("a long header: %s", got)
 	}
+	if got := h.send(7, esmtp.FromHere, spoolLine+"Received: from far\n"+strings.Repeat("X: y\n", 300000)+written); !strings.HasPrefix(got, "r|K") {
+		t.Errorf("a long header of somebody else: %s", got)
+	}
 	if got := h.send(5, esmtp.FromHere, strings.Repeat("To: x\n", 60)+written); !strings.HasSuffix(got, "DUnable to sign message: its header has too many fields of one name. (#5.6.0)/|") {
 		t.Errorf("many fields: %s", got)
 	}
@@ -332,7 +335,7 @@ func TestNotSigned(t *testing.T) {
 	if got := h.send(6, esmtp.FromHere, written); got != waits+"qmail-tlskey, which has the keys, has not said which: does it run?. (#4.7.0)/|" {
 		t.Errorf("before it is linked: %s", got)
 	}
-	if got := peer.messages(); len(got) != 2 {
+	if got := peer.messages(); len(got) != 3 {
 		t.Errorf("%d messages were sent", len(got))
 	}
 }

@@ -42,7 +42,9 @@ type secured struct {
 func (c *client) enter(ctx context.Context, set *settings, key poolKey, conn net.Conn, want *security) (*session, *report) {
 	s, fault := c.begin(ctx, set, key, conn, want)
 	c.remember(s, want)
-	c.tellSession(key, conn, want, s, fault)
+	if fault == nil || ctx.Err() == nil { // one that we call off is nobody's failure
+		c.tellSession(key, conn, want, s, fault)
+	}
 	if fault == nil || !fault.tls || !want.plainWillDo() || ctx.Err() != nil {
 		return s, fault
 	}

@@ -37,6 +37,7 @@ type Message struct {
 }
 
 // ReadHeader reads the header of a message, and perhaps a piece of what follows.
+// With ErrLongHeader it returns the beginning.
 func ReadHeader(r io.Reader) (Header, error) { return read(r, nil) }
 
 // Read reads a message to its end.
@@ -61,7 +62,7 @@ func read(r io.Reader, body *bodyHash) (Header, error) {
 		if inHeader {
 			head, text, inHeader = takeHeader(head, text)
 			if len(head) > MaxHeader {
-				return Header{}, ErrLongHeader
+				return parse(head), ErrLongHeader
 			}
 		}
 		switch {

@@ -18,5 +18,6 @@
 // the limit of this process for good. If that is limited already, by whoever
 // started us, programs are not marked, and what is ended is the process group.
 //
-// Files: mark.go (what a program carries), kill.go (its end).
+// Files: mark.go (what a program carries), kill.go (its end), expiry.go (its end
+// before its time).
 package offspring

@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 
@@ -95,38 +94,14 @@ func (p program) start(ctx context.Context, argv []string, in, out *os.File) (*o
 	}
 	ctx, cancel := context.WithTimeout(ctx, runLimit)
 	defer cancel()
-	var limit expiry
-	stop := context.AfterFunc(ctx, func() { limit.kill(family) })
+	var limit offspring.Expiry
+	stop := context.AfterFunc(ctx, func() { limit.Kill(family) })
 	defer stop()
 	state, err := process.Wait()
-	if limit.ended() {
+	if limit.Ended() {
 		return nil, nil
 	}
 	return state, err
-}
-
-// expiry is the end of a program before its time.
-type expiry struct {
-	mu     sync.Mutex
-	over   bool // it was waited for
-	killed bool
-}
-
-func (e *expiry) kill(f offspring.Family) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if !e.over {
-		e.killed = true
-		f.Kill()
-	}
-}
-
-// ended is called when the program was waited for.
-func (e *expiry) ended() (killed bool) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.over = true
-	return e.killed
 }
 
 // find returns the absolute path of a program: it may be looked for in PATH.

@@ -31,15 +31,22 @@ type closed struct {
 func (d closed) end() time.Time { return d.begin.Add(24 * time.Hour) }
 
 // closedDays lists the days that are over, the first one first, and removes what
-// was left unfinished.
+// a crash has left unfinished of them.
 func closedDays(dir string, now time.Time) (days []closed, err error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, err
 	}
 	for _, e := range entries {
-		begin, err := time.Parse(time.DateOnly, e.Name())
-		if err == nil && !begin.Add(24*time.Hour).After(now) {
+		name, torn := strings.CutPrefix(e.Name(), unfinished)
+		begin, err := time.Parse(time.DateOnly, name)
+		switch {
+		case err != nil || begin.Add(24*time.Hour).After(now):
+		case torn:
+			if err := os.Remove(filepath.Join(dir, e.Name())); err != nil {
+				return nil, err
+			}
+		default:
 			days = append(days, closed{filepath.Join(dir, e.Name()), begin})
 		}
 	}

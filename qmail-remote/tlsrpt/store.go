@@ -75,7 +75,7 @@ func (s *store) count(f tlsrpt.Finding) {
 
 // begin begins a day; the lock is held.
 func (s *store) begin(day string) {
-	s.day, s.size, s.lost, s.changed = day, 0, 0, false
+	s.day, s.size, s.changed = day, 0, false
 	clear(s.domains)
 }
 

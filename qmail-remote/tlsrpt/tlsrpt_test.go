@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -151,6 +152,26 @@ func (z zone) TXT(_ context.Context, name string) ([]string, error) {
 		return nil, nil
 	}
 	return []string{z[name]}, nil
+}
+
+// TestUnfinishedDays: what a crash has left of a day goes when that is over.
+func TestUnfinishedDays(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	today := noon.UTC().Format(time.DateOnly)
+	for _, name := range []string{"2020-01-02", unfinished + "2020-01-02", unfinished + today, "other"} {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	days, err := closedDays(dir, noon)
+	if err != nil || len(days) != 1 || filepath.Base(days[0].path) != "2020-01-02" {
+		t.Errorf("%v, %v", days, err)
+	}
+	left, err := os.ReadDir(dir)
+	if err != nil || len(left) != 3 {
+		t.Errorf("left: %v, %v", left, err)
+	}
 }
 
 func TestSend(t *testing.T) {

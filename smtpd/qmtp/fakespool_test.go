@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -23,10 +24,14 @@ type queuedMessage struct{ text, envelope string }
 // sender, recipients and body as a test names them; the Received line is cut.
 func (m queuedMessage) String() string {
 	records := strings.Split(strings.TrimSuffix(m.envelope, "\x00\x00"), "\x00")
+	records = slices.DeleteFunc(records, func(r string) bool { return r == fromTestClient })
 	_, body, _ := strings.Cut(m.text, "\n  by ")
 	_, body, _ = strings.Cut(body, "\n")
 	return strings.Join(records, " ") + " " + strconv.Quote(body)
 }
+
+// fromTestClient is the record of where the clients of tests are.
+const fromTestClient = "c127.0.0.1"
 
 // fakeSpool is the other end of the submit protocol.
 type fakeSpool struct {

@@ -53,6 +53,9 @@ func (s *spoolSubmission) Sender(address string) error {
 	if err == nil && s.from.trusted {
 		err = s.record(esmtp.RecordOrigin, string(esmtp.FromClient))
 	}
+	if err == nil && s.from.client.IsValid() {
+		err = s.record(esmtp.RecordClient, s.from.client.WithZone("").String())
+	}
 	return err
 }
 
