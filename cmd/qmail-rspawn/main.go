@@ -1,22 +1,17 @@
 // Qmail-rspawn runs the program that QMAILREMOTE names, once a delivery to
 // another host.
 //
-// Runs as:     qmailr:nofiles
-// Started by:  qmail-start, in place of qmail-remote, where QMAILREMOTE is in its
-//
-//	environment
-//
-// Reads:       jobs of qmail-send; what the program prints (hostile: it says what
-//
-//	other hosts have said)
-//
-// Writes:      its answers, its log
-// May:         run that program, and kill it
-// Must not:    run another program, read the queue
-// Trusts:      qmail-start, qmail-send, the program
-// If captured: an attacker sees and changes mail that leaves, and has the network,
-//
-//	as qmailr
+//	Runs as      qmailr:nofiles
+//	Started by   qmail-start, in place of qmail-remote, where QMAILREMOTE is in its
+//	             environment
+//	Reads        jobs of qmail-send; what the program prints (hostile: it says what
+//	             other hosts have said)
+//	Writes       its answers, its log
+//	May          run that program, and kill it
+//	Must not     run another program, read the queue
+//	Trusts       qmail-start, qmail-send, the program
+//	If captured  an attacker sees and changes mail that leaves, and has the network,
+//	             as qmailr
 package main
 
 import (

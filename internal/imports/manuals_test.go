@@ -77,6 +77,31 @@ func TestManualsAreClean(t *testing.T) {
 	}
 }
 
+// controlRow is a setting in docs/control.md.
+var controlRow = regexp.MustCompile("(?m)^\\| `([a-z0-9.]+)` \\| (?:line|number|list|map|cdb|text) ")
+
+// TestManualHasTheSettings: each row of docs/control.md is in qmail-control(5).
+func TestManualHasTheSettings(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile(filepath.Join(root(t), "docs/control.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var named []string
+	for _, m := range regexp.MustCompile(`(?m)^\.(?:It )?Pa (.*)$`).FindAllStringSubmatch(manuals(t)["qmail-control.5"], -1) {
+		named = append(named, strings.Fields(m[1])...)
+	}
+	rows := controlRow.FindAllStringSubmatch(string(text), -1)
+	for _, row := range rows {
+		if !slices.Contains(named, row[1]) {
+			t.Errorf("qmail-control(5) has no %s", row[1])
+		}
+	}
+	if len(rows) < 100 {
+		t.Errorf("%d rows were found", len(rows))
+	}
+}
+
 // foreignPages are of other programs.
 var foreignPages = []string{"crypt.3", "systemd.socket.5"}
 

@@ -36,6 +36,14 @@
 //	tlskey_test.go     in whose memory the private key is
 //	peers_test.go      Postfix and Exim send by TLS
 //	behind_test.go     clients behind a proxy, and XCLIENT
+//	callers_test.go    programs of Debian that call sendmail
+//	tcpenv_test.go     tcp-env
+//	fullqueue_test.go  a disk that is nearly full
+//	queuectl_test.go   the queue is managed, and one of qmail is imported
+//	requiretls_test.go mail that wants TLS all the way
+//	tlsrpt_test.go     reports about TLS
+//	tcpto_test.go      hosts to which connections time out, and the tools for that
+//	rspawn_test.go     a program in place of qmail-remote
 //	filter_test.go     programs that QMAILQUEUE names
 //	milter_test.go     a milter on libmilter
 //	drop_test.go       attacks on the drop directory

@@ -30,7 +30,6 @@ until_true() { # what, command
         sleep 0.1
     done
 }
-suite_runs() { grep -qs "^Name:.*qmail-start$" /proc/[0-9]*/status; }
 suite_ended() { ! grep -qs "^Name:.*qmail-" /proc/[0-9]*/status; }
 port_answers() { bash -c "exec 3<>/dev/tcp/127.0.0.1/25; head -n 1 <&3 | grep -q ^220"; }
 arrived() { grep -qrs "^Subject: $1\$" /home/joe/Maildir/new; }
