@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"postrider/internal/control"
 	"postrider/internal/world"
 )
 
@@ -20,12 +21,25 @@ type logger struct {
 	stdout, stderr *os.File
 }
 
-// newLogger finds the program as execvp does, by the caller's PATH.
-func newLogger(w world.World, args []string) (*logger, error) {
-	search, _ := w.Getenv("PATH")
-	path, err := findProgram(args[0], search)
-	if err != nil {
-		return nil, err
+// newLogger finds the program as execvp does, by the caller's PATH. If lines are
+// wanted as JSON, qmail-logjson stands in front of it, or alone if there is none.
+func newLogger(w world.World, args []string, json bool) (*logger, error) {
+	path := ""
+	if len(args) > 0 {
+		search, _ := w.Getenv("PATH")
+		var err error
+		if path, err = findProgram(args[0], search); err != nil {
+			return nil, err
+		}
+	}
+	if json {
+		// It has no PATH to find the logger by.
+		front := []string{"qmail-logjson"}
+		if path != "" {
+			front = append(front, path)
+			args = args[1:]
+		}
+		path, args = filepath.Join(w.Home, "bin/qmail-logjson"), append(front, args...)
 	}
 	// Not os.Pipe, whose ends do not block: the daemons' writes shall.
 	var fds [2]int
@@ -34,6 +48,15 @@ func newLogger(w world.World, args []string) (*logger, error) {
 	}
 	return &logger{path: path, args: args, read: os.NewFile(uintptr(fds[0]), "log"),
 		write: os.NewFile(uintptr(fds[1]), "log"), stdout: w.Stdout, stderr: w.Stderr}, nil
+}
+
+// logsJSON reads control/logformat: qmail's lines, or json.
+func logsJSON(dir control.Dir) (bool, error) {
+	format, err := dir.Line("logformat", "qmail")
+	if err == nil && format != "qmail" && format != "json" {
+		err = fmt.Errorf("%s/logformat: %q is neither qmail nor json", dir, format)
+	}
+	return format == "json", err
 }
 
 func findProgram(name, search string) (string, error) {

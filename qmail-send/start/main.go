@@ -107,8 +107,8 @@ func serve(w world.World, set settings, identities map[string]priv.Identity, std
 	h := &machine{home: w.Home, null: null, sendLog: w.Stdout, log: w.Stderr, identities: identities,
 		setuidPrograms: set.setuidPrograms}
 	s := newSupervisor(set.plan(public), h, w.Clock, stderr.Line)
-	if set.logger != nil {
-		if err := s.attachLogger(h, w, set.logger, stderr); err != nil {
+	if set.logger != nil || set.logsJSON {
+		if err := s.attachLogger(h, w, set, stderr); err != nil {
 			return 0, err
 		}
 	}
@@ -204,8 +204,8 @@ func waitForLock(w world.World, owner *priv.Identity, log *logline.Writer, signa
 }
 
 // attachLogger puts a log program in front of all others.
-func (s *supervisor) attachLogger(h *machine, w world.World, args []string, stderr *logline.Writer) error {
-	l, err := newLogger(w, args)
+func (s *supervisor) attachLogger(h *machine, w world.World, set settings, stderr *logline.Writer) error {
+	l, err := newLogger(w, set.logger, set.logsJSON)
 	if err != nil {
 		return err
 	}
@@ -217,7 +217,7 @@ func (s *supervisor) attachLogger(h *machine, w world.World, args []string, stde
 		own.Close()
 		l.close()
 	}
-	m := &member{name: "logger " + args[0], role: priv.Logger(), order: stopLogger}
+	m := &member{name: "logger " + l.args[0], role: priv.Logger(), order: stopLogger}
 	s.plan.members = append([]*member{m}, s.plan.members...)
 	return nil
 }

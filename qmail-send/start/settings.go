@@ -28,6 +28,7 @@ type settings struct {
 	environ  []byte // frame data: what users' programs will inherit
 	wrapped  bool   // a program delivers to other hosts, in place of qmail-remote
 	logger   []string
+	logsJSON bool // lines of the log are JSON objects
 	remotes  int
 	// setuidPrograms is that of priv.Policy.
 	setuidPrograms bool
@@ -97,6 +98,9 @@ func readSettings(w world.World) (settings, error) {
 	}
 	dir := control.Dir(filepath.Join(w.Home, "control"))
 	var err error
+	if s.logsJSON, err = logsJSON(dir); err != nil {
+		return s, err
+	}
 	if s.remotes, err = dir.Int("remoteworkers", defaultRemotes); err != nil {
 		return s, err
 	}
