@@ -19,7 +19,7 @@ var floors = [][]string{
 	},
 	{ // the kernel, and formats
 		"internal/addresslist", "internal/authresults", "internal/binarymime", "internal/cdb", "internal/control", "internal/dane", "internal/dkim", "internal/dkimsign", "internal/dotqmail", "internal/dsn", "internal/durable", "internal/fdpass",
-		"internal/header", "internal/listener", "internal/maildirsize", "internal/milterwire", "internal/mtasts", "internal/netstring", "internal/networks", "internal/offspring", "internal/proxyproto", "internal/scratch", "internal/sessionlimit", "internal/sevenbit", "internal/smtpwire", "internal/socks", "internal/tcpto", "internal/tcprules", "internal/tlspolicy", "internal/tlsrpt", "internal/webpki",
+		"internal/header", "internal/listener", "internal/logread", "internal/maildirsize", "internal/milterwire", "internal/mtasts", "internal/netstring", "internal/networks", "internal/offspring", "internal/proxyproto", "internal/scratch", "internal/sessionlimit", "internal/sevenbit", "internal/smtpwire", "internal/socks", "internal/tcpto", "internal/tcprules", "internal/tlspolicy", "internal/tlsrpt", "internal/webpki",
 	},
 	{ // stores, tables, and what is found out through them
 		"internal/accounts", "internal/aliases", "internal/checkpassword", "internal/getent", "internal/lmtp", "internal/limits", "internal/maildir", "internal/mbox", "internal/milter", "internal/queuedir", "internal/queuelock", "internal/rcpthosts", "internal/resolver",
@@ -42,7 +42,7 @@ var floors = [][]string{
 		"qmail-local", "qmail-local/commands", "qmail-local/lookup", "qmail-local/lspawn", "qmail-local/nss", "qmail-local/users",
 		"qmail-queue", "qmail-queue/inject", "qmail-queue/qmqpc", "qmail-queue/queuectl", "qmail-queue/show", "qmail-queue/spool",
 		"qmail-remote", "qmail-remote/mtasts", "qmail-remote/rspawn", "qmail-remote/tcpto", "qmail-remote/tlsrpt", "qmail-remote/tlsseen",
-		"qmail-send", "qmail-send/setup", "qmail-send/splogger", "qmail-send/start",
+		"qmail-send", "qmail-send/logjson", "qmail-send/setup", "qmail-send/splogger", "qmail-send/start", "qmail-send/trace",
 		"smtpd", "smtpd/auth", "smtpd/checkpass", "smtpd/dkimkey", "smtpd/filter", "smtpd/policy", "smtpd/qmtp", "smtpd/tables", "smtpd/tcpenv", "smtpd/tlskey",
 	},
 	{ // what tests need

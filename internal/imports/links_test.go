@@ -88,6 +88,8 @@ var bans = map[string][]ban{
 	"mailsubj":      forUsers,
 	"qmail-newmrh":  viewers,
 	"splogger":      forUsers,
+	"qmail-logjson": forUsers,
+	"qmail-trace":   append([]ban{network, resolver, tls, starter}, everywhere...),
 	"tcprules":      viewers,
 	"tcprulescheck": viewers,
 	// It asks name servers, by a library that brings TLS, and has no key.

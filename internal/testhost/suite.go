@@ -90,12 +90,16 @@ func (h *Host) Control(name string, lines ...string) {
 // ready are the log lines of a suite that runs: every daemon was started, the
 // scheduler has begun and connections are taken.
 func (h *Host) ready() []*regexp.Regexp {
-	patterns := []string{`^status: local 0/`}
+	status, start := `^status: local 0/`, `^qmail-start: `
+	if text, err := os.ReadFile(h.Path("/var/qmail/control/logformat")); err == nil && string(text) == "json\n" {
+		status, start = `"event":"status","local":0,`, `"program":"qmail-start","event":"note","text":"`
+	}
+	patterns := []string{status}
 	if text, err := os.ReadFile(h.Path("/var/qmail/control/smtplisten")); err != nil || len(text) > 0 {
-		patterns = append(patterns, `^qmail-start: listening on `)
+		patterns = append(patterns, start+`listening on `)
 	}
 	for _, program := range []string{"qmail-spool", "qmail-send", "qmail-lspawn", "qmail-r(emote|spawn)"} {
-		patterns = append(patterns, `^qmail-start: `+program+`.* started \(pid \d+\)`)
+		patterns = append(patterns, start+program+`.* started \(pid \d+\)`)
 	}
 	compiled := make([]*regexp.Regexp, len(patterns))
 	for i, p := range patterns {
