@@ -83,8 +83,8 @@ func parseOther(program, rest string) Line {
 			l.Event = word
 		}
 	}
-	if len(l.Facts) == 0 {
-		l.Event, l.Text = "note", rest
+	if len(l.Facts) == 0 || l.Event == "" {
+		return Line{Program: program, Event: "note", Text: rest}
 	}
 	return l
 }

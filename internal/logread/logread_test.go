@@ -45,6 +45,7 @@ var lines = []struct{ line, want string }{
 	{"qmail-smtpd: warning: accept: too many", "qmail-smtpd warning | accept: too many"},
 	{"qmail-start: listening on 0.0.0.0:25", "qmail-start note | listening on 0.0.0.0:25"},
 	{"qmail-start: odd a=b and words", "qmail-start note | odd a=b and words"},
+	{"qmail-smtpd: a=b", "qmail-smtpd note | a=b"},
 	{"qmail-send: exited", " note | qmail-send: exited"},
 	{"qmail-Xy: a=b", " note | qmail-Xy: a=b"},
 	{"delivery 7: success: two words", " note | delivery 7: success: two words"},
