@@ -96,10 +96,11 @@ func valid(public crypto.PublicKey, digest, signature []byte) bool {
 
 // lower changes ASCII letters only.
 func lower(s string) string {
-	return strings.Map(func(r rune) rune {
-		if 'A' <= r && r <= 'Z' {
-			return r + 'a' - 'A'
+	b := []byte(s) // not runes: those of bytes that are no UTF-8 are other bytes
+	for i, c := range b {
+		if 'A' <= c && c <= 'Z' {
+			b[i] += 'a' - 'A'
 		}
-		return r
-	}, s)
+	}
+	return string(b)
 }
