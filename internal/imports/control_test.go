@@ -14,7 +14,7 @@ import (
 )
 
 // readers are the methods of control.Dir, with the argument that is the name.
-var readers = []string{"Line", "LineOrMe", "Int", "List", "Map", "Text"}
+var readers = []string{"Line", "LineOrMe", "Int", "List", "Lines", "Each", "Map", "Text"}
 
 // notControl are files that are read in the same way and are somebody's own.
 var notControl = map[string]string{

@@ -156,23 +156,21 @@ func namesFilters(dir control.Dir) bool {
 
 func (set *settings) readEndpoints(dir control.Dir, file string, v service) error {
 	v.file = file
-	lines, present, err := dir.List(file)
-	if err != nil {
-		return err
-	}
-	if !present && v.missing != "" {
-		lines = []string{v.missing}
-	}
-	for _, line := range lines {
+	add := func(line string) error {
 		addresses, words, err := listener.Parse(line, v.words)
 		if err != nil {
-			return fmt.Errorf("%s/%s: %q: %w", dir, file, line, err)
+			return fmt.Errorf("%q: %w", line, err)
 		}
 		for _, address := range addresses {
 			set.endpoints = append(set.endpoints, endpoint{address, v, words})
 		}
+		return nil
 	}
-	return nil
+	present, err := dir.Each(file, add)
+	if err == nil && !present && v.missing != "" {
+		err = add(v.missing)
+	}
+	return err
 }
 
 // readKeys opens the private keys, if there are any, for who needs them.
