@@ -61,6 +61,18 @@ func (c *Reader) Close() error {
 	return c.file.Close()
 }
 
+// Records returns how many there are, by the tables.
+func (c *Reader) Records() (n int64, err error) {
+	for i := range int64(tables) {
+		_, slots, err := c.pair(i * pairSize)
+		if err != nil {
+			return 0, err
+		}
+		n += slots / slotsEach
+	}
+	return n, nil
+}
+
 // Get returns the data of the first record added with key.
 func (c *Reader) Get(key []byte) (data []byte, found bool, err error) {
 	h := hash(key)

@@ -36,8 +36,16 @@ func Load(home string) (Set, error) {
 		}
 	}
 	parsed, err := Parse(text)
+	var wrong Wrong
+	if errors.As(err, &wrong) {
+		faults := make(control.Faults, len(wrong))
+		for i, line := range wrong {
+			faults[i] = control.Fault{Path: home + "/control/tcp.smtp", Line: line.Number, Problem: line.Problem}
+		}
+		err = faults
+	}
 	if err != nil {
-		return Set{}, fmt.Errorf("%s/control/tcp.smtp, %w", home, err)
+		return Set{}, err
 	}
 	return Set{text: parsed}, nil
 }
