@@ -90,9 +90,9 @@ func (i *inspector) all() {
 	i.routing()
 	i.rules()
 	i.tables()
+	i.keys()
 	i.programs()
 	i.access()
-	i.keys()
 	i.ports()
 	i.queue()
 	i.hosts()
@@ -158,7 +158,7 @@ func reason(err error) string {
 
 // inControl finds the file that an error begins with. What follows a colon is all
 // that needs to be told.
-var inControl = regexp.MustCompile(`^(?:/\S*/)?control/([a-z0-9.]+)(: )?`)
+var inControl = regexp.MustCompile(`^(/\S*/)?control/([a-z0-9.]+)(: )?`)
 
 // blame tells an error of a reader: by its lines, by its file, or by what it says.
 func (i *inspector) blame(err error, name, mend string) {
@@ -174,9 +174,7 @@ func (i *inspector) blame(err error, name, mend string) {
 	default:
 		text := err.Error()
 		if m := inControl.FindStringSubmatch(text); m != nil {
-			if name = m[1]; m[2] != "" {
-				text = text[len(m[0]):]
-			}
+			name, text = m[2], withoutFile(m, text)
 		}
 		f := Finding{Level: Error, What: text, Mend: mend}
 		if name != "" {
@@ -185,6 +183,18 @@ func (i *inspector) blame(err error, name, mend string) {
 		}
 		i.add(f)
 	}
+}
+
+// withoutFile takes the file from the beginning of a text, where it stands in front
+// already.
+func withoutFile(m []string, text string) string {
+	switch {
+	case m[3] != "":
+		return text[len(m[0]):]
+	case m[1] != "":
+		return "it" + text[len(m[0]):]
+	}
+	return text
 }
 
 // orForm returns mend, or else the form that a control file has to have.

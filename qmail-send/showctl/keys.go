@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"postrider/internal/dkimsign"
@@ -53,6 +54,7 @@ func (i *inspector) certificate(file string, names ...string) {
 		i.errorIn(file, 0, err.Error(), "Put the private key, its certificate, and those that lead to the root, into the file. Until then there is no TLS by it.")
 		return
 	}
+	i.private(file)
 	leaf := chain[0]
 	i.validity(file, leaf)
 	for _, name := range names {
@@ -62,6 +64,19 @@ func (i *inspector) certificate(file string, names ...string) {
 		}
 	}
 	i.leadsUp(file, chain)
+}
+
+// private checks that nobody but root can have a private key.
+func (i *inspector) private(file string) {
+	st, err := os.Stat(i.path(file))
+	if err != nil {
+		return // was read a moment ago
+	}
+	owner := st.Sys().(*syscall.Stat_t).Uid
+	if mode := st.Mode().Perm(); mode&0o077 != 0 || owner != i.in.UID {
+		i.errorIn(file, 0, fmt.Sprintf("it holds a private key, and belongs to uid %d with the mode %04o", owner, mode),
+			fmt.Sprintf("chown %d %s && chmod 600 %s; if others could read it, get another key.", i.in.UID, i.path(file), i.path(file)))
+	}
 }
 
 // validity looks at the days of a certificate.
@@ -105,6 +120,7 @@ func (i *inspector) dkim() {
 		_, err := i.parts.DKIMKey(i.path(file))
 		switch {
 		case err == nil:
+			i.private(file)
 		case errors.Is(err, fs.ErrPermission) && !i.root:
 			i.unreadable(i.path(file), err)
 		case errors.Is(err, fs.ErrNotExist):

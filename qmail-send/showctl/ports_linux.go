@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -34,15 +35,15 @@ func (i *inspector) ports() {
 		owners = owningPrograms()
 	}
 	running := i.running()
-	for file, addresses := range i.parts.Listens(i.home) {
-		for _, text := range addresses {
+	listens := i.parts.Listens(i.home)
+	for _, file := range slices.Sorted(maps.Keys(listens)) {
+		for _, text := range listens[file] {
 			at, err := netip.ParseAddrPort(text)
 			if err == nil {
 				i.port(file, at, sockets, owners, running)
 			}
 		}
 	}
-	slices.Sort(i.facts)
 }
 
 // port looks at one address.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"slices"
 
 	"postrider/internal/accounts"
 	"postrider/internal/aliases"
@@ -66,19 +67,26 @@ func (i *inspector) programs() {
 			}
 			continue
 		}
-		i.blame(err, "", "")
+		i.byProgram(err)
 		i.absent = append(i.absent, p.Name+": "+p.Otherwise)
 	}
+}
+
+// byProgram tells an error of a program, but not of a file of which something is
+// said already: that is the same in other words.
+func (i *inspector) byProgram(err error) {
+	told := findings{list: slices.Clone(i.list)}
+	i.blame(err, "", "")
+	i.list = slices.DeleteFunc(i.list, func(f Finding) bool {
+		return f.Level == Error && f.Line == 0 && f.File != "" && told.wrong(f.File) && !slices.Contains(told.list, f)
+	})
 }
 
 // fromProgram is a warning of a program, which mostly begins with its file.
 func (i *inspector) fromProgram(text string) {
 	f := Finding{Level: Warning, What: text}
 	if m := inControl.FindStringSubmatch(text); m != nil {
-		f.File = i.path(m[1])
-		if m[2] != "" {
-			f.What = text[len(m[0]):]
-		}
+		f.File, f.What = i.path(m[2]), withoutFile(m, text)
 	}
 	i.add(f)
 }

@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strconv"
 	"time"
 
 	"postrider/internal/queuedir"
@@ -34,8 +33,8 @@ func (i *inspector) queue() {
 	} else {
 		i.add(Finding{Warning, "", 0, "qmail-send does not run: no mail is delivered", "Start qmail-start."})
 	}
-	i.aside(filepath.Join(layout.Root, "bad"), Error, "are messages that were damaged and set aside", "Look at each: qmail-queuectl(8) and the log say what it was.")
-	i.aside(filepath.Join(layout.Root, "bad", "unacked"), Warning, "are what a crash has left of messages that nobody was told are accepted", "They go after 7 days.")
+	i.aside(filepath.Join(layout.Root, "bad"), Error, "of messages that were damaged and set aside", "Look at each: qmail-queuectl(8) and the log say what it was.")
+	i.aside(filepath.Join(layout.Root, "bad", "unacked"), Warning, "that a crash has left of messages which nobody was told are accepted", "They go after 7 days.")
 	i.dropped(layout)
 }
 
@@ -77,7 +76,11 @@ func (i *inspector) messages(layout queuedir.Layout) {
 	if !i.root {
 		whose = " of yours"
 	}
-	i.facts = append(i.facts, fmt.Sprintf("messages in the queue%s: %d, of which %d are held; the oldest is of %s", whose, n, held, age(i.now.Sub(oldest))))
+	fact := fmt.Sprintf("messages in the queue%s: %d", whose, n)
+	if n > 0 {
+		fact += fmt.Sprintf(", of which %d are held; the oldest came %s", held, age(i.now.Sub(oldest)))
+	}
+	i.facts = append(i.facts, fact)
 	lifetime, err := i.dir.Int("queuelifetime", 604800)
 	if err == nil && i.now.Sub(oldest) > time.Duration(lifetime)*time.Second+24*time.Hour {
 		i.add(Finding{Warning, layout.Root, 0, "the oldest message waits for " + age(i.now.Sub(oldest)) + ", which is longer than queuelifetime", "qmail-queuectl list shows it; is it held?"})
@@ -85,7 +88,7 @@ func (i *inspector) messages(layout queuedir.Layout) {
 }
 
 // aside counts the files of a directory.
-func (i *inspector) aside(dir string, level Level, are, mend string) {
+func (i *inspector) aside(dir string, level Level, of, mend string) {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return // told by access
@@ -101,7 +104,7 @@ func (i *inspector) aside(dir string, level Level, are, mend string) {
 		}
 	}
 	if n > 0 {
-		i.add(Finding{level, dir, 0, strconv.Itoa(n) + " files there " + are, mend})
+		i.add(Finding{level, dir, 0, count(n, "file") + " " + of, mend})
 	}
 }
 
@@ -122,7 +125,7 @@ func (i *inspector) dropped(layout queuedir.Layout) {
 		}
 	}
 	if n > 0 {
-		i.add(Finding{Warning, layout.Drop(), 0, strconv.Itoa(n) + " messages of local programs wait there for qmail-spool", "Start qmail-start; if it runs, the log of qmail-spool says what is wrong with them."})
+		i.add(Finding{Warning, layout.Drop(), 0, count(n, "message") + " of local programs: qmail-spool does not take what is there", "Start qmail-start; if it runs, the log of qmail-spool says what is wrong with them."})
 	}
 }
 

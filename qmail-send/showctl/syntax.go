@@ -3,6 +3,7 @@ package showctl
 import (
 	"errors"
 	"fmt"
+	"os"
 	"strconv"
 	"strings"
 
@@ -29,11 +30,29 @@ func (i *inspector) setting(s settings.Setting) {
 	if present {
 		i.form(s, text)
 	}
+	if i.shown(s) {
+		return
+	}
 	if read := i.reader(s.Name); read != nil {
 		if err := read(i.dir); err != nil {
 			i.blame(err, s.Name, mendForm(s))
 		}
 	}
+}
+
+// shown tells of a file with secrets that others can read.
+func (i *inspector) shown(s settings.Setting) bool {
+	st, err := os.Stat(i.path(s.Name))
+	if s.Secret != settings.AllSecret || err != nil || st.Mode().Perm()&0o077 == 0 {
+		return false
+	}
+	owner := "qmailr"
+	if s.Readers()[0] == "qmail-start" {
+		owner = "root"
+	}
+	i.errorIn(s.Name, 0, fmt.Sprintf("others than its owner can read it (mode %04o), and it holds secrets", st.Mode().Perm()),
+		"chown "+owner+" "+i.path(s.Name)+" && chmod 600 "+i.path(s.Name)+"; change the passwords in it.")
+	return true
 }
 
 // form checks a text by its kind.
