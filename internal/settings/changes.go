@@ -12,7 +12,7 @@ type Change struct {
 // Changes returns all, in the order of docs/control.md.
 func Changes() []Change {
 	return []Change{
-		{"qmail-inject, sendmail, qmail-qread, qmail-queuectl", "with the next start, which is each time"},
+		{"qmail-inject, sendmail, newaliases, qmail-qread, qmail-queuectl, qmail-getpw, qmail-pw2u", "with the next start, which is each time"},
 		{"qmail-qmtpd, qmail-qmqpd", "with the next connection"},
 		{"qmail-qmqpc", "with the next start, which is each time"},
 		{"qmail-smtpd", "with the next connection, except `concurrencysmtp` and `concurrencysmtpip`, which count at once"},
@@ -21,6 +21,8 @@ func Changes() []Change {
 		{"qmail-spool", "with its next start"},
 		{"qmail-lookup", "a second after the change; `overquota`, `aliases`, `dotforward`, `vpopmail` and the tables at once; `localuidmin` and `break` with the next start"},
 		{"qmail-filter", "`tcp.smtp` and `milters` with the next message, the others with its next start. Whether it is started at all: with the next start of qmail-start"},
+		{"qmail-checkpass", "`checkpassword` with the next attempt to log in, the others with its next start; which program it is, and as whom: with the next start of qmail-start"},
+		{"qmail-rspawn", "with its next start"},
 		{"qmail-vlookup", "`vpopmail` and `dotforward` at once; `break` with the next start; `vpopmailuser` with the next start of qmail-start"},
 		{"qmail-mtasts, qmail-tlsseen", "with the next start"},
 		{"qmail-tlsrpt", "with the next reports. Whether it is started at all: with the next start of qmail-start"},

@@ -368,7 +368,7 @@ func All() []Setting {
 		{Name: "tlspolicy", Area: TLS, Kind: List, Default: "none",
 			Programs: "qmail-remote",
 			Form:     "domain:level words, such as example.org:verify",
-			Meaning:  "How mail to other hosts is protected, `domain:level words`; the form is below. Without a line for a domain the level is `may`."},
+			Meaning:  "How mail to other hosts is protected, `domain:level words`, where the level is `none`, `may`, `encrypt`, `verify`, `pin`, `dane` or `dane-only`. Without a line for a domain the level is `may`."},
 		{Name: "mtasts", Area: TLS, Kind: Number, Default: "0", Max: 1,
 			Programs: "qmail-start, qmail-remote",
 			Meaning:  "1: what domains say by MTA-STS counts for mail to them; qmail-mtasts finds it out. See [operations.md](operations.md)."},
@@ -382,7 +382,7 @@ func All() []Setting {
 		{Name: "dkimsign", Area: TLS, Kind: List, Default: "none",
 			Programs: "qmail-start, qmail-remote",
 			Form:     "domain selector key, such as: example.org s1 example.org/s1",
-			Meaning:  "Whose mail is signed (DKIM), `domain selector key`; the form is below. Mail of a domain without a line goes unsigned."},
+			Meaning:  "Whose mail is signed (DKIM), `domain selector key`. Mail of a domain without a line goes unsigned."},
 		// what processes may do
 		{Name: "sandbox", Area: Machine, Kind: OneLine, Default: "on",
 			Programs: "qmail-start, qmail-spool, qmail-send, qmail-lspawn, qmail-mtasts, qmail-tlsseen, qmail-tlsrpt, qmail-remote, qmail-smtpd, qmail-qmtpd, qmail-qmqpd, qmail-lookup, qmail-vlookup, qmail-policy, qmail-tlskey, qmail-auth, qmail-checkpass, qmail-filter, qmail-nss, qmail-rspawn",
