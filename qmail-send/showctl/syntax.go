@@ -263,6 +263,11 @@ func (i *inspector) mapping(s settings.Setting) {
 			continue
 		}
 		key = idn.AddressKey(key)
+		if s.Secret != settings.Public && strings.ContainsAny(key, "| \t") {
+			// It may be a login in the wrong place: nothing of it is told.
+			i.errorIn(s.Name, line.Number, "what stands before the colon is no domain and no address", mendForm(s))
+			continue
+		}
 		if first, again := seen[key]; again {
 			i.warn(s.Name, line.Number, fmt.Sprintf("%s is in line %d already: the last one counts", quoted(key), first), "Take one of them away.")
 		}

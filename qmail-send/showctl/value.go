@@ -106,15 +106,14 @@ func (i *inspector) lines(s settings.Setting) (lines []string, present bool, err
 
 // withoutLogin hides what follows the relay of a route.
 func withoutLogin(line string) string {
-	key, value, found := strings.Cut(line, ":")
-	if !found {
-		// Not a route: nobody knows what it is.
-		return "(a line without a colon)"
+	login, colon := strings.IndexAny(line, "| \t"), strings.IndexByte(line, ':')
+	switch {
+	case colon < 0 || 0 <= login && login < colon:
+		return "(a line that is no route)" // nobody knows what it is
+	case login < 0:
+		return line
 	}
-	if at := strings.IndexAny(value, "| \t"); at >= 0 {
-		value = value[:at] + "|(a login, which is secret)"
-	}
-	return key + ":" + value
+	return line[:login] + "|(a login, which is secret)"
 }
 
 var link = regexp.MustCompile(`\[([^\]]*)\]\([^)]*\)`)
