@@ -2,7 +2,9 @@ package scenario
 
 import (
 	"encoding/json"
+	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -49,6 +51,7 @@ func TestShowctlAsksNameServers(t *testing.T) {
 	h.Control("dkimsign", "ours.example rsa ours.example/rsa", "ours.example ed ours.example/ed", "ours.example gone ours.example/gone", "ours.example wrong ours.example/wrong")
 	zone.Add(records["rsa"], records["ed"], strings.Replace(records["rsa"], "rsa._domainkey", "wrong._domainkey", 1))
 	h.StartSuite()
+	askedBy(t, h)
 	r := shown(t, h, "", "--check")
 	report := squeeze(r.Stdout)
 	for _, want := range []string{
@@ -74,6 +77,43 @@ func TestShowctlAsksNameServers(t *testing.T) {
 	}
 	if r := shown(t, h, "", "--check", "--no-dns"); strings.Contains(r.Stdout, "exchanger of") || r.Code != 0 {
 		t.Errorf("without name servers: %s", r)
+	}
+}
+
+// askedBy checks who asks while root's qmail-showctl waits for an answer.
+func askedBy(t *testing.T, h *testhost.Host) {
+	t.Helper()
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer null.Close()
+	p, err := h.Start(testhost.Command{Argv: []string{home + "/bin/qmail-showctl", "--check"}, Files: []*os.File{null, null, null}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	asker := func() *testhost.ProcessInfo {
+		for _, each := range h.Find("qmail-showctl") {
+			if slices.Contains(each.Argv, "--ask-name-servers") && each.UID[1] != 0 {
+				return &each
+			}
+		}
+		return nil
+	}
+	var found *testhost.ProcessInfo
+	for found == nil {
+		select {
+		case <-p.Ended():
+			t.Fatal("nobody was seen who asks")
+		default:
+			found = asker()
+		}
+	}
+	if qmailn := h.UserID("qmailn"); found.UID != [4]int{qmailn, qmailn, qmailn, qmailn} || len(found.Groups) > 0 || len(found.Files) > 10 {
+		t.Errorf("name servers are asked by %+v", found)
+	}
+	if _, err := p.Wait(testhost.Within(t, soon)); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -138,8 +178,12 @@ func TestShowctlChangesNothing(t *testing.T) {
 	h.StartSuite()
 	const state = `cd /var/qmail && find . -printf '%p %i %m %u %g %s %T@ %C@\n' | sort`
 	before := h.Must("sh", "-c", state)
-	shown(t, h, "", "--no-dns")
-	shown(t, h, "joe", "--no-dns", "--json")
+	for _, user := range []string{"", "joe"} {
+		if r := shown(t, h, user, "--no-dns"); r.Code != 0 {
+			t.Errorf("%s: %v", user, r)
+		}
+		shown(t, h, user, "--no-dns", "--json")
+	}
 	if after := h.Must("sh", "-c", state); after != before {
 		t.Errorf("before:\n%s\nafter:\n%s", before, after)
 	}
