@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"syscall"
 
 	"postrider/internal/cdb"
 	"postrider/internal/control"
@@ -52,7 +53,8 @@ func Load(home string) (Set, error) {
 
 // readDatabase reads a database; there is none if it is nil.
 func readDatabase(path string) (*cdb.Reader, error) {
-	f, err := os.Open(path)
+	// Without waiting for somebody who writes, should a FIFO be there: it is empty.
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

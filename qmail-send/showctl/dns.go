@@ -256,6 +256,9 @@ func (d *lookups) judgeKey(about mention) {
 		d.errorIn(about.file, about.line, "the DNS has no "+about.name, mend)
 		return
 	}
+	if !d.plainFiles(d.path(filepath.Join(dkimsign.KeyDir, about.rule.Key))) {
+		return
+	}
 	public, err := d.parts.DKIMKey(d.path(filepath.Join(dkimsign.KeyDir, about.rule.Key)))
 	if err != nil {
 		return // told already

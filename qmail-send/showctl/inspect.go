@@ -110,6 +110,8 @@ func (i *inspector) some(names []string) {
 	}
 	i.routing()
 	i.rules()
+	i.tables()
+	i.programs()
 	var about []Finding
 	for _, name := range names {
 		about = append(about, i.about(i.path(name))...)

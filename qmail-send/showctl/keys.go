@@ -43,6 +43,9 @@ func (i *inspector) keys() {
 // certificate looks at one file with a key; it is for one of the names, if there
 // are any.
 func (i *inspector) certificate(file string, names ...string) {
+	if !i.plainFiles(i.path(file)) {
+		return
+	}
 	chain, err := i.parts.Certificates(i.path(file))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -117,6 +120,9 @@ func (i *inspector) dkim() {
 	}
 	for _, name := range table.Keys() {
 		file := filepath.Join(dkimsign.KeyDir, name)
+		if !i.plainFiles(i.path(file)) {
+			continue
+		}
 		_, err := i.parts.DKIMKey(i.path(file))
 		switch {
 		case err == nil:

@@ -71,6 +71,9 @@ func (i *inspector) form(s settings.Setting, text string) {
 }
 
 func (i *inspector) database(s settings.Setting) {
+	if !i.plainFiles(i.path(s.Name)) {
+		return
+	}
 	db, err := cdb.Open(i.path(s.Name))
 	if err == nil {
 		defer db.Close() // was only read

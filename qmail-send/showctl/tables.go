@@ -16,10 +16,13 @@ import (
 // tables looks at what is compiled of texts, and at what the texts say.
 func (i *inspector) tables() {
 	users := i.home + "/users"
+	if !i.plainFiles(users+"/assign", users+"/cdb", i.path("morercpthosts"), i.path("morercpthosts.cdb")) {
+		return
+	}
 	if err := i.parts.Assign(users); err != nil {
 		i.assign(users, err)
 	}
-	// A database without an end knows nobody: what qmail-lspawn says of it counts.
+	// A database that is cut knows nobody: what qmail-lspawn says of it counts.
 	if _, err := accounts.NewUsersDB(users + "/cdb").Lookup("postmaster"); err != nil && !errors.Is(err, accounts.ErrUnknown) {
 		i.trouble(users+"/cdb", err, "Make it again: qmail-newu. Until then no mail is delivered to anybody on this host.")
 	}
@@ -34,6 +37,18 @@ func (i *inspector) tables() {
 		i.aliasTable(name)
 	}
 	i.passwordProgram()
+}
+
+// plainFiles tells of what is there and no file. Reading it might wait for ever.
+func (i *inspector) plainFiles(paths ...string) (all bool) {
+	all = true
+	for _, path := range paths {
+		if st, err := os.Stat(path); err == nil && !st.Mode().IsRegular() {
+			i.add(Finding{Error, path, 0, "it is no plain file", "Move it away, and make the file again."})
+			all = false
+		}
+	}
+	return all
 }
 
 // assign tells what is wrong with users/assign, or that the database is old.
