@@ -2,9 +2,14 @@ package showctl
 
 import (
 	"fmt"
+	"io/fs"
+	"os"
+	"slices"
 	"strings"
 
+	"postrider/internal/accounts"
 	"postrider/internal/address"
+	"postrider/internal/aliases"
 	"postrider/internal/control"
 	"postrider/internal/idn"
 	"postrider/internal/rcpthosts"
@@ -52,6 +57,7 @@ func (i *inspector) routing() {
 		return key
 	})
 	i.both()
+	i.virtualUsers()
 	i.somewhere(table)
 }
 
@@ -130,4 +136,42 @@ func isRouted(routed map[string]bool, domain string) bool {
 		}
 	}
 	return false
+}
+
+// virtualUsers finds virtual domains whose mail ends with the user alias, who has
+// no file for it. Where accounts come from elsewhere, too, nobody can tell.
+func (i *inspector) virtualUsers() {
+	nss, err := accounts.ReadNSS(i.dir)
+	tables, tablesErr := aliases.Names(i.dir)
+	if err != nil || tablesErr != nil || nss.Asked || len(tables) > 0 {
+		return
+	}
+	resolver, _, err := i.in.Recipients()
+	if err != nil {
+		return // told elsewhere
+	}
+	for _, line := range firstLines(i.domainsOf("virtualdomains")) {
+		domain, user, found := strings.Cut(line.Text, ":")
+		if !found || user == "" || strings.TrimSpace(user) != user {
+			continue
+		}
+		to, err := resolver.Resolve(user + "-postmaster")
+		if err != nil || to.User != accounts.AliasUser || !i.hasNone(to.Home, to.Ext) {
+			continue
+		}
+		i.warn("virtualdomains", line.Number, fmt.Sprintf("mail for %s is nobody's: there is no user %s, and no .qmail-%s-default of the user alias", domain, user, user),
+			"Write the name of a user behind the colon, or make such a file in "+to.Home+".")
+	}
+}
+
+// hasNone reports whether a home has no .qmail file that an extension could lead to.
+func (i *inspector) hasNone(home, ext string) bool {
+	entries, err := os.ReadDir(home)
+	if err != nil {
+		return false // nobody knows
+	}
+	part, _, _ := strings.Cut(strings.ReplaceAll(strings.ToLower(ext), ".", ":"), "-")
+	return !slices.ContainsFunc(entries, func(e fs.DirEntry) bool {
+		return e.Name() == ".qmail-default" || strings.HasPrefix(e.Name(), ".qmail-"+part+"-")
+	})
 }
