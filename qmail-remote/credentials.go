@@ -102,34 +102,31 @@ func (r relay) host() string {
 // logins reads control/remoteauth: "relay|user|password", "relay:port|..." or
 // "relay|user||file". Nobody but its owner may read it.
 func logins(dir control.Dir) (map[string]login, error) {
-	lines, present, err := dir.List("remoteauth")
-	if err != nil || !present {
-		return nil, err
-	}
-	if err := onlyOwner(string(dir) + "/remoteauth"); err != nil {
-		return nil, err
-	}
-	all := make(map[string]login, len(lines))
-	for i, line := range lines {
+	all := make(map[string]login)
+	present, err := dir.Each("remoteauth", func(line string) error {
 		// Neither the line nor its parts are told: they are secret.
 		value, l, err := cutLogin(line)
 		if err == nil && l == (login{}) {
 			err = errors.New("no user and no password")
 		}
 		if err != nil {
-			return nil, fmt.Errorf("control/remoteauth: entry %d: %w", i+1, err)
+			return err
 		}
 		r, err := parseHostPort(value, 1)
 		if err != nil {
-			return nil, fmt.Errorf("control/remoteauth: entry %d: %w", i+1, err)
+			return err
 		}
 		key := r.host()
 		if _, bare := netip.ParseAddr(value); bare != nil && hasPort(value) {
 			key += ":" + strconv.Itoa(int(r.port))
 		}
 		all[key] = l
+		return nil
+	})
+	if err != nil || !present {
+		return nil, err
 	}
-	return all, nil
+	return all, onlyOwner(string(dir) + "/remoteauth")
 }
 
 // hasPort reports whether a relay that parseHostPort takes names its port.

@@ -362,7 +362,7 @@ func TestDKIMSettings(t *testing.T) {
 	t.Parallel()
 	dir := home(t, map[string]string{"me": "me.example.org\n", "dkimsign": "x.example s1\n"})
 	files := &settingsFiles{home: dir, resolvConf: filepath.Join(dir, "control/me"), clock: newHost(t).client.clock}
-	if _, err := files.current(); err == nil || !strings.Contains(err.Error(), `control/dkimsign: "x.example s1"`) {
+	if _, err := files.current(); err == nil || !strings.Contains(err.Error(), `control/dkimsign, line 1: "x.example s1"`) {
 		t.Errorf("got %v", err)
 	}
 	if err := os.WriteFile(filepath.Join(dir, "control/dkimsign"), []byte("x.example s1 k\n"), 0o644); err != nil {

@@ -37,6 +37,7 @@
 //	classic.go      "qmail-remote host sender recipient..."
 //	explain.go      "qmail-remote --explain recipient [sender]"
 //	settings.go     control files and resolv.conf, read again when changed
+//	examine.go      the same for qmail-showctl
 //	waits.go        how long each step may take
 //	client.go       one message, and connections for it
 //	walk.go         address after address until one settles it

@@ -29,22 +29,19 @@ const maxSources = 1000
 // and to= say for which mail it is, helo= says by which name others are greeted,
 // and socks= through which proxy the connections go.
 func readSources(dir control.Dir) ([]source, error) {
-	lines, _, err := dir.List("outgoingip")
-	if err != nil || len(lines) == 0 {
-		return nil, err
-	}
-	if len(lines) > maxSources {
-		return nil, fmt.Errorf("control/outgoingip: more than %d addresses", maxSources)
-	}
-	list := make([]source, 0, len(lines))
-	for _, line := range lines {
+	var list []source
+	_, err := dir.Each("outgoingip", func(line string) error {
+		if len(list) == maxSources {
+			return fmt.Errorf("more than %d addresses", maxSources)
+		}
 		s, err := parseSource(line)
 		if err != nil {
-			return nil, fmt.Errorf("control/outgoingip: %q: %w", line, err)
+			return fmt.Errorf("%q: %w", line, err)
 		}
 		list = append(list, s)
-	}
-	return list, nil
+		return nil
+	})
+	return list, err
 }
 
 func parseSource(line string) (source, error) {

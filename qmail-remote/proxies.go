@@ -3,7 +3,6 @@ package qmailremote
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"net/netip"
 	"strings"
@@ -21,25 +20,22 @@ import (
 // proxyLogins reads control/outgoingsocks: "address:port|user|password", for
 // proxies that want a login. Nobody but its owner may read it.
 func proxyLogins(dir control.Dir) (map[netip.AddrPort]socks.Login, error) {
-	lines, present, err := dir.List("outgoingsocks")
-	if err != nil || !present {
-		return nil, err
-	}
-	if err := onlyOwner(string(dir) + "/outgoingsocks"); err != nil {
-		return nil, err
-	}
-	all := make(map[netip.AddrPort]socks.Login, len(lines))
-	for i, line := range lines {
+	all := make(map[netip.AddrPort]socks.Login)
+	present, err := dir.Each("outgoingsocks", func(line string) error {
 		// Neither the line nor its parts are told: they are secret.
 		words := strings.SplitN(line, "|", 3)
 		proxy, err := netip.ParseAddrPort(words[0])
 		if err != nil || len(words) != 3 || words[1] == "" || words[2] == "" ||
 			len(words[1]) > socks.MaxCredential || len(words[2]) > socks.MaxCredential {
-			return nil, fmt.Errorf("control/outgoingsocks: entry %d is not address:port|user|password", i+1)
+			return errors.New("not address:port|user|password")
 		}
 		all[unmapped(proxy)] = socks.Login{User: words[1], Password: words[2]}
+		return nil
+	})
+	if err != nil || !present {
+		return nil, err
 	}
-	return all, nil
+	return all, onlyOwner(string(dir) + "/outgoingsocks")
 }
 
 // parseProxy reads the address of a proxy, which has no name: nobody's answer

@@ -33,20 +33,17 @@ type waits [steps]time.Duration
 // readWaits reads control/remotetimeouts: "step:seconds" each.
 func readWaits(dir control.Dir) (waits, error) {
 	var w waits
-	lines, _, err := dir.List("remotetimeouts")
-	if err != nil {
-		return w, err
-	}
-	for _, line := range lines {
+	_, err := dir.Each("remotetimeouts", func(line string) error {
 		name, value, _ := strings.Cut(line, ":")
 		at := stepNamed(name)
 		seconds, err := strconv.Atoi(strings.TrimSpace(value))
 		if at < 0 || err != nil || seconds < 1 || seconds > maxTimeout {
-			return w, fmt.Errorf("control/remotetimeouts: %q is no step and its seconds, 1 to %d", line, maxTimeout)
+			return fmt.Errorf("%q is no step and its seconds, 1 to %d", line, maxTimeout)
 		}
 		w[at] = time.Duration(seconds) * time.Second
-	}
-	return w, nil
+		return nil
+	})
+	return w, err
 }
 
 // stepNamed returns the step of that name, or -1.

@@ -35,6 +35,7 @@
 //
 //	main.go       start, signals, links from qmail-start
 //	settings.go   control files
+//	examine.go    the same for qmail-showctl
 //	scheduler.go  state, the loop, next and do
 //	message.go    what is kept of a queued message; the queues it waits in
 //	fair.go       turns of senders, fifo.go queues in them

@@ -120,17 +120,17 @@ func destination(c channelID, recipient string) string {
 // an account, uid=N, an address or ADDRESS/BITS.
 func readSenders(dir control.Dir) (*senders, error) {
 	s := &senders{seed: maphash.MakeSeed(), weights: make(map[origin]uint16)}
-	lines, _, err := dir.List("senderweights")
+	_, err := dir.Each("senderweights", func(line string) error {
+		if len(s.weights) == maxWeights {
+			return fmt.Errorf("more than %d lines", maxWeights)
+		}
+		if err := s.add(strings.Fields(line)); err != nil {
+			return fmt.Errorf("%q: %w", line, err)
+		}
+		return nil
+	})
 	if err != nil {
 		return nil, err
-	}
-	if len(lines) > maxWeights {
-		return nil, fmt.Errorf("%s/senderweights: more than %d lines", dir, maxWeights)
-	}
-	for _, line := range lines {
-		if err := s.add(strings.Fields(line)); err != nil {
-			return nil, fmt.Errorf("%s/senderweights: %q: %w", dir, line, err)
-		}
 	}
 	s.sortLengths()
 	return s, nil

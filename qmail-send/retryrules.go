@@ -42,18 +42,19 @@ type retryRules struct {
 
 // readRetryRules reads control/retryrules: DESTINATION TROUBLE SCHEDULE.
 func readRetryRules(dir control.Dir) (*retryRules, error) {
-	lines, _, err := dir.List("retryrules")
-	if err != nil || len(lines) == 0 {
-		return nil, err
-	}
-	if len(lines) > maxRules {
-		return nil, fmt.Errorf("%s/retryrules: more than %d rules", dir, maxRules)
-	}
 	r := &retryRules{byDomain: make(map[string]*[causes]*curve)}
-	for _, line := range lines {
-		if err := r.add(strings.Fields(line)); err != nil {
-			return nil, fmt.Errorf("%s/retryrules: %q: %w", dir, line, err)
+	rules := 0
+	_, err := dir.Each("retryrules", func(line string) error {
+		if rules++; rules > maxRules {
+			return fmt.Errorf("more than %d rules", maxRules)
 		}
+		if err := r.add(strings.Fields(line)); err != nil {
+			return fmt.Errorf("%q: %w", line, err)
+		}
+		return nil
+	})
+	if err != nil || rules == 0 {
+		return nil, err
 	}
 	return r, nil
 }

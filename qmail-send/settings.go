@@ -113,21 +113,21 @@ const maxAges = 10
 
 // ages returns numbers of seconds, one a line; 0 is none.
 func (r *settingsReader) ages(name string, def time.Duration) (ages []time.Duration) {
-	lines, present, err := r.dir.List(name)
+	present, err := r.dir.Each(name, func(line string) error {
+		seconds, err := strconv.ParseUint(line, 10, 32)
+		switch {
+		case err != nil:
+			return fmt.Errorf("%q is no number of seconds", line)
+		case len(ages) == maxAges:
+			return fmt.Errorf("more than %d lines", maxAges)
+		case seconds > 0:
+			ages = append(ages, time.Duration(seconds)*time.Second)
+		}
+		return nil
+	})
 	r.keep(err)
 	if err == nil && !present {
 		return []time.Duration{def}
-	}
-	for _, line := range lines {
-		seconds, err := strconv.ParseUint(line, 10, 32)
-		if err != nil {
-			r.keep(fmt.Errorf("%s/%s: %q is no number of seconds", r.dir, name, line))
-		} else if seconds > 0 {
-			ages = append(ages, time.Duration(seconds)*time.Second)
-		}
-	}
-	if len(ages) > maxAges {
-		r.keep(fmt.Errorf("%s/%s: more than %d lines", r.dir, name, maxAges))
 	}
 	return ages
 }

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"postrider/internal/control"
 	"postrider/internal/wire/policy"
 )
 
@@ -41,20 +42,20 @@ func (r codeRange) contains(a netip.Addr) bool {
 // maxZone leaves room for an IPv6 address in front of it.
 const maxZone = policy.MaxZone - 64
 
-// parseLists reads lines "[+-=]zone[=codes][:[-]text]" (spec section 6.7).
-func parseLists(lines []string) ([]dnsList, error) {
-	if len(lines) > policy.MaxZones {
-		return nil, fmt.Errorf("control/dnsbllist: more than %d lists", policy.MaxZones)
-	}
-	var all []dnsList
-	for _, line := range lines {
+// readLists reads control/dnsbllist: lines "[+-=]zone[=codes][:[-]text]" (spec section 6.7).
+func readLists(dir control.Dir) (all []dnsList, err error) {
+	_, err = dir.Each("dnsbllist", func(line string) error {
+		if len(all) == policy.MaxZones {
+			return fmt.Errorf("more than %d lists", policy.MaxZones)
+		}
 		l, err := parseList(line)
 		if err != nil {
-			return nil, fmt.Errorf("control/dnsbllist: %q: %w", line, err)
+			return fmt.Errorf("%q: %w", line, err)
 		}
 		all = append(all, l)
-	}
-	return all, nil
+		return nil
+	})
+	return all, err
 }
 
 func parseList(line string) (l dnsList, err error) {

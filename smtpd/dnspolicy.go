@@ -42,9 +42,8 @@ func (c checks) any() bool { return len(c.lists) > 0 || c.spf > 0 || c.rdns > 0 
 
 // readChecks reads them.
 func (r *settingsReader) readChecks() (c checks) {
-	lines, _, err := r.dir.List("dnsbllist")
-	r.note(err)
-	c.lists, err = parseLists(lines)
+	var err error
+	c.lists, err = readLists(r.dir)
 	r.note(err)
 	c.spf = r.count(r.dir.Int("spfbehavior", 0))
 	c.rdns = r.count(r.dir.Int("checkrdns", 0))

@@ -2,9 +2,11 @@ package smtpd
 
 import (
 	"net/netip"
+	"os"
 	"strings"
 	"testing"
 
+	"postrider/internal/control"
 	"postrider/internal/wire/policy"
 )
 
@@ -177,24 +179,29 @@ func TestParseList(t *testing.T) {
 		"-bl.example=127.0.0.2":               {zone: "bl.example", action: actRefuseIt, codes: []codeRange{{addr("127.0.0.2"), addr("127.0.0.2")}}},
 		"bl.example=127.0.0.2-11,127.0.1.4:x": {zone: "bl.example", action: actRefuse, codes: []codeRange{{addr("127.0.0.2"), addr("127.0.0.11")}, {addr("127.0.1.4"), addr("127.0.1.4")}}, text: "x"},
 	} {
-		got, err := parseLists([]string{line})
-		if err != nil || len(got) != 1 || got[0].zone != want.zone || got[0].action != want.action || got[0].text != want.text {
+		got, err := parseList(line)
+		if err != nil || got.zone != want.zone || got.action != want.action || got.text != want.text {
 			t.Errorf("%q: %+v, %v", line, got, err)
 			continue
 		}
 		for i, r := range want.codes {
-			if len(got[0].codes) != len(want.codes) || got[0].codes[i] != r {
-				t.Errorf("%q: %v", line, got[0].codes)
+			if len(got.codes) != len(want.codes) || got.codes[i] != r {
+				t.Errorf("%q: %v", line, got.codes)
 			}
 		}
 	}
 	for _, line := range []string{"+", "localhost", "a..example", "a b.example", ".", "-:text", "bl.example=", "bl.example=127.0.0", "bl.example=::1",
 		"bl.example=127.0.0.9-2", "bl.example=127.0.0.2-256", "bl.example=127.0.0.2-", "b\xfccher.example", strings.Repeat("a", 64) + ".example", strings.Repeat("a.", 100) + "example", "bl.example\r"} {
-		if got, err := parseLists([]string{line}); err == nil {
+		if got, err := parseList(line); err == nil {
 			t.Errorf("%q is taken: %+v", line, got)
 		}
 	}
-	if _, err := parseLists(make([]string, policy.MaxZones+1)); err == nil {
+	home := t.TempDir()
+	many := strings.Repeat("bl.example\n", policy.MaxZones+1)
+	if err := os.WriteFile(home+"/dnsbllist", []byte(many), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := readLists(control.Dir(home)); err == nil {
 		t.Error("any number of lists is taken")
 	}
 }

@@ -43,6 +43,7 @@
 //	classic.go     the form on descriptors 0 and 1, under tcpserver
 //	settings.go    what the control files say
 //	controls.go    reading them again when they change
+//	examine.go     the same for qmail-showctl
 //	peer.go        what is known about the client; its variables
 //	session.go     one session: its loop, deadlines, end
 //	verbs.go       the table of commands, and the small ones

@@ -3,7 +3,6 @@ package smtpd
 import (
 	"crypto/x509"
 	"errors"
-	"fmt"
 	"time"
 
 	"postrider/internal/addresslist"
@@ -204,13 +203,10 @@ func (r *settingsReader) set(name string) addresslist.List {
 
 // networks reads a list of addresses and networks in CIDR notation.
 func (r *settingsReader) networks(name string) networks.List {
-	lines, _, err := r.dir.List(name)
+	var list networks.List
+	_, err := r.dir.Each(name, list.Add)
 	r.note(err)
-	parsed, err := networks.Parse(lines)
-	if err != nil {
-		r.note(fmt.Errorf("%s/%s: %w", r.dir, name, err))
-	}
-	return parsed
+	return list
 }
 
 // some reports whether a list has lines.

@@ -9,35 +9,51 @@ import (
 	"strings"
 	"time"
 
+	"postrider/internal/control"
 	"postrider/internal/idn"
 )
 
 // readTLSClients reads who may relay by a client certificate: addresses, in
 // certificates that control/clientca.pem vouches for, or fingerprints.
 func (r *settingsReader) readTLSClients(s *settings) {
-	lines, present, err := r.dir.List("tlsclients")
+	var err error
+	s.tlsClients, err = readTLSClients(r.dir)
 	r.note(err)
-	if present {
-		s.tlsClients = make(map[string]struct{}, len(lines))
-	}
-	for _, line := range lines {
+	s.clientCAs, err = readClientCAs(r.dir)
+	r.note(err)
+}
+
+// readTLSClients reads control/tlsclients; nil is no such file.
+func readTLSClients(dir control.Dir) (map[string]struct{}, error) {
+	clients := make(map[string]struct{})
+	present, err := dir.Each("tlsclients", func(line string) error {
 		key := idn.AddressKey(line)
 		if !strings.Contains(line, "@") {
 			key = strings.ToLower(strings.ReplaceAll(line, ":", ""))
 			if sum, err := hex.DecodeString(key); err != nil || len(sum) != sha256.Size {
-				r.note(fmt.Errorf("%s/tlsclients: %q is neither an address nor a SHA-256 fingerprint", r.dir, line))
+				return fmt.Errorf("%q is neither an address nor a SHA-256 fingerprint", line)
 			}
 		}
-		s.tlsClients[key] = struct{}{}
+		clients[key] = struct{}{}
+		return nil
+	})
+	if !present {
+		return nil, err
 	}
-	text, present, err := r.dir.Text("clientca.pem")
-	r.note(err)
-	if present {
-		s.clientCAs = x509.NewCertPool()
-		if !s.clientCAs.AppendCertsFromPEM([]byte(text)) {
-			r.note(fmt.Errorf("%s/clientca.pem: there is no certificate in it", r.dir))
-		}
+	return clients, nil
+}
+
+// readClientCAs reads control/clientca.pem; nil is no such file.
+func readClientCAs(dir control.Dir) (*x509.CertPool, error) {
+	text, present, err := dir.Text("clientca.pem")
+	if err != nil || !present {
+		return nil, err
 	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM([]byte(text)) {
+		return nil, fmt.Errorf("%s/clientca.pem: there is no certificate in it", dir)
+	}
+	return pool, nil
 }
 
 // trustedClient returns by what a client may relay who has shown these

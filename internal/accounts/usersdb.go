@@ -91,7 +91,8 @@ func (u *UsersDB) drop() {
 
 // open opens the database, and reads it if it is small.
 func (u *UsersDB) open() error {
-	f, err := os.Open(u.path)
+	// Without waiting for somebody who writes, should a FIFO be there: it is empty.
+	f, err := os.OpenFile(u.path, os.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return err
 	}

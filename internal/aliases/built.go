@@ -120,3 +120,15 @@ func checkOurs(path string) error {
 	}
 	return nil
 }
+
+// IsBuilt reports whether the database of a text is that of the text as it is
+// now, and so counts.
+func IsBuilt(path string) bool {
+	var st unix.Stat_t
+	if unix.Stat(path, &st) != nil {
+		return false
+	}
+	b := openBuilt(BuiltName(path), &st)
+	b.close()
+	return b != nil
+}

@@ -44,17 +44,19 @@ func New(dir control.Dir) *Tables {
 
 // Names returns the names of the tables.
 func Names(dir control.Dir) ([]string, error) {
-	names, _, err := dir.List("aliases")
+	var names []string
+	_, err := dir.Each("aliases", func(name string) error {
+		switch {
+		case len(names) == maxTables:
+			return fmt.Errorf("more than %d tables", maxTables)
+		case !strings.HasPrefix(name, "/"):
+			return fmt.Errorf("%q does not begin with a slash", name)
+		}
+		names = append(names, name)
+		return nil
+	})
 	if err != nil {
 		return nil, err
-	}
-	if len(names) > maxTables {
-		return nil, fmt.Errorf("%s/aliases: more than %d tables", dir, maxTables)
-	}
-	for _, name := range names {
-		if !strings.HasPrefix(name, "/") {
-			return nil, fmt.Errorf("%s/aliases: %q does not begin with a slash", dir, name)
-		}
 	}
 	return names, nil
 }

@@ -7,6 +7,7 @@ const (
 	pairSize   = 8 // two 32-bit little-endian numbers
 	headerSize = tables * pairSize
 	maxFile    = 1<<32 - 1
+	slotsEach  = 2 // that a table has for a record
 )
 
 // hash is the database's hash of a key; its low byte chooses the table, the

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"syscall"
 )
 
 // MaxData is the largest record that Get returns.
@@ -27,11 +28,15 @@ type Reader struct {
 
 // Open opens the database at path. A missing file is fs.ErrNotExist.
 func Open(path string) (*Reader, error) {
-	f, err := os.Open(path)
+	// Without waiting for somebody who writes, should a FIFO be there.
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
 	}
 	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%s: no plain file: %w", path, ErrFormat)
+	}
 	if err != nil {
 		f.Close()
 		return nil, err
@@ -59,6 +64,18 @@ func (c *Reader) Close() error {
 		return nil
 	}
 	return c.file.Close()
+}
+
+// Records returns how many there are, by the tables.
+func (c *Reader) Records() (n int64, err error) {
+	for i := range int64(tables) {
+		_, slots, err := c.pair(i * pairSize)
+		if err != nil {
+			return 0, err
+		}
+		n += slots / slotsEach
+	}
+	return n, nil
 }
 
 // Get returns the data of the first record added with key.

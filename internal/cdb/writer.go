@@ -83,7 +83,7 @@ func write(f *os.File, mode fs.FileMode, fill func(*Writer) error) error {
 func (w *Writer) finish() ([]byte, error) {
 	header := make([]byte, 0, headerSize)
 	for _, entries := range w.entries {
-		slots := uint32(2 * len(entries))
+		slots := uint32(slotsEach * len(entries))
 		if w.pos+int64(slots)*pairSize > maxFile {
 			return nil, ErrTooLarge
 		}

@@ -57,9 +57,33 @@ func (d Dir) Int(name string, def int) (int, error) {
 // List returns the lines of a file without those that are empty or begin with
 // '#'. present tells a file without such lines from a missing one.
 func (d Dir) List(name string) (lines []string, present bool, err error) {
+	present, err = d.lines(name, func(_ int, line string) { lines = append(lines, line) })
+	if err != nil {
+		return nil, false, err
+	}
+	return lines, present, nil
+}
+
+// Line of a list, with its number in the file, from 1.
+type Line struct {
+	Number int
+	Text   string
+}
+
+// Lines is List with the numbers of the lines.
+func (d Dir) Lines(name string) (lines []Line, present bool, err error) {
+	present, err = d.lines(name, func(number int, line string) { lines = append(lines, Line{number, line}) })
+	if err != nil {
+		return nil, false, err
+	}
+	return lines, present, nil
+}
+
+// lines calls add with the lines of a list.
+func (d Dir) lines(name string, add func(number int, line string)) (present bool, err error) {
 	text, present, err := d.read(name, maxFile)
 	if err != nil || !present {
-		return nil, false, err
+		return false, err
 	}
 	for number := 1; text != ""; number++ {
 		var line string
@@ -69,11 +93,11 @@ func (d Dir) List(name string) (lines []string, present bool, err error) {
 			continue
 		}
 		if err := d.check(name, number, line); err != nil {
-			return nil, false, err
+			return false, err
 		}
-		lines = append(lines, line)
+		add(number, line)
 	}
-	return lines, true, nil
+	return true, nil
 }
 
 // Text returns all of a file whose format is its reader's own, such as

@@ -259,3 +259,35 @@ func FuzzControl(f *testing.F) {
 		}
 	})
 }
+
+// Each tells all lines that are wrong, by number, and reads no further than the
+// kinds of errors that List has.
+func TestEach(t *testing.T) {
+	d := dir(t, map[string]string{"f": "# c\ngood\n\nbad one\ngood\nbad two\n", "one": "bad\n", "nul": "good\na\x00\n"})
+	refuse := func(line string) error {
+		if strings.HasPrefix(line, "bad") {
+			return errors.New(line + " is bad")
+		}
+		return nil
+	}
+	_, err := d.Each("f", refuse)
+	var faults Faults
+	if !errors.As(err, &faults) || len(faults) != 2 || faults[0].Line != 4 || faults[1].Line != 6 {
+		t.Fatalf("Each = %v", err)
+	}
+	if want := string(d) + "/f, line 4: bad one is bad (and in one more line)"; err.Error() != want {
+		t.Errorf("Each = %q, want %q", err, want)
+	}
+	if _, err := d.Each("one", refuse); err == nil || err.Error() != string(d)+"/one, line 1: bad is bad" {
+		t.Errorf("Each = %v", err)
+	}
+	if _, err := d.Each("nul", refuse); err == nil || !strings.Contains(err.Error(), "line 2: holds a NUL byte") {
+		t.Errorf("Each = %v", err)
+	}
+	if present, err := d.Each("missing", refuse); present || err != nil {
+		t.Errorf("Each of no file = %v, %v", present, err)
+	}
+	if present, err := d.Each("f", func(string) error { return nil }); !present || err != nil {
+		t.Errorf("Each = %v, %v", present, err)
+	}
+}

@@ -23,6 +23,7 @@
 // Every error is temporary: nothing is known about the mail, only about the
 // configuration.
 //
-// Files: control.go (the four kinds), file.go (bytes of one file, its limits),
-// cached.go (files that are read again when they change).
+// Files: control.go (the four kinds), fault.go (lines that are wrong), file.go
+// (bytes of one file, its limits), cached.go (files that are read again when they
+// change).
 package control

@@ -15,7 +15,7 @@ const (
 
 // fault is a problem inside a file.
 func (d Dir) fault(name string, line int, problem string) error {
-	return errors.New(d.path(name) + ", line " + strconv.Itoa(line) + ": " + problem)
+	return Faults{{d.path(name), line, problem}}
 }
 
 func (d Dir) path(name string) string { return string(d) + "/" + name }

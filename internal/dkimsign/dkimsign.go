@@ -57,13 +57,9 @@ type Table struct {
 
 // Read reads control/dkimsign.
 func Read(dir control.Dir) (Table, error) {
-	lines, _, err := dir.List("dkimsign")
-	if err != nil {
+	t := Table{}
+	if _, err := dir.Each("dkimsign", t.read); err != nil {
 		return Table{}, err
-	}
-	t, err := Parse(lines)
-	if err != nil {
-		return Table{}, fmt.Errorf("%s/dkimsign: %w", dir, err)
 	}
 	return t, nil
 }
@@ -72,11 +68,18 @@ func Read(dir control.Dir) (Table, error) {
 func Parse(lines []string) (Table, error) {
 	t := Table{}
 	for _, line := range lines {
-		if err := t.add(line); err != nil {
-			return Table{}, fmt.Errorf("%q: %w", line, err)
+		if err := t.read(line); err != nil {
+			return Table{}, err
 		}
 	}
 	return t, nil
+}
+
+func (t *Table) read(line string) error {
+	if err := t.add(line); err != nil {
+		return fmt.Errorf("%q: %w", line, err)
+	}
+	return nil
 }
 
 func (t *Table) add(line string) error {

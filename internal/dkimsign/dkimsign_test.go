@@ -97,7 +97,7 @@ func TestRead(t *testing.T) {
 	if err := os.WriteFile(file, []byte("example.org s1\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Read(control.Dir(dir)); err == nil || !strings.Contains(err.Error(), file+`: "example.org s1"`) {
+	if _, err := Read(control.Dir(dir)); err == nil || !strings.Contains(err.Error(), file+`, line 1: "example.org s1"`) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -12,7 +12,7 @@ import (
 var floors = [][]string{
 	{ // ground: words, values and the machine, nothing of ours
 		"internal/address", "internal/attempts", "internal/clock", "internal/esmtp", "internal/fate", "internal/footprint", "internal/getopt", "internal/idn", "internal/listenfds", "internal/logline", "internal/precedence",
-		"internal/maildate", "internal/qmailhome", "internal/saslprep", "internal/scram", "internal/srs",
+		"internal/maildate", "internal/qmailhome", "internal/saslprep", "internal/scram", "internal/settings", "internal/srs",
 	},
 	{ // what a program's Main takes
 		"internal/world",
@@ -42,7 +42,7 @@ var floors = [][]string{
 		"qmail-local", "qmail-local/commands", "qmail-local/lookup", "qmail-local/lspawn", "qmail-local/nss", "qmail-local/users",
 		"qmail-queue", "qmail-queue/inject", "qmail-queue/qmqpc", "qmail-queue/queuectl", "qmail-queue/show", "qmail-queue/spool",
 		"qmail-remote", "qmail-remote/mtasts", "qmail-remote/rspawn", "qmail-remote/tcpto", "qmail-remote/tlsrpt", "qmail-remote/tlsseen",
-		"qmail-send", "qmail-send/logjson", "qmail-send/setup", "qmail-send/splogger", "qmail-send/start", "qmail-send/trace",
+		"qmail-send", "qmail-send/logjson", "qmail-send/setup", "qmail-send/showctl", "qmail-send/splogger", "qmail-send/start", "qmail-send/trace",
 		"smtpd", "smtpd/auth", "smtpd/checkpass", "smtpd/dkimkey", "smtpd/filter", "smtpd/policy", "smtpd/qmtp", "smtpd/tables", "smtpd/tcpenv", "smtpd/tlskey",
 	},
 	{ // what tests need

@@ -97,6 +97,10 @@ var bans = map[string][]ban{
 
 	"qmail-autoresponder": forUsers,
 
+	// It has the readers of all programs, and what they need. What name servers say
+	// it hears in a process of its own.
+	"qmail-showctl": append([]ban{hashes}, everywhere...),
+
 	"qmail-lookup": inside,
 	"qmail-filter": append([]ban{resolver, tls, starter}, everywhere...), // milters are on the network
 	"qmail-lspawn": inside,

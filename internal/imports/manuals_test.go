@@ -133,7 +133,7 @@ var otherOptions = []string{"sendmail"}
 
 // otherCodes are programs whose exit codes are those of internal/enqueue, or
 // that know the codes of others: of what they start, or speak for.
-var otherCodes = []string{"qmail-queue", "qmail-filter", "qmail-spool", "qmail-start"}
+var otherCodes = []string{"qmail-queue", "qmail-filter", "qmail-showctl", "qmail-spool", "qmail-start"}
 
 var (
 	optionItem = regexp.MustCompile(`(?m)^\.It Fl (.*)$`)
@@ -181,7 +181,7 @@ func facts(t *testing.T, all map[string]*pkg, main *pkg) (options []string, code
 		if !ours || all[dir] == nil || strings.HasPrefix(dir, "internal/") {
 			continue
 		}
-		reached := reach(declarations(all[dir]), identifiers(main))
+		reached := reach(declarations(all[dir]), main.uses(all[dir]))
 		for _, decl := range reached {
 			options = append(options, optionsIn(decl)...)
 			if n, isCode := exitCode(decl); isCode && n != 0 {
@@ -216,18 +216,28 @@ func declarations(p *pkg) map[string][]ast.Node {
 	return found
 }
 
-// identifiers are all names of a program.
-func identifiers(p *pkg) []string {
+// uses are the names that a program has of a room.
+func (p *pkg) uses(room *pkg) []string {
 	var all []string
 	for _, file := range p.files {
 		ast.Inspect(file, func(n ast.Node) bool {
-			if id, isName := n.(*ast.Ident); isName {
-				all = append(all, id.Name)
+			if x, is := n.(*ast.SelectorExpr); is {
+				if id, isName := x.X.(*ast.Ident); isName && id.Name == room.name() {
+					all = append(all, x.Sel.Name)
+				}
 			}
 			return true
 		})
 	}
 	return all
+}
+
+// name is that of the package.
+func (p *pkg) name() string {
+	for _, file := range p.files {
+		return file.Name.Name
+	}
+	return ""
 }
 
 // reach returns the declarations that the names lead to.

@@ -17,7 +17,8 @@ const module = "postrider"
 
 // pkg is a folder with Go files.
 type pkg struct {
-	dir     string               // below the module's root, "internal/fate"
+	dir     string // below the module's root, "internal/fate"
+	fset    *token.FileSet
 	files   map[string]*ast.File // those that are built into programs
 	imports map[string]bool
 	// testImports are those of the test files.
@@ -47,6 +48,7 @@ func packages(t *testing.T) map[string]*pkg {
 	t.Helper()
 	top := root(t)
 	found := make(map[string]*pkg)
+	fset := token.NewFileSet()
 	err := filepath.WalkDir(top, func(name string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -65,12 +67,12 @@ func packages(t *testing.T) map[string]*pkg {
 		if path.Ext(name) != ".go" {
 			return nil
 		}
-		file, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
+		file, err := parser.ParseFile(fset, name, nil, 0)
 		if err != nil {
 			return err
 		}
 		if found[dir] == nil {
-			found[dir] = &pkg{dir, map[string]*ast.File{}, map[string]bool{}, map[string]bool{}}
+			found[dir] = &pkg{dir, fset, map[string]*ast.File{}, map[string]bool{}, map[string]bool{}}
 		}
 		found[dir].add(filepath.Base(name), file)
 		return nil

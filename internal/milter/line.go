@@ -37,20 +37,20 @@ func refusal(code int) milterwire.Action {
 		Reply: milterwire.Reply{Code: code, Enhanced: strconv.Itoa(class) + ".3.5", Text: fmt.Sprintf(unavailable, class)}}
 }
 
-// Parse reads lines: unix:/path or inet:host:port, then words.
-func Parse(lines []string) ([]Milter, error) {
-	if len(lines) > MaxMilters {
-		return nil, fmt.Errorf("more than %d milters", MaxMilters)
+// List is milters in the order in which they are asked.
+type List []Milter
+
+// Add reads a line, unix:/path or inet:host:port, then words, and adds it.
+func (l *List) Add(line string) error {
+	if len(*l) == MaxMilters {
+		return fmt.Errorf("more than %d milters", MaxMilters)
 	}
-	var list []Milter
-	for _, line := range lines {
-		m, err := parseLine(line)
-		if err != nil {
-			return nil, fmt.Errorf("%q: %w", line, err)
-		}
-		list = append(list, m)
+	m, err := parseLine(line)
+	if err != nil {
+		return fmt.Errorf("%q: %w", line, err)
 	}
-	return list, nil
+	*l = append(*l, m)
+	return nil
 }
 
 func parseLine(line string) (m Milter, err error) {

@@ -50,9 +50,11 @@ func (b *bench) log(line string) {
 // begin begins a transaction with milters, lines of control/milters.
 func (b *bench) begin(lines ...string) *Transaction {
 	b.t.Helper()
-	list, err := Parse(lines)
-	if err != nil {
-		b.t.Fatal(err)
+	var list List
+	for _, line := range lines {
+		if err := list.Add(line); err != nil {
+			b.t.Fatal(err)
+		}
 	}
 	client := Client{IP: netip.MustParseAddr("192.0.2.1"), Port: 99, Host: "client.example", Helo: "client.example", Macros: milterwire.Macros{"i": "1-1"}}
 	t := Begin(list, client, b.log)
@@ -96,18 +98,24 @@ func ends(t *testing.T, list ...packet) *miltertest.Milter {
 	return miltertest.Start(t, miltertest.Polite(map[byte][]byte{'E': miltertest.Packets(list...)}))
 }
 
-func TestParse(t *testing.T) {
+func TestLines(t *testing.T) {
 	t.Parallel()
 	for line, ok := range map[string]bool{
 		"unix:/run/x": true, "inet:127.0.0.1:11332": true, "inet:[::1]:11332 accept timeout=5": true, "inet:localhost:1 reject": true, "unix:/x tempfail": true,
 		"unix:run/x": false, "inet:127.0.0.1": false, "inet::25": false, "inet:x:0": false, "inet:x:70000": false, "/run/x": false, "local:/x": false,
 		"unix:/x maybe": false, "unix:/x timeout=0": false, "unix:/x timeout=601": false, "unix:/x timeout": false, "": false,
 	} {
-		if _, err := Parse([]string{line}); (err == nil) != ok {
+		if err := new(List).Add(line); (err == nil) != ok {
 			t.Errorf("%q: %v", line, err)
 		}
 	}
-	if _, err := Parse(make([]string, MaxMilters+1)); err == nil {
+	var full List
+	for range MaxMilters {
+		if err := full.Add("unix:/run/x"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := full.Add("unix:/run/x"); err == nil {
 		t.Error("too many are taken")
 	}
 }

@@ -18,18 +18,26 @@ type List []netip.Prefix
 func Parse(lines []string) (List, error) {
 	var list List
 	for _, line := range lines {
-		n, err := netip.ParsePrefix(line)
-		if err != nil {
-			var addr netip.Addr
-			addr, err = netip.ParseAddr(line)
-			n = netip.PrefixFrom(addr, addr.BitLen())
+		if err := list.Add(line); err != nil {
+			return nil, err
 		}
-		if err != nil || n.Addr().Is4In6() {
-			return nil, fmt.Errorf("%q is neither an address nor a network such as 192.0.2.0/24", line)
-		}
-		list = append(list, n)
 	}
 	return list, nil
+}
+
+// Add reads one line, and adds it.
+func (l *List) Add(line string) error {
+	n, err := netip.ParsePrefix(line)
+	if err != nil {
+		var addr netip.Addr
+		addr, err = netip.ParseAddr(line)
+		n = netip.PrefixFrom(addr, addr.BitLen())
+	}
+	if err != nil || n.Addr().Is4In6() {
+		return fmt.Errorf("%q is neither an address nor a network such as 192.0.2.0/24", line)
+	}
+	*l = append(*l, n)
+	return nil
 }
 
 // Has reports whether an address is in one of the networks.

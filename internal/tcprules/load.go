@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"syscall"
 
 	"postrider/internal/cdb"
 	"postrider/internal/control"
@@ -36,15 +37,24 @@ func Load(home string) (Set, error) {
 		}
 	}
 	parsed, err := Parse(text)
+	var wrong Wrong
+	if errors.As(err, &wrong) {
+		faults := make(control.Faults, len(wrong))
+		for i, line := range wrong {
+			faults[i] = control.Fault{Path: home + "/control/tcp.smtp", Line: line.Number, Problem: line.Problem}
+		}
+		err = faults
+	}
 	if err != nil {
-		return Set{}, fmt.Errorf("%s/control/tcp.smtp, %w", home, err)
+		return Set{}, err
 	}
 	return Set{text: parsed}, nil
 }
 
 // readDatabase reads a database; there is none if it is nil.
 func readDatabase(path string) (*cdb.Reader, error) {
-	f, err := os.Open(path)
+	// Without waiting for somebody who writes, should a FIFO be there: it is empty.
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

@@ -8,6 +8,20 @@ import (
 	"strings"
 )
 
+// Wrong is the error of Parse: the lines that it does not understand, in order.
+type Wrong []WrongLine
+
+// WrongLine is one of them.
+type WrongLine struct {
+	Number  int // from 1
+	Problem string
+}
+
+// maxWrong is how many are told.
+const maxWrong = 50
+
+func (w Wrong) Error() string { return fmt.Sprintf("line %d: %s", w[0].Number, w[0].Problem) }
+
 // Parse reads rules in tcprules' text form: a line is address:allow or
 // address:deny, then any number of ,NAME="value" or ,!NAME. The byte behind
 // "=" is the delimiter, whatever it is. Lines that begin with # are comments.
@@ -15,6 +29,7 @@ import (
 // (10.0.0.0/8, 2001:db8::/32) or an IPv6 address, with or without brackets.
 func Parse(text string) (*Rules, error) {
 	r := &Rules{exact: make(map[string]Decision)}
+	var wrong Wrong
 	for number := 1; text != ""; number++ {
 		var line string
 		line, text, _ = strings.Cut(text, "\n")
@@ -22,9 +37,12 @@ func Parse(text string) (*Rules, error) {
 		if line == "" || line[0] == '#' {
 			continue
 		}
-		if err := r.add(line); err != nil {
-			return nil, fmt.Errorf("line %d: %w", number, err)
+		if err := r.add(line); err != nil && len(wrong) < maxWrong {
+			wrong = append(wrong, WrongLine{number, err.Error()})
 		}
+	}
+	if len(wrong) > 0 {
+		return nil, wrong
 	}
 	slices.SortStableFunc(r.nets, func(a, b network) int { return b.prefix.Bits() - a.prefix.Bits() })
 	return r, nil

@@ -85,15 +85,15 @@ type Table struct {
 
 // Read reads the file; without one there is no policy for anybody.
 func Read(dir control.Dir) (Table, error) {
-	lines, _, err := dir.List("tlspolicy")
+	t := Table{byDomain: make(map[string]Policy)}
+	_, err := dir.Each("tlspolicy", func(line string) error {
+		if err := t.add(line); err != nil {
+			return fmt.Errorf("%.100q: %w", line, err)
+		}
+		return nil
+	})
 	if err != nil {
 		return Table{}, err
-	}
-	t := Table{byDomain: make(map[string]Policy, len(lines))}
-	for _, line := range lines {
-		if err := t.add(line); err != nil {
-			return Table{}, fmt.Errorf("%s/%s: %.100q: %w", dir, File, line, err)
-		}
 	}
 	return t, nil
 }

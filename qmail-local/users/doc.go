@@ -19,4 +19,5 @@
 //     assign.go  the lines of users/assign
 //     pw2u.go    qmail-pw2u
 //     getpw.go   qmail-getpw
+//     examine.go users/assign against users/cdb, for qmail-showctl
 package users

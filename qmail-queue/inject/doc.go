@@ -40,6 +40,7 @@
 //	envelope.go  sender and recipients
 //	identity.go  who the user is, by the environment
 //	rewrite.go   the domain that an address lacks
+//	examine.go   the settings of that, for qmail-showctl
 //	outlet.go    the queue or standard output
 //	dsn.go       which reports of delivery sendmail is asked for
 //	report.go    messages and exit codes

@@ -33,5 +33,5 @@
 // with qmail-send; remove.go removal and quarantine; sweep.go what was left
 // behind; shares.go how much strangers may submit; pressure.go when no mail is
 // taken, tellfull.go who hears of it; drop.go, dropnonce.go and inotify_linux.go what was left in drop/;
-// refusal.go exit codes.
+// refusal.go exit codes; examine.go the settings, for qmail-showctl.
 package spool

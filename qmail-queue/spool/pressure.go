@@ -51,6 +51,10 @@ func readLimits(dir control.Dir) (l limits, err error) {
 // left is what a disk has and has left.
 type left struct{ free, all, files, allFiles int64 }
 
+func (l left) String() string {
+	return fmt.Sprintf("%d of %d MiB, and %d files", l.free>>20, l.all>>20, l.files)
+}
+
 // leftOf looks at the file system of a directory.
 func leftOf(dir string) func() (left, error) {
 	return func() (left, error) {

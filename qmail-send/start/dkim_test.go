@@ -39,7 +39,7 @@ func TestDKIMKeys(t *testing.T) {
 		{"two keys", "example.org s k1\nexample.net s k1\nexample.org e k2\n", map[string]os.FileMode{"k1": 0o600, "k2": 0o400, "k3": 0o644}, true, ""},
 		{"a key is missing", "example.org s k1\nexample.org e k2\n", map[string]os.FileMode{"k1": 0o600}, false, "domainkeys/k2"},
 		{"others can read it", "example.org s k1\n", map[string]os.FileMode{"k1": 0o644}, false, "mode 0644"},
-		{"not understood", "example.org s\n", nil, false, `dkimsign: "example.org s"`},
+		{"not understood", "example.org s\n", nil, false, `dkimsign, line 1: "example.org s"`},
 	} {
 		set := settings{remotes: 2}
 		err := set.readDKIM(signs(t, c.lines, c.keys))

@@ -33,7 +33,7 @@
 // runs. A ladder of errors is not needed: no mail passes through here.
 //
 // Files: main.go (from arguments to running), settings.go (arguments and
-// control files), policy.go (whether qmail-policy, qmail-mtasts and qmail-tlsseen are wanted), tlsrpt.go (qmail-tlsrpt in the plan), nss.go (whether qmail-nss is), vlookup.go (whether qmail-vlookup is), plan.go (who is there and linked to whom), process_linux.go
+// control files), examine.go (these for qmail-showctl), policy.go (whether qmail-policy, qmail-mtasts and qmail-tlsseen are wanted), tlsrpt.go (qmail-tlsrpt in the plan), nss.go (whether qmail-nss is), vlookup.go (whether qmail-vlookup is), plan.go (who is there and linked to whom), process_linux.go
 // (one child), supervise.go (the loop), restart.go (deaths and back-off), links.go
 // (what a daemon is sent), pulse.go (whether it does anything), stop.go (the
 // end), public_linux.go (the public socket and the lock), doors_linux.go

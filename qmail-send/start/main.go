@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"syscall"
 
 	"postrider/internal/logline"
@@ -43,20 +42,7 @@ func start(w world.World, stderr *logline.Writer) (int, error) {
 	if set.inherited, err = takeInherited(w.Environ, os.Getpid()); err != nil {
 		return 0, err
 	}
-	keys := keyFiles{filepath.Join(w.Home, "control"), in.UID}
-	if err := set.readKeys(keys); err != nil {
-		return 0, err
-	}
-	if err := set.readClientKey(keys); err != nil {
-		return 0, err
-	}
-	if err := set.readDKIM(keys); err != nil {
-		return 0, err
-	}
-	if err := set.readDomainsUser(in); err != nil {
-		return 0, err
-	}
-	if err := set.readPasswords(in); err != nil {
+	if err := set.readFiles(in); err != nil {
 		return 0, err
 	}
 	policy, err := in.Policy()

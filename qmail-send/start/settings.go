@@ -69,6 +69,15 @@ type service struct {
 	listener string   // is what the program calls its sockets
 }
 
+// services returns all.
+func services() []service {
+	return []service{
+		{file: "smtplisten", missing: ":25", words: listener.SMTPWords, program: "qmail-smtpd", listener: parent.ListenSMTP},
+		{file: "qmtplisten", program: "qmail-qmtpd", listener: parent.ListenQMTP},
+		{file: "qmqplisten", program: "qmail-qmqpd", listener: parent.ListenQMQP},
+	}
+}
+
 // endpoint is an address to listen on for a service.
 type endpoint struct {
 	listener.Address
@@ -101,11 +110,8 @@ func readSettings(w world.World) (settings, error) {
 	if s.logsJSON, err = logsJSON(dir); err != nil {
 		return s, err
 	}
-	if s.remotes, err = dir.Int("remoteworkers", defaultRemotes); err != nil {
+	if s.remotes, err = readRemotes(dir); err != nil {
 		return s, err
-	}
-	if s.remotes < 1 || s.remotes > maxRemotes {
-		return s, fmt.Errorf("%s/remoteworkers: %d is not between 1 and %d", dir, s.remotes, maxRemotes)
 	}
 	if s.asksMTASTS, err = asksMTASTS(dir); err != nil {
 		return s, err
@@ -117,17 +123,10 @@ func readSettings(w world.World) (settings, error) {
 		return s, err
 	}
 	s.filters = namesFilters(dir)
-	smtp := service{missing: ":25", words: listener.SMTPWords, program: "qmail-smtpd", listener: parent.ListenSMTP}
-	if err := s.readEndpoints(dir, "smtplisten", smtp); err != nil {
-		return s, err
-	}
-	qmtp := service{program: "qmail-qmtpd", listener: parent.ListenQMTP}
-	if err := s.readEndpoints(dir, "qmtplisten", qmtp); err != nil {
-		return s, err
-	}
-	qmqp := service{program: "qmail-qmqpd", listener: parent.ListenQMQP}
-	if err := s.readEndpoints(dir, "qmqplisten", qmqp); err != nil {
-		return s, err
+	for _, v := range services() {
+		if err := s.readEndpoints(dir, v); err != nil {
+			return s, err
+		}
 	}
 	if s.asksNSS, err = asksNSS(dir); err != nil {
 		return s, err
@@ -158,25 +157,50 @@ func namesFilters(dir control.Dir) bool {
 	return rulesErr != nil || mostErr != nil || miltersErr != nil || most != "" || len(milters) > 0 || strings.Contains(rules, "QMAILQUEUE=")
 }
 
-func (set *settings) readEndpoints(dir control.Dir, file string, v service) error {
-	v.file = file
-	lines, present, err := dir.List(file)
-	if err != nil {
-		return err
+// readRemotes reads how many qmail-remote there are.
+func readRemotes(dir control.Dir) (int, error) {
+	n, err := dir.Int("remoteworkers", defaultRemotes)
+	if err == nil && (n < 1 || n > maxRemotes) {
+		err = fmt.Errorf("%s/remoteworkers: %d is not between 1 and %d", dir, n, maxRemotes)
 	}
-	if !present && v.missing != "" {
-		lines = []string{v.missing}
-	}
-	for _, line := range lines {
+	return n, err
+}
+
+func (set *settings) readEndpoints(dir control.Dir, v service) error {
+	add := func(line string) error {
 		addresses, words, err := listener.Parse(line, v.words)
 		if err != nil {
-			return fmt.Errorf("%s/%s: %q: %w", dir, file, line, err)
+			return fmt.Errorf("%q: %w", line, err)
 		}
 		for _, address := range addresses {
 			set.endpoints = append(set.endpoints, endpoint{address, v, words})
 		}
+		return nil
 	}
-	return nil
+	present, err := dir.Each(v.file, add)
+	if err == nil && !present && v.missing != "" {
+		err = add(v.missing)
+	}
+	return err
+}
+
+// readFiles opens the private keys, and finds out who checks passwords and who
+// looks into domains of vpopmail.
+func (set *settings) readFiles(in priv.Installation) error {
+	keys := keyFiles{filepath.Join(in.Home, "control"), in.UID}
+	if err := set.readKeys(keys); err != nil {
+		return err
+	}
+	if err := set.readClientKey(keys); err != nil {
+		return err
+	}
+	if err := set.readDKIM(keys); err != nil {
+		return err
+	}
+	if err := set.readDomainsUser(in); err != nil {
+		return err
+	}
+	return set.readPasswords(in)
 }
 
 // readKeys opens the private keys, if there are any, for who needs them.

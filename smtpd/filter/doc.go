@@ -27,6 +27,7 @@
 // Files:
 //
 //	main.go         the program: its settings
+//	examine.go      these for qmail-showctl
 //	daemon.go       links, connections, shutdown
 //	intake.go       a message that comes over a connection
 //	transaction.go  a transaction that milters are asked about

@@ -64,15 +64,9 @@ var errQuarantine = errors.New("control/quarantine: not an address with a domain
 
 // loadMilters reads control/milters.
 func loadMilters(dir control.Dir) ([]milter.Milter, error) {
-	lines, _, err := dir.List("milters")
-	if err != nil {
-		return nil, err
-	}
-	list, err := milter.Parse(lines)
-	if err != nil {
-		return nil, fmt.Errorf("%s/milters: %w", dir, err)
-	}
-	return list, nil
+	var list milter.List
+	_, err := dir.Each("milters", list.Add)
+	return list, err
 }
 
 // Main runs qmail-filter until its control channel ends.

@@ -50,6 +50,7 @@
 //	daemon.go    the form under qmail-start: listeners, sessions, shutdown
 //	classic.go   the form on descriptors 0 and 1, under tcpserver
 //	settings.go  what the control files say
+//	examine.go   the same for qmail-showctl
 //	peer.go      what is known about the client; its variables
 //	session.go   one session: its deadlines and its end
 //	qmtp.go      the dialogue of QMTP

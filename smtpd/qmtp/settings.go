@@ -105,13 +105,12 @@ func qmqpSettings(home string) (*settings, error) {
 	s := r.limits()
 	s.concurrency = r.number("concurrencyqmqp", defaultConcurrency)
 	s.concurrencyIP = s.concurrency
-	lines, present, err := r.dir.List("qmqphosts")
-	r.note(err)
 	s.clients = thisHost
+	var listed networks.List
+	present, err := r.dir.Each("qmqphosts", listed.Add)
+	r.note(err)
 	if present {
-		if s.clients, err = networks.Parse(lines); err != nil {
-			r.note(fmt.Errorf("%s/qmqphosts: %w", r.dir, err))
-		}
+		s.clients = listed
 	}
 	return s, r.err
 }

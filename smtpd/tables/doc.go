@@ -15,4 +15,5 @@
 //     rules.go   tcprules
 //     check.go   tcprulescheck
 //     newmrh.go  qmail-newmrh
+//     examine.go what qmail-showctl asks of its database
 package tables

@@ -52,7 +52,7 @@ func newMRH(list string) error {
 	err = cdb.Replace(list+".cdb", list+".tmp", dbMode, func(w *cdb.Writer) error {
 		var added error
 		bad = eachLine(in, func(number int, line string) error {
-			added = addDomain(w, line)
+			added = addDomain(w.Add, line)
 			return added
 		})
 		if added != nil {
@@ -71,18 +71,18 @@ func newMRH(list string) error {
 
 // addDomain adds a domain as qmail writes it, and, if it has letters outside of
 // ASCII, in the spelling by which qmail-smtpd looks it up.
-func addDomain(w *cdb.Writer, domain string) error {
+func addDomain(add func(key, data []byte) error, domain string) error {
 	lowered := []byte(domain)
 	for i, c := range lowered {
 		if 'A' <= c && c <= 'Z' {
 			lowered[i] = c - 'A' + 'a'
 		}
 	}
-	if err := w.Add(lowered, nil); err != nil {
+	if err := add(lowered, nil); err != nil {
 		return err
 	}
 	if key := idn.Key(domain); key != string(lowered) {
-		return w.Add([]byte(key), nil)
+		return add([]byte(key), nil)
 	}
 	return nil
 }

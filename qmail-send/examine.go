@@ -1,0 +1,22 @@
+package qmailsend
+
+import "postrider/internal/control"
+
+// Examine reads all settings as the daemon does. With an error it does not start.
+func Examine(home string) (warnings []string, err error) {
+	_, err = readSettings(control.Dir(home + "/control"))
+	return nil, err
+}
+
+// Readers are those of control files whose lines have a form, by file.
+func Readers() map[string]func(control.Dir) error {
+	return map[string]func(control.Dir) error{
+		"delaywarn": func(dir control.Dir) error {
+			r := settingsReader{dir: dir}
+			r.ages("delaywarn", 0)
+			return r.err
+		},
+		"retryrules":    func(dir control.Dir) error { _, err := readRetryRules(dir); return err },
+		"senderweights": func(dir control.Dir) error { _, err := readSenders(dir); return err },
+	}
+}
