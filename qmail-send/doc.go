@@ -28,7 +28,11 @@
 //     said that it is committed.
 //  7. An order is durable before it is answered, but for "try now"; it changes
 //     nothing about a delivery that is under way.
-//  8. Setting the wall clock neither bounces a message as too old nor keeps it
+//  8. No more goes to a destination than control/destinations allows and its
+//     hosts take, and none holds all slots. What waits for that has no attempt,
+//     and waits beside the others' way; its sender hears what he would have
+//     heard, and when. What is kept of destinations is bounded.
+//  9. Setting the wall clock neither bounces a message as too old nor keeps it
 //     waiting (R15).
 //
 // Files, in the order of a message's way:
@@ -50,6 +54,10 @@
 //	open.go       taking a message in hand, starting passes
 //	active.go     what is known of a message in hand
 //	read.go       reading entries, progress and recipients
+//	shape.go      what may go to its destination now, and what waits
+//	destination.go how much one takes
+//	destinationtable.go whose domains are one, and who waits for it
+//	speak.go      when a sender is to hear something
 //	deliver.go    giving out deliveries, their results
 //	verp.go       the sender a delivery is given
 //	agent.go      qmail-lspawn and the qmail-remote workers

@@ -278,7 +278,7 @@ func (s *scheduler) states(c client) (all []manage.State) {
 			continue
 		}
 		state := manage.State{ID: m.id, Phase: m.phase(), Attempts: m.attempts}
-		if at := m.nextDue(); at != never && m.is(attempted) {
+		if at := s.nextTry(m, s.line.at(now)); at != never && m.is(attempted) {
 			state.Next = s.line.toWall(at, now).Unix()
 		}
 		if m.active != nil {
