@@ -223,6 +223,11 @@ func (v conversation) answer(q manage.Question) error {
 			return v.send(manage.AppendRefusal(nil, "only root may do that"))
 		}
 		err = v.inside(v.s.startScan)
+	case manage.Shaping:
+		if !v.client.operator {
+			return v.send(manage.AppendRefusal(nil, "only root may see that"))
+		}
+		err = v.shaping()
 	default:
 		return v.send(manage.AppendRefusal(nil, "no files were handed over"))
 	}
