@@ -75,6 +75,8 @@ const (
 	maxGap   = 5 * time.Minute
 	minGap   = 10 * time.Millisecond
 	gapDecay = 32
+	// calmAfter is how long after the last refusal nothing is held back any more.
+	calmAfter = time.Hour
 	// firstProbe is how long a destination is left alone that is down.
 	firstProbe = time.Minute
 	maxProbe   = 10 * time.Minute
@@ -165,7 +167,7 @@ func (d *destination) answered(now moment, took time.Duration) {
 		d.pause, d.until = 0, 0
 		d.stand(slowed, now)
 	}
-	if d.gap -= d.gap / gapDecay; d.gap < minGap {
+	if d.gap -= d.gap / gapDecay; d.gap < minGap || now > d.reacted.add(calmAfter) {
 		d.gap = 0
 	}
 	if d.standing == slowed && d.gap == 0 {
@@ -197,7 +199,7 @@ func (d *destination) shrink() {
 // throttled takes a job, begun at began, of which a host said that mail comes too
 // fast, or that there is too much.
 func (d *destination) throttled(now, began moment, said string) {
-	if began <= d.reacted && d.reacted > 0 {
+	if began < d.reacted {
 		return
 	}
 	gap := max(firstGap, 2*d.gap)
@@ -219,7 +221,7 @@ func (d *destination) throttled(now, began moment, said string) {
 
 // unreachable takes a job for which nobody could be reached.
 func (d *destination) unreachable(now, began moment, said string) {
-	if began <= d.reacted && d.reacted > 0 {
+	if began < d.reacted {
 		return
 	}
 	d.window, d.credit, d.narrow = 1, 0, maxWindow
@@ -234,7 +236,7 @@ func (d *destination) unreachable(now, began moment, said string) {
 
 // broken takes a job that came to no answer about the mail.
 func (d *destination) broken(now, began moment, said string) {
-	if began <= d.reacted && d.reacted > 0 {
+	if began < d.reacted {
 		return
 	}
 	if d.failures++; d.failures >= maxBroken || d.standing == down {

@@ -224,9 +224,6 @@ func (d *destination) nextWaiting(may [classes]bool) (*message, class) {
 				return m, k
 			}
 		}
-		if q := d.waiting[k]; q != nil && q.len() == 0 {
-			d.waiting[k] = nil
-		}
 	}
 	return nil, firsts
 }

@@ -432,7 +432,9 @@ func (s *scheduler) heardOf(c *connection, r spawn.Result, now moment) {
 	}
 	before := d.standing
 	s.judge(d, c, now)
-	d.jobs--
+	if d.jobs--; d.jobs == 0 && d.waits == 0 {
+		d.waiting = [classes]*fairQueue[*message]{} // it costs nothing at rest
+	}
 	d.probing = false
 	s.tellStanding(d, before, now)
 	s.destinations.schedule(d, now)
