@@ -45,6 +45,7 @@ type destination struct {
 	turn    int
 	waiting [classes]*fairQueue[*message]
 	stalled fifo[*pass] // that wait for a job to end
+	asked   []*message  // in vain, while it is down: they wait for their own times
 	used    moment
 	isReady bool // in destinationTable.ready
 	place   int  // in destinationTable.timers, or nowhere
@@ -82,6 +83,9 @@ const (
 	maxProbe   = 10 * time.Minute
 	// maxBroken is after how many broken sessions in a row it counts as down.
 	maxBroken = 3
+	// maxAsked is how many of those that have asked need not wait any longer
+	// when it is back.
+	maxAsked  = 1000
 	maxWindow = maxConcurrency
 )
 

@@ -115,6 +115,7 @@ func (s *scheduler) changed(m *message, d *edited) {
 	}
 	m.flags &^= held
 	s.unpark(m)
+	m.flags &^= hasAsked
 	if d.Kind == manage.Readdress || d.Kind == manage.Reroute {
 		m.lane = 0 // it is found out again
 	}

@@ -51,6 +51,7 @@ const (
 	urgent                        // somebody wants it tried now, whatever is known
 	senderless                    // a bounce
 	inBulk                        // of a list, or sent in bulk
+	hasAsked                      // whether its destination is back, which was not so
 	triedBefore                   // by an earlier run: how often follows from its age
 )
 

@@ -82,7 +82,7 @@ func (s *scheduler) settleDue(now moment) {
 // activate takes m, which left its queue, in hand.
 func (s *scheduler) activate(m *message, t loadTicket, now moment) {
 	if t.queue == queueID(remote) {
-		m.flags &^= parked
+		m.flags &^= parked | hasAsked
 	}
 	switch {
 	case m.is(forgotten | removing | quarantined):

@@ -230,7 +230,7 @@ func (s *scheduler) letGo(m *message, unwritten []edit) {
 
 // rest takes m out of all queues.
 func (s *scheduler) rest(m *message) {
-	m.flags &^= parked
+	m.flags &^= parked | hasAsked
 	for q := range s.waiting {
 		s.waiting[q].drop(m)
 		m.due[q] = never

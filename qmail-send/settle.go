@@ -130,13 +130,13 @@ func (s *scheduler) setDue(p *pass, now moment) {
 		p.a.noted = p.a.noted || !p.a.begun
 		return
 	}
-	if d := p.dead.resolved(); d != nil && d.standing == down && !m.is(several) {
-		s.park(m, d, retries, now, never)
-		return
-	}
 	if due != never {
 		m.due[c] = due
 		s.waiting[c].put(m)
+	}
+	if d := p.dead.resolved(); d != nil && d.standing == down && !m.is(several) && len(d.asked) < maxAsked {
+		m.flags |= hasAsked
+		d.asked = append(d.asked, m)
 	}
 }
 

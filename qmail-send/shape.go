@@ -159,7 +159,7 @@ func (s *scheduler) noteDestination(m *message, w window) {
 }
 
 // noteDead notes that d was deferred: if that is so of all of p because nobody
-// could be reached, the message waits for its destination.
+// could be reached, the message is tried when its destination is back.
 func (p *pass) noteDead(d *delivery, first bool) {
 	unreachable := d.via != nil && d.via.trouble == spawn.Unreachable
 	switch {
@@ -168,6 +168,17 @@ func (p *pass) noteDead(d *delivery, first bool) {
 	case !unreachable:
 		p.dead = nil
 	}
+}
+
+// isBack has messages tried that have asked in vain.
+func (s *scheduler) isBack(d *destination) {
+	for _, m := range d.asked {
+		if m.is(hasAsked) && !m.is(forgotten) && m.place[remote] >= 0 {
+			m.flags = m.flags&^hasAsked | parked
+			d.wait(m, retries)
+		}
+	}
+	d.asked = nil
 }
 
 // nextTry returns when m is tried next, as far as is known, for people.
@@ -432,6 +443,9 @@ func (s *scheduler) heardOf(c *connection, r spawn.Result, now moment) {
 	}
 	before := d.standing
 	s.judge(d, c, now)
+	if before == down && d.standing != down {
+		s.isBack(d)
+	}
 	if d.jobs--; d.jobs == 0 && d.waits == 0 {
 		d.waiting = [classes]*fairQueue[*message]{} // it costs nothing at rest
 	}
