@@ -55,6 +55,8 @@
 //	active.go     what is known of a message in hand
 //	read.go       reading entries, progress and recipients
 //	shape.go      what may go to its destination now, and what waits
+//	stall.go      passes that wait in hand
+//	connection.go a job to a destination, and what it tells of that
 //	destination.go how much one takes
 //	destinationtable.go whose domains are one, and who waits for it
 //	speak.go      when a sender is to hear something
@@ -67,6 +69,7 @@
 //	inject.go     submitting bounces
 //	tried.go      why recipients wait, for people
 //	isolate.go    messages that end those who deliver them
+//	shaping.go    destinations, for operators
 //	manage.go     who looks at the queue and changes it
 //	orders.go     what becomes of such an order, edit.go on disk
 //	exit.go       TERM, ALRM, HUP; what is kept at the end
