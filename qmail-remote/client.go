@@ -14,6 +14,7 @@ import (
 
 	"postrider/internal/address"
 	"postrider/internal/clock"
+	"postrider/internal/idn"
 	"postrider/internal/smtpwire"
 )
 
@@ -72,9 +73,13 @@ func (c *client) deliver(ctx context.Context, domain string, m mail) (outcome, e
 			return whole(failed), nil
 		}
 	}
+	hosts := hostsOf(targets)
+	m.limits = limitsOf(set.destinations.For(idn.Key(domain), hosts).Limits)
 	all := m.recipients
 	m = m.only(good)
-	return spread(c.walk(ctx, set, targets, m, domain), all, refused), nil
+	o := spread(c.walk(ctx, set, targets, m, domain), all, refused)
+	o.hosts = joined(hosts)
+	return o, nil
 }
 
 // withoutDot returns a domain without the dot that the DNS ignores at its end:

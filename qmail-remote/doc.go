@@ -50,6 +50,8 @@
 //	proxies.go      proxies of SOCKS5 in it
 //	own.go          which addresses are this machine
 //	down.go         addresses that time out
+//	hosts.go        whose hosts are the same
+//	throttled.go    refusals because of too much mail
 //	pool.go         connections at rest
 //	session.go      one connection: greeting, commands, replies, end
 //	auth.go         logging in

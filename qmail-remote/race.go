@@ -81,7 +81,7 @@ func (j *journey) open(ctx context.Context, first candidate) dialed {
 func (j *journey) partner(first candidate) (k candidate, ok bool) {
 	t := j.targets[first.at]
 	for at, other := range j.targets {
-		if j.done[at] || other.pref != t.pref || other.addr.Addr().Is4() == t.addr.Addr().Is4() || j.client.down.skip(other.addr.Addr()) {
+		if j.done[at] || other.pref != t.pref || other.addr.Addr().Is4() == t.addr.Addr().Is4() || j.skips(other.addr.Addr()) {
 			continue
 		}
 		if from, ok := j.from(other); ok && j.plan.fault(other) == nil {

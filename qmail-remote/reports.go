@@ -7,6 +7,7 @@ import (
 
 	"postrider/internal/resolver"
 	"postrider/internal/smtpwire"
+	"postrider/internal/wire/spawn"
 )
 
 // Classes of reports (spec 5.1). Bounces, logs and the programs that read them
@@ -28,6 +29,8 @@ type report struct {
 	crowded bool
 	// passedOn: the server knows what the sender wants to hear of a recipient.
 	passedOn bool
+	// trouble is what it says of the destination.
+	trouble spawn.Trouble
 	// unwelcome: it was refused because of the address that we come from.
 	unwelcome bool
 	// tls: for want of TLS no mail was sent.
@@ -44,6 +47,7 @@ type report struct {
 type outcome struct {
 	message    report
 	recipients []report // empty, or one for each recipient
+	hosts      string   // where mail to the destination goes, as far as that is known
 }
 
 // whole is an outcome in which no recipient was spoken about.
@@ -136,7 +140,7 @@ func badRoute(file string, err error) *report {
 }
 
 func dnsTrouble() *report {
-	return &report{class: deferred, text: "Sorry, I couldn't find any host by that name. (#4.1.2)\n"}
+	return &report{class: deferred, text: "Sorry, I couldn't find any host by that name. (#4.1.2)\n", trouble: spawn.Unreachable}
 }
 
 // noHost tells a name that does not exist from one nobody could say.
@@ -157,7 +161,7 @@ func bestIsMe() *report {
 }
 
 func noConnection() *report {
-	return &report{class: deferred, text: "Sorry, I wasn't able to establish an SMTP connection. (#4.4.1)\n"}
+	return &report{class: deferred, text: "Sorry, I wasn't able to establish an SMTP connection. (#4.4.1)\n", trouble: spawn.Unreachable}
 }
 
 func unsendableSender() *report {
@@ -179,17 +183,17 @@ func died(ip netip.Addr, unclear bool, said string) *report {
 	if unclear {
 		text += "Possible duplicate! "
 	}
-	return &report{class: deferred, text: text + "(#4.4.2)\n" + remoteSaid(said)}
+	return &report{class: deferred, text: text + "(#4.4.2)\n" + remoteSaid(said), trouble: troubleOf(said, spawn.Broken)}
 }
 
 func badGreeting(ip netip.Addr, said string) *report {
 	return &report{class: deferred, text: "Connected to " + ip.String() + " but greeting failed.\n" + remoteSaid(said),
-		unwelcome: blamesAddress(said)}
+		unwelcome: blamesAddress(said), trouble: troubleOf(said, spawn.Broken)}
 }
 
 func nameRejected(ip netip.Addr, said string) *report {
 	return &report{class: deferred, text: "Connected to " + ip.String() + " but my name was rejected.\n" + remoteSaid(said),
-		unwelcome: blamesAddress(said)}
+		unwelcome: blamesAddress(said), trouble: troubleOf(said, spawn.Broken)}
 }
 
 func tooLarge(ip netip.Addr, size, limit int64) *report {
@@ -199,7 +203,7 @@ func tooLarge(ip netip.Addr, size, limit int64) *report {
 
 func senderRejected(ip netip.Addr, reply smtpwire.Reply) *report {
 	return &report{class: refusal(reply), text: "Connected to " + ip.String() + " but sender was rejected.\n" + remoteSaid(reply.Text),
-		unwelcome: blamesAddress(reply.Text)}
+		unwelcome: blamesAddress(reply.Text), trouble: troubleOf(reply.Text, spawn.None)}
 }
 
 // recipientRejected is the report for a refused recipient. others: some were
@@ -216,6 +220,9 @@ func recipientRejected(ip netip.Addr, reply smtpwire.Reply, others bool) report 
 	if reply.Code >= 500 && !r.crowded {
 		r.class = rcptNever
 	}
+	if !r.crowded {
+		r.trouble = troubleOf(reply.Text, spawn.None)
+	}
 	return r
 }
 
@@ -225,12 +232,12 @@ func givingUp(ip netip.Addr) *report {
 
 func dataFailed(ip netip.Addr, reply smtpwire.Reply) *report {
 	return &report{class: refusal(reply), text: ip.String() + " failed on DATA command.\n" + remoteSaid(reply.Text),
-		unwelcome: blamesAddress(reply.Text)}
+		unwelcome: blamesAddress(reply.Text), trouble: troubleOf(reply.Text, spawn.None)}
 }
 
 func messageFailed(ip netip.Addr, reply smtpwire.Reply) *report {
 	return &report{class: refusal(reply), text: ip.String() + " failed after I sent the message.\n" + remoteSaid(reply.Text),
-		unwelcome: blamesAddress(reply.Text)}
+		unwelcome: blamesAddress(reply.Text), trouble: troubleOf(reply.Text, spawn.None)}
 }
 
 func messageAccepted(ip netip.Addr, reply smtpwire.Reply) *report {

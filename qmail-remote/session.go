@@ -68,9 +68,10 @@ type session struct {
 	otherwise time.Duration // for the steps that have none
 	born      time.Time
 
-	uses   int  // transactions begun
-	reset  bool // a transaction was left unfinished: RSET comes first
-	broken bool // not in step with the server: no further command
+	limits limits // of the message that it has, or had last
+	uses   int    // transactions begun
+	reset  bool   // a transaction was left unfinished: RSET comes first
+	broken bool   // not in step with the server: no further command
 	ctx    context.Context
 }
 

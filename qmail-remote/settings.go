@@ -13,6 +13,7 @@ import (
 
 	"postrider/internal/clock"
 	"postrider/internal/control"
+	"postrider/internal/destinations"
 	"postrider/internal/dkimsign"
 	"postrider/internal/resolver"
 	"postrider/internal/socks"
@@ -31,6 +32,7 @@ type settings struct {
 	mtasts         bool // qmail-mtasts is to be asked
 	tlsRemember    time.Duration
 	dkim           dkimsign.Table
+	destinations   *destinations.Table
 	connectTimeout time.Duration
 	remoteTimeout  time.Duration
 	waits          waits
@@ -90,7 +92,7 @@ func (f *settingsFiles) current() (*settings, error) {
 var controlFiles = [...]string{
 	"me", "helohost", "smtproutes", "timeoutconnect", "timeoutremote",
 	"authsenders", "lmtproutes", "qmtproutes", "outgoingip", "outgoingsocks", "remoteauth", "remoteauthinsecure", "remotetimeouts",
-	tlspolicy.File, "mtasts", "tlsremember", "dkimsign",
+	tlspolicy.File, "mtasts", "tlsremember", "dkimsign", destinations.File,
 }
 
 // look returns the states of all files, those of the directory and of
@@ -131,6 +133,9 @@ func (f *settingsFiles) load(resolvConf fileState) (*settings, error) {
 		return nil, err
 	}
 	if set.dkim, err = dkimsign.Read(dir); err != nil {
+		return nil, err
+	}
+	if set.destinations, err = destinations.Read(dir); err != nil {
 		return nil, err
 	}
 	ask, err := dir.Int("mtasts", 0)

@@ -10,9 +10,10 @@ const maxFurther = 20
 // takes only some recipients at a time gets the others in further transactions
 // (RFC 5321 section 4.5.3.1.10, RFC 9422).
 func (c *client) transactions(ctx context.Context, set *settings, s *session, m mail) (outcome, state) {
+	s.limits = s.ext.limits.within(m.limits)
 	part, all := m, len(m.recipients)
 	first := all
-	if most := s.ext.limits.rcpt; most > 0 && most < all {
+	if most := s.limits.rcpt; most > 0 && most < all {
 		first = most
 		part = m.only(places(first))
 	}
@@ -53,6 +54,7 @@ func (c *client) further(ctx context.Context, set *settings, s *session, m mail,
 			}
 			c.pool.retire(s)
 			s = fresh
+			s.limits = s.ext.limits.within(m.limits)
 		}
 		now := s.chunk(later)
 		next, nextState := s.transact(ctx, m.only(now))

@@ -24,6 +24,8 @@ type mail struct {
 	id         queuedir.ID // of a worker's message
 	signing    *signing    // nil: it is not signed
 	relay      string      // the next host, if an operator has named it
+	probe      bool        // hosts that are known to be down are asked, too
+	limits     limits      // of control/destinations
 }
 
 // only returns the message for the recipients at the given places.

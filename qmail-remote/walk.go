@@ -162,7 +162,7 @@ func (j *journey) visit(ctx context.Context, at int, from source) (o outcome, se
 	if o, done := c.reuse(ctx, j.set, key, j.m); done && !o.unwelcome() {
 		return o, true
 	}
-	if !key.proxy.IsValid() && c.down.skip(key.addr.Addr()) {
+	if !key.proxy.IsValid() && j.skips(key.addr.Addr()) {
 		j.done[at] = true
 		return o, false
 	}
@@ -190,6 +190,9 @@ func (j *journey) visit(ctx context.Context, at int, from source) (o outcome, se
 	o, st := c.transactions(ctx, j.set, s, j.m)
 	return j.judge(won.candidate, o, st)
 }
+
+// skips reports whether an address is not tried because it is known to time out.
+func (j *journey) skips(addr netip.Addr) bool { return !j.m.probe && j.client.down.skip(addr) }
 
 // letIn notes that a server did not let us in: another of our addresses may be
 // better if that was the reason, else another server.

@@ -181,7 +181,7 @@ func (w *worker) do(ctx context.Context, job spawn.Job) []spawn.Result {
 		warn(w.log, "message %s: %v", job.ID, err)
 		return results(job, whole(unreadable()))
 	}
-	m := mail{sender: job.Sender, body: b, id: job.ID, facts: job.Facts, relay: job.Relay, recipients: make([]address.Address, len(job.Recipients))}
+	m := mail{sender: job.Sender, body: b, id: job.ID, facts: job.Facts, relay: job.Relay, probe: job.Probe, recipients: make([]address.Address, len(job.Recipients))}
 	for i, r := range job.Recipients {
 		m.recipients[i] = r.Address
 		if r.Facts != (esmtp.Recipient{}) && m.wishes == nil {
@@ -198,7 +198,8 @@ func (w *worker) do(ctx context.Context, job spawn.Job) []spawn.Result {
 	return results(job, o)
 }
 
-// results is an outcome as qmail-send wants it: one for each delivery.
+// results is an outcome as qmail-send wants it: one for each delivery, the first
+// of which tells of the destination.
 func results(job spawn.Job, o outcome) []spawn.Result {
 	all := make([]spawn.Result, len(job.Recipients))
 	for i, r := range job.Recipients {
@@ -209,6 +210,7 @@ func results(job spawn.Job, o outcome) []spawn.Result {
 		}
 		all[i] = spawn.Result{Delivery: r.Delivery, Class: class, Text: got.text}
 	}
+	all[0].Destination = spawn.Destination{Hosts: o.hosts, Trouble: o.trouble()}
 	return all
 }
 

@@ -39,6 +39,7 @@ type active struct {
 	synced     int64                   // the part behind which only what was tried follows
 	rewrite    bool                    // the progress file may hold an unfinished append
 	noted      bool                    // the progress file shows the next attempt
+	begun      bool                    // something was given out
 }
 
 // unwritten is the results of a message that are not in its progress file.
@@ -120,6 +121,24 @@ type pass struct {
 	deferred    bool
 	lost        bool // a delivery agent went away
 	left        bool // it has given out all, or was cut short
+	cut         bool // short
+
+	due    moment // when it was
+	begun  bool   // it has given something out
+	ages   uint8  // of how many delays its sender hears if all is deferred
+	speaks bool   // so that what may not go has a result, too
+	urgent bool
+
+	claims    *destination // counts it
+	dead      *destination // could not be reached; nothing else is deferred
+	only      *destination // nothing else is given out
+	rests     bool         // something else was left out,
+	restAt    moment       // which is due then
+	aside     *destination // that had no room for something,
+	asideMore bool         // nor had others
+	passed    []*destination
+	stalledAt *destination
+	stallEnd  moment
 }
 
 // drained reports whether p has given out all its recipients.

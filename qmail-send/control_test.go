@@ -129,7 +129,7 @@ func TestTerminate(t *testing.T) {
 	r.spool.accept(later)
 	r.log.await(t, "delivery 1: deferral")
 	r.untilIdle(t)
-	m := testMessage{id: id(1), sender: "a@x.org", body: "x\n", recipients: []string{"n1@rem.org", "n2@rem.org", "n3@rem.org"}}
+	m := testMessage{id: id(1), sender: "a@x.org", body: "x\n", recipients: []string{"n1@rem.org", "n2@rim.org", "n3@rem.org"}}
 	r.spool.accept(m)
 	rem.untilKept(2)
 	r.inside(r.s.flush) // later is now due: not what its progress file says

@@ -53,7 +53,7 @@ func (a *active) noteDelayed(index int, at time.Time, text string) {
 // tell has a notice of the delay submitted.
 func (s *scheduler) tell(a *active) {
 	now := s.clock.Now()
-	next := a.m.nextDue()
+	next := s.nextTry(a.m, s.now())
 	if next == never {
 		next = s.now()
 	}

@@ -14,6 +14,7 @@ type delivery struct {
 	to    string // as rewritten
 	facts esmtp.Recipient
 	agent *agent
+	via   *connection // remote, if its destination is known
 }
 
 const (
@@ -40,6 +41,13 @@ func (s *scheduler) giveOut(w *way) {
 			continue
 		}
 		before := p.given
+		if w.id == remote {
+			var ok bool
+			if n, ok = s.choose(p, n, s.now()); !ok {
+				s.leftOut(p)
+				continue
+			}
+		}
 		s.startJob(p, n)
 		if p.given >= bulkPass && !p.bulk {
 			p.bulk = true
@@ -56,6 +64,7 @@ func (s *scheduler) giveOut(w *way) {
 
 // leave notes that p has nothing more to give out.
 func (s *scheduler) leave(p *pass) {
+	s.unclaim(p)
 	if p.bulk {
 		p.bulk = false
 		p.way.bulk[p.class]--
@@ -77,7 +86,7 @@ func (s *scheduler) cutShort(p *pass) {
 		}
 		p.retryAt = min(p.retryAt, again)
 	}
-	p.window = window{}
+	p.window, p.cut = window{}, true
 	s.leave(p)
 }
 
@@ -99,6 +108,7 @@ func (s *scheduler) startJob(p *pass, n int) {
 // giveJob gives a job of the first recipients of sp to its agent.
 func (s *scheduler) giveJob(p *pass, sp *spec, n int) {
 	n = min(n, len(sp.items), spawn.MaxRecipients)
+	now := s.now()
 	j := job{entry: p.a.entry, Job: spawn.Job{ID: p.a.m.id, Host: sp.host, Relay: sp.relay, Sender: p.a.sender, Facts: p.a.facts}}
 	if p.a.reading.verp { // then sp has one recipient
 		j.Sender = sp.items[0].sender
@@ -106,18 +116,31 @@ func (s *scheduler) giveJob(p *pass, sp *spec, n int) {
 	if p.a.forwarded && p.way.id == remote {
 		j.Sender = s.settings.rewriting.sender(j.Sender)
 	}
-	ag := s.agents.choose(p.way.id, sp.host)
+	ag := s.agents.choose(p.way.id, sp.worker())
+	var deliveries []*delivery
 	for size := 0; n > 0 && size < maxJobBytes; n-- {
 		it := sp.items[0]
 		sp.items = sp.items[1:]
-		r := spawn.Recipient{Delivery: s.startDelivery(p, it, ag), Address: it.address, Facts: it.facts}
+		number := s.startDelivery(p, it, ag)
+		deliveries = append(deliveries, s.deliveries[number])
+		r := spawn.Recipient{Delivery: number, Address: it.address, Facts: it.facts}
 		size += spawn.RecipientSize(r)
 		j.Recipients = append(j.Recipients, r)
+	}
+	s.countAttempt(p)
+	if p.way.id == remote {
+		if via := s.connect(p, sp, len(deliveries), now); via != nil {
+			j.Probe = via.to.probing
+			for _, d := range deliveries {
+				d.via = via
+			}
+		}
 	}
 	ag.put(j)
 }
 
 func (s *scheduler) startDelivery(p *pass, it item, ag *agent) uint64 {
+	p.begin()
 	s.lastDelivery++
 	s.deliveries[s.lastDelivery] = &delivery{pass: p, index: it.index, to: it.shown, facts: it.facts, agent: ag}
 	p.outstanding++
@@ -173,6 +196,9 @@ func (s *scheduler) finishDelivery(r spawn.Result) {
 	p.way.inFlight--
 	p.way.busy[p.class]--
 	p.way.under.add(p.flow, -1)
+	if d.via != nil {
+		s.heardOf(d.via, r, s.now())
+	}
 	switch r.Class {
 	case spawn.Success, spawn.PassedOn:
 		s.logf("delivery %d: success: %s", r.Delivery, logline.Safe(r.Text))
@@ -189,7 +215,7 @@ func (s *scheduler) finishDelivery(r spawn.Result) {
 	default:
 		s.logf("delivery %d: deferral: %s", r.Delivery, logline.Safe(r.Text))
 		p.a.noteTried(d.index, s.clock.Now(), r.Text)
-		s.retryLater(p, d.to, r.Text)
+		s.retryLater(p, d, r.Text)
 		if p.telling && d.facts.Notify.WantsDelay() {
 			p.a.noteDelayed(d.index, s.clock.Now(), paragraph(s.settings.routes.Strip(d.to), r.Text))
 		}
@@ -199,11 +225,13 @@ func (s *scheduler) finishDelivery(r spawn.Result) {
 
 // retryLater notes when a recipient of p that was deferred is tried again; the
 // earliest of them counts for all.
-func (s *scheduler) retryLater(p *pass, to, report string) {
+func (s *scheduler) retryLater(p *pass, d *delivery, report string) {
+	first := !p.deferred
 	p.deferred = true
 	birth := p.a.m.birth
-	cv := s.settings.retry.after(p.way.id, to, report)
+	cv := s.settings.retry.after(p.way.id, d.to, report)
 	p.retryAt = min(p.retryAt, cv.next(birth, p.began))
+	p.noteDead(d, first)
 	if p.telling {
 		p.a.lastTry = max(p.a.lastTry, cv.notBefore(birth, birth.add(s.settings.lifetimes.of(p.a))+1))
 	}

@@ -148,7 +148,7 @@ func TestFirstAttemptsBeforeRetries(t *testing.T) {
 	r.clock.advance(testStart.Add(401 * time.Second))
 	rem.untilKept(6) // three quarters
 	for n := range 10 {
-		r.spool.accept(testMessage{id: id(50 + n), sender: "a@x.org", body: "x\n", recipients: []string{fmt.Sprintf("new@h%d.org", n)}})
+		r.spool.accept(testMessage{id: id(50 + n), sender: "a@x.org", body: "x\n", recipients: []string{fmt.Sprintf("new@n%d.org", n)}})
 	}
 	rem.untilKept(8)
 	got := rem.recipients()[30:]

@@ -28,7 +28,11 @@
 //     said that it is committed.
 //  7. An order is durable before it is answered, but for "try now"; it changes
 //     nothing about a delivery that is under way.
-//  8. Setting the wall clock neither bounces a message as too old nor keeps it
+//  8. No more goes to a destination than control/destinations allows and its
+//     hosts take, and none holds all slots. What waits for that has no attempt,
+//     and waits beside the others' way; its sender hears what he would have
+//     heard, and when. What is kept of destinations is bounded.
+//  9. Setting the wall clock neither bounces a message as too old nor keeps it
 //     waiting (R15).
 //
 // Files, in the order of a message's way:
@@ -51,6 +55,12 @@
 //	open.go       taking a message in hand, starting passes
 //	active.go     what is known of a message in hand
 //	read.go       reading entries, progress and recipients
+//	shape.go      what may go to its destination now, and what waits
+//	stall.go      passes that wait in hand
+//	connection.go a job to a destination, and what it tells of that
+//	destination.go how much one takes
+//	destinationtable.go whose domains are one, and who waits for it
+//	speak.go      when a sender is to hear something
 //	deliver.go    giving out deliveries, their results
 //	verp.go       the sender a delivery is given
 //	agent.go      qmail-lspawn and the qmail-remote workers
@@ -60,6 +70,7 @@
 //	inject.go     submitting bounces
 //	tried.go      why recipients wait, for people
 //	isolate.go    messages that end those who deliver them
+//	shaping.go    destinations, for operators
 //	manage.go     who looks at the queue and changes it
 //	orders.go     what becomes of such an order, edit.go on disk
 //	exit.go       TERM, ALRM, HUP; what is kept at the end

@@ -114,6 +114,11 @@ func (s *scheduler) changed(m *message, d *edited) {
 		return
 	}
 	m.flags &^= held
+	s.unpark(m)
+	m.flags &^= hasAsked
+	if d.Kind == manage.Readdress || d.Kind == manage.Reroute {
+		m.lane = 0 // it is found out again
+	}
 	if d.Kind != manage.Hold {
 		now := s.now()
 		m.flags |= stale

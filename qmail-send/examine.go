@@ -1,6 +1,9 @@
 package qmailsend
 
-import "postrider/internal/control"
+import (
+	"postrider/internal/control"
+	"postrider/internal/destinations"
+)
 
 // Examine reads all settings as the daemon does. With an error it does not start.
 func Examine(home string) (warnings []string, err error) {
@@ -16,7 +19,8 @@ func Readers() map[string]func(control.Dir) error {
 			r.ages("delaywarn", 0)
 			return r.err
 		},
-		"retryrules":    func(dir control.Dir) error { _, err := readRetryRules(dir); return err },
-		"senderweights": func(dir control.Dir) error { _, err := readSenders(dir); return err },
+		destinations.File: func(dir control.Dir) error { _, err := destinations.Read(dir); return err },
+		"retryrules":      func(dir control.Dir) error { _, err := readRetryRules(dir); return err },
+		"senderweights":   func(dir control.Dir) error { _, err := readSenders(dir); return err },
 	}
 }

@@ -3,6 +3,7 @@ package qmailsend
 import (
 	"time"
 
+	"postrider/internal/destinations"
 	"postrider/internal/queuedir"
 	"postrider/internal/route"
 )
@@ -33,14 +34,15 @@ func (s *scheduler) terminate(limit time.Duration) {
 // flush is ALRM: everything that waits is due now.
 func (s *scheduler) flush() {
 	now := s.now()
+	s.askAll()
 	for c := range channels {
 		s.waiting[c].allDue(now)
 	}
 }
 
 // reread is HUP: locals and virtualdomains as they are now, both or neither;
-// the rest is that of first. It waits for the disk, and thus runs outside the
-// scheduler.
+// the rest is that of first; and destinations. It waits for the disk, and thus
+// runs outside the scheduler.
 func (s *scheduler) reread(first *route.Table) {
 	routes, failed, err := first.Reread(s.control)
 	s.post(func() {
@@ -49,6 +51,14 @@ func (s *scheduler) reread(first *route.Table) {
 			return
 		}
 		s.settings.routes = routes.WithSRS(s.settings.routes.SRS())
+	})
+	rules, rulesErr := destinations.Read(s.control)
+	s.post(func() {
+		if rulesErr != nil {
+			s.trouble(rulesErr, "alert: unable to reread control/%s", destinations.File)
+			return
+		}
+		s.destinations.apply(rules, s.now())
 	})
 }
 
@@ -86,7 +96,7 @@ func (s *scheduler) keepState() {
 		case m.is(removing):
 			s.keepDone(m.id, int(m.recipients))
 		case m.is(stale) && m.is(hasInfo) && m.nextDue() != never:
-			if err := s.store.touch(m.id, s.line.toWall(m.nextDue(), now)); err != nil {
+			if err := s.store.touch(m.id, s.line.toWall(m.resumeAt(s.line.at(now)), now)); err != nil {
 				s.trouble(err, "warning: unable to utime %s; message will be retried too soon", s.infoName(m.id))
 			}
 		}

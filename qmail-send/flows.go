@@ -108,8 +108,8 @@ func (s *senders) lane(destination string) uint32 {
 	return uint32(maphash.String(s.seed, destination))
 }
 
-// destination is a domain, or who gets it here.
-func destination(c channelID, recipient string) string {
+// destinationOf is a domain, or who gets it here.
+func destinationOf(c channelID, recipient string) string {
 	if c == remote {
 		return route.DomainOf(recipient)
 	}

@@ -20,7 +20,7 @@ func TestPoison(t *testing.T) {
 	const others = 40
 	var ids []testMessage
 	for i := range others + 1 {
-		to := fmt.Sprintf("w%d@far.example.org", i)
+		to := fmt.Sprintf("w%d@far%d.example.org", i, i)
 		if i == 7 {
 			to = "poison@far.example.org"
 		}

@@ -223,6 +223,11 @@ func (v conversation) answer(q manage.Question) error {
 			return v.send(manage.AppendRefusal(nil, "only root may do that"))
 		}
 		err = v.inside(v.s.startScan)
+	case manage.Shaping:
+		if !v.client.operator {
+			return v.send(manage.AppendRefusal(nil, "only root may see that"))
+		}
+		err = v.shaping()
 	default:
 		return v.send(manage.AppendRefusal(nil, "no files were handed over"))
 	}
@@ -278,7 +283,7 @@ func (s *scheduler) states(c client) (all []manage.State) {
 			continue
 		}
 		state := manage.State{ID: m.id, Phase: m.phase(), Attempts: m.attempts}
-		if at := m.nextDue(); at != never && m.is(attempted) {
+		if at := s.nextTry(m, s.line.at(now)); at != never && m.is(attempted) {
 			state.Next = s.line.toWall(at, now).Unix()
 		}
 		if m.active != nil {

@@ -47,10 +47,12 @@ type waitingCase struct {
 	name    string
 	hasInfo bool
 	senders int // of first attempts; 0: they are not known yet
+	parked  bool
 }
 
 var waitingCases = []waitingCase{
-	{"retries", true, 0}, {"first attempts after a restart", false, 0}, {"first attempts of 1000 senders", false, 1000},
+	{"retries", true, 0, false}, {"first attempts after a restart", false, 0, false}, {"first attempts of 1000 senders", false, 1000, false},
+	{"that wait for their destinations", false, 1000, true},
 }
 
 func bytesEach(t testing.TB, c waitingCase, n int) float64 {
@@ -71,6 +73,10 @@ func bytesEach(t testing.TB, c waitingCase, n int) float64 {
 		w.lane = uint32(i % 50)
 		m.s.messages[id] = w
 		w.due[remote] = w.birth
+		if c.parked {
+			m.s.park(w, m.s.destinations.of(w.lane+1, 0), firsts, m.s.now(), never)
+			continue
+		}
 		m.s.waiting[remote].enqueue(w)
 	}
 	each := float64(heapHeld()-before) / float64(n)

@@ -16,7 +16,8 @@ type message struct {
 	// recipients is set once the envelope was read.
 	recipients int32
 	losses     uint8   // passes one after another whose delivery agent went away
-	lane       uint32  // where it goes, and
+	heard      uint8   // of how many delays its sender has heard
+	lane       uint32  // where it goes; 0: not known; and
 	flow       flowKey // whose it is: see flows.go
 	uid        uint32  // who has handed it in, if that is known
 	birth      moment
@@ -45,6 +46,13 @@ const (
 	ownerKnown                    // uid is set
 	held                          // nothing is tried until it is released
 	interrupted                   // orders wait until nobody has it in hand
+	several                       // it goes to more than one destination
+	parked                        // it is due, and waits for its destination
+	urgent                        // somebody wants it tried now, whatever is known
+	senderless                    // a bounce
+	inBulk                        // of a list, or sent in bulk
+	hasAsked                      // whether its destination is back, which was not so
+	triedBefore                   // by an earlier run: how often follows from its age
 )
 
 func (m *message) is(f flags) bool { return m.flags&f != 0 }

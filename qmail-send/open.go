@@ -14,6 +14,10 @@ type loadTicket struct {
 	queue queueID
 	class class
 	flow  flowKey // whose it was when its turn came
+
+	to   *destination // that has room for it, if that is known
+	only bool         // nothing else is given out of it,
+	rest moment       // but from then on
 }
 
 // topUp has messages read until enough are ready for the channel's slots.
@@ -22,7 +26,11 @@ func (s *scheduler) topUp(w *way, now moment) {
 		return
 	}
 	q := &s.waiting[w.id]
-	for w.hasRoomForNew() {
+	if w.id == remote {
+		s.serveReady(w, now)
+	}
+	passed := 0
+	for w.hasRoomForNew() && passed < maxParked {
 		var may func(flowKey) bool
 		if !w.hasRoom(firsts) {
 			may = func(f flowKey) bool { return w.opened[f] == 0 }
@@ -31,15 +39,33 @@ func (s *scheduler) topUp(w *way, now moment) {
 		if m == nil {
 			break
 		}
-		s.activate(m, loadTicket{queueID(w.id), firsts, m.flow}, now)
+		if !s.readOrPark(m, w, firsts, now) {
+			passed++
+		}
 	}
-	for w.hasRoom(retries) {
+	for w.hasRoom(retries) && passed < maxParked {
 		m := q.nextDue(now)
 		if m == nil {
 			break
 		}
-		s.activate(m, loadTicket{queueID(w.id), retries, m.flow}, now)
+		if !s.readOrPark(m, w, retries, now) {
+			passed++
+		}
 	}
+	s.again = s.again || passed == maxParked
+}
+
+// readOrPark takes a message in hand whose turn it is; false: it is parked.
+func (s *scheduler) readOrPark(m *message, w *way, k class, now moment) bool {
+	t := loadTicket{queue: queueID(w.id), class: k, flow: m.flow}
+	if w.id == remote {
+		var parks bool
+		if t.to, parks = s.gate(m, k, now); parks {
+			return false
+		}
+	}
+	s.activate(m, t, now)
+	return true
 }
 
 // settleDue reads messages that wait for nothing but a bounce or removal.
@@ -49,12 +75,15 @@ func (s *scheduler) settleDue(now moment) {
 		if m == nil {
 			return
 		}
-		s.activate(m, loadTicket{settling, retries, m.flow}, now)
+		s.activate(m, loadTicket{queue: settling, class: retries, flow: m.flow}, now)
 	}
 }
 
 // activate takes m, which left its queue, in hand.
 func (s *scheduler) activate(m *message, t loadTicket, now moment) {
+	if t.queue == queueID(remote) {
+		m.flags &^= parked | hasAsked
+	}
 	switch {
 	case m.is(forgotten | removing | quarantined):
 	case m.is(loading):
@@ -77,6 +106,7 @@ func (s *scheduler) activate(m *message, t loadTicket, now moment) {
 }
 
 func (s *scheduler) count(t loadTicket, n int) {
+	s.claim(t.to, n)
 	if t.queue == settling {
 		s.loads += n
 	} else {
@@ -114,6 +144,7 @@ func (s *scheduler) loaded(m *message, t loadTicket, got *loaded, err error) {
 	}
 	m.uid = got.head.UID
 	m.flags |= ownerKnown
+	m.noteSender(got.head.Sender.String(), got.head.Bulk)
 	if got.progress.Held {
 		s.foundHeld(m, got)
 		return
@@ -135,6 +166,8 @@ func (s *scheduler) loaded(m *message, t loadTicket, got *loaded, err error) {
 	}
 	m.active = a
 	m.recipients = int32(got.recipients)
+	s.noteHeard(m, a.told[remote])
+	s.noteDestination(m, got.windows[remote])
 	s.actives[a] = struct{}{}
 	s.waiting[settling].drop(m)
 	m.due[settling] = never
@@ -171,7 +204,14 @@ func (s *scheduler) openPasses(a *active, t loadTicket, got *loaded, now moment)
 		if first {
 			k = firsts
 		}
-		s.startPass(a, s.ways[c], k, got.windows[c], now)
+		if c == remote && t.to == nil {
+			var parks bool
+			if t.to, parks = s.gateRead(m, k, now); parks {
+				a.noted = a.noted || !a.begun
+				continue
+			}
+		}
+		s.startPass(a, s.ways[c], k, got.windows[c], t, now)
 	}
 }
 
@@ -185,11 +225,14 @@ func (s *scheduler) wait(m *message, c channelID, first bool) {
 }
 
 // startPass begins a pass; its first window was read, or is empty with more.
-func (s *scheduler) startPass(a *active, w *way, k class, first window, now moment) {
+func (s *scheduler) startPass(a *active, w *way, k class, first window, t loadTicket, now moment) {
 	p := &pass{
-		a: a, way: w, class: k, window: first, began: now, retryAt: never,
+		a: a, way: w, class: k, window: first, began: now, retryAt: never, due: a.m.due[w.id],
 		dying: now > a.m.birth.add(s.settings.lifetimes.of(a)),
 		flow:  a.m.flow, weight: a.m.weight,
+	}
+	if w.id == remote {
+		s.direct(p, t, now)
 	}
 	if k == firsts {
 		w.opened.add(p.flow, +1)
@@ -204,20 +247,29 @@ func (s *scheduler) startPass(a *active, w *way, k class, first window, now mome
 		a.startTelling(w.id, age)
 		p.telling = age > 0
 	}
-	s.countAttempt(a.m, w.id)
 	a.m.due[w.id] = never
-	a.m.flags |= attempted
-	a.noted = false
 	a.passes[w.id] = p
 	s.ready(p)
 }
 
-// countAttempt counts an attempt. Those of an earlier run follow from when this
-// one was due.
-func (s *scheduler) countAttempt(m *message, c channelID) {
-	if m.attempts == 0 && m.is(attempted) && m.due[c] != never {
-		m.attempts = uint16(min(s.settings.retry.usual(c).attempts(m.birth, m.due[c]), math.MaxUint16))
+// begin notes that p gives something out.
+func (p *pass) begin() {
+	p.a.noted, p.a.begun = false, true
+	p.a.m.flags |= attempted
+}
+
+// countAttempt counts an attempt of p, once. Those of an earlier run follow from
+// when this one was due.
+func (s *scheduler) countAttempt(p *pass) {
+	if p.begun {
+		return
 	}
+	p.begun = true
+	m, c := p.a.m, p.way.id
+	if m.is(triedBefore) && p.due != never {
+		m.attempts = uint16(min(s.settings.retry.usual(c).attempts(m.birth, p.due), math.MaxUint16))
+	}
+	m.flags &^= triedBefore
 	if m.attempts < math.MaxUint16 {
 		m.attempts++
 	}
@@ -234,7 +286,7 @@ func (s *scheduler) openFurther(a *active, t loadTicket, now moment) {
 		s.waiting[w.id].put(a.m)
 		return
 	}
-	s.startPass(a, w, t.class, window{more: true}, now)
+	s.startPass(a, w, t.class, window{more: true}, t, now)
 }
 
 // ready puts p where its next recipients come from.

@@ -106,16 +106,17 @@ func (s *scheduler) tryNow(m *message, e edit) {
 	case m.active != nil:
 		e.answer(manage.Nothing, "it is in hand now")
 		return
-	case !m.is(attempted):
+	case !m.is(attempted) && !m.is(parked):
 		e.answer(manage.Nothing, "it waits for its first attempt")
 		return
 	}
+	s.unpark(m)
 	for q := range m.due {
 		if m.due[q] != never {
 			m.due[q] = min(m.due[q], now)
 		}
 	}
-	m.flags |= stale
+	m.flags |= stale | urgent
 	m.flags &^= restored
 	if !m.is(loading) {
 		s.queueAgain(m)
@@ -229,6 +230,7 @@ func (s *scheduler) letGo(m *message, unwritten []edit) {
 
 // rest takes m out of all queues.
 func (s *scheduler) rest(m *message) {
+	m.flags &^= parked | hasAsked
 	for q := range s.waiting {
 		s.waiting[q].drop(m)
 		m.due[q] = never

@@ -38,6 +38,7 @@ type spec struct {
 	host  string // remote only
 	relay string // the next host, if an operator has named it
 	items []item
+	to    *destination // remote: nil as long as nobody has asked
 }
 
 // window is the next recipients of a pass.

@@ -221,7 +221,7 @@ func (s *scheduler) write(a *active) {
 	u.mend(a.size - a.synced)
 	due := s.now()
 	if !a.inHand() {
-		due = a.m.nextDue()
+		due = a.m.resumeAt(due)
 		if due == never {
 			due = s.now()
 		}

@@ -85,7 +85,7 @@ func (s *scheduler) takeFound(f found) {
 		}
 		return
 	}
-	m.flags |= hasInfo | logged | attempted | restored
+	m.flags |= hasInfo | logged | attempted | triedBefore | restored
 	now := s.clock.Now()
 	at := s.line.at(now)
 	for c := range channels {

@@ -36,6 +36,11 @@ type scheduler struct {
 	flushes  []*active // with results to write within flushDelay, oldest first
 	stuck    []*active // whose results could not be written, oldest first
 
+	destinations *destinationTable
+	stalls       []stallOf // waits of passes in hand, oldest first
+	standings    standingLog
+	again        bool // do has more to do at once
+
 	deliveries   map[uint64]*delivery
 	lastDelivery uint64
 
@@ -100,6 +105,9 @@ func schedulerOf(c clock.Clock, log *logline.Writer, st store, set settings) *sc
 	}
 	s.ways[local] = newWay(local, set.concurrency[local])
 	s.ways[remote] = newWay(remote, set.concurrency[remote])
+	s.destinations = newDestinationTable(set.destinations, set.senders.seed, s.ways[remote].limit)
+	s.destinations.released = s.releaseWaiting
+	s.standings = standingLog{room: maxStandings, at: s.now()}
 	return s
 }
 
@@ -160,6 +168,12 @@ func (s *scheduler) timer(at, now moment) (<-chan time.Time, func()) {
 // next returns when do has something to do if nothing happens before.
 func (s *scheduler) next() moment {
 	at := s.exitBy
+	if s.again {
+		return s.now()
+	}
+	if len(s.stalls) > 0 {
+		at = min(at, s.stalls[0].end)
+	}
 	if len(s.flushes) > 0 {
 		at = min(at, s.flushes[0].flushAt)
 	}
@@ -167,6 +181,7 @@ func (s *scheduler) next() moment {
 		at = min(at, s.stuck[0].stuckUntil)
 	}
 	if s.mayStart() {
+		at = min(at, s.destinations.next())
 		for _, w := range s.ways {
 			if s.serving(w) && w.hasRoom(retries) {
 				at = min(at, s.waiting[w.id].wake())
@@ -182,6 +197,9 @@ func (s *scheduler) next() moment {
 // do does what is due.
 func (s *scheduler) do(now moment) {
 	s.flushDue(now)
+	s.again = false
+	s.endStalls(now)
+	s.destinations.wakeDue(now)
 	for _, w := range s.ways {
 		s.giveOut(w)
 		s.topUp(w, now)

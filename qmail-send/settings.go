@@ -6,21 +6,23 @@ import (
 	"time"
 
 	"postrider/internal/control"
+	"postrider/internal/destinations"
 	"postrider/internal/route"
 )
 
 // settings are the control files that qmail-send reads at its start; locals
 // and virtualdomains are read again on HUP (spec 2.1).
 type settings struct {
-	routes      *route.Table
-	concurrency [channels]int
-	lifetimes   lifetimes
-	retry       *retryRules
-	senders     *senders
-	bounce      bounceSettings
-	bounceMax   int64           // bytes; of a longer message only the header goes back
-	delayWarn   []time.Duration // ages at which the sender hears of a delay
-	rewriting   *rewriting      // nil: senders of forwarded mail stay
+	routes       *route.Table
+	concurrency  [channels]int
+	lifetimes    lifetimes
+	retry        *retryRules
+	senders      *senders
+	destinations *destinations.Table
+	bounce       bounceSettings
+	bounceMax    int64           // bytes; of a longer message only the header goes back
+	delayWarn    []time.Duration // ages at which the sender hears of a delay
+	rewriting    *rewriting      // nil: senders of forwarded mail stay
 }
 
 // bounceSettings are what bounces say and where double bounces go.
@@ -43,9 +45,10 @@ func readSettings(dir control.Dir) (settings, error) {
 			local:  min(r.number("concurrencylocal", 10), maxConcurrency),
 			remote: min(r.number("concurrencyremote", 20), maxConcurrency),
 		},
-		lifetimes: r.lifetimes(),
-		retry:     readWith(&r, readRetryRules),
-		senders:   readWith(&r, readSenders),
+		lifetimes:    r.lifetimes(),
+		retry:        readWith(&r, readRetryRules),
+		senders:      readWith(&r, readSenders),
+		destinations: readWith(&r, destinations.Read),
 		bounce: bounceSettings{
 			from:       r.line("bouncefrom", "MAILER-DAEMON"),
 			host:       r.lineOrMe("bouncehost"),

@@ -95,6 +95,7 @@ func (s *scheduler) endPass(p *pass) {
 		return
 	}
 	if s.exiting || p.a.stopped() {
+		s.unstall(p)
 		p.way.ready[p.class].remove(p)
 		s.cutShort(p)
 	}
@@ -105,9 +106,37 @@ func (s *scheduler) endPass(p *pass) {
 	m, c := p.a.m, p.way.id
 	p.a.passes[c] = nil
 	s.countLoss(p)
+	if p.only == nil && !p.cut {
+		m.heard = max(m.heard, p.ages)
+	}
+	s.setDue(p, s.now())
+}
+
+// setDue lets the message of p, which has ended, wait for what is left.
+func (s *scheduler) setDue(p *pass, now moment) {
+	m, c := p.a.m, p.way.id
+	due := never
 	if p.deferred {
-		m.due[c] = p.retryAt
+		due = p.retryAt
+	}
+	if p.rests {
+		due = min(due, p.restAt)
+	}
+	if p.asideMore {
+		due = min(due, s.settings.retry.usual(c).next(m.birth, p.began))
+	}
+	if d := p.aside.resolved(); d != nil {
+		s.park(m, d, p.class, now, due)
+		p.a.noted = p.a.noted || !p.a.begun
+		return
+	}
+	if due != never {
+		m.due[c] = due
 		s.waiting[c].put(m)
+	}
+	if d := p.dead.resolved(); d != nil && d.standing == down && !m.is(several) && len(d.asked) < maxAsked {
+		m.flags |= hasAsked
+		d.asked = append(d.asked, m)
 	}
 }
 
@@ -146,6 +175,14 @@ func (s *scheduler) flushDue(now moment) {
 			s.write(a)
 		}
 	}
+}
+
+// resumeAt is nextDue for whoever knows nothing of destinations: our successor.
+func (m *message) resumeAt(now moment) moment {
+	if m.is(parked) {
+		return now
+	}
+	return m.nextDue()
 }
 
 // nextDue returns when the message is due in any queue.

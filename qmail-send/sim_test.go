@@ -32,6 +32,8 @@ type simulation struct {
 	events                      happenings
 	queue                       map[queuedir.ID]*simMessage
 	deliver                     func(*simMessage, job, spawn.Recipient) (after time.Duration, class spawn.Class, text string)
+	tells                       spawn.Destination // with what deliver returned
+	job                         func(j job) (ended func())
 	life                        int // which scheduler this is: events for one that is gone are void
 	number                      int // of messages so far
 	disk                        func() (delay time.Duration, err error)
@@ -58,6 +60,9 @@ type simMessage struct {
 	failed     []bool
 	told       []bool
 	first      [channels]bool // a first attempt was made
+	tries      int            // jobs
+	ended      time.Time      // when its sender was told of a failure
+	noticed    []time.Time    // of a delay
 }
 
 // simClock is the time of a simulation.
@@ -103,7 +108,7 @@ func newSimulation(t testing.TB, seed uint64, set settings) *simulation {
 	m := &simulation{
 		t: t, random: rand.New(rand.NewPCG(seed, 1)), time: testStart, queue: make(map[queuedir.ID]*simMessage),
 		disk:  func() (time.Duration, error) { return 0, nil },
-		began: func(*simMessage, *delivery) {}, done: func(*simMessage) {},
+		began: func(*simMessage, *delivery) {}, done: func(*simMessage) {}, job: func(job) func() { return func() {} },
 	}
 	m.start(set)
 	return m
@@ -273,14 +278,21 @@ func (b *mailbox[T]) emptied() []T {
 // attempt is what a delivery agent does.
 func (m *simulation) attempt(ag *agent, j job) {
 	x := m.queue[j.ID]
+	x.tries++
+	ended, left := m.job(j), len(j.Recipients)
 	for _, r := range j.Recipients {
 		d := m.s.deliveries[r.Delivery]
 		m.attempts++
 		m.began(x, d)
 		x.first[d.pass.way.id] = true
+		m.tells = spawn.Destination{}
 		after, class, text := m.deliver(x, j, r)
+		tells := m.tells
 		life, index, scheduler := m.life, d.index, m.s
 		m.in(after, func() {
+			if left--; left == 0 {
+				ended()
+			}
 			if class == spawn.Success {
 				x.delivered[index]++ // also if nobody hears of it
 			}
@@ -288,7 +300,7 @@ func (m *simulation) attempt(ag *agent, j job) {
 				if class == spawn.Failure || class == spawn.Deferral && d.pass.dying {
 					x.failed[index] = true
 				}
-				scheduler.results(ag, []spawn.Result{{Delivery: r.Delivery, Class: class, Text: text}})
+				scheduler.results(ag, []spawn.Result{{Delivery: r.Delivery, Class: class, Text: text, Destination: tells}})
 			}
 		})
 	}
@@ -316,7 +328,8 @@ func (m *simulation) spoolDoes(e entries.Message) {
 // sender was told, where there is one.
 func (m *simulation) finished(x *simMessage) {
 	for i, to := range x.recipients {
-		if x.delivered[i] == 0 && !x.told[i] && !(x.bounce && x.failed[i]) {
+		tooOld := m.time.Sub(x.born) > m.s.settings.lifetimes.bounce
+		if x.delivered[i] == 0 && !x.told[i] && !(x.bounce && (x.failed[i] || tooOld)) {
 			m.t.Fatalf("%s is removed, and %s neither has it nor was the sender told", x.id, to)
 		}
 	}
@@ -383,6 +396,9 @@ func (m *simulation) submit(entry *queuedir.Entry, reports []report) (done []sub
 					some = true
 					if kind == queuedir.Failed {
 						x.told[rec.Indexes[0]] = true
+						x.ended = m.time
+					} else {
+						x.noticed = append(x.noticed, m.time)
 					}
 				}
 			}

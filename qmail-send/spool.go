@@ -206,18 +206,21 @@ func (s *scheduler) firstLook(m *message, a entries.Message) {
 	}
 	s.logNew(m, a.Size, envelope.Head.Sender.String(), a.UID)
 	m.flow, m.weight = s.settings.senders.flow(envelope.Head)
+	m.noteSender(envelope.Head.Sender.String(), envelope.Head.Bulk)
 	var wanted [channels]bool
 	n := 0
-	for ; !wanted[local] || !wanted[remote]; n++ {
+	for ; !wanted[local] || !wanted[remote] || !m.is(several); n++ {
 		recipient, err := envelope.Next()
 		if err != nil {
 			break
 		}
 		c, rewritten := s.settings.routes.Of(recipient.String())
-		wanted[c] = true
-		if n == 0 {
-			m.lane = s.settings.senders.lane(destination(c, rewritten))
+		if lane := s.settings.senders.key(destinationOf(c, rewritten)); !wanted[c] && (c == remote || m.lane == 0) {
+			m.lane = lane
+		} else if c == remote && lane != m.lane {
+			m.flags |= several
 		}
+		wanted[c] = true
 	}
 	if n == 0 {
 		return // no recipient: it is read to be removed

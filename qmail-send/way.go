@@ -47,6 +47,7 @@ type way struct {
 	bulk     [classes]int   // how many of ready and refilling gave out many
 	filling  [classes]int   // passes that wait for their next window
 	loading  [classes]int   // messages being read
+	stalled  int            // passes that wait in hand for their destinations
 	under    tally          // deliveries in flight by sender
 	opened   tally          // first attempts from reading to the last delivery given out
 }
@@ -68,6 +69,14 @@ func (w *way) hasRoom(k class) bool {
 // hasRoomForNew reports whether a first attempt may be read of a sender of
 // whom nothing is read: those that are do not keep him out.
 func (w *way) hasRoomForNew() bool { return w.open(firsts) < maxOpen }
+
+// hasRoomForReady reports whether another message may be read of those that have
+// waited for their destination: they take half of the places, so that others
+// have theirs.
+func (w *way) hasRoomForReady(k class) bool {
+	open := w.open(k)
+	return open < maxOpen && open-w.bulk[k] < prefetch/2
+}
 
 func (w *way) open(k class) int { return w.ready[k].len() + w.filling[k] + w.loading[k] }
 

@@ -29,7 +29,7 @@ var mutants = []struct {
 		New: "\t\tif p.deferred = p.deferred || r.Delivery%5 == 0; r.Delivery%5 != 0 {\n\t\t\tp.a.finish(d.index)\n\t\t\ts.noteSuccess(d, r)\n\t\t}\n\tcase spawn.Failure:",
 	}},
 	{"done before it is delivered", "L1", testhost.Mutant{
-		Program: "qmail-send", File: "qmail-send/deliver.go", Old: "\t\ts.retryLater(p, d.to, r.Text)\n\t\tif p.telling",
+		Program: "qmail-send", File: "qmail-send/deliver.go", Old: "\t\ts.retryLater(p, d, r.Text)\n\t\tif p.telling",
 		New: "\t\tp.a.finish(d.index)\n\t\tp.a.noteDelivered(d.index)\n\t\tif p.telling",
 	}},
 	{"the bounce is lost", "L1", testhost.Mutant{

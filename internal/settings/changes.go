@@ -17,7 +17,7 @@ func Changes() []Change {
 		{"qmail-qmqpc", "with the next start, which is each time"},
 		{"qmail-smtpd", "with the next connection, except `concurrencysmtp` and `concurrencysmtpip`, which count at once"},
 		{"qmail-remote, qmail-local", "with the next delivery; `program...` of qmail-local with the next worker, which is a user's next delivery after a pause of a minute"},
-		{"qmail-send", "`locals` and `virtualdomains` on HUP (`kill -HUP` to qmail-send or qmail-start); the others with its next start"},
+		{"qmail-send", "`locals`, `virtualdomains` and `destinations` on HUP (`kill -HUP` to qmail-send or qmail-start); the others with its next start"},
 		{"qmail-spool", "with its next start"},
 		{"qmail-lookup", "a second after the change; `overquota`, `aliases`, `dotforward`, `vpopmail` and the tables at once; `localuidmin` and `break` with the next start"},
 		{"qmail-filter", "`tcp.smtp` and `milters` with the next message, the others with its next start. Whether it is started at all: with the next start of qmail-start"},

@@ -50,6 +50,7 @@ func commands() []command {
 	return []command{
 		{name: "list", usage: "[choice]", help: "list messages", do: (*run).list},
 		{name: "show", usage: "[--body] ID...", help: "show messages, with what has happened to them", do: (*run).show},
+		{name: "destinations", usage: "[--all]", help: "list where mail goes, and how that stands", do: (*run).destinations},
 		{name: "hold", usage: "choice", help: "try nothing until they are released", text: "why", changes: true, do: change('H')},
 		{name: "release", usage: "choice", help: "release what is held, and try it", changes: true, do: change('R')},
 		{name: "retry", usage: "choice", help: "try now", changes: true, do: change('T')},
@@ -119,7 +120,7 @@ func (r *run) command(args []string) error {
 func (r *run) help() {
 	_, _ = io.WriteString(r.out, "usage: qmail-queuectl COMMAND [OPTION...] [ID...]\n\n")
 	for _, c := range commands() {
-		_, _ = fmt.Fprintf(r.out, "  %-10s %-26s %s\n", c.name, c.usage, c.help)
+		_, _ = fmt.Fprintf(r.out, "  %-12s %-26s %s\n", c.name, c.usage, c.help)
 	}
 	_, _ = io.WriteString(r.out, "\nA choice is message numbers, options that say which messages, or --all;\n"+
 		"qmail-queuectl COMMAND --help lists them.\n")
@@ -146,6 +147,9 @@ func (r *run) options(c command, args []string) (operands []string, err error) {
 	f.BoolVar(&r.json, "json", false, "one JSON object a line")
 	if c.changes {
 		f.BoolVar(&r.dry, "dry-run", false, "say what would be done")
+	}
+	if c.name == "destinations" {
+		f.BoolVar(&r.choice.all, "all", false, "those at rest, too")
 	}
 	if c.name == "show" {
 		f.BoolVar(&r.body, "body", false, "the whole message")

@@ -8,11 +8,12 @@ import (
 
 // Answer is a packet that qmail-send sends.
 type Answer struct {
-	Kind    byte
-	States  []State
-	Found   []bool // Files
-	Results []Result
-	Text    string // Refusal
+	Kind         byte
+	States       []State
+	Found        []bool // Files
+	Results      []Result
+	Destinations []Destination
+	Text         string // Refusal
 }
 
 // AppendStates appends a packet of at most MaxStates.
@@ -97,6 +98,8 @@ func DecodeAnswer(packet []byte) (Answer, error) {
 			}
 			a.Results = append(a.Results, res)
 		}
+	case Destinations:
+		a.Destinations = decodeDestinations(r)
 	case Refusal:
 		a.Text = r.String(maxSaid)
 	default:

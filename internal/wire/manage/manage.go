@@ -6,7 +6,8 @@
 // qmail-send's own user are operators; everybody else sees and deletes what he
 // has handed in himself.
 //
-// Files: manage.go questions; answers.go answers; client.go who asks.
+// Files: manage.go questions; answers.go answers; destinations.go answers about
+// destinations; client.go who asks.
 //
 // # Protocol
 //
@@ -17,6 +18,7 @@
 //	D count id...   describe: the files of these messages; up to 20
 //	C order         change: do this to these messages
 //	S               scan: look for entries that somebody has put into the queue
+//	N               destinations: where mail goes, and how that stands
 //	+               the files are taken: said once for each d, and only then
 //
 // and has these answers:
@@ -30,6 +32,7 @@
 //	                       client says + at once: descriptors that nobody takes
 //	                       keep qmail-send from handing out messages
 //	c count result...      what became of some messages of an order, in any order
+//	n count destination... some destinations, as destinations.go has them
 //	.                      the end of the answer
 //	! text                 the question is not answered, and why
 //
@@ -75,13 +78,15 @@ const (
 	Describe = 'D'
 	Change   = 'C'
 	Scan     = 'S'
+	Shaping  = 'N'
 	Taken    = '+'
 
-	States  = 'l'
-	Files   = 'd'
-	Results = 'c'
-	End     = '.'
-	Refusal = '!'
+	States       = 'l'
+	Files        = 'd'
+	Results      = 'c'
+	Destinations = 'n'
+	End          = '.'
+	Refusal      = '!'
 )
 
 // Kind is what an order wants.
@@ -197,7 +202,7 @@ func DecodeQuestion(packet []byte) (Question, error) {
 	r := codec.NewReader(packet)
 	q := Question{Kind: r.Uint8()}
 	switch q.Kind {
-	case List, Scan, Taken:
+	case List, Scan, Shaping, Taken:
 	case Describe:
 		n := int(r.Uint16())
 		if n == 0 || n > MaxDescribed {

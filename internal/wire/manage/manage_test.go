@@ -21,6 +21,7 @@ func number(n int) queuedir.ID { return queuedir.NewID(time.UnixMicro(1795000000
 var questions = []Question{
 	{Kind: List},
 	{Kind: Scan},
+	{Kind: Shaping},
 	{Kind: Taken},
 	{Kind: Describe, IDs: []queuedir.ID{number(1), number(2)}},
 	{Kind: Change, Order: Order{Kind: Hold, Text: "spam?", Targets: []Target{{ID: number(1)}}}},
@@ -111,6 +112,10 @@ func answers() [][]byte {
 		AppendFound(nil, []bool{true, false, true}),
 		AppendResults(nil, []Result{{number(1), Done, ""}, {number(2), Later, "a delivery is under way"}}),
 		AppendRefusal(nil, "only root may do that"),
+		AppendDestinations(nil, []Destination{
+			{Name: "a.test,b.test", Domains: 3, Standing: Down, Waiting: 1 << 20, Jobs: 1, Deliveries: 2, Window: 3, Limit: 4, Distance: 5, Rate: "6/m", Since: 7, Next: 8, Reason: "no"},
+			{Standing: Well},
+		}),
 	}
 }
 
@@ -120,7 +125,7 @@ func FuzzAnswer(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, packet []byte) {
 		a, err := DecodeAnswer(packet)
-		if err == nil && (len(a.States) > MaxStates || len(a.Found) > MaxDescribed || len(a.Results) > maxResults) {
+		if err == nil && (len(a.States) > MaxStates || len(a.Found) > MaxDescribed || len(a.Results) > maxResults || len(a.Destinations) > maxDestinations) {
 			t.Errorf("beyond the limits: %+v", a)
 		}
 	})
@@ -156,6 +161,18 @@ func TestFull(t *testing.T) {
 			t.Fatalf("%d results: %d bytes", n, len(AppendResults(nil, results[:n])))
 		}
 		results = results[n:]
+	}
+	all := make([]Destination, 3000)
+	for i := range all {
+		all[i] = Destination{Name: strings.Repeat("n", i), Standing: Well, Reason: strings.Repeat("r", i)}
+	}
+	for len(all) > 0 {
+		n := DestinationsFit(all)
+		packet := AppendDestinations(nil, all[:n])
+		if a, err := DecodeAnswer(packet); n == 0 || len(packet) > MaxPacket || err != nil || len(a.Destinations) != n {
+			t.Fatalf("%d destinations: %d bytes, %v", n, len(packet), err)
+		}
+		all = all[n:]
 	}
 	text := strings.Repeat("x", MaxText)
 	var targets []Target
@@ -219,6 +236,11 @@ func TestClient(t *testing.T) {
 	c := serve(t, [][]byte{answers()[1], answers()[1], {End}})
 	if err := c.List(func(s []State) error { got = append(got, s...); return nil }); err != nil || len(got) != 4 {
 		t.Errorf("%v, %v", got, err)
+	}
+	var where []Destination
+	c = serve(t, [][]byte{answers()[5], {End}})
+	if err := c.Destinations(func(d []Destination) error { where = append(where, d...); return nil }); err != nil || len(where) != 2 || where[0].Rate != "6/m" || where[0].Next != 8 {
+		t.Errorf("%+v, %v", where, err)
 	}
 	c = serve(t, [][]byte{AppendRefusal(nil, "no")})
 	if err := c.Scan(); err == nil || err.Error() != "qmail-send: no" {

@@ -27,6 +27,8 @@
 //	origin   a byte, as esmtp.Origin has it
 //	relay    remote: the host that an operator has named for it, as a route of
 //	         control/smtproutes; empty for all other mail
+//	probe    a byte: 1 if the hosts are known not to answer, and are to be asked
+//	         nonetheless, else 0
 //	facts    what the client said of the message, as internal/esmtp has it
 //	count    16 bits, 1 to 100 (local: 1), then for each recipient
 //	   delivery   64 bits, the delivery number of the log
@@ -40,8 +42,9 @@
 //
 // where a result is the delivery number (64 bits), the class K (done), P (done,
 // and the next server reports to the sender), Z (try
-// again) or D (never), and a text of at most 10,000 bytes: what happened, for
-// the log and the bounce, in lines ended by LF. A result for a delivery that
+// again) or D (never), a text of at most 10,000 bytes: what happened, for
+// the log and the bounce, in lines ended by LF; and what is known of the
+// destination: a byte and a string, as destination.go says. A result for a delivery that
 // was not given out breaks the protocol. When a link ends, its unanswered
 // deliveries count as Z.
 package spawn
@@ -79,6 +82,7 @@ type Job struct {
 	Sender     address.Address
 	Host       string // remote only
 	Relay      string // remote only
+	Probe      bool   // remote only
 	Facts      esmtp.Message
 	Recipients []Recipient
 	Message    Message
@@ -102,13 +106,14 @@ type Result struct {
 	Delivery uint64
 	Class    Class
 	Text     string
+	Destination
 }
 
 const jobsHeader = 1 + 4 + 2
 
 // JobSize returns the bytes that j takes in a packet.
 func JobSize(j Job) int {
-	n := len(j.ID) + codec.StringSize(j.Sender.String()) + codec.StringSize(j.Host) + 1 + codec.StringSize(j.Relay) + messageFactsSize(j.Facts) + 2
+	n := len(j.ID) + codec.StringSize(j.Sender.String()) + codec.StringSize(j.Host) + 1 + codec.StringSize(j.Relay) + 1 + messageFactsSize(j.Facts) + 2
 	for _, r := range j.Recipients {
 		n += RecipientSize(r)
 	}
@@ -127,7 +132,7 @@ func AppendJobs(b []byte, slots int, jobs []Job) []byte {
 		b = append(b, j.ID[:]...)
 		b = codec.AppendString(b, j.Sender.String())
 		b = append(codec.AppendString(b, j.Host), byte(j.Facts.Origin))
-		b = codec.AppendString(b, j.Relay)
+		b = appendBool(codec.AppendString(b, j.Relay), j.Probe)
 		b = appendMessageFacts(b, j.Facts)
 		b = codec.AppendUint16(b, uint16(len(j.Recipients)))
 		for _, r := range j.Recipients {
@@ -186,6 +191,7 @@ func decodeJob(r *codec.Reader) Job {
 		r.Fail(fmt.Errorf("origin %q of a message", byte(origin)))
 	}
 	j.Relay = r.String(maxHost)
+	j.Probe = decodeBool(r)
 	j.Facts = decodeMessageFacts(r)
 	j.Facts.Origin = origin
 	count := int(r.Uint16())
@@ -202,6 +208,21 @@ func decodeJob(r *codec.Reader) Job {
 	return j
 }
 
+func appendBool(b []byte, v bool) []byte {
+	if v {
+		return append(b, 1)
+	}
+	return append(b, 0)
+}
+
+func decodeBool(r *codec.Reader) bool {
+	v := r.Uint8()
+	if v > 1 {
+		r.Fail(fmt.Errorf("%d where 0 or 1 belongs", v))
+	}
+	return v == 1
+}
+
 func decodeAddress(r *codec.Reader) address.Address {
 	a, err := address.New(r.String(address.MaxLen))
 	if err != nil {
@@ -214,7 +235,9 @@ const resultsHeader = 1 + 2
 
 // ResultSize returns the bytes that a result takes in a packet. A text over
 // MaxText counts, and is sent, cut.
-func ResultSize(res Result) int { return 8 + 1 + 4 + min(len(res.Text), MaxText) }
+func ResultSize(res Result) int {
+	return 8 + 1 + 4 + min(len(res.Text), MaxText) + res.Destination.size()
+}
 
 // ResultsFit reports whether count results with the given total ResultSize
 // fit one packet.
@@ -228,6 +251,7 @@ func AppendResults(b []byte, results []Result) []byte {
 		b = codec.AppendUint64(b, res.Delivery)
 		b = append(b, byte(res.Class))
 		b = codec.AppendString(b, res.Text[:min(len(res.Text), MaxText)])
+		b = res.Destination.append(b)
 	}
 	return b
 }
@@ -254,6 +278,7 @@ func DecodeResults(packet []byte) ([]Result, error) {
 			r.Fail(fmt.Errorf("unknown class %q", byte(res.Class)))
 		}
 		res.Text = r.String(MaxText)
+		res.Destination = decodeDestination(r)
 		results = append(results, res)
 	}
 	if err := r.Done(); err != nil {

@@ -26,7 +26,7 @@ func testJobs(t testing.TB) []Job {
 	id := queuedir.NewID(time.UnixMicro(1795000000123456), 1, 2)
 	return []Job{
 		{ID: id, Sender: mustAddress(t, ""), Recipients: []Recipient{{Delivery: 1, Address: mustAddress(t, "joe@example.org")}}, Facts: esmtp.Message{RequireTLS: true}},
-		{ID: id, Sender: mustAddress(t, "s@example.org"), Host: "example.com", Recipients: []Recipient{
+		{ID: id, Sender: mustAddress(t, "s@example.org"), Host: "example.com", Probe: true, Recipients: []Recipient{
 			{2, mustAddress(t, "a@example.com"), esmtp.Recipient{Notify: esmtp.Never, Original: "rfc822;a+2Bb@x"}},
 			{1 << 40, mustAddress(t, "b@example.com"), esmtp.Recipient{Notify: esmtp.Success | esmtp.Delay}},
 		}, Facts: esmtp.Message{UTF8: true, Return: esmtp.Headers, EnvelopeID: "QQ+2B", Origin: esmtp.FromClient}, Message: Message{Bytes: []byte("Subject: x\n\nJ\x00\xff\n")}},
@@ -125,7 +125,10 @@ func TestAttach(t *testing.T) {
 
 func TestResultsRoundTrip(t *testing.T) {
 	t.Parallel()
-	results := []Result{{1, Success, "did 1+0+0\n"}, {2, Deferral, ""}, {3, Failure, "no\nmailbox\n"}}
+	results := []Result{
+		{Delivery: 1, Class: Success, Text: "did 1+0+0\n"}, {Delivery: 2, Class: Deferral, Destination: Destination{"a.test,b.test", Throttled}},
+		{Delivery: 3, Class: Failure, Text: "no\nmailbox\n", Destination: Destination{"a.test", None}},
+	}
 	packet := AppendResults(nil, results)
 	got, err := DecodeResults(packet)
 	if err != nil || !reflect.DeepEqual(got, results) {
@@ -136,15 +139,16 @@ func TestResultsRoundTrip(t *testing.T) {
 			t.Errorf("cut at %d was taken", n)
 		}
 	}
-	long := Result{Delivery: 1, Class: Failure, Text: strings.Repeat("x", MaxText+1)}
+	long := Result{Delivery: 1, Class: Failure, Text: strings.Repeat("x", MaxText+1), Destination: Destination{Hosts: strings.Repeat("h", maxHosts+1)}}
 	packet = AppendResults(nil, []Result{long})
 	if len(packet) != resultsHeader+ResultSize(long) {
 		t.Errorf("ResultSize of a long text is wrong")
 	}
-	if got, err := DecodeResults(packet); err != nil || len(got[0].Text) != MaxText {
+	if got, err := DecodeResults(packet); err != nil || len(got[0].Text) != MaxText || len(got[0].Hosts) != maxHosts {
 		t.Errorf("long text: %v", err)
 	}
-	for _, bad := range []string{"R\x00\x00", "R\x00\x01\x00\x00\x00\x00\x00\x00\x00\x01X\x00\x00\x00\x00", "J\x00\x01"} {
+	for _, bad := range []string{"R\x00\x00", "R\x00\x01\x00\x00\x00\x00\x00\x00\x00\x01X\x00\x00\x00\x00\x00\x00\x00\x00\x00",
+		"R\x00\x01\x00\x00\x00\x00\x00\x00\x00\x01K\x00\x00\x00\x00x\x00\x00\x00\x00", "R\x00\x01\x00\x00\x00\x00\x00\x00\x00\x01K\x00\x00\x00\x00u\x00\x00\x00\x01\n", "J\x00\x01"} {
 		if _, err := DecodeResults([]byte(bad)); err == nil {
 			t.Errorf("%q was taken", bad)
 		}
@@ -162,7 +166,7 @@ func FuzzDecodeJobs(f *testing.F) {
 }
 
 func FuzzDecodeResults(f *testing.F) {
-	f.Add(AppendResults(nil, []Result{{1, Success, "ok"}, {2, Failure, "no\n"}}))
+	f.Add(AppendResults(nil, []Result{{Delivery: 1, Class: Success, Text: "ok"}, {Delivery: 2, Class: Failure, Text: "no\n", Destination: Destination{"mx.test", Unreachable}}}))
 	f.Fuzz(func(t *testing.T, packet []byte) {
 		results, err := DecodeResults(packet)
 		if err == nil && !bytes.Equal(AppendResults(nil, results), packet) {

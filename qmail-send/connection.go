@@ -1,0 +1,176 @@
+package qmailsend
+
+import (
+	"time"
+
+	"postrider/internal/logline"
+	"postrider/internal/wire/spawn"
+)
+
+// connection is a job that is under way to a destination.
+type connection struct {
+	to      *destination
+	key     uint32 // of the domain
+	domain  string
+	began   moment
+	left    int // deliveries
+	heard   bool
+	trouble spawn.Trouble
+	said    string
+}
+
+// noteDead notes that d was deferred: if that is so of all of p because nobody
+// could be reached, the message is tried when its destination is back.
+func (p *pass) noteDead(d *delivery, first bool) {
+	unreachable := d.via != nil && d.via.trouble == spawn.Unreachable
+	switch {
+	case unreachable && first:
+		p.dead = d.via.to
+	case !unreachable:
+		p.dead = nil
+	}
+}
+
+// isBack has messages tried that have asked in vain.
+func (s *scheduler) isBack(d *destination) {
+	for _, m := range d.asked {
+		if m.is(hasAsked) && !m.is(forgotten) && m.place[remote] >= 0 {
+			m.flags = m.flags&^hasAsked | parked
+			d.wait(m, retries)
+		}
+	}
+	d.asked = nil
+}
+
+// connect counts a job of p for sp, of n deliveries. nil: its destination is not
+// known.
+func (s *scheduler) connect(p *pass, sp *spec, n int, now moment) *connection {
+	s.unclaim(p)
+	d := s.destinationOf(sp, now)
+	if d == nil {
+		return nil
+	}
+	d.begin(now, n)
+	s.destinations.schedule(d, now)
+	return &connection{to: d, key: s.keyOf(sp), domain: sp.domain(), began: now, left: n}
+}
+
+// heardOf takes what a delivery tells of its destination.
+func (s *scheduler) heardOf(c *connection, r spawn.Result, now moment) {
+	d := c.to.resolved()
+	if r.Hosts != "" && r.Hosts != d.hosts {
+		d = s.learn(c, d, r.Hosts, now)
+	}
+	if r.Trouble != spawn.None {
+		c.trouble, c.said = r.Trouble, r.Text
+	}
+	if r.Hosts != "" || r.Class != spawn.Deferral {
+		c.heard = true
+	}
+	d.slots--
+	if c.left--; c.left > 0 {
+		return
+	}
+	before := d.standing
+	s.judge(d, c, now)
+	if before == down && d.standing != down {
+		s.isBack(d)
+	}
+	if d.jobs--; d.jobs == 0 && d.waits == 0 {
+		d.waiting = [classes]*fairQueue[*message]{} // it costs nothing at rest
+	}
+	d.probing = false
+	s.tellStanding(d, before, now)
+	s.destinations.schedule(d, now)
+	s.destinations.wake(d)
+	s.resumeStalled(d, now)
+}
+
+// learn notes whose hosts take mail of the domain of c.
+func (s *scheduler) learn(c *connection, d *destination, hosts string, now moment) *destination {
+	e, joined := s.destinations.learn(d, c.key, c.domain, logline.Safe(hosts), now)
+	if joined {
+		for d.stalled.len() > 0 {
+			p := d.stalled.first()
+			s.unstall(p)
+			s.ready(p)
+		}
+		s.destinations.schedule(e, now)
+		return e
+	}
+	if e != d { // the job belongs to it
+		c.to = e
+		d.jobs, e.jobs = d.jobs-1, e.jobs+1
+		d.slots, e.slots = d.slots-c.left, e.slots+c.left
+		e.last = max(e.last, c.began)
+		s.destinations.schedule(d, now)
+		s.destinations.wake(d)
+		s.resumeStalled(d, now)
+	}
+	return e
+}
+
+// judge lets a destination react to a job that has ended.
+func (s *scheduler) judge(d *destination, c *connection, now moment) {
+	said := c.said[:min(len(c.said), maxSaid)]
+	switch {
+	case c.trouble == spawn.None && !c.heard:
+		d.silent(now)
+	case c.trouble == spawn.Throttled:
+		d.throttled(now, c.began, said)
+	case c.trouble == spawn.Unreachable:
+		d.unreachable(now, c.began, said)
+	case c.trouble == spawn.Broken:
+		d.broken(now, c.began, said)
+	default:
+		d.answered(now, time.Duration(now-c.began))
+	}
+}
+
+// tellStanding logs that a destination stands otherwise than before.
+func (s *scheduler) tellStanding(d *destination, before standing, now moment) {
+	if d.standing == before || !s.standings.mayLog(now) {
+		return
+	}
+	said := ""
+	if d.said != "" {
+		said = ": " + logline.Safe(d.said)
+	}
+	switch d.standing {
+	case down:
+		s.logf("destination %s: down, %d messages wait%s", d.name, d.waits, said)
+	case slowed:
+		s.logf("destination %s: slowed, %d messages wait%s", d.name, d.waits, said)
+	default:
+		s.logf("destination %s: well again, %d messages wait", d.name, d.waits)
+	}
+	if n := s.standings.unsaid; n > 0 {
+		s.standings.unsaid = 0
+		s.logf("destinations: %d other changes were not logged", n)
+	}
+}
+
+// standingLog bounds the lines about destinations.
+type standingLog struct {
+	room   int
+	at     moment
+	unsaid int
+}
+
+const (
+	maxStandings  = 60 // lines at a time,
+	standingEvery = time.Second
+)
+
+func (l *standingLog) mayLog(now moment) bool {
+	if more := (now - l.at) / moment(standingEvery); more > 0 {
+		l.room = int(min(moment(l.room)+more, maxStandings))
+		l.at = now
+	}
+	if l.room == 0 {
+		l.unsaid++
+		return false
+	}
+	l.room--
+	return true
+}

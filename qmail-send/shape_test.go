@@ -1,0 +1,191 @@
+package qmailsend
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"postrider/internal/wire/manage"
+)
+
+// deadHost is a simulation with one host that is down for three hours, and n
+// messages for it, of which all but one wait.
+func deadHost(t *testing.T, n int) (*shaped, *simHosts, []*simMessage) {
+	t.Helper()
+	h := &simHosts{name: "mx.test", domains: []string{"a.test"}, outages: [][2]time.Time{{testStart, testStart.Add(3 * time.Hour)}}}
+	m := newShaped(t, 1, nil, h, &simHosts{name: "mx.free.test", domains: []string{"f.test"}})
+	all := m.mail(h, n, time.Second)
+	m.run(testStart.Add(30*time.Second), m.check)
+	if h.asked != 1 || !m.s.messages[all[n-1].id].is(parked) {
+		t.Fatalf("asked %d times", h.asked)
+	}
+	return m, h, all
+}
+
+// An operator has a message tried that waits for a destination that is down.
+func TestTryNowIsAProbe(t *testing.T) {
+	t.Parallel()
+	m, h, all := deadHost(t, 5)
+	o := &order{Order: manage.Order{Kind: manage.TryNow}, from: client{operator: true}, results: make(chan manage.Result, 1)}
+	m.s.takeOne(edit{o, manage.Target{ID: all[4].id}})
+	if r := <-o.results; r.Outcome != manage.Done {
+		t.Errorf("%c %s", r.Outcome, r.Text)
+	}
+	m.run(testStart.Add(40*time.Second), m.check)
+	if all[4].tries != 1 || h.asked != 2 {
+		t.Errorf("%d tries, asked %d times", all[4].tries, h.asked)
+	}
+	m.run(testStart.Add(4*time.Hour), m.check)
+	m.empty()
+}
+
+// ALRM has destinations asked at once, by one message.
+func TestFlushAsksOnce(t *testing.T) {
+	t.Parallel()
+	m, h, _ := deadHost(t, 50)
+	for i := range 10 {
+		m.s.flush()
+		m.run(testStart.Add(time.Duration(60+20*i)*time.Second), m.check)
+	}
+	if h.asked < 10 || h.asked > 16 || h.atOnce != 1 {
+		t.Errorf("asked %d times, %d at once", h.asked, h.atOnce)
+	}
+	m.run(testStart.Add(4*time.Hour), m.check)
+	m.empty()
+}
+
+// Of a message for several destinations, what may go goes; the rest follows.
+func TestSeveralDestinations(t *testing.T) {
+	t.Parallel()
+	m, h, _ := deadHost(t, 20)
+	x := &simMessage{sender: 9, recipients: []string{"1@a.test", "2@f.test", "3@a.test"}}
+	m.arriveFrom(x)
+	m.run(testStart.Add(time.Minute), m.check)
+	if x.delivered[1] != 1 || x.tries != 1 || h.asked > 2 {
+		t.Errorf("delivered %v in %d jobs, asked %d times", x.delivered, x.tries, h.asked)
+	}
+	m.run(testStart.Add(3*time.Hour+15*time.Minute), m.check)
+	m.empty()
+	if fmt.Sprint(x.delivered) != "[1 1 1]" {
+		t.Errorf("delivered %v", x.delivered)
+	}
+}
+
+// What an operator sees.
+func TestDescribedDestinations(t *testing.T) {
+	t.Parallel()
+	m, _, _ := deadHost(t, 20)
+	m.run(testStart.Add(45*time.Second), m.check)
+	all := m.s.describeDestinations()
+	if len(all) != 1 {
+		t.Fatalf("%+v", all)
+	}
+	d := all[0]
+	if d.Name != "mx.test" || d.Standing != manage.Down || d.Waiting != 19 || d.Domains != 1 || d.Window != 1 || d.Jobs != 0 ||
+		d.Reason != strings.TrimSpace(downText) || d.Since < testStart.Unix() || d.Next < d.Since+60 || d.Next > d.Since+61 {
+		t.Errorf("%+v", d)
+	}
+	m.run(testStart.Add(5*time.Hour), m.check)
+	m.empty()
+	for _, d := range m.s.describeDestinations() {
+		if d.Standing != manage.Well || d.Waiting != 0 || d.Next != 0 || d.Reason != "" {
+			t.Errorf("%+v", d)
+		}
+	}
+}
+
+// A window grows with what is answered, by half of it and then by one; slow
+// answers and broken sessions make it smaller.
+func TestWindows(t *testing.T) {
+	t.Parallel()
+	d, now := newDestination(), moment(1)
+	job := func(end func(began moment)) {
+		now += moment(time.Second)
+		d.begin(now, 1)
+		began := now
+		now += moment(time.Second)
+		end(began)
+		d.jobs, d.slots = 0, 0
+	}
+	fast := func(moment) { d.jobs = d.window; d.answered(now, time.Second) }
+	slow := func(moment) { d.answered(now, 2*time.Minute) }
+	for range 9 {
+		job(fast)
+	}
+	if d.window != 10 {
+		t.Errorf("after 9 successes %d", d.window)
+	}
+	job(func(began moment) { d.broken(now, began, "gone") })
+	if d.window != 5 || d.standing != well {
+		t.Errorf("after a broken session %d", d.window)
+	}
+	for range 5 {
+		job(fast)
+	}
+	if d.window != 6 {
+		t.Errorf("after five successes more %d", d.window)
+	}
+	for range 10 {
+		job(slow)
+	}
+	if d.window != slowWindow {
+		t.Errorf("after slow answers %d", d.window)
+	}
+	for range maxBroken {
+		job(func(began moment) { d.broken(now, began, "gone") })
+	}
+	if d.window != 1 || d.standing != down || d.may(now, 10) != later {
+		t.Errorf("window %d, standing %d", d.window, d.standing)
+	}
+	now = d.until
+	if d.may(now, 10) != goes {
+		t.Error("no probe")
+	}
+	job(fast)
+	if d.standing != well || d.window != 2 {
+		t.Errorf("after a probe: %d, window %d", d.standing, d.window)
+	}
+}
+
+// What jobs tell that had begun before counts once.
+func TestOneReaction(t *testing.T) {
+	t.Parallel()
+	d := newDestination()
+	d.window = 10
+	for range 10 {
+		d.begin(100, 1)
+	}
+	for i := range 10 {
+		d.throttled(moment(200+i), 100, "too many")
+	}
+	if d.pause != firstPause || d.gap != firstGap || d.window != 1 || d.standing != slowed {
+		t.Errorf("pause %v, gap %v, window %d", d.pause, d.gap, d.window)
+	}
+	d.throttled(d.until+1, d.until, "too many")
+	if d.pause != 2*firstPause || d.gap != 2*firstGap {
+		t.Errorf("pause %v, gap %v after the second", d.pause, d.gap)
+	}
+	for range 20 {
+		d.pause = maxPause
+		d.throttled(d.until+1, d.until, "too many")
+	}
+	if d.pause != maxPause || d.gap != maxGap {
+		t.Errorf("pause %v, gap %v at most", d.pause, d.gap)
+	}
+}
+
+// Lines about destinations are bounded.
+func TestStandingLinesAreBounded(t *testing.T) {
+	t.Parallel()
+	l := standingLog{room: maxStandings}
+	logged := 0
+	for i := range 100_000 {
+		if l.mayLog(moment(i) * moment(time.Millisecond)) {
+			logged++
+		}
+	}
+	if logged < 150 || logged > maxStandings+101 || logged+l.unsaid != 100_000 {
+		t.Errorf("%d lines in 100 s, %d others", logged, l.unsaid)
+	}
+}

@@ -1,0 +1,63 @@
+package qmailsend
+
+import (
+	"strings"
+	"time"
+
+	"postrider/internal/wire/manage"
+)
+
+// shaping sends what is known of destinations.
+func (v conversation) shaping() error {
+	var all []manage.Destination
+	if err := v.inside(func() { all = v.s.describeDestinations() }); err != nil {
+		return err
+	}
+	for len(all) > 0 {
+		n := manage.DestinationsFit(all)
+		if err := v.send(manage.AppendDestinations(nil, all[:n])); err != nil {
+			return err
+		}
+		all = all[n:]
+	}
+	return nil
+}
+
+// standingWords are standings in the words of the protocol.
+var standingWords = map[standing]manage.Standing{well: manage.Well, slowed: manage.Slowed, down: manage.Down}
+
+func (s *scheduler) describeDestinations() (all []manage.Destination) {
+	clock := s.clock.Now()
+	now := s.line.at(clock)
+	seconds := func(m moment) int64 { return s.line.toWall(m, clock).Unix() }
+	for d := range s.destinations.all {
+		if d.name == "" {
+			continue // nothing was given out to it yet
+		}
+		described := manage.Destination{
+			Name: d.name, Domains: uint32(s.destinations.domainsOf(d)), Standing: standingWords[d.standing], Waiting: uint32(d.waits),
+			Jobs: short(d.jobs), Deliveries: short(d.slots), Window: short(d.width()), Limit: short(d.rule.Connections),
+			Distance: uint32(min(d.distance()/time.Millisecond, 1<<32-1)), Rate: d.rule.Rate, Reason: strings.Join(strings.Fields(d.said), " "),
+		}
+		if d.since != 0 {
+			described.Since = seconds(d.since)
+		}
+		if at := d.readyAt(); at != never && at > now {
+			described.Next = seconds(at)
+		}
+		all = append(all, described)
+	}
+	return all
+}
+
+// domainsOf counts the domains of d that are remembered.
+func (t *destinationTable) domainsOf(d *destination) (n int) {
+	for _, key := range d.keys {
+		if t.byDomain[key] == d {
+			n++
+		}
+	}
+	return n
+}
+
+func short(n int) uint16 { return uint16(min(n, 1<<16-1)) }
