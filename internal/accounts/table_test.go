@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -98,6 +99,62 @@ func TestNewAccountMakesNobodyWait(t *testing.T) {
 	if f := <-waits; f.err != nil || f.account.Home != "/jim" {
 		t.Errorf("somebody new: %+v", f)
 	}
+}
+
+// manyUsers is a users/cdb of so many.
+func manyUsers(n int) [][2]string {
+	records := [][2]string{{"", "-"}}
+	for i := range n {
+		records = append(records, [2]string{fmt.Sprintf("!user%d\x00", i), user("vmail", "1001", "1002", fmt.Sprintf("/home/vmail/%d/user%d", i%100, i), "", "")})
+	}
+	return records
+}
+
+// While a large users/cdb is replaced, everybody else is found as before, and the
+// new user from then on.
+func TestNewUserMakesNobodyWait(t *testing.T) {
+	t.Parallel()
+	const users = 60_000
+	path := usersDB(t, manyUsers(users)...)
+	if st, err := os.Stat(path); err != nil || st.Size() <= maxCached {
+		t.Fatalf("%v, %v", st, err)
+	}
+	db := NewUsersDB(path)
+	stop, stopped, found := make(chan bool), make(chan bool), new(atomic.Int64)
+	go func() {
+		defer close(stopped)
+		for i := 0; ; i++ {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			if r, err := db.Lookup(fmt.Sprintf("user%d", i*7919%users)); err != nil || r.User != "vmail" {
+				t.Errorf("%+v, %v", r, err)
+				return
+			}
+			found.Add(1)
+		}
+	}()
+	for round := range 3 {
+		name := fmt.Sprint("new", round)
+		if _, err := db.Lookup(name); !errors.Is(err, ErrUnknown) {
+			t.Errorf("%s: %v", name, err)
+		}
+		before := found.Load()
+		next := usersDB(t, append(manyUsers(users), [2]string{"!" + name + "\x00", user("vmail", "1001", "1002", "/home/new", "", "")})...)
+		if found.Load() == before {
+			t.Error("nobody was found meanwhile")
+		}
+		if err := os.Rename(next, path); err != nil {
+			t.Fatal(err)
+		}
+		if r, err := db.Lookup(name); err != nil || r.Home != "/home/new" {
+			t.Errorf("%s: %+v, %v", name, r, err)
+		}
+	}
+	close(stop)
+	<-stopped
 }
 
 func BenchmarkPasswd(b *testing.B) {
