@@ -58,9 +58,13 @@ type Answer struct {
 	Err     error
 }
 
+// errNoAnswer says that a run took too long.
+var errNoAnswer = errors.New("no answer")
+
 // LookupAll asks for up to MaxNames accounts in one run: the programs of the C
 // library take longer to start than to answer. A name about which that leaves a
-// doubt is asked for alone, so that no name spoils the answer for another.
+// doubt is asked for alone, so that no name spoils the answer for another, until
+// one of them has no answer in time either: then the server is away.
 func (p Program) LookupAll(names []string) []Answer {
 	var found map[string]accounts.Account
 	var others error
@@ -79,6 +83,9 @@ func (p Program) LookupAll(names []string) []Answer {
 			answers[i].Err = others
 		default:
 			answers[i].Account, answers[i].Err = p.Lookup(name)
+			if errors.Is(answers[i].Err, errNoAnswer) {
+				others = answers[i].Err
+			}
 		}
 	}
 	return answers
@@ -131,7 +138,7 @@ func (p Program) run(names ...string) (output string, exit int, err error) {
 	case expired && read.Len() > most:
 		return "", 0, fmt.Errorf("more than %d bytes", most)
 	case expired:
-		return "", 0, fmt.Errorf("no answer in %v", p.Limit)
+		return "", 0, fmt.Errorf("%w in %v", errNoAnswer, p.Limit)
 	case readErr != nil:
 		return "", 0, readErr
 	case err != nil:

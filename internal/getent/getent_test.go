@@ -150,6 +150,23 @@ func TestRealGetent(t *testing.T) {
 	}
 }
 
+// A server that is away costs names that are asked for together one run more than
+// one name, and a name that alone has no answer is not waited for twice.
+func TestLookupAllHangs(t *testing.T) {
+	t.Parallel()
+	runs := filepath.Join(t.TempDir(), "runs")
+	p := program(t, "echo >> "+runs+"; case $2 in joe) [ $# = 2 ] && echo joe:x:1:1::/home/joe: && exit;; esac; sleep 1000")
+	p.Limit = 2 * time.Second
+	for i, a := range p.LookupAll([]string{"joe", "jim", "jack", "jill"}) {
+		if i == 0 && (a.Err != nil || a.Account.Home != "/home/joe") || i > 0 && (a.Err == nil || errors.Is(a.Err, accounts.ErrUnknown)) {
+			t.Errorf("%d: %+v", i, a)
+		}
+	}
+	if text, err := os.ReadFile(runs); err != nil || len(text) != 3 {
+		t.Errorf("%d runs, %v", len(text), err)
+	}
+}
+
 func FuzzJudge(f *testing.F) {
 	f.Add("joe", "", "joe:x:1001:1002:Joe:/home/joe:/bin/sh\n", 0)
 	f.Add("joe", "canary", "canary:x:1:1::/:\n", 2)
