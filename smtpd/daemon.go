@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"postrider/internal/listener"
+	"postrider/internal/mailboxes"
 	"postrider/internal/sessionlimit"
 	"postrider/internal/tcprules"
 	"postrider/internal/wire/parent"
@@ -48,7 +49,7 @@ func newDaemon(home string, s *service) *daemon {
 	s.keys = newKeyring()
 	passwords := newAuthLink()
 	s.auth = passwords
-	s.verifier = newVerifier()
+	s.mailboxes = mailboxes.New()
 	s.rates = &rates{}
 	s.policy = newAsker()
 	return &daemon{
@@ -78,7 +79,7 @@ func (d *daemon) frame(f parent.Frame) error {
 	case f.Kind == parent.Link && f.Name == parent.Filter:
 		return d.filters.relink(f.File)
 	case f.Kind == parent.Link && f.Name == parent.Lookup:
-		return d.verifier.relink(f.File)
+		return d.mailboxes.Relink(f.File)
 	case f.Kind == parent.Link && f.Name == parent.Policy:
 		return d.policy.relink(f.File)
 	case f.Kind == parent.Link && f.Name == parent.Sign:

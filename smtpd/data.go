@@ -2,6 +2,7 @@ package smtpd
 
 import (
 	"bytes"
+	"slices"
 	"time"
 
 	"postrider/internal/authresults"
@@ -23,6 +24,7 @@ type incoming struct {
 	size    int64 // octets stored, without our Received line
 	line    int   // octets of the last line so far
 	long    bool  // a line was too long
+	begun   bool  // the text has an octet
 	failure error // the queue failed; the rest is read and dropped
 	dropped bool  // the message is refused; the rest is read and dropped
 }
@@ -153,10 +155,22 @@ func (m *incoming) take(piece []byte) int {
 // inspect applies the rules to what was just decoded, behind the first octets of
 // the text.
 func (m *incoming) inspect(before int) {
+	if !m.begun && len(m.text) > before {
+		m.begun = true
+		m.keepApart(before)
+	}
 	if m.forged != nil {
 		m.text = m.forged.Rewrite(m.text, before)
 	}
 	m.judge(m.text[before:])
+}
+
+// keepApart puts an empty line in front of a message that begins with white
+// space: its first line would continue the last of ours. There is room for that.
+func (m *incoming) keepApart(before int) {
+	if header.Continues(string(m.text[before : before+1])) {
+		m.text = slices.Insert(m.text, before, '\n')
+	}
 }
 
 // judge applies the rules to what will be stored.

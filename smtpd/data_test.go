@@ -148,6 +148,39 @@ func TestMessageSizes(t *testing.T) {
 	}
 }
 
+// White space at the beginning of a message makes a body of it, and nothing that
+// is read as a part of our fields.
+func TestLeadingWhiteSpace(t *testing.T) {
+	t.Parallel()
+	const (
+		first = " (by uid 0); x\r\n"
+		rest  = "Authentication-Results: mx.example.org; dkim=pass\r\n\r\nx\r\n"
+	)
+	chunk := func(parameters, text string) string {
+		size := len(strings.NewReplacer(`\r`, "\r", `\n`, "\n", `\t`, "\t").Replace(text))
+		return fmt.Sprintf("C: MAIL FROM:<joe@example.net>%s\nS: 250 *\nC: RCPT TO:<jim@example.com>\nS: 250 *\nR: BDAT %d LAST\\r\\n%s\nS: 250 *\n", parameters, size, text)
+	}
+	escape := func(text string) string {
+		return strings.NewReplacer("\r", `\r`, "\n", `\n`, "\t", `\t`).Replace(text)
+	}
+	for _, files := range []map[string]string{{}, {"authservid": "mx.example.org\n"}} {
+		for _, c := range []struct{ name, send string }{
+			{"DATA", transaction + "C: DATA\nS: 354 *\nR: " + escape(first+rest+".\r\n") + "\nS: 250 *\n"},
+			{"behind a dot", transaction + "C: DATA\nS: 354 *\nR: " + escape("."+first+rest+".\r\n") + "\nS: 250 *\n"},
+			{"BDAT", hello + chunk("", escape(first+rest))},
+			{"BINARYMIME", hello + chunk(" BODY=BINARYMIME", escape(first+rest))},
+		} {
+			h := startHost(t, files)
+			h.dial().play(c.send + bye)
+			h.stop()
+			want := "\n\n" + strings.ReplaceAll(first+rest, "\r", "")
+			if got := h.spool.messages(); len(got) != 1 || !strings.HasSuffix(got[0].text, want) {
+				t.Errorf("%s, %v: %+v", c.name, files, got)
+			}
+		}
+	}
+}
+
 // A large envelope goes in several frames; nothing of it is lost (R48, R66).
 func TestManyRecipients(t *testing.T) {
 	t.Parallel()

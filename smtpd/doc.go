@@ -54,7 +54,6 @@
 //	dnspolicy.go   what is checked of clients by the DNS, and the greylist
 //	dnslists.go    lists of addresses in the DNS
 //	spf.go         SPF
-//	meter.go       counting what somebody does in a period
 //	rates.go       how much one client may do
 //	parameters.go  their parameters
 //	data.go        DATA and the message

@@ -50,12 +50,12 @@ var (
 
 // rates counts what clients do.
 type rates struct {
-	connections, messages, recipients meter
+	connections, messages, recipients sessionlimit.Meter
 }
 
 // connect counts a connection. The zero reply is consent, here and below.
 func (r *rates) connect(client netip.Addr, a allowance, now time.Time) reply {
-	if r.connections.take(party{addr: sessionlimit.Customer(client)}, a.connections, time.Minute, now) {
+	if r.connections.Take(sessionlimit.Party{Addr: sessionlimit.Customer(client)}, a.connections, time.Minute, now) {
 		return reply{}
 	}
 	return replyManyConnects
@@ -77,8 +77,8 @@ func (s *session) countRcpt() reply {
 	return s.counted(&s.rates.recipients, s.peer.allowance.or(s.settings.allowance).recipients, replyManyRcpts)
 }
 
-func (s *session) counted(m *meter, limit int, refusal reply) reply {
-	if limit <= 0 || m.take(s.party(), limit, time.Hour, s.clock.Now()) {
+func (s *session) counted(m *sessionlimit.Meter, limit int, refusal reply) reply {
+	if limit <= 0 || m.Take(s.party(), limit, time.Hour, s.clock.Now()) {
 		return reply{}
 	}
 	return refusal

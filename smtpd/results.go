@@ -16,9 +16,9 @@ func (s *session) newRemover() *authresults.Remover {
 }
 
 // room is how many octets the text can take, without those that may be held
-// back of it.
+// back of it and the one of keepApart.
 func (m *incoming) room() int {
-	room := cap(m.text) - len(m.text)
+	room := cap(m.text) - len(m.text) - 1
 	if m.forged != nil {
 		room -= authresults.MaxHeld
 	}

@@ -8,6 +8,7 @@ import (
 
 	"postrider/internal/clock"
 	"postrider/internal/logline"
+	"postrider/internal/mailboxes"
 )
 
 // service is what all sessions of the process share.
@@ -25,9 +26,9 @@ type service struct {
 
 	// These are nil in the classic form: the process has one client, and
 	// nobody to ask.
-	verifier *verifier
-	rates    *rates
-	policy   *asker
+	mailboxes *mailboxes.Checker
+	rates     *rates
+	policy    *asker
 
 	ending   chan struct{} // closed when the service stops; nil: it does not
 	stopping atomic.Bool   // sessions end as soon as no message is on its way

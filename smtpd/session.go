@@ -9,6 +9,7 @@ import (
 
 	"postrider/internal/binarymime"
 	"postrider/internal/listener"
+	"postrider/internal/mailboxes"
 )
 
 const (
@@ -84,12 +85,13 @@ type session struct {
 	failed     reply                 // why the message that comes in chunks is refused
 	chunk      chunk                 // the one that BDAT announced
 
+	named mailboxes.Session // the recipients
+
 	idleCommands int
 	surplus      int // recipients that were one too many
 	unknown      int
 	mails        int // transactions
 	errors       int // refused commands since the last message
-	badRcpts     int // recipients without a mailbox
 	queued       int // messages
 	refused      int // commands and messages
 

@@ -8,6 +8,7 @@ import (
 	"postrider/internal/addresslist"
 	"postrider/internal/authresults"
 	"postrider/internal/control"
+	"postrider/internal/mailboxes"
 	"postrider/internal/networks"
 	"postrider/internal/rcpthosts"
 	"postrider/internal/tcprules"
@@ -67,8 +68,7 @@ type settings struct {
 	badMailTo   addresslist.List
 	badRcptTo   addresslist.List
 	noAtHost    string // envnoathost
-	verifyRcpt  int
-	maxBadRcpt  int // 0 is no limit
+	mailboxes   mailboxes.Policy
 	allowance   allowance
 	rules       tcprules.Set
 	checks      checks
@@ -117,8 +117,8 @@ func loadSettings(home string, rules bool) (*settings, error) {
 	s.badMailTo = r.set("badmailto")
 	s.badRcptTo = r.set("badrcptto")
 	s.noAtHost = r.lineOrMe("envnoathost")
-	s.verifyRcpt = r.number("verifyrcpt", verifyOther)
-	s.maxBadRcpt = r.number("maxbadrcpt", defaultMaxBadRcpt)
+	s.mailboxes.Verify = r.number("verifyrcpt", 1) // mailboxes.VerifyStrangers
+	s.mailboxes.MaxUnknown = r.number("maxbadrcpt", defaultMaxBadRcpt)
 	s.allowance = allowance{r.number("rateconnsmtp", 0), r.number("ratemailsmtp", 0), r.number("ratercptsmtp", 0)}
 	s.authCRAM = r.number("authcram", 0) != 0
 	s.authInsecure = r.number("authinsecure", 0) != 0

@@ -319,8 +319,7 @@ func FuzzPasswd(f *testing.F) {
 	f.Add([]byte("root:x:0:0:root:/root:/bin/sh\njoe:x:1:1::/:\n"))
 	f.Add([]byte(":::\n+:\n\n\x00:"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		tab := table{data: data}
-		tab.index()
+		all := newLines(data, stamp{})
 		first := map[string]string{} // the same by a plain scan
 		for line := range strings.SplitSeq(string(data), "\n") {
 			name, _, ok := strings.Cut(line, ":")
@@ -329,14 +328,14 @@ func FuzzPasswd(f *testing.F) {
 			}
 		}
 		for name, want := range first {
-			if got, err := tab.find(name); got != want || err != nil {
+			if got, _, err := all.line(name); got != want || err != nil {
 				t.Errorf("%q: got %q, %v; want %q", name, got, err, want)
 			}
 			if a, ok := ParsePasswd(want); ok && (a.Name != name || strings.Contains(a.Home, ":")) {
 				t.Errorf("accepted %+v", a)
 			}
 		}
-		if _, err := tab.find("no\nname"); err == nil {
+		if _, _, err := all.line("no\nname"); err == nil {
 			t.Error("found a name that no line can have")
 		}
 	})

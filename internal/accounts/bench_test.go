@@ -1,14 +1,20 @@
 package accounts
 
-import "testing"
+import (
+	"fmt"
+	"testing"
+)
 
 func BenchmarkUsersDB(b *testing.B) {
-	db := NewUsersDB(usersDB(b,
-		[2]string{"!joe\x00", user("joe", "1001", "1002", "/home/joe", "", "")}, [2]string{"", "-"}))
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := db.Lookup("joe"); err != nil {
-			b.Fatal(err)
-		}
+	for _, users := range []int{100, 100_000} {
+		b.Run(fmt.Sprint("of ", users), func(b *testing.B) {
+			db := NewUsersDB(usersDB(b, manyUsers(users)...))
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				if _, err := db.Lookup(fmt.Sprintf("user%d", i*7919%users)); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }

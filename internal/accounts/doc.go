@@ -13,7 +13,8 @@
 //     a line does not have, and for a users/cdb without its list of wildcards.
 //  2. uid 0 is never the result of qmail-getpw's rules.
 //  3. A table is read again when the file's device, inode, size or time
-//     changed; memory is bounded by MaxTable.
+//     changed; memory is bounded by MaxTable. Who is in the old one does not
+//     wait for that.
 //
 // Everything but ErrUnknown, which says that the file was read and has no
 // such name, is temporary.

@@ -15,7 +15,7 @@ const NSSwitchFile = "/etc/nsswitch.conf"
 // path, in their order. One that is missing, or does not speak of passwd, means
 // "files".
 func Sources(path string) ([]string, error) {
-	text, err := readBounded(path)
+	text, err := readBounded(path, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return []string{"files"}, nil
 	}

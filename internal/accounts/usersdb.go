@@ -18,8 +18,9 @@ import (
 // ErrUsersDB says that users/cdb could not be read or holds nonsense.
 var ErrUsersDB = errors.New("trouble reading users/cdb")
 
-// maxCached is the largest database that is kept in memory; one lookup in a
-// larger one is some ten reads.
+// maxCached is the largest database that is kept in memory. For a larger one each
+// lookup reads twice in the file: a map of it would be faster still, and the end
+// of the process once somebody cuts the file.
 const maxCached = 4 << 20
 
 // UsersDB looks up local parts in users/cdb. It keeps the file for as long as
@@ -27,10 +28,11 @@ const maxCached = 4 << 20
 type UsersDB struct {
 	path string
 
-	mu   sync.Mutex
-	db   *cdb.Reader // nil: not open
-	is   unix.Stat_t // the file that db reads
-	file *os.File    // nil: it is in memory
+	mu        sync.Mutex
+	db        *cdb.Reader // nil: not open
+	wildcards []byte      // what may be in front of an extension
+	is        unix.Stat_t // the file that db reads
+	file      *os.File    // nil: it is in memory
 }
 
 // NewUsersDB returns the database at path, which is opened when needed.
@@ -44,7 +46,7 @@ func (u *UsersDB) Lookup(local string) (Recipient, error) {
 	if err := u.refresh(); err != nil {
 		return Recipient{}, err
 	}
-	r, err := searchUsersDB(u.db, local)
+	r, err := u.search(local)
 	if err != nil && !errors.Is(err, ErrUnknown) {
 		u.drop()
 		err = usersDBTrouble(err)
@@ -86,7 +88,7 @@ func (u *UsersDB) drop() {
 	if u.file != nil {
 		_ = u.file.Close() // only read from
 	}
-	u.db, u.file = nil, nil
+	u.db, u.file, u.wildcards = nil, nil, nil
 }
 
 // open opens the database, and reads it if it is small.
@@ -100,34 +102,41 @@ func (u *UsersDB) open() error {
 	if err := unix.Fstat(int(f.Fd()), &u.is); err != nil {
 		return &fs.PathError{Op: "stat", Path: u.path, Err: err}
 	}
-	if u.is.Size > maxCached {
-		u.db, err = cdb.NewReader(f, u.is.Size)
+	source, size := io.ReaderAt(f), u.is.Size
+	if size <= maxCached {
+		text, err := io.ReadAll(io.LimitReader(f, maxCached))
+		if err != nil {
+			return err
+		}
+		u.drop()
+		source, size = bytes.NewReader(text), int64(len(text))
+	}
+	if u.db, err = cdb.NewReader(source, size); err != nil {
 		return err
 	}
-	text, err := io.ReadAll(io.LimitReader(f, maxCached))
-	if err != nil {
+	if err := u.db.KeepHeader(); err != nil {
 		return err
 	}
-	u.drop()
-	u.db, err = cdb.NewReader(bytes.NewReader(text), int64(len(text)))
+	return u.loadWildcards()
+}
+
+// loadWildcards asks for the list of wildcards: every users/cdb has it, and a
+// file whose blocks a crash has left zero has not. Such a file would know nobody,
+// and everybody's mail would bounce.
+func (u *UsersDB) loadWildcards() error {
+	wildcards, found, err := u.db.Get(nil)
+	if err == nil && !found {
+		err = errors.New("no list of wildcards")
+	}
+	u.wildcards = wildcards
 	return err
 }
 
 func usersDBTrouble(err error) error { return fmt.Errorf("%w: %w", ErrUsersDB, err) }
 
-// searchUsersDB asks for the list of wildcards first: every users/cdb has it,
-// and a file whose blocks a crash has left zero has not. Such a file would
-// know nobody, and everybody's mail would bounce.
-func searchUsersDB(db *cdb.Reader, local string) (Recipient, error) {
-	wildcards, found, err := db.Get(nil)
-	if err != nil {
-		return Recipient{}, err
-	}
-	if !found {
-		return Recipient{}, errors.New("no list of wildcards")
-	}
+func (u *UsersDB) search(local string) (Recipient, error) {
 	key := []byte("!" + lower(local) + "\x00")
-	data, found, err := db.Get(key)
+	data, found, err := u.db.Get(key)
 	if err != nil {
 		return Recipient{}, err
 	}
@@ -135,10 +144,10 @@ func searchUsersDB(db *cdb.Reader, local string) (Recipient, error) {
 		return parseUser(data)
 	}
 	for n := len(key) - 1; n > 0; n-- {
-		if n > 1 && bytes.IndexByte(wildcards, key[n-1]) < 0 {
+		if n > 1 && bytes.IndexByte(u.wildcards, key[n-1]) < 0 {
 			continue
 		}
-		data, found, err := db.Get(key[:n])
+		data, found, err := u.db.Get(key[:n])
 		if err != nil {
 			return Recipient{}, err
 		}

@@ -35,9 +35,8 @@ type Remover struct {
 	n      int
 }
 
-// NewRemover returns one for fields that name a server. Lines that continue a
-// field at the very beginning would continue what the server has put in front.
-func NewRemover(server string) *Remover { return &Remover{own: idn.Key(server), goes: true} }
+// NewRemover returns one for fields that name a server.
+func NewRemover(server string) *Remover { return &Remover{own: idn.Key(server)} }
 
 // Rewrite takes what is behind the first octets of text, which it has seen, and
 // returns text with what that becomes. There must be room for MaxHeld more.

@@ -45,6 +45,12 @@ func get(t *testing.T, db []byte, key string) (string, bool) {
 	if err != nil {
 		t.Fatalf("Get(%q): %v", key, err)
 	}
+	if err := c.KeepHeader(); err != nil {
+		t.Fatal(err)
+	}
+	if again, stays, err := c.Get([]byte(key)); string(again) != string(data) || stays != found || err != nil {
+		t.Fatalf("Get(%q) with the header kept: %q, %v, %v", key, again, stays, err)
+	}
 	return string(data), found
 }
 
@@ -106,6 +112,54 @@ func TestManyRecords(t *testing.T) {
 	}
 	if _, found := get(t, db, "!user3000"); found {
 		t.Error("found a key that was never added")
+	}
+}
+
+// counted counts the reads of a file.
+type counted struct {
+	*bytes.Reader
+	reads int
+}
+
+func (c *counted) ReadAt(p []byte, off int64) (int, error) {
+	c.reads++
+	return c.Reader.ReadAt(p, off)
+}
+
+// The number of reads does not grow with the database: with a hundred users or
+// with a hundred thousand, a lookup costs the same.
+func TestReads(t *testing.T) {
+	t.Parallel()
+	for _, users := range []int{100, 100_000} {
+		records := make([]record, users)
+		for i := range records {
+			records[i] = record{fmt.Sprintf("!user%d\x00", i), "data"}
+		}
+		db := build(t, records...)
+		file := &counted{Reader: bytes.NewReader(db)}
+		c, err := NewReader(file, int64(len(db)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, pass := range []struct {
+			keep bool
+			want float64
+		}{{false, 3}, {true, 2}} {
+			if pass.keep {
+				if err := c.KeepHeader(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			file.reads = 0
+			for _, r := range records {
+				if _, found, err := c.Get([]byte(r.key)); !found || err != nil {
+					t.Fatalf("%q: %v, %v", r.key, found, err)
+				}
+			}
+			if each := float64(file.reads) / float64(users); each > pass.want+0.25 {
+				t.Errorf("%d users, header kept %v: %.2f reads a lookup", users, pass.keep, each)
+			}
+		}
 	}
 }
 
@@ -176,6 +230,12 @@ func FuzzReader(f *testing.F) {
 		}
 		if !found && data != nil {
 			t.Error("data without a record")
+		}
+		if c.KeepHeader() != nil {
+			t.Fatal("the header cannot be kept")
+		}
+		if again, stays, againErr := c.Get(key); !bytes.Equal(again, data) || stays != found || (againErr == nil) != (err == nil) {
+			t.Error("another answer with the header kept")
 		}
 	})
 }

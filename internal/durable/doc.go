@@ -25,7 +25,9 @@
 //     second sync that "works" (R5).
 //  3. Contents are durable before the directories are synced that name them.
 //  4. Nobody waits to collect a group: a lone writer is synced at once.
-//  5. Names are never replaced: Create and Rename fail with EEXIST.
+//  5. A sync of a directory counts only if the file system answers afterwards: an
+//     XFS that has shut itself down says yes to it, and has lost the names.
+//  6. Names are never replaced: Create and Rename fail with EEXIST.
 //
 // Every error here is temporary for the mail.
 //

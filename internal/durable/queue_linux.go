@@ -151,13 +151,24 @@ func (q *syncQueue) collect(what []Syncer, n int) error {
 		}
 		got := q.ended(events[:n], least)
 		for _, e := range got {
-			if e.res != 0 && failure == nil {
-				failure = pathError("fsync", nameOf(what[e.data]), unix.Errno(-e.res))
+			if err := resultOf(what[e.data], e.res); err != nil && failure == nil {
+				failure = err
 			}
 		}
 		n -= len(got)
 	}
 	return failure
+}
+
+// resultOf is what the kernel's result of a sync means.
+func resultOf(s Syncer, res int64) error {
+	if res != 0 {
+		return pathError("fsync", nameOf(s), unix.Errno(-res))
+	}
+	if dir, ok := s.(*systemDir); ok {
+		return dir.confirm()
+	}
+	return nil
 }
 
 // ended returns the results that are there, at least so many.

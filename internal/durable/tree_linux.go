@@ -204,7 +204,21 @@ type systemDir struct {
 	name string
 }
 
-func (d *systemDir) Sync() error { return fsync(d.fd, d.name) }
+func (d *systemDir) Sync() error {
+	if err := fsync(d.fd, d.name); err != nil {
+		return err
+	}
+	return d.confirm()
+}
+
+// confirm finds out whether a sync that had no error was one. An XFS that has
+// shut itself down (its journal cannot be written any more) drops all changes
+// that are not in that, and then says of any directory that there is nothing left
+// to sync; only other calls fail. If this one does not, the sync was before that.
+func (d *systemDir) confirm() error {
+	var st unix.Stat_t
+	return pathError("stat after fsync", d.name, retry(func() error { return unix.Fstat(d.fd, &st) }))
+}
 
 func (d *systemDir) Close() error { return closeFD(d.fd, d.name) }
 

@@ -3,6 +3,7 @@ package getent
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"postrider/internal/accounts"
@@ -66,4 +67,39 @@ func judge(name, probe string, needsProbe bool, output string, exit int) (accoun
 		return accounts.Account{}, errNoProbe
 	}
 	return accounts.Account{}, accounts.ErrUnknown
+}
+
+// judgeAll makes answers of what a run for several names has written: of those
+// that it has found, and one for all others, which is nil if the run does not tell
+// about these.
+func judgeAll(names []string, probe string, needsProbe bool, output string, exit int) (found map[string]accounts.Account, others error) {
+	if exit != exitFound && exit != exitMissing {
+		return nil, nil
+	}
+	found = make(map[string]accounts.Account)
+	probeFound, strange := false, false
+	for line := range strings.Lines(output) {
+		line, whole := strings.CutSuffix(line, "\n")
+		a, ok := accounts.ParsePasswd(line)
+		if !whole || !ok {
+			return nil, nil
+		}
+		_, again := found[a.Name]
+		switch {
+		case slices.Contains(names, a.Name) && !again:
+			found[a.Name] = a
+		case a.Name != probe || again:
+			strange = true // one of the names has this one, too
+		}
+		probeFound = probeFound || a.Name == probe
+	}
+	switch {
+	case strange, exit == exitFound:
+		return found, nil
+	case probe != "" && !probeFound:
+		return found, errProbe
+	case probe == "" && needsProbe:
+		return found, errNoProbe
+	}
+	return found, accounts.ErrUnknown
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -22,8 +23,11 @@ const (
 	// Limit is how long a run may take.
 	Limit = 4 * time.Second
 
+	// MaxNames is how many names LookupAll takes.
+	MaxNames = 16
+
 	maxName   = 32
-	maxOutput = 16 << 10
+	maxOutput = 16 << 10 // for each name
 )
 
 // Program runs getent.
@@ -41,19 +45,59 @@ func (p Program) Lookup(name string) (accounts.Account, error) {
 	if !IsName(name) {
 		return accounts.Account{}, accounts.ErrUnknown
 	}
-	argv := []string{"getent", "passwd", name}
-	if p.Probe != "" {
-		argv = append(argv, p.Probe)
-	}
-	output, exit, err := p.run(argv)
+	output, exit, err := p.run(name)
 	if err != nil {
 		return accounts.Account{}, fmt.Errorf("getent: %w", err)
 	}
 	return judge(name, p.Probe, p.NeedsProbe, output, exit)
 }
 
-// run returns what getent writes, and its exit code.
-func (p Program) run(argv []string) (output string, exit int, err error) {
+// Answer is what is known of a name.
+type Answer struct {
+	Account accounts.Account
+	Err     error
+}
+
+// errNoAnswer says that a run took too long.
+var errNoAnswer = errors.New("no answer")
+
+// LookupAll asks for up to MaxNames accounts in one run: the programs of the C
+// library take longer to start than to answer. A name about which that leaves a
+// doubt is asked for alone, so that no name spoils the answer for another, until
+// one of them has no answer in time either: then the server is away.
+func (p Program) LookupAll(names []string) []Answer {
+	var found map[string]accounts.Account
+	var others error
+	if len(names) > 1 && !slices.ContainsFunc(names, func(name string) bool { return !IsName(name) }) {
+		if output, exit, err := p.run(names...); err == nil {
+			found, others = judgeAll(names, p.Probe, p.NeedsProbe, output, exit)
+		}
+	}
+	answers := make([]Answer, len(names))
+	for i, name := range names {
+		account, known := found[name]
+		switch {
+		case known:
+			answers[i].Account = account
+		case others != nil:
+			answers[i].Err = others
+		default:
+			answers[i].Account, answers[i].Err = p.Lookup(name)
+			if errors.Is(answers[i].Err, errNoAnswer) {
+				others = answers[i].Err
+			}
+		}
+	}
+	return answers
+}
+
+// run returns what getent writes about names and the probe, and its exit code.
+func (p Program) run(names ...string) (output string, exit int, err error) {
+	argv := append([]string{"getent", "passwd"}, names...)
+	if p.Probe != "" {
+		argv = append(argv, p.Probe)
+	}
+	most := len(names) * maxOutput
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 	if err != nil {
 		return "", 0, err
@@ -83,18 +127,18 @@ func (p Program) run(argv []string) (output string, exit int, err error) {
 	if err := r.SetReadDeadline(time.Now().Add(p.Limit + time.Second)); err != nil {
 		end.kill()
 	}
-	_, readErr := io.Copy(&read, io.LimitReader(r, maxOutput+1))
-	if read.Len() > maxOutput {
+	_, readErr := io.Copy(&read, io.LimitReader(r, int64(most)+1))
+	if read.Len() > most {
 		end.kill()
 	}
 	expired := end.wait()
 	state, err := process.Wait()
 	end.forget()
 	switch {
-	case expired && read.Len() > maxOutput:
-		return "", 0, fmt.Errorf("more than %d bytes", maxOutput)
+	case expired && read.Len() > most:
+		return "", 0, fmt.Errorf("more than %d bytes", most)
 	case expired:
-		return "", 0, fmt.Errorf("no answer in %v", p.Limit)
+		return "", 0, fmt.Errorf("%w in %v", errNoAnswer, p.Limit)
 	case readErr != nil:
 		return "", 0, readErr
 	case err != nil:

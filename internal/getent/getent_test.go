@@ -76,6 +76,50 @@ func TestLookup(t *testing.T) {
 	}
 }
 
+// Of many names asked for at once each has the answer that it has alone.
+func TestLookupAll(t *testing.T) {
+	t.Parallel()
+	line := func(name string) string { return "echo " + name + ":x:1001:1002::/home/" + name + ":/bin/sh\n" }
+	// A getent that says each name is there that begins with "j".
+	const real = `shift; exit=0; for name; do case $name in j*|canary) echo $name:x:1001:1002::/home/$name:/bin/sh;; *) exit=2;; esac; done; exit $exit`
+	for _, c := range []struct {
+		name, script, probe string
+		needs               bool
+		want                string // of joe, jim and nobody
+	}{
+		{"each", real, "", false, "joe jim unknown"},
+		{"beside the probe", real, "canary", true, "joe jim unknown"},
+		{"the server may be away", real, "", true, "joe jim away"},
+		{"the server is away", real, "gone", true, "joe jim away"},
+		// One name has another account: which one is not known.
+		{"another account", `shift; for name; do case $name in nobody) echo jack:x:1:1::/:/;; *) ` + strings.TrimSpace(line("$name")) + `;; esac; done`, "", false, "joe jim away"},
+		{"the same account", `echo joe:x:1:1::/home/joe:; [ $# = 4 ] && { echo joe:x:1:1::/home/joe:; echo jim:x:1:1::/home/jim:; exit 2; }; [ $2 = jim ] && echo jim:x:1:1::/home/jim:; exit 0`, "", false, "joe jim away"},
+		{"one crashes it", `case "$*" in *nobody*) kill -9 $$;; esac; shift; ` + real[len("shift; "):], "", false, "joe jim away"},
+		{"one makes nonsense of it", `case "$*" in *nobody*) echo x;; esac; ` + real, "", false, "joe jim away"},
+		{"exit code", "exit 1", "", false, "away away away"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			p := program(t, c.script)
+			p.Probe, p.NeedsProbe = c.probe, c.needs
+			var got []string
+			for _, a := range p.LookupAll([]string{"joe", "jim", "nobody"}) {
+				switch {
+				case errors.Is(a.Err, accounts.ErrUnknown):
+					got = append(got, "unknown")
+				case a.Err != nil:
+					got = append(got, "away")
+				default:
+					got = append(got, filepath.Base(a.Account.Home))
+				}
+			}
+			if got := strings.Join(got, " "); got != c.want {
+				t.Errorf("got %s, want %s", got, c.want)
+			}
+		})
+	}
+}
+
 // A run that hangs ends, with what it has started.
 func TestLookupHangs(t *testing.T) {
 	t.Parallel()
@@ -106,6 +150,23 @@ func TestRealGetent(t *testing.T) {
 	}
 }
 
+// A server that is away costs names that are asked for together one run more than
+// one name, and a name that alone has no answer is not waited for twice.
+func TestLookupAllHangs(t *testing.T) {
+	t.Parallel()
+	runs := filepath.Join(t.TempDir(), "runs")
+	p := program(t, "echo >> "+runs+"; case $2 in joe) [ $# = 2 ] && echo joe:x:1:1::/home/joe: && exit;; esac; sleep 1000")
+	p.Limit = 2 * time.Second
+	for i, a := range p.LookupAll([]string{"joe", "jim", "jack", "jill"}) {
+		if i == 0 && (a.Err != nil || a.Account.Home != "/home/joe") || i > 0 && (a.Err == nil || errors.Is(a.Err, accounts.ErrUnknown)) {
+			t.Errorf("%d: %+v", i, a)
+		}
+	}
+	if text, err := os.ReadFile(runs); err != nil || len(text) != 3 {
+		t.Errorf("%d runs, %v", len(text), err)
+	}
+}
+
 func FuzzJudge(f *testing.F) {
 	f.Add("joe", "", "joe:x:1001:1002:Joe:/home/joe:/bin/sh\n", 0)
 	f.Add("joe", "canary", "canary:x:1:1::/:\n", 2)
@@ -116,6 +177,11 @@ func FuzzJudge(f *testing.F) {
 			t.Errorf("%+v for %q", a, name)
 		case errors.Is(err, accounts.ErrUnknown) && (probe == "" || !strings.Contains(output, probe)):
 			t.Errorf("unknown by %q", output)
+		}
+		// Asked for with others, the name has the same answer or none.
+		found, others := judgeAll([]string{"jim", name}, probe, true, output, exit)
+		if other, known := found[name]; known && (err != nil || other != a) || !known && others != nil && (err == nil || !errors.Is(err, others)) {
+			t.Errorf("%q: %+v, %v; with others %+v, %v", name, a, err, other, others)
 		}
 	})
 }

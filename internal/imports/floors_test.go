@@ -35,8 +35,8 @@ var floors = [][]string{
 		"internal/wire/account", "internal/wire/auth", "internal/wire/call", "internal/wire/codec", "internal/wire/entries", "internal/wire/filter", "internal/wire/localwork", "internal/wire/lookup", "internal/wire/manage", "internal/wire/milter", "internal/wire/mtasts", "internal/wire/parent",
 		"internal/wire/policy", "internal/wire/rewriting", "internal/wire/sign", "internal/wire/spawn", "internal/wire/submit", "internal/wire/tlsrpt", "internal/wire/tlsseen", "internal/wire/vlookup",
 	},
-	{ // what programs of users do to queue a message
-		"internal/enqueue",
+	{ // what programs of users do to queue a message, and daemons to know who has a mailbox
+		"internal/enqueue", "internal/mailboxes",
 	},
 	{ // rooms: each holds programs, and none knows another
 		"qmail-local", "qmail-local/commands", "qmail-local/lookup", "qmail-local/lspawn", "qmail-local/nss", "qmail-local/users",

@@ -23,6 +23,7 @@
 //	                   deliverycase_test.go reads them, deliveryjudge_test.go judges
 //	dotqmail_test.go   forwards, programs, mboxes, aliases, nobody
 //	vpopmail_test.go   domains of vpopmail, with and without its program
+//	sieve_test.go      scripts of users, run by Dovecot
 //	imap_test.go       Dovecot reads Maildirs while mail comes
 //	mboxreaders_test.go mutt and Python read an mbox while mail comes
 //	recipients_test.go who is refused at RCPT, and what deliveries do

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"postrider/internal/testhost"
 )
@@ -22,6 +23,7 @@ cp -a /tmp/dovecot/usr/bin/doveconf /usr/bin/
 mkdir -p /var/vmail /run/dovecot /etc/dovecot
 chown %[1]d:%[1]d /var/vmail
 cat > /etc/dovecot/users <<EOF
+$(for i in $(seq 0 49); do echo "user$i::%[1]d:%[1]d::/var/vmail/user$i::"; done)
 joe::%[1]d:%[1]d::/var/vmail/joe::
 jim::%[1]d:%[1]d::/var/vmail/jim::
 full::%[1]d:%[1]d::/var/vmail/full::userdb_quota_rule=*:bytes=10
@@ -48,6 +50,10 @@ plugin {
 service lmtp {
   unix_listener lmtp {
     mode = 0666
+  }
+  inet_listener lmtp {
+    address = 127.0.0.1
+    port = 24
   }
 }
 EOF
@@ -100,5 +106,69 @@ func TestDovecotDelivers(t *testing.T) {
 	h.Must("sh", "-c", "kill $(cat /run/dovecot/master.pid)")
 	h.Must("rm", "-f", "/run/dovecot/lmtp")
 	expect("joe", "deferral: Unable_to_deliver_by_LMTP:_")
+	h.StopSuite()
+}
+
+// TestDovecotSharesTransactions gives the recipients of a message to Dovecot in one
+// transaction, by control/lmtproutes: each has his own answer. The same message by
+// +lmtp, which hands it over once for each and says in it for whom, is there for
+// the time that both take.
+func TestDovecotSharesTransactions(t *testing.T) {
+	t.Parallel()
+	if found, _ := filepath.Glob(peerPackages + "/dovecot-*.deb"); len(found) < 2 {
+		t.Skip("SKIPPED for want of Dovecot: .ci/run puts it into " + peerPackages)
+	}
+	h := mailHost(t, testhost.NewNetwork(t), "mx1.example", "vmail", "ann", "dovecot", "dovenull")
+	h.MustRun(testhost.Command{Argv: []string{"sh", "-ec", fmt.Sprintf(dovecotScript, h.UserID("vmail"))}})
+	h.Control("virtualdomains", "each.example:vmail")
+	own(h, "vmail", ".qmail-default", "+lmtp unix:/run/dovecot/lmtp $DEFAULT@$HOST\n")
+	h.Control("lmtproutes", "shared.example:127.0.0.1")
+	h.StartSuite()
+	n := testhost.Times(t, "messages to 50", 1, 20)
+	send := func(to string) time.Duration {
+		text := letter("all", "to all") + strings.Repeat(strings.Repeat("x", 75)+"\n", 1<<20/76)
+		var recipients []string
+		for i := range 50 {
+			recipients = append(recipients, fmt.Sprintf("user%d@%s", i, to))
+		}
+		begun := time.Now()
+		for range n {
+			sendmail(h, "ann", append([]string{"-f", "ann@mx1.example"}, recipients...), text)
+		}
+		waitEmpty(t, h)
+		return time.Since(begun)
+	}
+	t.Logf("in one transaction %v, one by one %v", send("shared.example"), send("each.example"))
+	shared := 0
+	for i := range 50 {
+		messages := h.MaildirAt(fmt.Sprintf("/var/vmail/user%d/Maildir", i)).Messages()
+		if len(messages) != 2*n {
+			t.Errorf("user%d has %d messages, want %d", i, len(messages), 2*n)
+		}
+		for _, m := range messages {
+			if m.Header("Delivered-To") == "" { // nobody hears of the others
+				shared++
+			}
+		}
+	}
+	// A message of which a part had to wait is sent once more, perhaps for one.
+	if shared < 45*n {
+		t.Errorf("%d of %d were in a transaction with others", shared, 50*n)
+	}
+	first := h.Log().Len()
+	sendmail(h, "ann", []string{"-f", "ann@mx1.example", "joe@shared.example", "nobody@shared.example", "full@shared.example", "jim@shared.example"}, letter("all", "answers"))
+	for to, outcome := range map[string]string{
+		"joe": "success: .*127.0.0.1_accepted_message", "jim": "success: .*127.0.0.1_accepted_message",
+		"nobody": "failure: .*550_5.1.1_", "full": "failure: .*552_5.2.2_",
+	} {
+		number := h.WaitForLog(first, `^starting delivery (\d+): msg \d+ to remote `+to+`@shared.example`)[1]
+		h.WaitForLog(first, `^delivery `+number+`: `+outcome)
+	}
+	for _, user := range []string{"joe", "jim"} {
+		if n := len(h.MaildirAt("/var/vmail/" + user + "/Maildir").Messages()); n != 1 {
+			t.Errorf("%s has %d messages", user, n)
+		}
+	}
+	h.Must("sh", "-c", "kill $(cat /run/dovecot/master.pid)")
 	h.StopSuite()
 }

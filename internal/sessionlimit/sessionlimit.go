@@ -1,7 +1,7 @@
 // Package sessionlimit counts the sessions of a daemon, in all and for each
-// address.
+// address (Counter), and how often somebody does something in a period (Meter).
 //
-// The daemons that listen on the network import it. Addresses are strangers'.
+// The daemons that listen on the network import it, and what they share. Addresses are strangers'.
 package sessionlimit
 
 import (

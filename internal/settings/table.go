@@ -144,7 +144,7 @@ func All() []Setting {
 			Meaning:  "The most bytes of a line of a message. 0 is no limit: lines are kept whole."},
 		{Name: "maxbadrcpt", Area: Limits, Kind: Number, Default: "10",
 			Programs: "qmail-smtpd, qmail-qmtpd",
-			Meaning:  "How many recipients without a mailbox end a connection; by QMTP, no further recipient is taken in it. By SMTP, after as many within 10 minutes from one address, in all its connections, each further one is answered 3 s later. 0 is no limit."},
+			Meaning:  "With more recipients without a mailbox than this a connection ends; by QMTP, no further recipient is taken in it. After as many within 10 minutes from one address, in all its connections, each further one is answered 3 s later. 0 is no limit."},
 		{Name: "maxerrorsmtp", Area: Limits, Kind: Number, Default: "50",
 			Programs: "qmail-smtpd",
 			Meaning:  "How many refused commands end a connection; an accepted message starts again. 0 is no limit."},

@@ -24,6 +24,7 @@ const homeTime = 2 * time.Second
 // finder answers questions. It may be used by many goroutines.
 type finder struct {
 	routes   *routes
+	settings *control.Cached[settings]
 	resolver accounts.Resolver
 	// nobody says as whom qmail-lspawn delivers no mail.
 	nobody func(uid, gid uint32) bool
@@ -40,6 +41,7 @@ type finder struct {
 func newFinder(dir control.Dir, resolver accounts.Resolver, c clock.Clock, log func(string)) *finder {
 	f := &finder{
 		routes:   &routes{dir: dir, clock: c},
+		settings: keepSettings(dir),
 		resolver: resolver,
 		nobody:   func(uid, _ uint32) bool { return uid == 0 },
 		reach:    accounts.NewReach(homeTime),

@@ -25,22 +25,29 @@ const (
 	forwardMode     = 0o100
 )
 
-// rules is what the control files say about homes.
+// rules is what is to be known about homes.
 type rules struct {
 	breaks          string
 	defaultDelivery string
-	dotForward      bool
-	vpopmail        vpopmail.Settings
+	settings
 }
 
-// loadRules reads those of them that are not known yet.
-func loadRules(dir control.Dir, breaks, defaultDelivery string) (rules, error) {
-	dotForward, err := dir.Int("dotforward", 0)
-	if err != nil {
-		return rules{}, err
-	}
-	domains, err := vpopmail.Load(dir)
-	return rules{breaks, defaultDelivery, dotForward > 0, domains}, err
+// settings is what the control files say about homes.
+type settings struct {
+	dotForward bool
+	vpopmail   vpopmail.Settings
+}
+
+// keepSettings keeps them as they are now: each recipient is one more question.
+func keepSettings(dir control.Dir) *control.Cached[settings] {
+	return control.NewCached(dir, []string{"dotforward", "vpopmail"}, func() (settings, error) {
+		dotForward, err := dir.Int("dotforward", 0)
+		if err != nil {
+			return settings{}, err
+		}
+		domains, err := vpopmail.Load(dir)
+		return settings{dotForward > 0, domains}, err
+	})
 }
 
 // mailbox looks for the instructions of a user for an extension as qmail-local

@@ -56,10 +56,11 @@ func (f *finder) inHome(user accounts.Recipient) (wire.Answer, error) {
 	if f.domains != nil && user.UID == f.domains.uid {
 		return f.domains.find(user)
 	}
-	r, err := loadRules(f.routes.dir, f.resolver.Break, *f.delivery.Load())
+	said, _, err := f.settings.Get(f.clock.Now())
 	if err != nil {
 		return wire.Answer{}, err
 	}
+	r := rules{f.resolver.Break, *f.delivery.Load(), said}
 	return accounts.Within(f.reach, user.Home, func() (wire.Answer, error) { return mailbox(user, r) })
 }
 

@@ -2,6 +2,8 @@ package lookup
 
 import (
 	"fmt"
+	"os"
+	"strings"
 	"testing"
 
 	"postrider/internal/address"
@@ -10,10 +12,10 @@ import (
 )
 
 // BenchmarkVirtualUsers asks for users of a domain of two sizes, who are in the
-// domain's vpasswd.cdb or, one by one, in users/cdb.
+// domain's vpasswd.cdb or, one by one, in users/cdb; and for as many in passwd.
 func BenchmarkVirtualUsers(b *testing.B) {
 	for _, users := range []int{100, 100_000} {
-		for _, form := range []string{"vpasswd.cdb", "users.cdb"} {
+		for _, form := range []string{"vpasswd.cdb", "users.cdb", "passwd"} {
 			b.Run(fmt.Sprint(form, " of ", users), func(b *testing.B) {
 				s := newSite(b)
 				s.write("control/locals", "here.example\n")
@@ -44,9 +46,18 @@ func BenchmarkVirtualUsers(b *testing.B) {
 				if err != nil {
 					b.Fatal(err)
 				}
+				domain := "virt.example"
+				if form == "passwd" {
+					domain = "here.example"
+					var passwd strings.Builder
+					for i := range users {
+						fmt.Fprintf(&passwd, "user%d:x:%d:100::%s:/bin/sh\n", i, max(1000, os.Getuid()), s.path("joe"))
+					}
+					s.write("passwd", passwd.String())
+				}
 				b.ReportAllocs()
 				for i := 0; b.Loop(); i++ {
-					a, err := address.New(fmt.Sprintf("user%d@virt.example", i*7919%users))
+					a, err := address.New(fmt.Sprintf("user%d@%s", i*7919%users, domain))
 					if err != nil {
 						b.Fatal(err)
 					}

@@ -4,10 +4,13 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"postrider/internal/cdb"
+	"postrider/internal/clock"
+	"postrider/internal/control"
 	"postrider/internal/fdpass"
 	"postrider/internal/wire/call"
 )
@@ -71,6 +74,7 @@ func TestVpopmail(t *testing.T) {
 		t.Errorf("bounce-no-mailbox: %s", got)
 	}
 	s.write("control/vpopmail", "/home/vpopmail qmail-ext\n")
+	s.f.clock = &movedClock{clock.Real(), time.Now().Add(control.Recheck)} // a moment later
 	if got := s.virtual("room-x", "nobody-x", "full-x"); got != "YNF" {
 		t.Errorf("extensions: %s", got)
 	}

@@ -7,7 +7,8 @@
 //
 // Invariants:
 //
-//  1. Few runs of getent at a time; the same name is asked for once.
+//  1. Few runs of getent at a time, each for the names that wait then; the same
+//     name is asked for once.
 //
 //  2. Trouble is never an answer, and it is not kept.
 //
@@ -16,4 +17,5 @@
 //
 //     main.go   Main: the control channel, links
 //     cache.go  answers of the last moments
+//     asker.go  names that wait for a run of getent
 package nss

@@ -23,10 +23,8 @@ const (
 
 const (
 	logPrefix = "qmail-nss: "
-	// atOnce is how many questions of a link are worked on, and runs how many
-	// processes there are for them.
+	// atOnce is how many questions of a link are worked on.
 	atOnce = 64
-	runs   = 8
 )
 
 // daemon is the process.
@@ -34,8 +32,6 @@ type daemon struct {
 	world  world.World
 	log    func(line string)
 	seldom logline.Seldom
-	slots  chan struct{}
-	getent getent.Program
 	cache  *cache
 }
 
@@ -62,9 +58,10 @@ func run(w world.World, log func(string)) error {
 	if err := forbid(w.Home); err != nil {
 		return err
 	}
-	d := &daemon{world: w, log: log, slots: make(chan struct{}, runs),
-		getent: getent.Program{Path: getent.Path, Limit: getent.Limit, Probe: found.Probe, NeedsProbe: found.MayBeAway}}
-	d.cache = newCache(w.Clock.Now, d.ask)
+	d := &daemon{world: w, log: log}
+	program := getent.Program{Path: getent.Path, Limit: getent.Limit, Probe: found.Probe, NeedsProbe: found.MayBeAway}
+	asks := &asker{lookup: program.LookupAll, warn: d.warn}
+	d.cache = newCache(w.Clock.Now, asks.ask)
 	return channel.Run(d.frame)
 }
 
@@ -105,18 +102,9 @@ func (d *daemon) serve(name string, link *os.File) {
 	}
 }
 
-// ask runs getent once there is room for it.
-func (d *daemon) ask(name string) (accounts.Account, error) {
-	if !getent.IsName(name) {
-		return accounts.Account{}, accounts.ErrUnknown
+// warn logs why there was no answer, one line a minute for each cause.
+func (d *daemon) warn(err error) {
+	if note, ok := d.seldom.Allow(d.world.Clock.Now(), err); ok {
+		d.log(logPrefix + "warning: " + err.Error() + note)
 	}
-	d.slots <- struct{}{}
-	defer func() { <-d.slots }()
-	a, err := d.getent.Lookup(name)
-	if err != nil && err != accounts.ErrUnknown {
-		if note, ok := d.seldom.Allow(d.world.Clock.Now(), err); ok {
-			d.log(logPrefix + "warning: " + err.Error() + note)
-		}
-	}
-	return a, err
 }

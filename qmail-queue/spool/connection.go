@@ -153,7 +153,7 @@ func (c *connection) dropBuffer() {
 func (c *connection) frame(kind byte, n int) error {
 	switch {
 	case kind == submit.Message && !c.sealed:
-		return c.payload(n, func(p []byte) error { return c.draft.writeBody(p) })
+		return c.payload(n, func(p []byte) error { return c.draft.writeText(p) })
 	case kind == submit.Envelope:
 		c.sealed = true
 		return c.payload(n, func(p []byte) error { return c.draft.writeEnvelope(p) })

@@ -60,6 +60,7 @@ type draft struct {
 	bodyCRC  uint32
 	dirty    int64 // bytes written since the last flush
 	header   bulkLook
+	begun    bool // text of the submitter's was written
 
 	env     envelope
 	rcpt    []byte // records in memory; with entry not nil those not yet written
@@ -80,6 +81,20 @@ func (s *Store) begin(from origin) (*draft, error) {
 		return nil, err
 	}
 	return d, nil
+}
+
+// writeText takes the next piece of the submitter's text. White space at its
+// beginning would make it a part of our line; an empty line keeps it apart.
+func (d *draft) writeText(p []byte) error {
+	if !d.begun && len(p) > 0 {
+		d.begun = true
+		if p[0] == ' ' || p[0] == '\t' {
+			if err := d.writeBody([]byte{'\n'}); err != nil {
+				return err
+			}
+		}
+	}
+	return d.writeBody(p)
 }
 
 // writeBody takes the next piece of the message.

@@ -294,7 +294,7 @@ func (p *pass) copy(f durable.File, info durable.Info, footer queuedir.DropFoote
 		return entries.Message{}, err
 	}
 	in := io.NewSectionReader(f, 0, footer.BodySize+footer.EnvelopeSize)
-	crc, err := transfer(in, footer.BodySize, 0, d.writeBody)
+	crc, err := transfer(in, footer.BodySize, 0, d.writeText)
 	if err == nil {
 		crc, err = transfer(in, footer.EnvelopeSize, crc, d.writeEnvelope)
 	}

@@ -62,7 +62,7 @@ func (m sample) put(s *Store) (entries.Message, error) {
 	for _, step := range []struct {
 		take func([]byte) error
 		data string
-	}{{d.writeBody, m.body}, {d.writeEnvelope, m.envelope()}} {
+	}{{d.writeText, m.body}, {d.writeEnvelope, m.envelope()}} {
 		for p := []byte(step.data); len(p) > 0; {
 			n := min(len(p), readBuffer)
 			if err := step.take(p[:n]); err != nil {

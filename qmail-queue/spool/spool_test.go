@@ -41,14 +41,17 @@ func TestFromSubmissionToRemoval(t *testing.T) {
 		recipients int
 		outside    bool
 		inline     bool // the announcement carries the envelope
+		apart      bool // an empty line is in front, and the text continues no line of ours
 	}{
-		{"small", "Subject: x\n\nbody\n", 1, false, true},
-		{"empty, to nobody", "", 0, false, true},
-		{"largest inline", strings.Repeat("x", 60<<10), 3, false, true},
-		{"body of its own", strings.Repeat("x", 64<<10), 3, true, true},
-		{"body synced by its writer", strings.Repeat("abcdefg\n", 1<<17), 3, true, true},
-		{"many recipients", "Subject: x\n\n", 20000, false, false},
-		{"large body and many recipients", strings.Repeat("y", 300<<10), 20000, true, false},
+		{"small", "Subject: x\n\nbody\n", 1, false, true, false},
+		{"empty, to nobody", "", 0, false, true, false},
+		{"largest inline", strings.Repeat("x", 60<<10), 3, false, true, false},
+		{"body of its own", strings.Repeat("x", 64<<10), 3, true, true, false},
+		{"body synced by its writer", strings.Repeat("abcdefg\n", 1<<17), 3, true, true, false},
+		{"many recipients", "Subject: x\n\n", 20000, false, false, false},
+		{"large body and many recipients", strings.Repeat("y", 300<<10), 20000, true, false, false},
+		{"begins with a blank", " (by uid 0)\nSubject: x\n\nbody\n", 1, false, true, true},
+		{"begins with a tab", "\t", 1, false, true, true},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -59,6 +62,9 @@ func TestFromSubmissionToRemoval(t *testing.T) {
 			heard := q.hear(1)[0]
 			m := q.read(id)
 			received, body, _ := strings.Cut(m.body, "\n")
+			if tc.apart {
+				body = strings.TrimPrefix(body, "\n")
+			}
 			if !strings.HasPrefix(received, "Received: (qmail "+id.String()+" invoked by uid 1000); ") || body != tc.body {
 				t.Errorf("body begins with %q and has %d bytes more, not %d", received, len(body), len(tc.body))
 			}

@@ -8,9 +8,9 @@ import (
 	"time"
 
 	"postrider/internal/control"
+	"postrider/internal/mailboxes"
 	"postrider/internal/sessionlimit"
 	"postrider/internal/tcprules"
-	"postrider/internal/wire/call"
 	"postrider/internal/wire/parent"
 )
 
@@ -33,8 +33,9 @@ type daemon struct {
 	controls *control.Cached[*settings]
 	spool    *spool
 	limits   *sessionlimit.Counter
-	lookup   *call.Client  // nil: by QMQP, nobody is asked
-	drain    time.Duration // drainTime
+	// mailboxes knows who has one; nil: by QMQP, nobody is asked.
+	mailboxes *mailboxes.Checker
+	drain     time.Duration // drainTime
 
 	mu        sync.Mutex
 	listeners []net.Listener
@@ -44,7 +45,7 @@ type daemon struct {
 }
 
 func newDaemon(home string, s *service) *daemon {
-	s.filterMissing = true
+	s.filterMissing, s.ending = true, make(chan struct{})
 	load := func() (*settings, error) { return s.protocol.load(home) }
 	d := &daemon{
 		service:  s,
@@ -55,7 +56,7 @@ func newDaemon(home string, s *service) *daemon {
 		sessions: make(map[*session]net.Conn),
 	}
 	if s.protocol.verifies {
-		d.lookup = call.NewClient("qmail-lookup")
+		d.mailboxes = mailboxes.New()
 	}
 	return d
 }
@@ -73,8 +74,8 @@ func (d *daemon) frame(f parent.Frame) error {
 	switch {
 	case f.Kind == parent.Link && f.Name == parent.Submit:
 		return d.spool.relink(f.File)
-	case f.Kind == parent.Link && f.Name == parent.Lookup && d.lookup != nil:
-		return d.lookup.Relink(f.File)
+	case f.Kind == parent.Link && f.Name == parent.Lookup && d.mailboxes != nil:
+		return d.mailboxes.Relink(f.File)
 	case f.Kind == parent.Listener && name == d.protocol.listener:
 		l, err := net.FileListener(f.File)
 		_ = f.File.Close() // the listener has a descriptor of its own
@@ -164,7 +165,8 @@ func (d *daemon) open(c net.Conn) bool {
 		d.turnedAway(client, d.protocol.concurrency+"ip")
 		return false
 	}
-	s := &session{service: d.service, conn: c, client: client, settings: settings, queue: d.spool, lookup: d.lookup}
+	s := &session{service: d.service, conn: c, client: client, settings: settings, queue: d.spool, mailboxes: d.mailboxes}
+	s.named.Who.Addr = sessionlimit.Customer(client)
 	s.peer = newPeer(variables(rule, remote, local, settings.me))
 	d.enroll(s, c)
 	d.running.Go(func() {
@@ -215,6 +217,7 @@ func (d *daemon) turnedAway(client netip.Addr, rule string) {
 // off what is left.
 func (d *daemon) stop() {
 	d.stopping.Store(true)
+	close(d.ending)
 	d.mu.Lock()
 	for _, l := range d.listeners {
 		_ = l.Close() // nothing is lost with it

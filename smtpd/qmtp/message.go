@@ -33,6 +33,7 @@ type message struct {
 	hops       header.HopCounter
 	limit      int64 // octets; 0 is none
 	size       int64 // octets stored, without our Received line
+	begun      bool  // the text has an octet
 	verdict    answer
 	sender     string
 	recipients int // of the submission
@@ -140,6 +141,7 @@ func (m *message) readText(from *netstring.String, crlf bool) error {
 
 // take applies the rules to a piece of the text, and hands it on.
 func (m *message) take(piece []byte) {
+	m.keepApart(piece)
 	m.size += int64(len(piece))
 	m.hops.Add(piece)
 	switch {
@@ -152,6 +154,18 @@ func (m *message) take(piece []byte) {
 		m.write(m.forged.Rewrite(append(m.text[:0], piece...), 0))
 	default:
 		m.write(piece)
+	}
+}
+
+// keepApart puts an empty line in front of a message that begins with white
+// space: its first line would continue our Received line.
+func (m *message) keepApart(piece []byte) {
+	if m.begun || len(piece) == 0 {
+		return
+	}
+	m.begun = true
+	if header.Continues(string(piece[:1])) {
+		m.take([]byte{'\n'})
 	}
 }
 

@@ -91,7 +91,9 @@ func (m *message) readRecipients() error {
 		}
 		v := cannot
 		if ok {
-			v = m.judge(text)
+			if v, err = m.judge(text); err != nil {
+				return err
+			}
 		}
 		if err := m.note(v, text); err != nil {
 			return err
@@ -117,31 +119,31 @@ func (m *message) note(v verdict, text string) error {
 }
 
 // judge says whether mail for a recipient is taken, and if so adds it.
-func (m *message) judge(text string) verdict {
+func (m *message) judge(text string) (verdict, error) {
 	recipient, err := address.New(text)
 	if err != nil || len(text)+len(m.peer.relaySuffix) > maxAddress {
-		return cannot
+		return cannot, nil
 	}
 	if v := m.denied(recipient); v != accepted {
-		return v
+		return v, nil
 	}
 	if !m.peer.relay {
 		takes, err := m.settings.hosts.Takes(recipient)
 		switch {
 		case err != nil:
 			m.logProblem("rcpthosts", err)
-			return hostsUnsure
+			return hostsUnsure, nil
 		case !takes:
-			return notRcptHost
+			return notRcptHost, nil
 		}
 	} else if recipient, err = address.New(text + m.peer.relaySuffix); err != nil {
-		return cannot
+		return cannot, nil
 	}
-	v := m.verify(recipient)
-	if v == accepted {
+	v, err := m.verify(recipient)
+	if v == accepted && err == nil {
 		m.addRecipient(recipient)
 	}
-	return v
+	return v, err
 }
 
 // denied looks a recipient up in the lists of those for whom no mail is taken,

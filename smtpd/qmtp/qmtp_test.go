@@ -105,6 +105,8 @@ func TestLineEnds(t *testing.T) {
 		{"\r\r", "\r"}, {"\r\r\r", "\r\r"}, {"\r\n", "\n"}, {"\r\r\n", "\n"}, {"\rx\r", "x\r"}, {"\r\n\r", "\n\r"},
 		{"\r" + strings.Repeat("x\r\n", 5000), strings.Repeat("x\n", 5000)},
 		{"\r" + strings.Repeat("\r", 9000), strings.Repeat("\r", 9000)},
+		// What would continue our Received line does not.
+		{"\n b\n", "\n b\n"}, {"\n\t", "\n\t"}, {"\r b: c\r\n\r\n", "\n b: c\n\n"},
 		{"\n" + strings.Repeat("\r\n", 5000), strings.Repeat("\r\n", 5000)},
 	} {
 		m := mail(c.text, "", "a@example.com")

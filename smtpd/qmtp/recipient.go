@@ -7,43 +7,50 @@ import (
 	"postrider/internal/wire/lookup"
 )
 
-// askTime is how long an answer of qmail-lookup is waited for.
-const askTime = 5 * time.Second
-
-// Values of control/verifyrcpt.
-const (
-	verifyNone  = 0
-	verifyOther = 1 // for clients that may not relay
-	verifyAll   = 2
-)
-
 // verify says whether a recipient has a mailbox. Once that cannot be told, it
-// is not asked again in this message; nor is it for who tries names.
-func (m *message) verify(recipient address.Address) verdict {
-	mode := m.settings.verifyRcpt
-	if m.lookup == nil || mode == verifyNone || m.peer.relay && mode < verifyAll {
-		return accepted
-	}
-	if m.settings.maxBadRcpt > 0 && m.unknown >= m.settings.maxBadRcpt {
-		return harvester
+// is not asked again in this message.
+func (m *message) verify(recipient address.Address) (verdict, error) {
+	policy := m.settings.verify
+	if m.mailboxes == nil || !policy.Asks(m.peer.relay) {
+		return accepted, nil
 	}
 	if m.unsure {
-		return mailboxUnsure
+		return mailboxUnsure, nil
 	}
-	answer, err := lookup.Ask(m.lookup, recipient, askTime)
+	found, err := m.mailboxes.Check(policy, &m.named, recipient, m.clock.Now())
 	if err != nil {
 		m.logProblem("verifyrcpt", err)
 		m.unsure = true
-		return mailboxUnsure
 	}
-	switch answer.Verdict {
-	case lookup.Exists:
-		return accepted
-	case lookup.Unknown:
-		m.unknown++
-		return noMailbox
-	case lookup.Full:
-		return mailboxFull
+	switch {
+	case found.TooMany:
+		return harvester, nil
+	case found.Verdict == lookup.Exists:
+		return accepted, nil
+	case found.Verdict == lookup.Unknown:
+		return noMailbox, m.pause(found.Pause)
+	case found.Verdict == lookup.Full:
+		return mailboxFull, nil
 	}
-	return mailboxUnsure // qmail-lookup has logged why
+	return mailboxUnsure, nil // qmail-lookup has logged why
+}
+
+// pause lets a client wait that tries names. It is over early if the session is
+// to end.
+func (s *session) pause(wait time.Duration) error {
+	if wait <= 0 {
+		return nil
+	}
+	if err := s.flush(s.settings.timeout); err != nil {
+		return err
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-s.ending:
+	}
+	// The time was ours: the message came no slower for that.
+	s.textBegan = s.textBegan.Add(wait)
+	return nil
 }

@@ -6,11 +6,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"postrider/internal/address"
 	"postrider/internal/fdpass"
+	"postrider/internal/mailboxes"
 	"postrider/internal/wire/call"
 	"postrider/internal/wire/lookup"
 	"postrider/internal/wire/parent"
@@ -72,6 +74,8 @@ func TestVerify(t *testing.T) {
 		{"also who may relay", map[string]string{"verifyrcpt": "2\n"}, true, []string{"nobody", "b@other"}, []string{noMailboxText, ok}, "Fs@x Tb@other"},
 		{"who tries names", map[string]string{"maxbadrcpt": "2\n"}, false, []string{"nobody", "nobody2", "nobody3", "a"},
 			[]string{noMailboxText, noMailboxText, harvesterText, harvesterText}, ""},
+		{"who tries names, and knows some", map[string]string{"maxbadrcpt": "2\n"}, false, []string{"nobody", "nobody2", "a"},
+			[]string{noMailboxText, noMailboxText, ok}, "Fs@x Ta"},
 		{"who may try names", map[string]string{"maxbadrcpt": "0\n"}, false, []string{"nobody", "nobody2", "a"},
 			[]string{noMailboxText, noMailboxText, ok}, "Fs@x Ta"},
 	} {
@@ -80,8 +84,8 @@ func TestVerify(t *testing.T) {
 			conn := &script{pieces: []string{mail("\nx", "s@x", c.rcpts...)}}
 			s, q := testSession(t, qmtpProtocol, conn, c.files)
 			s.peer.relay = c.relay
-			s.lookup = call.NewClient("qmail-lookup")
-			if err := s.lookup.Relink(lookupLink(t)); err != nil {
+			s.mailboxes = mailboxes.New()
+			if err := s.mailboxes.Relink(lookupLink(t)); err != nil {
 				t.Fatal(err)
 			}
 			o := s.outcome(t, q, conn)
@@ -109,7 +113,7 @@ func TestNobodyVerifies(t *testing.T) {
 	t.Parallel()
 	conn := &script{pieces: []string{mail("\nx", "s@x", "a", "b")}}
 	s, q := testSession(t, qmtpProtocol, conn, nil)
-	s.lookup = call.NewClient("qmail-lookup")
+	s.mailboxes = mailboxes.New()
 	o := s.outcome(t, q, conn)
 	if want := encoded(unsureText) + encoded(unsureText); o.answers != want || len(o.queued) > 0 {
 		t.Errorf("answers %q, queued %q", o.answers, o.queued)
@@ -130,6 +134,32 @@ func TestDaemonVerifies(t *testing.T) {
 	h.stop()
 	if want := "rcpt=nobody class=D rule=verifyrcpt "; !strings.Contains(h.log.String(), want) {
 		t.Errorf("no %q in\n%s", want, h.log)
+	}
+}
+
+// TestHarvestersWait: who has named too many from one address waits for each
+// further answer, in whatever session, until the daemon ends.
+func TestHarvestersWait(t *testing.T) {
+	t.Parallel()
+	h := startHost(t, qmtpProtocol, map[string]string{"maxbadrcpt": "2\n"})
+	c := h.dial()
+	c.send(mail("\nx", "s@x", "nobody", "nobody2"))
+	c.expect(noMailboxText, noMailboxText)
+	c.conn.Close()
+	c = h.dial()
+	begun := time.Now()
+	c.send(mail("\nx", "s@x", "nobody3", "a"))
+	c.expect(noMailboxText, ok)
+	if took := time.Since(begun); took < 3*time.Second {
+		t.Errorf("the answer came after %v", took)
+	}
+	c.send(mail("\nx", "s@x", "b"))
+	c.expect(ok)
+	begun = time.Now()
+	c.send(mail("\nx", "s@x", "nobody4"))
+	h.stop() // as sessions end behind their message
+	if took := time.Since(begun); took >= 3*time.Second {
+		t.Errorf("the daemon ended after %v", took)
 	}
 }
 

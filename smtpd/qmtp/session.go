@@ -11,8 +11,8 @@ import (
 
 	"postrider/internal/clock"
 	"postrider/internal/logline"
+	"postrider/internal/mailboxes"
 	"postrider/internal/netstring"
-	"postrider/internal/wire/call"
 )
 
 const (
@@ -52,6 +52,9 @@ type service struct {
 
 	stopping atomic.Bool // sessions end behind the message that they are in
 	cutOff   atomic.Bool // sessions end now
+	// ending is closed when stopping is set: nobody is kept waiting any more.
+	// nil: never.
+	ending chan struct{}
 }
 
 // conn is the network side of a session.
@@ -80,9 +83,9 @@ type session struct {
 	textBegan time.Time // of the message
 	octets    int64     // of it, so far
 
-	// lookup knows who has a mailbox; nil: nobody asks.
-	lookup  *call.Client
-	unknown int // recipients without one
+	// mailboxes knows who has one; nil: nobody asks.
+	mailboxes *mailboxes.Checker
+	named     mailboxes.Session // the recipients
 
 	queued  int // messages
 	refused int // messages

@@ -8,6 +8,7 @@ import (
 	"postrider/internal/addresslist"
 	"postrider/internal/authresults"
 	"postrider/internal/control"
+	"postrider/internal/mailboxes"
 	"postrider/internal/networks"
 	"postrider/internal/rcpthosts"
 	"postrider/internal/tcprules"
@@ -52,8 +53,7 @@ type settings struct {
 	badRcptTo   addresslist.List
 	noAtHost    string // envnoathost
 	rules       tcprules.Set
-	verifyRcpt  int
-	maxBadRcpt  int    // 0 is no limit
+	verify      mailboxes.Policy
 	authServID  string // who gives results of authentication; empty: nobody
 
 	// clients may connect, whom the rules do not deny.
@@ -86,8 +86,8 @@ func qmtpSettings(home string) (*settings, error) {
 	s.noAtHost = noAtHost
 	s.hosts, err = rcpthosts.Load(r.dir)
 	r.note(err)
-	s.verifyRcpt = r.number("verifyrcpt", verifyOther)
-	s.maxBadRcpt = r.number("maxbadrcpt", defaultMaxBadRcpt)
+	s.verify.Verify = r.number("verifyrcpt", 1) // mailboxes.VerifyStrangers
+	s.verify.MaxUnknown = r.number("maxbadrcpt", defaultMaxBadRcpt)
 	s.authServID, err = r.dir.Line("authservid", "")
 	r.note(err)
 	if s.authServID != "" && !authresults.IsServer(s.authServID) {

@@ -1,42 +1,32 @@
-package smtpd
+package sessionlimit
 
 import (
 	"net/netip"
 	"sync"
 	"time"
-
-	"postrider/internal/idn"
-	"postrider/internal/sessionlimit"
 )
 
-// party is who is counted: a user who has logged in, from wherever that is,
-// else an address.
-type party struct {
-	addr netip.Addr
-	user string
+// Party is who is metered: a user who has logged in, from wherever that is, else
+// an address.
+type Party struct {
+	Addr netip.Addr // a Customer
+	User string
 }
 
-func (s *session) party() party {
-	if user := s.loggedIn(); user != "" {
-		return party{user: idn.AddressKey(user)} // whoever checks it may take it in any case of letters
-	}
-	return party{addr: sessionlimit.Customer(s.client)}
-}
-
-// maxMetered bounds the parties that a meter knows.
+// maxMetered bounds the parties that a Meter knows.
 const maxMetered = 16384
 
-// meter lets each party do something so many times in a period: all at once,
+// Meter lets each party do something so many times in a period: all at once,
 // or as time goes by (a token bucket, of which only the time is kept at which
 // it is full again). The zero value is ready to use.
-type meter struct {
+type Meter struct {
 	mu   sync.Mutex
-	full map[party]int64 // Unix nanoseconds
+	full map[Party]int64 // Unix nanoseconds
 }
 
-// take counts one more for a party, unless that is more than limit in the
+// Take counts one more for a party, unless that is more than limit in the
 // period; with the limit 0 all is allowed. Refusals do not count.
-func (m *meter) take(who party, limit int, period time.Duration, now time.Time) bool {
+func (m *Meter) Take(who Party, limit int, period time.Duration, now time.Time) bool {
 	if limit <= 0 {
 		return true
 	}
@@ -59,19 +49,19 @@ func (m *meter) take(who party, limit int, period time.Duration, now time.Time) 
 
 // makeRoom forgets somebody if too many are known: the one of a few with the
 // fullest bucket. The caller holds mu.
-func (m *meter) makeRoom(now int64) {
+func (m *Meter) makeRoom(now int64) {
 	if m.full == nil {
-		m.full = make(map[party]int64)
+		m.full = make(map[Party]int64)
 	}
 	if len(m.full) < maxMetered {
 		return
 	}
 	looked := 0
-	var best party
+	var best Party
 	for who, full := range m.full { // begins anywhere
 		if full <= now {
 			delete(m.full, who)
-		} else if best == (party{}) || full < m.full[best] {
+		} else if best == (Party{}) || full < m.full[best] {
 			best = who
 		}
 		if looked++; looked == 16 {
