@@ -44,6 +44,7 @@ type Entry struct {
 	Begun   time.Time
 	When    time.Time // of the last answer
 	ForNow  bool      // what was refused was refused for now
+	Orders  []Order   // of operators, in order
 }
 
 // Ledger is the record of one run. It may be written by many goroutines.
@@ -189,6 +190,10 @@ func (l *Ledger) apply(when time.Time, fields []string) error {
 		return l.answer(when, id, Nacked, rest[1:])
 	case "UNKNOWN":
 		return l.answer(when, id, Unknown, rest)
+	case "ORDER":
+		return l.applyOrder(when, id, rest)
+	case "ORDERED":
+		return l.applyOrdered(when, id)
 	case "FAULT":
 		l.faults = append(l.faults, Fault{When: when, Kind: id, Target: strings.Join(rest, " ")})
 		return nil
