@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"postrider/internal/ledger"
+	"postrider/internal/operator"
 	"postrider/internal/testhost"
 )
 
@@ -51,7 +52,7 @@ func newLoad(t *testing.T, h *site, book *ledger.Ledger, name string, seed uint6
 }
 
 func (l *load) start() {
-	l.host.sink.SetScript(untaken)
+	l.host.sink.SetScript(operator.Closed)
 	l.senders.Go(l.gauge)
 	for range smtpClients {
 		l.senders.Go(func() { l.run("smtp", l.bySMTP) })

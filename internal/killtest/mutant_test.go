@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"postrider/internal/ledger"
+	"postrider/internal/operator"
 	"postrider/internal/testhost"
 )
 
@@ -148,7 +149,7 @@ func fewKills(t *testing.T, h *site) []ledger.Violation {
 // which wait, and kills the scheduler.
 func fewOrders(t *testing.T, h *site) []ledger.Violation {
 	t.Helper()
-	h.sink.SetScript(untaken)
+	h.sink.SetScript(operator.Closed)
 	book, err := ledger.New(t.TempDir() + "/ledger")
 	if err != nil {
 		t.Fatal(err)
@@ -156,26 +157,33 @@ func fewOrders(t *testing.T, h *site) []ledger.Violation {
 	defer book.Close()
 	h.StartSuite()
 	l := newLoad(t, h, book, "o", 1)
-	held := ledger.Order{}
+	op := l.operator()
+	give := func(o ledger.Order) {
+		if _, err := op.Give(testhost.Within(t, soon), o); err != nil {
+			t.Fatal(err)
+		}
+	}
+	release := ledger.Order{Kind: ledger.Release}
 	for n, kind := range []ledger.OrderKind{ledger.Hold, ledger.Delete, ledger.Readdress} {
-		to := fmt.Sprintf("%s%d@%s", waiting, n, far)
+		to := fmt.Sprintf("%s%d@%s", operator.Waiting, n, far)
 		in, text := letter(fmt.Sprint("o-", n), []string{to})
 		book.Intend(in)
 		if !l.trySMTP(t.Context(), in, text, plainly) {
 			t.Fatal("not taken")
 		}
-		h.WaitForLog(0, `^delivery \d+: deferral: .*closed`)
-		o := ledger.Order{ID: in.ID, Kind: kind, QueueID: l.find(t.Context(), to), Recipients: []string{to}}
+		h.WaitForLog(0, fmt.Sprintf(`^delivery %d: deferral: .*closed`, n+1))
+		entry, err := op.Find(testhost.Within(t, soon), to)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o := ledger.Order{ID: in.ID, Kind: kind, QueueID: entry}
 		switch kind {
 		case ledger.Hold:
-			o.Recipients, held = nil, o
-			held.Kind, held.Recipients = ledger.Release, nil
-		case ledger.Delete:
-			o.Recipients = nil
+			release.ID, release.QueueID = in.ID, entry
 		case ledger.Readdress:
-			o.To = boxes[0] + "-moved@" + here
+			o.To, o.Recipients = boxes[0]+"-moved@"+here, in.Recipients
 		}
-		l.order(testhost.Within(t, soon), o)
+		give(o)
 	}
 	// What begins from now on begins against an order.
 	pause(t.Context(), 3*time.Second)
@@ -185,7 +193,7 @@ func fewOrders(t *testing.T, h *site) []ledger.Violation {
 		pause(t.Context(), time.Second)
 		_ = h.Suite().Signal(syscall.SIGALRM)
 	}
-	l.order(testhost.Within(t, soon), held)
+	give(release)
 	h.sink.SetScript(nil)
 	return rest(t, h, book)
 }

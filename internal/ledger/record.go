@@ -110,6 +110,22 @@ func (l *Ledger) Unknown(id string) { l.record(time.Now(), []string{"UNKNOWN", i
 // Fault is to be called just before a fault is made.
 func (l *Ledger) Fault(kind, target string) { l.record(time.Now(), []string{"FAULT", kind, target}) }
 
+// Acked reports whether a message was acknowledged for all its recipients.
+func (l *Ledger) Acked(id string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	e := l.entries[id]
+	if e == nil {
+		return false
+	}
+	for _, a := range e.Answers {
+		if a != Acked {
+			return false
+		}
+	}
+	return true
+}
+
 // Entries returns what is known, in the order of the intents.
 func (l *Ledger) Entries() []Entry {
 	l.mu.Lock()
