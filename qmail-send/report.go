@@ -48,13 +48,6 @@ func (r report) write(out io.Writer, seal io.Writer, l queuedir.Layout, entry *q
 	}
 	defer progress.Close() // only read from
 	if r.notice.kind == delayNotice {
-		bulk, err := isBulk(entry)
-		if err != nil {
-			return err
-		}
-		if bulk {
-			return errUntold
-		}
 		fmt.Fprintf(seal, "delay %d %d", r.ages[local], r.ages[remote])
 	}
 	boundary := "=_" + rand.Text() // nobody can put it into a message before
