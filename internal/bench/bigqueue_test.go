@@ -50,7 +50,7 @@ func TestBigQueue(t *testing.T) {
 	}
 	for _, p := range peers {
 		turn := &turn{y: y, p: p, plan: n, res: res}
-		for _, waiting := range []int{waiting, besides} {
+		for _, waiting := range []int{besides, waiting} {
 			if waiting == besides && *bigQueue == 0 || waiting > besides && p.name != ours {
 				continue
 			}
@@ -63,6 +63,13 @@ func TestBigQueue(t *testing.T) {
 				lines[i+1] = append(lines[i+1], row.text(c))
 			}
 		}
+		if p.name == ours {
+			orders, err := turn.byQueuectl(ctx, waiting)
+			if err != nil {
+				t.Fatal(err)
+			}
+			fmt.Print(report.Markdown(orders))
+		}
 		if err := turn.tidy(ctx); err != nil {
 			t.Error(err)
 		}
@@ -74,7 +81,7 @@ func TestBigQueue(t *testing.T) {
 type queueCost struct {
 	came                float64 // messages a second, while the queue fills
 	disk                int64   // bytes a message
-	memory, own         float64 // bytes a message: of all daemons, and of the one that takes most
+	memory, own         float64 // bytes a message: of all daemons, and of the scheduler
 	before, after       notice
 	accepted, delivered time.Duration // from a start
 }
@@ -85,7 +92,7 @@ var costRows = []struct {
 }{
 	{"bytes on disk for each (4,096 its own)", func(c queueCost) string { return fmt.Sprint(c.disk) }},
 	{"bytes of memory for each, all daemons", func(c queueCost) string { return fmt.Sprintf("%.0f", c.memory) }},
-	{"of which the daemon that takes most", func(c queueCost) string { return fmt.Sprintf("%.0f", c.own) }},
+	{"of which the scheduler (qmail-send, qmgr)", func(c queueCost) string { return fmt.Sprintf("%.0f", c.own) }},
 	{"they came at, messages/s", func(c queueCost) string { return fmt.Sprintf("%.0f", c.came) }},
 	{"local mail accepted without them, messages/s", func(c queueCost) string { return fmt.Sprintf("%.0f", c.before.accepted) }},
 	{"with them", func(c queueCost) string { return fmt.Sprintf("%.0f", c.after.accepted) }},
@@ -145,7 +152,8 @@ func (t *turn) bigQueue(ctx context.Context, waiting int) (c queueCost, err erro
 	if c.after, err = t.notice(ctx); err != nil {
 		return c, err
 	}
-	c.memory, c.own = grown(memory, t.byProcess(), waiting)
+	now := t.byProcess()
+	c.memory, c.own = each(total(now)-total(memory), waiting), each(now[t.p.scheduler]-memory[t.p.scheduler], waiting)
 	if err := t.p.stop(ctx); err != nil {
 		return c, err
 	}
@@ -153,14 +161,13 @@ func (t *turn) bigQueue(ctx context.Context, waiting int) (c queueCost, err erro
 	return c, errors.Join(err, t.y.emptyMailboxes(upTo(1)))
 }
 
-// grown is how many bytes a message the daemons took, and the one that took most.
-func grown(before, after map[string]int64, messages int) (all, most float64) {
-	for name, bytes := range after {
-		each := float64(bytes-before[name]) / float64(messages)
-		all += each
-		most = max(most, each)
+func each(bytes int64, n int) float64 { return float64(bytes) / float64(n) }
+
+func total(memory map[string]int64) (sum int64) {
+	for _, bytes := range memory {
+		sum += bytes
 	}
-	return all, most
+	return sum
 }
 
 // byProcess returns the memory of the daemons by name; nothing where it cannot

@@ -65,11 +65,14 @@ func ownerOf(dir string) (owner, error) {
 	return owner{int(st.Uid), int(st.Gid)}, nil
 }
 
+// inARow is how many entries the spool puts into one directory, one after another.
+const inARow = 64
+
 // message writes message number i: an entry in the form of queuedir/entry.go,
 // and a progress file that says why it waits, whose mtime is the next attempt.
 func (w *preloader) message(i int) error {
 	arrived := w.arrived.Add(time.Duration(i) * time.Microsecond)
-	id := queuedir.NewID(arrived, 0, i)
+	id := queuedir.NewID(arrived, 0, i/inARow)
 	head := queuedir.Head{Sender: w.from, Arrived: arrived}
 	_, _ = rand.Read(head.Nonce[:]) // never fails
 	envelope := queuedir.AppendRecipient(queuedir.AppendHead(nil, head), w.to)

@@ -283,7 +283,7 @@ var (
 	others   = []*regexp.Regexp{
 		regexp.MustCompile(`/queue/tmp/(\d{20}(\.body)?|answered)$`),
 		regexp.MustCompile(`/queue/info/\d\d/(\.\d{20}|\d{20}|\d{20}\.bad)$`),
-		regexp.MustCompile(`/queue/bad/(unacked/)?(drop\.[0-9a-f]{32}|\d{20}(\.body)?)$`),
+		regexp.MustCompile(`/queue/bad/(unacked/)?(drop\.[0-9a-f]{32}|\d{20}(\.\d+)?(\.body)?)$`),
 		regexp.MustCompile(`/queue/drop/\.?[0-9a-f]{32}$`),
 		regexp.MustCompile(`/queue/lock/(spool|sendmutex)$`),
 		regexp.MustCompile(`/Maildir/tmp/[^/]+$`),
