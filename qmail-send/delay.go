@@ -1,12 +1,9 @@
 package qmailsend
 
 import (
-	"bufio"
 	"errors"
-	"io"
 	"time"
 
-	"postrider/internal/precedence"
 	"postrider/internal/queuedir"
 )
 
@@ -14,14 +11,12 @@ import (
 // or later, once for each of these ages. What the agents said at that attempt
 // is written to the progress file first; the notice is made of that.
 
-// errUntold says that a message is one whose sender is not told of delays.
-var errUntold = errors.New("mail of a list or in bulk: nobody is told of its delay")
-
 // toTell returns the age of which the sender is to be told if a pass on c that
-// starts now defers somebody; 0 for none.
+// starts now defers somebody; 0 for none. Nobody waits for mail of a list or in
+// bulk.
 func (s *scheduler) toTell(a *active, c channelID, now moment) (age time.Duration) {
 	sender := a.sender.String()
-	if sender == "" || sender == doubleBounceSender || isVERP(sender) {
+	if a.bulk || sender == "" || sender == doubleBounceSender || isVERP(sender) {
 		return 0
 	}
 	for _, at := range s.settings.delayWarn {
@@ -79,7 +74,6 @@ func (s *scheduler) told(a *active, done []submitted, err error) {
 	case errors.Is(err, queuedir.ErrDamaged), errors.Is(err, queuedir.ErrTorn):
 		a.damaged = err
 		return
-	case errors.Is(err, errUntold):
 	case err != nil:
 		s.trouble(err, "warning: trouble injecting delay notice for %s, will try with its next attempt", a.m.id)
 		return
@@ -105,31 +99,4 @@ func toldIn(p queuedir.Progress) (told [channels]time.Duration) {
 		told[c] = p.Told[letter]
 	}
 	return told
-}
-
-// isBulk reports whether the header of a message says that it came from a list
-// or was sent in bulk.
-func isBulk(entry *queuedir.Entry) (bool, error) {
-	body, err := entry.Body()
-	if err != nil {
-		return false, err
-	}
-	defer body.Close() // only read from
-	in := bufio.NewReader(io.LimitReader(body, maxHeader))
-	for begins := true; ; {
-		line, err := in.ReadSlice('\n')
-		if begins && (len(line) == 0 || line[0] == '\n') {
-			return false, nil
-		}
-		if begins && precedence.SaysBulk(string(line)) {
-			return true, nil
-		}
-		switch {
-		case err == io.EOF:
-			return false, nil
-		case err != nil && !errors.Is(err, bufio.ErrBufferFull):
-			return false, err
-		}
-		begins = err == nil
-	}
 }

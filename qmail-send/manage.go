@@ -9,8 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"postrider/internal/fdpass"
 	"postrider/internal/queuedir"
 	"postrider/internal/wire/manage"
@@ -403,14 +401,14 @@ func (v conversation) hand(ids []queuedir.ID) error {
 		if uid, err := ownerOf(v.s.layout, id); err != nil || !v.client.owns(uid) {
 			continue
 		}
-		entry, err := openQueued(v.s.layout.Entry(id))
+		entry, err := queuedir.OpenFile(v.s.layout.Entry(id))
 		if err != nil {
 			continue
 		}
 		opened = append(opened, entry)
 		files = append(files, entry)
 		for _, name := range []string{v.s.layout.Info(id), v.s.layout.Body(id)} {
-			f, err := openQueued(name)
+			f, err := queuedir.OpenFile(name)
 			if err != nil { // it has no such file, or lost it meanwhile
 				files = append(files, empty)
 				continue
@@ -421,10 +419,6 @@ func (v conversation) hand(ids []queuedir.ID) error {
 		found[i] = true
 	}
 	return v.send(manage.AppendFound(nil, found), files...)
-}
-
-func openQueued(name string) (*os.File, error) {
-	return os.OpenFile(name, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 }
 
 // change has an order done, and sends what became of it.

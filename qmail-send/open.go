@@ -373,7 +373,8 @@ func (s *scheduler) quarantine(m *message, err error) {
 		s.keepProgress(m.id)
 	}
 	m.flags |= quarantined
-	if errors.Is(err, queuedir.ErrTorn) {
+	// One that has a progress file was acknowledged, whatever its end says.
+	if errors.Is(err, queuedir.ErrTorn) && !m.is(hasInfo) {
 		m.flags |= torn
 	}
 	s.askQuarantine(m)

@@ -72,6 +72,8 @@ func (s *scheduler) take(o *order) {
 func (s *scheduler) takeOne(e edit) {
 	m := s.messages[e.ID]
 	switch {
+	case m == nil && s.mayBeFound(e.ID):
+		e.answer(manage.Later, "qmail-send is still finding out what is in the queue")
 	case m == nil, !e.from.mayHave(m):
 		e.answer(manage.Missing, "")
 	case m.is(removing):
@@ -93,6 +95,12 @@ func (s *scheduler) takeOne(e edit) {
 	default:
 		s.beginEdit(m, e)
 	}
+}
+
+// mayBeFound reports whether a message that is not known may be in the queue
+// nevertheless: nobody has looked there since qmail-spool was away.
+func (s *scheduler) mayBeFound(id queuedir.ID) bool {
+	return s.spool == nil || s.scan.running && (s.scan.again || id.BucketIndex() >= s.scan.bucket)
 }
 
 // tryNow makes a message due. That is not written down: after a crash it is

@@ -353,3 +353,32 @@ func TestReasonsAreBounded(t *testing.T) {
 		t.Error("a large file grows on")
 	}
 }
+
+// Whoever asks about a message that has not been found yet, after a start, is
+// not told that there is none.
+func TestOrdersBeforeTheScan(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, newHost(t, nil), newManualClock())
+	if got := r.one(t, root, manage.Delete, "", id(7)); got.Outcome != manage.Later {
+		t.Errorf("qmail-spool is away: %q %s", got.Outcome, got.Text)
+	}
+	r.connect()
+	r.until(t, "the end of the scan", func() bool { return !r.s.scan.running })
+	if got := r.one(t, root, manage.Delete, "", id(7)); got.Outcome != manage.Missing {
+		t.Errorf("after the scan: %q %s", got.Outcome, got.Text)
+	}
+	r.inside(func() {
+		r.s.scan = scanState{running: true, bucket: id(7).BucketIndex()}
+		defer func() { r.s.scan = scanState{} }()
+		if !r.s.mayBeFound(id(7)) {
+			t.Error("its bucket is being read")
+		}
+		r.s.scan.bucket++
+		if r.s.mayBeFound(id(7)) {
+			t.Error("its bucket has been read")
+		}
+		if r.s.scan.again = true; !r.s.mayBeFound(id(7)) {
+			t.Error("its bucket will be read again")
+		}
+	})
+}

@@ -5,9 +5,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
-
-	"golang.org/x/sys/unix"
 
 	"postrider/internal/address"
 	"postrider/internal/esmtp"
@@ -223,7 +220,7 @@ func (got *loaded) readEnvelope() error {
 var errProgress = errors.New("progress file")
 
 func readProgress(l queuedir.Layout, id queuedir.ID, recipients int) (queuedir.Progress, error) {
-	f, err := os.OpenFile(l.Info(id), os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	f, err := queuedir.OpenFile(l.Info(id))
 	if errors.Is(err, fs.ErrNotExist) {
 		return queuedir.Progress{Finished: queuedir.NewBitmap(recipients)}, nil
 	}

@@ -108,7 +108,7 @@ func (w recorder) rewrite(f *os.File, r record) error {
 }
 
 func (w recorder) copyGood(f *os.File, r record) error {
-	old, err := os.OpenFile(w.layout.Info(r.id), os.O_RDONLY|unix.O_NOFOLLOW, 0)
+	old, err := queuedir.OpenFile(w.layout.Info(r.id))
 	if err != nil {
 		return err
 	}

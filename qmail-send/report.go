@@ -11,8 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"postrider/internal/dsn"
 	"postrider/internal/esmtp"
 	"postrider/internal/queuedir"
@@ -42,19 +40,12 @@ const maxOriginals = 10_000
 // write writes the message to out. seal is given what makes this notice
 // different from another one about the same message.
 func (r report) write(out io.Writer, seal io.Writer, l queuedir.Layout, entry *queuedir.Entry) error {
-	progress, err := os.OpenFile(l.Info(r.id), os.O_RDONLY|unix.O_NOFOLLOW, 0)
+	progress, err := queuedir.OpenFile(l.Info(r.id))
 	if err != nil {
 		return err
 	}
 	defer progress.Close() // only read from
 	if r.notice.kind == delayNotice {
-		bulk, err := isBulk(entry)
-		if err != nil {
-			return err
-		}
-		if bulk {
-			return errUntold
-		}
 		fmt.Fprintf(seal, "delay %d %d", r.ages[local], r.ages[remote])
 	}
 	boundary := "=_" + rand.Text() // nobody can put it into a message before
@@ -166,7 +157,7 @@ func (w *reportWriter) status(entry *queuedir.Entry) {
 
 // tellsAny reports whether there is anything that r would tell.
 func (r report) tellsAny(l queuedir.Layout) (any bool, err error) {
-	progress, err := os.OpenFile(l.Info(r.id), os.O_RDONLY|unix.O_NOFOLLOW, 0)
+	progress, err := queuedir.OpenFile(l.Info(r.id))
 	if err != nil {
 		return false, err
 	}

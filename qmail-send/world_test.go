@@ -18,6 +18,7 @@ import (
 	"postrider/internal/control"
 	"postrider/internal/esmtp"
 	"postrider/internal/logline"
+	"postrider/internal/precedence"
 	"postrider/internal/queuedir"
 )
 
@@ -261,7 +262,9 @@ func (m testMessage) envelope(t testing.TB) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := queuedir.AppendHead(nil, queuedir.Head{Sender: sender, UID: 1000, Arrived: m.id.Time(), Facts: m.facts})
+	var look precedence.Look // as the spool does
+	_, _ = look.Write([]byte(m.body))
+	b := queuedir.AppendHead(nil, queuedir.Head{Sender: sender, UID: 1000, Arrived: m.id.Time(), Facts: m.facts, Bulk: look.Bulk()})
 	for i, r := range m.recipients {
 		if m.wishes != nil {
 			b = m.wishes[i].Append(b)

@@ -36,7 +36,7 @@ func TestWorkloads(t *testing.T) {
 	if err := y.makeMailboxes(0, n.mailboxes); err != nil {
 		t.Fatal(err)
 	}
-	res, peers := gather(y, n)
+	res, peers := gather(y, n, *runBench, ours, postfix, opensmtpd, exim, chasquid)
 	idle := make(map[string][]account.Process)
 	for round := range n.rounds {
 		if *runBench {
@@ -54,15 +54,14 @@ func TestWorkloads(t *testing.T) {
 	}
 }
 
-// gather installs the mail systems. One that cannot be installed is left out,
-// aloud.
-func gather(y *yard, n plan) (*report.Results, []*peer) {
+// gather installs mail systems, ours alone if others are not wanted. One that
+// cannot be installed is left out, aloud.
+func gather(y *yard, n plan, others bool, order ...string) (*report.Results, []*peer) {
 	y.t.Helper()
 	type maker func(*yard, plan) (*peer, error)
 	makers := map[string]maker{ours: newPostrider, postfix: newPostfix, opensmtpd: newOpenSMTPD, exim: newExim, chasquid: newChasquid}
-	order := []string{ours}
-	if *runBench {
-		order = append(order, postfix, opensmtpd, exim, chasquid)
+	if !others {
+		order = order[:1]
 	}
 	var peers []*peer
 	var labels []string

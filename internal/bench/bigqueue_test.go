@@ -15,10 +15,17 @@ import (
 // bigQueueLimit is how long all of TestBigQueue may take.
 const bigQueueLimit = time.Hour
 
+// besides is how many messages wait where the suite is measured beside Postfix.
+const besides = 20_000
+
+// arriving is how many of the messages that wait come by SMTP. More than that
+// are put into the queue of the stopped suite, as the same files.
+const arriving = 20_000
+
 // TestBigQueue measures what very many messages cost that wait for a host that
-// is down, all of which came by SMTP: memory and disk, what others notice of
-// them, and a start. -bench-backlog=200000 is how many; without it there are few,
-// to show that it works.
+// is down: memory and disk, what others notice of them, and a start; and the same
+// of fewer, beside Postfix. -bench-backlog=200000 is how many; without it there
+// are few, to show that it works.
 func TestBigQueue(t *testing.T) {
 	testhost.NeedRoot(t, "disks and control groups of its own")
 	if (*runBench || *runCurves) && *bigQueue == 0 {
@@ -27,25 +34,72 @@ func TestBigQueue(t *testing.T) {
 	n := planned()
 	waiting := 30
 	if *bigQueue > 0 {
-		waiting, n.messages, n.latencies = *bigQueue, 1500, 100
+		waiting, n.messages, n.latencies = *bigQueue, 3000, 300
 	}
 	y := newYard(t, *bigQueue > 0)
 	if err := y.makeMailboxes(0, n.mailboxes); err != nil {
 		t.Fatal(err)
 	}
-	p, err := newPostrider(y, n)
-	if err != nil {
-		t.Fatal(err)
-	}
+	res, peers := gather(y, n, *bigQueue > 0, ours, postfix)
 	ctx, cancel := context.WithTimeout(t.Context(), bigQueueLimit)
 	defer cancel()
-	turn := &turn{y: y, p: p, plan: n, res: report.NewResults(ours)}
-	if err := turn.bigQueue(ctx, waiting); err != nil {
-		t.Errorf("%v\n%s", err, p.logTail())
+	lines := make([][]string, len(costRows)+1)
+	lines[0] = []string{"messages that wait for a host that is down"}
+	for i, row := range costRows {
+		lines[i+1] = []string{row.name}
 	}
-	if err := turn.tidy(ctx); err != nil {
-		t.Error(err)
+	for _, p := range peers {
+		turn := &turn{y: y, p: p, plan: n, res: res}
+		for _, waiting := range []int{besides, waiting} {
+			if waiting == besides && *bigQueue == 0 || waiting > besides && p.name != ours {
+				continue
+			}
+			c, err := turn.bigQueue(ctx, waiting)
+			if err != nil {
+				t.Fatalf("%s: %v\n%s", p.name, err, p.logTail())
+			}
+			lines[0] = append(lines[0], fmt.Sprintf("%s, %s", p.name, count(waiting)))
+			for i, row := range costRows {
+				lines[i+1] = append(lines[i+1], row.text(c))
+			}
+		}
+		if p.name == ours {
+			orders, err := turn.byQueuectl(ctx, waiting)
+			if err != nil {
+				t.Fatal(err)
+			}
+			fmt.Print(report.Markdown(orders))
+		}
+		if err := turn.tidy(ctx); err != nil {
+			t.Error(err)
+		}
 	}
+	fmt.Print(report.Markdown(lines))
+}
+
+// queueCost is what was measured.
+type queueCost struct {
+	came                float64 // messages a second, while the queue fills
+	disk                int64   // bytes a message
+	memory, own         float64 // bytes a message: of all daemons, and of the scheduler
+	before, after       notice
+	accepted, delivered time.Duration // from a start
+}
+
+var costRows = []struct {
+	name string
+	text func(queueCost) string
+}{
+	{"bytes on disk for each (4,096 its own)", func(c queueCost) string { return fmt.Sprint(c.disk) }},
+	{"bytes of memory for each, all daemons", func(c queueCost) string { return fmt.Sprintf("%.0f", c.memory) }},
+	{"of which the scheduler (qmail-send, qmgr)", func(c queueCost) string { return fmt.Sprintf("%.0f", c.own) }},
+	{"they came at, messages/s", func(c queueCost) string { return fmt.Sprintf("%.0f", c.came) }},
+	{"local mail accepted without them, messages/s", func(c queueCost) string { return fmt.Sprintf("%.0f", c.before.accepted) }},
+	{"with them", func(c queueCost) string { return fmt.Sprintf("%.0f", c.after.accepted) }},
+	{"into the mailbox without them, p50, p99, ms", func(c queueCost) string { return fmt.Sprintf("%.2f, %.2f", c.before.p50, c.before.p99) }},
+	{"with them", func(c queueCost) string { return fmt.Sprintf("%.2f, %.2f", c.after.p50, c.after.p99) }},
+	{"start to first acceptance, s", func(c queueCost) string { return fmt.Sprintf("%.3f", c.accepted.Seconds()) }},
+	{"start to first delivery, s", func(c queueCost) string { return fmt.Sprintf("%.3f", c.delivered.Seconds()) }},
 }
 
 // notice is what the senders of local mail notice.
@@ -71,46 +125,50 @@ func (t *turn) notice(ctx context.Context) (n notice, err error) {
 	return n, errors.Join(err, t.y.emptyMailboxes(upTo(1)), t.y.settle(ctx))
 }
 
-func (t *turn) bigQueue(ctx context.Context, waiting int) error {
+// bigQueue measures with so many. Memory is compared after the same work.
+func (t *turn) bigQueue(ctx context.Context, waiting int) (c queueCost, err error) {
 	if err := errors.Join(t.freshen(ctx), t.warm(ctx)); err != nil {
-		return err
+		return c, err
 	}
-	before, err := t.notice(ctx)
-	if err != nil {
-		return err
+	if c.before, err = t.notice(ctx); err != nil {
+		return c, err
 	}
-	disk, memory := t.y.host.DiskUsed(), t.byProcess()
+	memory, disk := t.byProcess(), t.y.host.DiskUsed()
+	come := min(waiting, arriving)
+	if waiting > come {
+		if err := errors.Join(t.p.stop(ctx), t.preload(ctx, waiting-come), t.p.start(ctx)); err != nil {
+			return c, err
+		}
+	}
 	start := time.Now()
-	if err := t.inject(ctx, []string{t.p.deadTo}, waiting, t.p.sessions, smallSize); err != nil {
-		return err
+	if err := t.inject(ctx, []string{t.p.deadTo}, come, t.p.sessions, smallSize); err != nil {
+		return c, err
 	}
-	rate := perSecond(waiting, time.Since(start))
+	c.came = perSecond(come, time.Since(start))
 	if err := errors.Join(t.stillWaiting(ctx, waiting), t.y.settle(ctx)); err != nil {
-		return err
+		return c, err
 	}
-	disk, grown := t.y.host.DiskUsed()-disk, t.byProcess()
-	after, err := t.notice(ctx)
-	if err != nil {
-		return err
+	c.disk = (t.y.host.DiskUsed() - disk) / int64(waiting)
+	if c.after, err = t.notice(ctx); err != nil {
+		return c, err
 	}
+	now := t.byProcess()
+	c.memory, c.own = each(total(now)-total(memory), waiting), each(now[t.p.scheduler]-memory[t.p.scheduler], waiting)
 	if err := t.p.stop(ctx); err != nil {
-		return err
+		return c, err
 	}
-	accepted, delivered, err := t.firsts(ctx)
-	if err != nil {
-		return err
-	}
-	fmt.Printf("%d messages wait for a host that is down; they came at %.0f/s\n", waiting, rate)
-	fmt.Printf("a message: %d bytes on disk (%d of them its own), %.0f bytes of memory in all daemons, of which qmail-send %.0f\n",
-		disk/int64(waiting), smallSize, each(total(grown)-total(memory), waiting), each(grown["qmail-send"]-memory["qmail-send"], waiting))
-	fmt.Printf("local mail without, with them: accepted %.0f/s, %.0f/s; p50 %.2f ms, %.2f ms; p99 %.2f ms, %.2f ms\n",
-		before.accepted, after.accepted, before.p50, after.p50, before.p99, after.p99)
-	fmt.Printf("a start with them: first acceptance after %v, first delivery after %v\n",
-		accepted.Round(time.Millisecond), delivered.Round(time.Millisecond))
-	return nil
+	c.accepted, c.delivered, err = t.firsts(ctx)
+	return c, errors.Join(err, t.y.emptyMailboxes(upTo(1)))
 }
 
 func each(bytes int64, n int) float64 { return float64(bytes) / float64(n) }
+
+func total(memory map[string]int64) (sum int64) {
+	for _, bytes := range memory {
+		sum += bytes
+	}
+	return sum
+}
 
 // byProcess returns the memory of the daemons by name; nothing where it cannot
 // be seen.
@@ -127,11 +185,4 @@ func (t *turn) byProcess() map[string]int64 {
 		found[p.Name] += p.PSS
 	}
 	return found
-}
-
-func total(memory map[string]int64) (sum int64) {
-	for _, bytes := range memory {
-		sum += bytes
-	}
-	return sum
 }

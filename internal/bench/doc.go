@@ -25,7 +25,8 @@
 //	rows_test.go       what the table has, and what the suite shall reach
 //	bench_test.go      rounds and turns
 //	workloads_test.go  W1 to W9; fanout_test.go is W9, backlog_test.go W6,
-//	                   bigqueue_test.go the same with very many messages
+//	                   bigqueue_test.go the same with very many messages,
+//	                   bulkorders_test.go what qmail-queuectl takes with them
 //	cost_test.go       processor time
 //	sink_test.go       the next host
 //	syncs_test.go      sync calls of the suite

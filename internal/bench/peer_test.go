@@ -40,6 +40,8 @@ type peer struct {
 	sendmail     []string // nil without
 
 	fans bool // it has the routes of W9
+	// scheduler is its process that knows what is queued.
+	scheduler string
 
 	sessions int // of the generator, where 20 would measure something else
 	share    int // it gets one message where others get this many

@@ -72,7 +72,7 @@ func newPostfix(y *yard, n plan) (*peer, error) {
 		}
 	}
 	p := &peer{
-		name: postfix, version: y.version(root, "postfix"), syncs: true, root: root, fans: true,
+		name: postfix, version: y.version(root, "postfix"), syncs: true, root: root, fans: true, scheduler: "qmgr",
 		daemons:  [][]string{{"postfix", "start"}},
 		queue:    dirs(root+"/var/spool/postfix/", "maildrop incoming active deferred"),
 		waste:    append(dirs(root+"/var/spool/postfix/", "defer bounce hold corrupt trace"), root+"/var/log/postfix"),

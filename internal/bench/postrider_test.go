@@ -21,7 +21,7 @@ func newPostrider(y *yard, n plan) (*peer, error) {
 	h.Control("concurrencyremote", "100")
 	h.Control("smtproutes", append(fanRoutes("f%d.test:%s:%d"), "remote.test:"+sinkServer, ".remote.test:"+sinkServer, "dead.test:"+deadServer)...)
 	p := &peer{
-		name: ours, version: revision(), syncs: true, orderly: true, fixed: true, fans: true,
+		name: ours, version: revision(), syncs: true, orderly: true, fixed: true, fans: true, scheduler: "qmail-send",
 		daemons:  [][]string{{"qmail-start", "./Maildir/"}},
 		queue:    []string{"/var/qmail/queue/new"},
 		waste:    []string{"/var/qmail/queue/info"},

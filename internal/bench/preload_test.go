@@ -37,6 +37,7 @@ type preloader struct {
 	spool, sender owner
 	arrived, next time.Time
 	body          []byte
+	progress      []byte
 	from, to      address.Address
 }
 
@@ -47,11 +48,12 @@ func newPreloader(layout queuedir.Layout) (*preloader, error) {
 	sender, err2 := ownerOf(layout.InfoDir(queuedir.BucketName(0)))
 	to, err3 := address.New("x@dead.test")
 	from, err4 := address.New("s@client.test")
-	body := "Received: by bench.test\nSubject: waits\n\n" + strings.Repeat(strings.Repeat("x", 70)+"\n", 14)
+	body := "Received: by bench.test\nSubject: waits\n\n" + strings.Repeat(strings.Repeat("x", 63)+"\n", smallSize/64)
 	now := time.Now()
+	tried := queuedir.AppendTried(nil, []int{0}, now.Add(-time.Hour), "Sorry, I wasn't able to establish an SMTP connection. (#4.4.1)\n")
 	return &preloader{
 		layout: layout, spool: spool, sender: sender, arrived: now.Add(-time.Hour), next: now.Add(72 * time.Hour),
-		body: []byte(body), from: from, to: to,
+		body: []byte(body), progress: tried, from: from, to: to,
 	}, errors.Join(err1, err2, err3, err4)
 }
 
@@ -63,11 +65,14 @@ func ownerOf(dir string) (owner, error) {
 	return owner{int(st.Uid), int(st.Gid)}, nil
 }
 
+// inARow is how many entries the spool puts into one directory, one after another.
+const inARow = 64
+
 // message writes message number i: an entry in the form of queuedir/entry.go,
-// and a progress file without records, whose mtime is the next attempt.
+// and a progress file that says why it waits, whose mtime is the next attempt.
 func (w *preloader) message(i int) error {
 	arrived := w.arrived.Add(time.Duration(i) * time.Microsecond)
-	id := queuedir.NewID(arrived, 0, i)
+	id := queuedir.NewID(arrived, 0, i/inARow)
 	head := queuedir.Head{Sender: w.from, Arrived: arrived}
 	_, _ = rand.Read(head.Nonce[:]) // never fails
 	envelope := queuedir.AppendRecipient(queuedir.AppendHead(nil, head), w.to)
@@ -80,7 +85,7 @@ func (w *preloader) message(i int) error {
 		return err
 	}
 	info := w.layout.Info(id)
-	if err := write(info, nil, 0o600, w.sender); err != nil {
+	if err := write(info, w.progress, 0o600, w.sender); err != nil {
 		return err
 	}
 	return os.Chtimes(info, w.next, w.next)

@@ -17,6 +17,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"postrider/internal/address"
 	"postrider/internal/maildate"
 )
 
@@ -83,15 +84,16 @@ func (r Recipient) Append(b []byte) []byte {
 	return append(b, '\n')
 }
 
-// typed puts the type before an address. One that is not ASCII is written in
-// ASCII all the same (utf-8-addr-xtext, RFC 6533 section 3).
-func typed(address string) string {
-	for i := range len(address) {
-		if address[i] >= utf8.RuneSelf {
-			return "utf-8; " + inASCII(address)
+// typed puts the type before an address, which gets the quotation marks that a
+// header needs. One that is not ASCII is written in ASCII all the same
+// (utf-8-addr-xtext, RFC 6533 section 3).
+func typed(recipient string) string {
+	for i := range len(recipient) {
+		if recipient[i] >= utf8.RuneSelf {
+			return "utf-8; " + inASCII(recipient)
 		}
 	}
-	return "rfc822; " + address
+	return "rfc822; " + address.Quote(recipient)
 }
 
 func inASCII(address string) string {

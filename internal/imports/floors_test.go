@@ -53,6 +53,7 @@ var floors = [][]string{
 		"internal/milterwire/miltertest",
 		"internal/killtest",
 		"internal/ledger",
+		"internal/operator",
 		"internal/powercut",
 		"internal/resolver/resolvertest",
 		"internal/scenario", "internal/scenario/failing", "internal/scenario/hostile", "internal/scenario/packaged",
@@ -90,7 +91,8 @@ var neighbours = map[string][]string{
 	"internal/wire/vlookup":   {"internal/wire/call", "internal/wire/codec", "internal/wire/lookup"},
 	"internal/wire/localwork": {"internal/wire/codec", "internal/wire/spawn"}, // a worker answers what a spawner asks
 	"internal/testhost":       {"internal/testhost/moved"},
-	"internal/powercut":       {"internal/ledger"},
+	"internal/operator":       {"internal/ledger", "internal/testhost"},
+	"internal/powercut":       {"internal/ledger", "internal/operator"},
 	"internal/bench":          {"internal/bench/account", "internal/bench/load", "internal/bench/report"},
 }
 

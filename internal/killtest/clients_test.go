@@ -36,6 +36,8 @@ exit 1
 type site struct {
 	*testhost.Host
 	sink *testhost.Sink
+	// relay has what operators send another way.
+	relay *testhost.Sink
 	// scanned is a host whose mail passes a program, unknown one whose mail
 	// passes a milter, and is greylisted.
 	scanned, unknown *testhost.Host

@@ -40,9 +40,11 @@ func collectResting(t *testing.T, l *ledger.Ledger, h *site, firstLine int) ledg
 		}
 	})
 	mbox(t, h.Host, "/home/box/Mailbox", &e)
-	for _, a := range h.sink.Take() {
-		for _, r := range a.Recipients {
-			e.Deliveries = append(e.Deliveries, ledger.Delivery{Place: "sink", Recipient: r, Sender: a.Sender, Text: a.Text, When: a.When})
+	for place, sink := range map[string]*testhost.Sink{"sink": h.sink, relay: h.relay} {
+		for _, a := range sink.Take() {
+			for _, r := range a.Recipients {
+				e.Deliveries = append(e.Deliveries, ledger.Delivery{Place: place, Recipient: r, Sender: a.Sender, Text: a.Text, When: a.When})
+			}
 		}
 	}
 	queue := h.Path("/var/qmail/queue")

@@ -42,6 +42,7 @@ func newSite(t *testing.T) *site {
 	}
 	next := net.Host(far)
 	s := &site{Host: h, sink: next.Sink(":25", nil), scanned: next, unknown: net.Host("unknown.example")}
+	s.relay = s.unknown.Sink(":25", nil)
 	s.giveServices()
 	return s
 }

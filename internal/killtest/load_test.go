@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"postrider/internal/ledger"
+	"postrider/internal/operator"
 	"postrider/internal/testhost"
 )
 
@@ -51,6 +52,7 @@ func newLoad(t *testing.T, h *site, book *ledger.Ledger, name string, seed uint6
 }
 
 func (l *load) start() {
+	l.host.sink.SetScript(operator.Closed)
 	l.senders.Go(l.gauge)
 	for range smtpClients {
 		l.senders.Go(func() { l.run("smtp", l.bySMTP) })
@@ -62,13 +64,17 @@ func (l *load) start() {
 		l.senders.Go(func() { l.run("sendmail", l.bySendmail) })
 		l.senders.Go(func() { l.run("queue", l.byQueue) })
 	}
+	for range operators {
+		l.senders.Go(l.operate)
+	}
 	l.startServices()
 }
 
-// end stops the clients; what they have begun is finished.
+// end stops the clients; what they have begun is finished. What waits is taken.
 func (l *load) end() {
 	l.stop()
 	l.senders.Wait()
+	l.host.sink.SetScript(nil)
 }
 
 // gauge looks how much is queued. Kills put off what they hit twice for

@@ -10,15 +10,19 @@ import (
 	"time"
 
 	"postrider/internal/ledger"
+	"postrider/internal/operator"
 	"postrider/internal/testhost"
 )
 
-// mutants are suites that lose or repeat mail, and the rule that says so.
-var mutants = []struct {
+// suiteWith is a suite with one fault, and the rule that says so.
+type suiteWith struct {
 	name string
 	rule ledger.Rule
 	testhost.Mutant
-}{
+}
+
+// mutants lose or repeat mail.
+var mutants = []suiteWith{
 	{"sound", "", testhost.Mutant{}},
 	{"a file is deleted before it is linked", "L1", testhost.Mutant{
 		Program: "qmail-local", File: "internal/maildir/deliver.go", Old: "err = d.move(name, final, size)", New: `err = d.unlink("tmp/" + name)`,
@@ -47,8 +51,34 @@ var mutants = []struct {
 // and against the sound one, after the same few kills.
 func TestLedgerFindsMutants(t *testing.T) {
 	t.Parallel()
-	for i, m := range mutants {
-		if !testhost.Long() && i > 3 {
+	findMutants(t, mutants, 4, fewKills)
+}
+
+// disobedient are suites that forget orders which they have answered.
+var disobedient = []suiteWith{
+	{"sound", "", testhost.Mutant{}},
+	{"an order is not written down", "L11", testhost.Mutant{
+		Program: "qmail-send", File: "qmail-send/edit.go",
+		Old: "\tif err := w.recorder.fill(f, record{id: d.ID, lines: lines, size: d.size}); err != nil {\n\t\treturn err\n\t}\n", New: "",
+	}},
+	{"deleted is not removed", "L11", testhost.Mutant{
+		Program: "qmail-send", File: "qmail-send/orders.go",
+		Old: "\ts.ask(entries.Message{Kind: entries.Remove, ID: m.id})\n", New: "\t_ = entries.Remove\n\ts.wasForgotten(m)\n",
+	}},
+}
+
+// TestLedgerFindsDisobedience does the same with a few orders, after which the
+// scheduler is killed.
+func TestLedgerFindsDisobedience(t *testing.T) {
+	t.Parallel()
+	findMutants(t, disobedient, 2, fewOrders)
+}
+
+// findMutants holds the ledger against each suite: the first few, or in the
+// long form all.
+func findMutants(t *testing.T, suites []suiteWith, few int, run func(*testing.T, *site) []ledger.Violation) {
+	for i, m := range suites {
+		if !testhost.Long() && i >= few {
 			t.Logf("%q is for the long form", m.name)
 			continue
 		}
@@ -57,7 +87,7 @@ func TestLedgerFindsMutants(t *testing.T) {
 			if m.Program != "" {
 				h.InstallMutant("../..", m.Mutant)
 			}
-			violations := fewKills(t, h)
+			violations := run(t, h)
 			if m.rule == "" && len(violations) > 0 {
 				t.Errorf("the sound suite: %v", violations)
 			}
@@ -111,6 +141,59 @@ func fewKills(t *testing.T, h *site) []ledger.Violation {
 	pause(t.Context(), 5*time.Second)
 	book.Fault("kill", "qmail-send")
 	h.Kill("qmail-send", syscall.SIGKILL)
+	h.sink.SetScript(nil)
+	return rest(t, h, book)
+}
+
+// fewOrders holds a message, deletes one and changes the address of one, all of
+// which wait, and kills the scheduler.
+func fewOrders(t *testing.T, h *site) []ledger.Violation {
+	t.Helper()
+	h.sink.SetScript(operator.Closed)
+	book, err := ledger.New(t.TempDir() + "/ledger")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer book.Close()
+	h.StartSuite()
+	l := newLoad(t, h, book, "o", 1)
+	op := l.operator()
+	give := func(o ledger.Order) {
+		if _, err := op.Give(testhost.Within(t, soon), o); err != nil {
+			t.Fatal(err)
+		}
+	}
+	release := ledger.Order{Kind: ledger.Release}
+	for n, kind := range []ledger.OrderKind{ledger.Hold, ledger.Delete, ledger.Readdress} {
+		to := fmt.Sprintf("%s%d@%s", operator.Waiting, n, far)
+		in, text := letter(fmt.Sprint("o-", n), []string{to})
+		book.Intend(in)
+		if !l.trySMTP(t.Context(), in, text, plainly) {
+			t.Fatal("not taken")
+		}
+		h.WaitForLog(0, fmt.Sprintf(`^delivery %d: deferral: .*closed`, n+1))
+		entry, err := op.Find(testhost.Within(t, soon), to)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o := ledger.Order{ID: in.ID, Kind: kind, QueueID: entry}
+		switch kind {
+		case ledger.Hold:
+			release.ID, release.QueueID = in.ID, entry
+		case ledger.Readdress:
+			o.To, o.Recipients = boxes[0]+"-moved@"+here, in.Recipients
+		}
+		give(o)
+	}
+	// What begins from now on begins against an order.
+	pause(t.Context(), 3*time.Second)
+	book.Fault("kill", "qmail-send")
+	h.Kill("qmail-send", syscall.SIGKILL)
+	for range 4 {
+		pause(t.Context(), time.Second)
+		_ = h.Suite().Signal(syscall.SIGALRM)
+	}
+	give(release)
 	h.sink.SetScript(nil)
 	return rest(t, h, book)
 }

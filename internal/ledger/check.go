@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Rule is one of L1 to L10; doc.go says what each means.
+// Rule is one of L1 to L11; doc.go says what each means.
 type Rule string
 
 // Violation is a rule that a run broke.
@@ -28,6 +28,8 @@ type Summary struct {
 	Repeated                               int // bounces
 	Uncertain                              int // refused for now during a fault, and there
 	Torn                                   int // left unfinished in an mbox by a fault
+	Gone                                   int // an operator wanted it to be
+	Orders, Obeyed                         int // given, and answered as done
 	Faults                                 int
 	// Window is the longest time from a success in the log to a fault that
 	// repeated the delivery.
@@ -47,15 +49,19 @@ func (s *Summary) Add(other Summary) {
 	s.Repeated += other.Repeated
 	s.Uncertain += other.Uncertain
 	s.Torn += other.Torn
+	s.Gone += other.Gone
+	s.Orders += other.Orders
+	s.Obeyed += other.Obeyed
 	s.Faults += other.Faults
 	s.Window = max(s.Window, other.Window)
 }
 
 func (s Summary) String() string {
-	return fmt.Sprintf("%d messages; recipients: %d acknowledged, %d refused, %d unknown; %d delivered, %d bounced, %d queued, "+
-		"%d duplicates (at most %v after the success), %d repeated bounces, %d refused for now by a fault and there, %d torn in an mbox; %d faults",
-		s.Messages, s.Acked, s.Nacked, s.Unknown, s.Delivered, s.Bounced, s.Queued,
-		s.Duplicates, s.Window.Round(time.Millisecond), s.Repeated, s.Uncertain, s.Torn, s.Faults)
+	return fmt.Sprintf("%d messages; recipients: %d acknowledged, %d refused, %d unknown; %d delivered, %d bounced, %d queued, %d deleted; "+
+		"%d duplicates (at most %v after the success), %d repeated bounces, %d refused for now by a fault and there, %d torn in an mbox; "+
+		"%d orders, %d answered as done; %d faults",
+		s.Messages, s.Acked, s.Nacked, s.Unknown, s.Delivered, s.Bounced, s.Queued, s.Gone,
+		s.Duplicates, s.Window.Round(time.Millisecond), s.Repeated, s.Uncertain, s.Torn, s.Orders, s.Obeyed, s.Faults)
 }
 
 // Limits of rule L9.
@@ -139,7 +145,7 @@ func (c *checker) sort(d Delivery) {
 	if d.Sender != e.Sender {
 		c.violated("L6", id, d.Recipient, "%s has the sender <%s>, not <%s>", d.Place, d.Sender, e.Sender)
 	}
-	a := c.accounts[key(id, d.Recipient)]
+	a := c.account(e, d.Recipient)
 	if a == nil {
 		c.violated("L6", id, d.Recipient, "%s: the message was not sent to this recipient", d.Place)
 		return
@@ -153,18 +159,31 @@ func (c *checker) sort(d Delivery) {
 func (c *checker) sortBounce(b Bounce, d Delivery) {
 	head, _ := split(d.Text)
 	d.QueueID = queueID(head)
-	if _, known := c.entry(b.ID); !known {
+	e, known := c.entry(b.ID)
+	if !known {
 		c.violated("L7", b.ID, d.Recipient, "%s is a bounce of a message that nobody sent", d.Place)
 		return
 	}
 	for _, r := range b.Recipients {
-		a := c.accounts[key(b.ID, r)]
+		a := c.account(e, r)
 		if a == nil {
 			c.violated("L6", b.ID, r, "%s is a bounce for a recipient that nobody gave", d.Place)
 			continue
 		}
 		a.bounces = append(a.bounces, d)
 	}
+}
+
+// account returns that of a recipient, by the address that was given or by one
+// that an operator gave instead; nil if it is neither.
+func (c *checker) account(e Entry, address string) *account {
+	if a := c.accounts[key(e.ID, address)]; a != nil {
+		return a
+	}
+	if r, found := e.readdressed(address); found {
+		return c.accounts[key(e.ID, r)]
+	}
+	return nil
 }
 
 func (c *checker) sortQueued(q Queued) {
@@ -195,7 +214,10 @@ func (c *checker) message(e Entry) {
 		switch e.Answers[r] {
 		case Acked:
 			c.summary.Acked++
-			if !exists {
+			switch {
+			case !exists && e.mayBeGone(r):
+				c.summary.Gone++
+			case !exists:
 				c.violated("L1", e.ID, r, "acknowledged and lost")
 			}
 		case Nacked:
@@ -210,6 +232,7 @@ func (c *checker) message(e Entry) {
 		}
 		c.repeats(e, r, a)
 	}
+	c.obeyed(e)
 	if there > 0 && there < unknown {
 		c.violated("L3", e.ID, "", "no answer was read, and it is there for %d of %d recipients", there, unknown)
 	}
@@ -279,7 +302,7 @@ func (c *checker) copies(e Entry, recipient string, delivered []Delivery) {
 	final := make(map[Hop]int)             // copies a last hop made
 	onward := make(map[Hop]map[string]int) // entries that a hop made
 	for _, d := range delivered {
-		hop := Hop{d.QueueID, recipient}
+		hop := Hop{d.QueueID, d.Recipient}
 		for _, next := range d.Forwarded {
 			if onward[hop] == nil {
 				onward[hop] = make(map[string]int)
@@ -400,9 +423,9 @@ func (c *checker) honesty() {
 	for _, e := range c.ledger.Entries() {
 		for _, r := range e.Recipients {
 			for _, d := range c.accounts[key(e.ID, r)].delivered {
-				copies[key(d.QueueID, r)]++
+				copies[key(d.QueueID, d.Recipient)]++
 				ours[d.QueueID] = true
-				logged := c.history.successes(d.QueueID, r)
+				logged := c.history.successes(d.QueueID, d.Recipient)
 				if logged == 0 && !c.history.unlogged(d.QueueID, c.faults) {
 					c.violated("L10", e.ID, r, "delivered, and the log has no success of msg %s", d.QueueID)
 				}

@@ -21,6 +21,10 @@
 //	L8  quiescence  something is left in the queue or runs on
 //	L9  progress    too little was delivered soon after the last fault
 //	L10 honesty     the log and the deliveries disagree
+//	L11 obedience   an operator's order was answered as done, and is not
+//
+// What an operator has deleted may be gone (L1). A recipient whose address he
+// has changed has the message by the old address or by the new one.
 //
 // Files:
 //
@@ -28,5 +32,6 @@
 //	message.go   messages that can be recognised, and what is found in others
 //	evidence.go  what was found where
 //	log.go       attempts, from the scheduler's log
+//	order.go     orders of operators, and whether they count
 //	check.go     the rules
 package ledger

@@ -44,6 +44,7 @@ type Entry struct {
 	Begun   time.Time
 	When    time.Time // of the last answer
 	ForNow  bool      // what was refused was refused for now
+	Orders  []Order   // of operators, in order
 }
 
 // Ledger is the record of one run. It may be written by many goroutines.
@@ -108,6 +109,22 @@ func (l *Ledger) Unknown(id string) { l.record(time.Now(), []string{"UNKNOWN", i
 
 // Fault is to be called just before a fault is made.
 func (l *Ledger) Fault(kind, target string) { l.record(time.Now(), []string{"FAULT", kind, target}) }
+
+// Acked reports whether a message was acknowledged for all its recipients.
+func (l *Ledger) Acked(id string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	e := l.entries[id]
+	if e == nil {
+		return false
+	}
+	for _, a := range e.Answers {
+		if a != Acked {
+			return false
+		}
+	}
+	return true
+}
 
 // Entries returns what is known, in the order of the intents.
 func (l *Ledger) Entries() []Entry {
@@ -189,6 +206,10 @@ func (l *Ledger) apply(when time.Time, fields []string) error {
 		return l.answer(when, id, Nacked, rest[1:])
 	case "UNKNOWN":
 		return l.answer(when, id, Unknown, rest)
+	case "ORDER":
+		return l.applyOrder(when, id, rest)
+	case "ORDERED":
+		return l.applyOrdered(when, id)
 	case "FAULT":
 		l.faults = append(l.faults, Fault{When: when, Kind: id, Target: strings.Join(rest, " ")})
 		return nil

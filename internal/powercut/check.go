@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"postrider/internal/ledger"
 )
 
 // Message is what a workload sends.
@@ -37,6 +39,12 @@ type Case struct {
 	// Acked and Sent are what had been promised, and what another host had
 	// taken, before the trace begins.
 	Acked, Sent []Pair
+	// Orders are those of operators, in the order in which they were given.
+	// Deleted are pairs that they may have taken out of the queue before the
+	// trace begins, Moved the new addresses of pairs.
+	Orders  []ledger.Order
+	Deleted []Pair
+	Moved   map[Pair]string
 }
 
 // Rule is what a state may break.
@@ -49,6 +57,7 @@ const (
 	Partial      Rule = "partial"      // a message in a mailbox that is not whole (R2)
 	Damaged      Rule = "damaged"      // a progress file with a bad line between good ones (R16)
 	Repeated     Rule = "repeated"     // a durable mark that is gone while its entry is there (R18)
+	Forgotten    Rule = "forgotten"    // an order that was answered, and is not known
 	Undocumented Rule = "undocumented" // a file that docs/architecture.md does not have
 )
 
@@ -72,7 +81,8 @@ type Checker struct {
 	owners  map[string][]string // Maildir or mbox to recipients
 	wholes  map[*Content]bool   // messages in mailboxes as they were meant to be
 	acks    map[Mark][]Pair
-	bounces map[string][]Pair // by the bounce's entry
+	bounces map[string][]Pair            // by the bounce's entry
+	ordered map[string]map[string][]Pair // pairs by entry and recipient
 
 	durable *moment          // the last one that was looked at
 	marked  map[string][]int // recipients whose mark was durable, by entry
@@ -88,7 +98,11 @@ func NewChecker(t *Trace, c Case) *Checker {
 	for i, m := range c.Messages {
 		k.sent[m.ID] = &c.Messages[i]
 		for _, r := range m.Recipients {
-			for _, address := range append([]string{r}, c.Places[r].Via...) {
+			addresses := append([]string{r}, c.Places[r].Via...)
+			if moved := c.Moved[Pair{m.ID, r}]; moved != "" {
+				addresses = append(addresses, moved)
+			}
+			for _, address := range addresses {
 				k.index[Pair{m.ID, address}] = append(k.index[Pair{m.ID, address}], Pair{m.ID, r})
 			}
 		}
@@ -105,6 +119,7 @@ func NewChecker(t *Trace, c Case) *Checker {
 			k.acks[m] = k.promised(m)
 		}
 	}
+	k.ordered = k.orderedPairs()
 	return k
 }
 
@@ -139,12 +154,7 @@ func (k *Checker) promised(m Mark) []Pair {
 		content := k.b.final(m.File)
 		e, text = *content.drop(), content.dropped()
 	case k.t.Entries[m.ID] != 0:
-		content := k.b.final(k.t.Entries[m.ID])
-		e = *content.entry()
-		text = content.body()
-		if !e.inline && k.t.Bodies[m.ID] != 0 {
-			text = k.b.final(k.t.Bodies[m.ID]).message()
-		}
+		e, text = k.queued(m.ID)
 	}
 	if text == nil {
 		return nil
@@ -169,6 +179,16 @@ func (k *Checker) promised(m Mark) []Pair {
 	return nil
 }
 
+// queued is an entry of the trace, with its message.
+func (k *Checker) queued(id string) (entry, *message) {
+	content := k.b.final(k.t.Entries[id])
+	e, text := *content.entry(), content.body()
+	if !e.inline && k.t.Bodies[id] != 0 {
+		text = k.b.final(k.t.Bodies[id]).message()
+	}
+	return e, text
+}
+
 // pairs are those that a message to an address counts for: its own, and those
 // of recipients who forward to it.
 func (k *Checker) pairs(id, address string) []Pair { return k.index[Pair{id, address}] }
@@ -179,14 +199,17 @@ type finding struct {
 	tree     *Tree
 	accepted map[string]bool // entries that somebody was told of
 	there    map[Pair]bool
-	bouncing map[Pair]bool // their bounces were accepted
+	bouncing map[Pair]bool  // their bounces were accepted
+	deleted  map[Pair]bool  // they may be gone
+	answers  map[string]int // to orders, by entry
 	broken   []Violation
 }
 
 // Check returns the rules that a state breaks.
 func (k *Checker) Check(s *State) []Violation {
 	k.remember(s.durable)
-	f := &finding{k: k, tree: s.Tree, accepted: make(map[string]bool), there: make(map[Pair]bool), bouncing: make(map[Pair]bool)}
+	f := &finding{k: k, tree: s.Tree, accepted: make(map[string]bool), there: make(map[Pair]bool), bouncing: make(map[Pair]bool),
+		deleted: k.deleted(s.Marks), answers: answered(s.Marks)}
 	for _, p := range k.c.Sent {
 		f.there[p] = true
 	}
@@ -208,7 +231,7 @@ func (k *Checker) Check(s *State) []Violation {
 		f.mustBe(p)
 	}
 	for _, m := range s.Marks {
-		if m.Kind == Sent {
+		if m.Kind == Sent || m.Kind == Obeyed {
 			continue
 		}
 		if m.Kind == Accepted && k.t.Entries[m.ID] == 0 {
@@ -243,7 +266,7 @@ func (f *finding) note(pairs []Pair) {
 }
 
 func (f *finding) mustBe(p Pair) {
-	if !f.there[p] {
+	if !f.there[p] && !f.deleted[p] {
 		f.breaks(Lost, p.String(), "was acknowledged and is neither queued, delivered nor bounced")
 		f.there[p] = true // told once
 	}
@@ -260,7 +283,7 @@ var (
 	others   = []*regexp.Regexp{
 		regexp.MustCompile(`/queue/tmp/(\d{20}(\.body)?|answered)$`),
 		regexp.MustCompile(`/queue/info/\d\d/(\.\d{20}|\d{20}|\d{20}\.bad)$`),
-		regexp.MustCompile(`/queue/bad/(unacked/)?(drop\.[0-9a-f]{32}|\d{20}(\.body)?)$`),
+		regexp.MustCompile(`/queue/bad/(unacked/)?(drop\.[0-9a-f]{32}|\d{20}(\.\d+)?(\.body)?)$`),
 		regexp.MustCompile(`/queue/drop/\.?[0-9a-f]{32}$`),
 		regexp.MustCompile(`/queue/lock/(spool|sendmutex)$`),
 		regexp.MustCompile(`/Maildir/tmp/[^/]+$`),
@@ -365,6 +388,7 @@ func (f *finding) entry(name, id string, content *Content) {
 	}
 	f.marks(id, done)
 	f.told(id, e, text, done)
+	f.obeyed(id, e, done)
 	f.queued(e, text, done)
 }
 

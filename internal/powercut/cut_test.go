@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"postrider/internal/ledger"
+	"postrider/internal/operator"
 	"postrider/internal/testhost"
 )
 
@@ -90,7 +91,7 @@ func (s *station) finish() {
 // reckon holds the ledger against everything that is found.
 func (s *station) reckon(book *ledger.Ledger) {
 	s.t.Helper()
-	evidence := s.found(s.sink.Accepted())
+	evidence := s.found(s.sink.Accepted(), s.relay.Accepted())
 	for _, line := range s.host.Log().Lines(0) {
 		evidence.Log = append(evidence.Log, ledger.LogLine{When: line.When, Text: line.Text})
 	}
@@ -111,7 +112,8 @@ func (s *station) reckon(book *ledger.Ledger) {
 	}
 }
 
-// load sends messages by SMTP and sendmail until it is ended.
+// load sends messages by SMTP and sendmail until it is ended. An operator changes
+// what waits.
 type load struct {
 	s        *station
 	book     *ledger.Ledger
@@ -127,12 +129,15 @@ func startLoad(ctx context.Context, s *station, book *ledger.Ledger) *load {
 		via := [...]func(context.Context, ledger.Intent, string){l.bySMTP, l.bySMTP, l.bySMTP, l.bySendmail}[n]
 		l.senders.Go(func() { l.run(ctx, n, via) })
 	}
+	s.sink.SetScript(operator.Closed)
+	l.senders.Go(func() { l.operate(ctx) })
 	return l
 }
 
 func (l *load) end() {
 	close(l.stop)
 	l.senders.Wait()
+	l.s.sink.SetScript(nil)
 }
 
 func (l *load) run(ctx context.Context, sender int, send func(context.Context, ledger.Intent, string)) {
@@ -156,6 +161,37 @@ func (l *load) run(ctx context.Context, sender int, send func(context.Context, l
 		in.Hash = hash
 		l.book.Intend(in)
 		send(ctx, in, text)
+	}
+}
+
+// operate does courses of an operator with messages that wait.
+func (l *load) operate(ctx context.Context) {
+	op := operator.ForLedger(l.s.host, l.s.relayAt, l.book)
+	courses := operator.Courses()
+	r := rand.New(rand.NewPCG(rand.Uint64(), 0))
+	for n := 0; ; n++ {
+		select {
+		case <-l.stop:
+			return
+		default:
+		}
+		c := operator.Case{
+			ID: fmt.Sprintf("operator-%d", n), To: fmt.Sprintf("%s%d@%s", operator.Waiting, n, far),
+			Address: fmt.Sprintf("alice-moved-%d@%s", n, domain), Place: "relay",
+		}
+		in := ledger.Intent{ID: c.ID, Via: "load", Sender: "load@" + domain, Recipients: []string{c.To, "alice@" + domain}}
+		var text string
+		text, in.Hash = ledger.Compose(in.ID, in.Sender, c.To, 600)
+		l.book.Intend(in)
+		l.bySMTP(ctx, in, text)
+		if !l.book.Acked(c.ID) {
+			continue
+		}
+		within, cancel := context.WithTimeout(ctx, soon)
+		if err := op.Follow(within, courses[r.IntN(len(courses))], c, r); err != nil {
+			l.s.t.Error(err)
+		}
+		cancel()
 	}
 }
 

@@ -21,7 +21,8 @@
 //     Model allows or, where these are too many, in those that differ little
 //     from none and from all, and some at random.
 //  4. A state must have every acknowledged message for every recipient: whole
-//     in the queue, whole in the mailbox, or bounced; and no file that
+//     in the queue, whole in the mailbox, bounced, or deleted by an operator;
+//     what an operator was answered must be known; and no file that
 //     docs/architecture.md does not explain.
 //  5. On some states the suite is started, and the power fails again.
 //
@@ -39,7 +40,7 @@
 //	enumerate.go  what may be
 //	build.go      the tree of a state
 //	format.go     the formats of the queue
-//	check.go      what a state must hold
+//	check.go      what a state must hold; orders.go of orders of operators
 //	explore.go    all states of a trace, and the shortest way to break a rule
 //
 // The tests: record_test.go and workloads_test.go (what is recorded),

@@ -112,6 +112,8 @@ func (m Mark) String() string {
 	switch m.Kind {
 	case Accepted:
 		return "the answer that " + m.ID + " is accepted"
+	case Obeyed:
+		return "the answer to an order about " + m.ID
 	case Dropped:
 		return "exit code 0 of a program that left a message in drop/"
 	}

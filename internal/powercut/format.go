@@ -44,9 +44,11 @@ type message struct {
 type progress struct {
 	damaged   bool
 	delivered map[int]bool
-	owed      map[int]bool // failed, and no bounce says so
-	bounced   map[int]bool // failed, and a bounce says so
-	discarded map[int]bool // failed, and nobody is told
+	owed      map[int]bool            // failed, and no bounce says so
+	bounced   map[int]bool            // failed, and a bounce says so
+	discarded map[int]bool            // failed, and nobody is told
+	orders    map[string]bool         // letters of records about all recipients
+	changed   map[string]map[int]bool // letters of records about some, and who
 }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -196,7 +198,8 @@ const noBounce = "00000000000000000000"
 // readProgress reads a progress file. What comes after the last good line does
 // not count; a bad line before it is damage.
 func readProgress(s string) *progress {
-	p := &progress{delivered: make(map[int]bool), owed: make(map[int]bool), bounced: make(map[int]bool), discarded: make(map[int]bool)}
+	p := &progress{delivered: make(map[int]bool), owed: make(map[int]bool), bounced: make(map[int]bool), discarded: make(map[int]bool),
+		orders: make(map[string]bool), changed: map[string]map[int]bool{"A": {}, "V": {}}}
 	bad := false
 	at, good := 0, 0
 	for line := range strings.Lines(s) {
@@ -236,6 +239,12 @@ func (p *progress) record(fields []string) {
 		}
 	case "f":
 		p.owed[decimal(fields[1])] = true
+	case "H", "R", "C":
+		p.orders[fields[0]] = true
+	case "A", "V":
+		for index := range ranges(fields[1]) {
+			p.changed[fields[0]][index] = true
+		}
 	case "b":
 		for index := range p.owed {
 			if fields[1] == noBounce {
@@ -245,6 +254,23 @@ func (p *progress) record(fields []string) {
 			}
 		}
 		clear(p.owed)
+	}
+}
+
+// ranges yields the numbers of a list like 0,3-7.
+func ranges(list string) func(func(int) bool) {
+	return func(yield func(int) bool) {
+		for part := range strings.SplitSeq(list, ",") {
+			from, to, isRange := strings.Cut(part, "-")
+			if !isRange {
+				to = from
+			}
+			for i := decimal(from); i >= 0 && i <= decimal(to); i++ {
+				if !yield(i) {
+					return
+				}
+			}
+		}
 	}
 }
 

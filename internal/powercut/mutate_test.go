@@ -45,6 +45,12 @@ var mutations = []struct {
 		})
 	}},
 	{"a file in drop removed before its entry is durable", "drop", Lost, []Model{Unordered}, earlyPickup},
+	{"no sync of an order", "orders", Forgotten, []Model{Ordered, Unordered}, func(t *Trace, _ Case) int {
+		return dropSyncs(t, func(s Sync) bool { return strings.Contains(s.Name, "/queue/info/") })
+	}},
+	{"no sync of what is deleted", "orders", Forgotten, []Model{Ordered, Unordered}, func(t *Trace, _ Case) int {
+		return dropSyncs(t, func(s Sync) bool { return s.Kind == SyncDir && strings.Contains(s.Name, "/queue/new/") })
+	}},
 	{"an entry removed before its bounce is accepted", "bounce", Lost, []Model{Ordered, Unordered}, earlyRemoval},
 }
 

@@ -112,6 +112,8 @@ const (
 	Dropped
 	// Sent: another host said yes for the entry ID.
 	Sent
+	// Obeyed: an order about the entry ID was answered as done.
+	Obeyed
 )
 
 // Mark is a promise to the outside, or an event there, from At on.

@@ -143,3 +143,20 @@ func TestParseMarks(t *testing.T) {
 		t.Errorf("marks %+v", trace.Marks)
 	}
 }
+
+// The answer to an order is a mark if it says that it is done.
+func TestParseOrders(t *testing.T) {
+	t.Parallel()
+	const id = "01234567890123456789"
+	for said, marks := range map[string]int{"c\x00\x01" + id + "k\x00\x00\x00\x00": 1, "c\x00\x01" + id + "z\x00\x00\x00\x00": 0, "." + id: 0} {
+		text := traceOf("1 sendmsg(5<socket:[1]>, {msg_name=NULL, msg_namelen=0, msg_iov=[{iov_base='" + said + "', iov_len=28}], msg_iovlen=1, msg_controllen=0, msg_flags=0}, MSG_NOSIGNAL) = 28")
+		text = strings.Replace(text, hexed("qmail-spool"), hexed("qmail-send"), 1)
+		trace, err := Parse(strings.NewReader(text), emptyBase(), []string{"/r"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(trace.Marks) != marks || marks == 1 && (trace.Marks[0].Kind != Obeyed || trace.Marks[0].ID != id) {
+			t.Errorf("%q: marks %+v", said, trace.Marks)
+		}
+	}
+}

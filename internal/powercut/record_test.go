@@ -23,6 +23,7 @@ import (
 const (
 	domain = "mx1.example"
 	far    = "far.example"
+	other  = "other.example"
 	soon   = 60 * time.Second
 )
 
@@ -38,6 +39,8 @@ type station struct {
 	t        *testing.T
 	host     *testhost.Host
 	sink     *testhost.Sink
+	relay    *testhost.Sink // of the next host that operators name
+	relayAt  string         // its address, in brackets
 	sequence int
 }
 
@@ -60,7 +63,10 @@ func newStation(t *testing.T, options ...testhost.HostOption) *station {
 		h.WriteFile("/home/"+name, text, 0o644)
 		h.Chown("/home/"+name, user)
 	}
-	return &station{t: t, host: h, sink: net.Host(far).Sink(":25", nil)}
+	next := net.Host(other)
+	return &station{
+		t: t, host: h, sink: net.Host(far).Sink(":25", nil), relay: next.Sink(":25", nil), relayAt: "[" + next.IP.String() + "]",
+	}
 }
 
 // concurrency says how many deliveries may run; none keeps mail in the queue.

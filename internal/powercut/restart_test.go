@@ -1,7 +1,9 @@
 package powercut
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path"
@@ -44,18 +46,20 @@ func (s *sampler) see(r recorded, state *State) {
 	}
 }
 
-// acked are the pairs that had been promised when the power failed.
-func (s sample) acked() (acked, sent []Pair) {
+// acked are the pairs that had been promised when the power failed, sent those
+// that another host had taken, deleted those that an operator may have deleted.
+func (s sample) acked() (acked, sent, deleted []Pair) {
 	k := NewChecker(s.trace, s.c)
 	acked, sent = slices.Clone(s.c.Acked), slices.Clone(s.c.Sent)
 	for _, m := range s.state.Marks {
-		if m.Kind == Sent {
+		switch m.Kind {
+		case Sent:
 			sent = append(sent, k.acks[m]...)
-		} else {
+		case Accepted, Dropped:
 			acked = append(acked, k.acks[m]...)
 		}
 	}
-	return acked, sent
+	return acked, sent, slices.Collect(maps.Keys(k.deleted(s.state.Marks)))
 }
 
 // restore makes a state that of the host's disk. The suite must be stopped.
@@ -95,10 +99,17 @@ func testRestarts(t *testing.T, s *station, samples []sample) (states map[Model]
 	s.concurrency(20)
 	for n, sample := range samples {
 		s.restore(sample.state.Tree)
-		acked, sent := sample.acked()
+		acked, sent, deleted := sample.acked()
 		taken := len(s.sink.Accepted())
-		c := Case{Messages: sample.c.Messages, Places: sample.c.Places, Acked: acked, Sent: sent}
-		trace, c := s.record(c, func(r *recording) { r.traced(r.settle) })
+		c := Case{Messages: sample.c.Messages, Places: sample.c.Places, Acked: acked, Sent: sent, Deleted: deleted, Moved: sample.c.Moved}
+		trace, c := s.record(c, func(r *recording) {
+			r.traced(func() {
+				if len(sample.c.Orders) > 0 {
+					r.release()
+				}
+				r.settle()
+			})
+		})
 		name := fmt.Sprintf("restart %d, on a state of %s after line %d", n, sample.name, sample.state.Point)
 		s.holdLedger(name, sample, acked, s.sink.Accepted()[taken:])
 		s.countCopies(name, sample)
@@ -140,6 +151,10 @@ func (s *station) holdLedger(name string, p sample, acked []Pair, taken []testho
 			fmt.Fprintf(&text, "%d ACK %s %s\n", stamp, pair.ID, pair.Recipient)
 		}
 	}
+	for _, o := range p.c.Orders {
+		fields := append([]string{o.ID, string(o.Kind), o.QueueID, cmp.Or(o.To, "-")}, o.Recipients...)
+		fmt.Fprintf(&text, "%d ORDER %s\n", stamp, strings.Join(fields, " "))
+	}
 	fmt.Fprintf(&text, "%d FAULT cut disk\n", stamp)
 	book, err := ledger.Read(strings.NewReader(text.String()))
 	if err != nil {
@@ -159,7 +174,7 @@ func (s *station) holdLedger(name string, p sample, acked []Pair, taken []testho
 // sink had taken before the power failed is told by the marks.
 func (s *station) evidence(p sample, taken []testhost.Accepted) ledger.Evidence {
 	s.t.Helper()
-	e := s.found(taken)
+	e := s.found(taken, nil)
 	texts := make(map[string]string)
 	for _, m := range p.c.Messages {
 		texts[m.ID] = m.Text
@@ -177,32 +192,34 @@ func (s *station) evidence(p sample, taken []testhost.Accepted) ledger.Evidence 
 	return e
 }
 
-// found is what mailboxes, sink and queue hold when the suite is stopped and
+// found is what mailboxes, sinks and queue hold when the suite is stopped and
 // should have nothing left to do.
-func (s *station) found(taken []testhost.Accepted) ledger.Evidence {
+func (s *station) found(taken, relayed []testhost.Accepted) ledger.Evidence {
 	s.t.Helper()
 	var e ledger.Evidence
-	add := func(place, recipient, sender, text string) {
+	add := func(place, recipient, sender, text string, when time.Time) {
 		if id, _ := ledger.Identify(text); id == "" && !isBounce(text) {
 			return // too small for an id; the check of the states looks for these
 		}
-		e.Deliveries = append(e.Deliveries, ledger.Delivery{Place: place, Recipient: recipient, Sender: sender, Text: text})
+		e.Deliveries = append(e.Deliveries, ledger.Delivery{Place: place, Recipient: recipient, Sender: sender, Text: text, When: when})
 	}
-	for _, a := range taken {
-		for _, r := range a.Recipients {
-			add("sink", r, a.Sender, a.Text)
+	for place, list := range map[string][]testhost.Accepted{"sink": taken, "relay": relayed} {
+		for _, a := range list {
+			for _, r := range a.Recipients {
+				add(place, r, a.Sender, a.Text, a.When)
+			}
 		}
 	}
 	for _, user := range []string{"alice", "erin", "load"} {
 		for _, m := range s.host.Maildir(user).Messages() {
-			add(m.File, firstRecipient(m.Text), strings.Trim(m.Header("Return-Path"), "<>"), m.Text)
+			add(m.File, firstRecipient(m.Text), strings.Trim(m.Header("Return-Path"), "<>"), m.Text, time.Time{})
 		}
 	}
 	if box, err := os.ReadFile(s.host.Path("/home/carol/Mailbox")); err == nil {
 		var whole []string
 		whole, e.Torn = mboxMessages(string(box))
 		for _, text := range whole {
-			add("mbox", firstRecipient(text), "load@"+domain, text)
+			add("mbox", firstRecipient(text), "load@"+domain, text, time.Time{})
 		}
 	}
 	for _, dir := range []string{"tmp", "new", "info", "drop", "bad"} {

@@ -2,7 +2,10 @@ package powercut
 
 import (
 	"fmt"
+	"math/rand/v2"
 
+	"postrider/internal/ledger"
+	"postrider/internal/operator"
 	"postrider/internal/testhost"
 )
 
@@ -37,6 +40,7 @@ func workloads() []workload {
 		{"temporary failure", 20, temporaryFailure},
 		{"bounce", 20, func(r *recording) { r.through(r.compose(600, "nobody"), r.compose(700, "alice", "no-one", "x@"+far)) }},
 		{"drop", 20, drop},
+		{"orders", 20, orders},
 		{"enqueue a large one", 0, func(r *recording) { r.traced(func() { r.must(r.fresh(large, 2)) }) }},
 		{"restart", 20, restart},
 	}
@@ -131,4 +135,52 @@ func restart(r *recording) {
 	})
 	r.concurrency(20)
 	r.traced(r.empty)
+}
+
+// orders has messages wait, and an operator do each of his courses with one of
+// them.
+func orders(r *recording) {
+	r.sink.SetScript(operator.Closed)
+	var messages []Message
+	for n := range operator.Courses() {
+		messages = append(messages, r.compose(600, fmt.Sprintf("%s%d@%s", operator.Waiting, n, far), "alice"))
+	}
+	r.traced(func() {
+		r.must(messages...)
+		random := rand.New(rand.NewPCG(1, 1))
+		for n, course := range operator.Courses() {
+			m := messages[n]
+			c := operator.Case{ID: m.ID, To: m.Recipients[0], Address: fmt.Sprintf("alice-moved-%d@%s", n, domain), Place: "relay"}
+			r.c.Places[c.Address] = placeOf(c.Address)
+			if err := r.operator().Follow(testhost.Within(r.t, soon), course, c, random); err != nil {
+				r.t.Fatal(err)
+			}
+		}
+		r.sink.SetScript(nil)
+		r.empty()
+	})
+}
+
+// operator gives orders that are part of the case. What he sends another way
+// goes to the same host.
+func (r *recording) operator() *operator.Operator {
+	asked := func(o ledger.Order) {
+		if n := len(r.c.Orders); n > 0 && r.c.Orders[n-1].QueueID == o.QueueID && r.c.Orders[n-1].Kind == o.Kind {
+			return // it was "not now"
+		}
+		r.c.Orders = append(r.c.Orders, o)
+		if o.Kind == ledger.Readdress {
+			if r.c.Moved == nil {
+				r.c.Moved = make(map[Pair]string)
+			}
+			r.c.Moved[Pair{o.ID, o.Recipients[0]}] = o.To
+		}
+	}
+	return &operator.Operator{Host: r.host, Relay: far, Asked: asked, Done: func(ledger.Order) {}}
+}
+
+// release has messages tried again that are held.
+func (r *recording) release() {
+	r.t.Helper()
+	r.host.Must("/var/qmail/bin/qmail-queuectl", "release", "--state", "held")
 }

@@ -1,8 +1,11 @@
 // Package precedence says which messages are of lists or were sent in bulk:
 // nobody waits for such a message, nor wants to hear that it is late.
 //
-// qmail-spool and qmail-send import it; it imports nothing of ours. Its input is
-// a line of a header, hostile, and is looked at once.
+// Who puts messages into the queue imports it, and says there what it found
+// (queuedir.Head); it imports nothing of ours. Its input is hostile, and is looked
+// at once, in bounded memory.
+//
+// Files: precedence.go a line of a header; look.go a message.
 package precedence
 
 import "strings"

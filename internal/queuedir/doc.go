@@ -20,6 +20,7 @@
 //	envelope.go  the records of an envelope
 //	entry.go     an accepted message: footer, checksums, body
 //	handed.go    the same for who was handed its files
+//	regular.go   opening files of the queue, which may be anything
 //	progress.go  what was done so far for a message that waits
 //	operator.go  of attempts, and what operators changed
 //	drop.go      what is left for a qmail-spool that does not answer

@@ -141,7 +141,7 @@ type Entry struct {
 const maxInMemory = 20 << 10
 
 // OpenEntry opens the entry of id and checks its envelope and footer. The
-// error is fs.ErrNotExist, ErrTorn, ErrDamaged, or one of the system.
+// error is fs.ErrNotExist, ErrTorn, ErrDamaged, ErrNotFile, or one of the system.
 func OpenEntry(l Layout, id ID) (*Entry, error) {
 	e := &Entry{ID: id, layout: l}
 	if err := e.open(l.Entry(id)); err != nil {
@@ -165,7 +165,7 @@ func EntryOf(id ID, text []byte) (*Entry, error) {
 // of that: those are offered to the poller, one system call and much garbage
 // for each message.
 func (e *Entry) open(path string) error {
-	fd, err := retry(func() (int, error) { return unix.Open(path, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0) })
+	fd, err := retry(func() (int, error) { return unix.Open(path, openFlags, 0) })
 	if err != nil {
 		return &fs.PathError{Op: "open", Path: path, Err: err}
 	}
@@ -173,6 +173,10 @@ func (e *Entry) open(path string) error {
 	if err := unix.Fstat(fd, &st); err != nil {
 		_ = unix.Close(fd) // only read from
 		return &fs.PathError{Op: "stat", Path: path, Err: err}
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFREG {
+		_ = unix.Close(fd) // only read from
+		return &fs.PathError{Op: "open", Path: path, Err: ErrNotFile}
 	}
 	e.size = st.Size
 	if e.size > maxInMemory {
@@ -351,17 +355,17 @@ func (e *Entry) Bytes() ([]byte, error) {
 	return body, nil
 }
 
-// CheckBody compares the checksum of a body that is not inline; of an inline
-// one Body does it.
+// CheckBody compares the checksum of the body.
 func (e *Entry) CheckBody() error {
+	if e.Footer.Inline {
+		_, err := e.Bytes()
+		return err
+	}
 	f, err := e.Body()
 	if err != nil {
 		return err
 	}
 	defer f.Close() // only read from
-	if e.Footer.Inline {
-		return nil
-	}
 	crc, err := checksumOf(f)
 	if err != nil {
 		return err

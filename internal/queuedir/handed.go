@@ -34,7 +34,7 @@ func (e *Entry) openBody() (*os.File, error) {
 	if e.body != nil {
 		return again(e.body)
 	}
-	return os.OpenFile(e.layout.Body(e.ID), os.O_RDONLY|unix.O_NOFOLLOW, 0)
+	return OpenFile(e.layout.Body(e.ID))
 }
 
 // again returns another descriptor of f, at its beginning.

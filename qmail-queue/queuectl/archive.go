@@ -33,12 +33,16 @@ func (r *run) export(operands []string) error {
 	if !s.direct {
 		return errors.New("only root may export")
 	}
-	err = s.each(r.choice.ids, reading{}, func(m *message, _ *queuedir.Entry) error {
-		if r.choice.matches(m) {
-			ids = append(ids, m.id)
-		}
-		return nil
-	})
+	if r.choice.wide() { // all of them, whatever they say
+		ids, err = s.all()
+	} else {
+		err = s.each(r.choice.ids, reading{}, func(m *message, _ *queuedir.Entry) error {
+			if r.choice.matches(m) {
+				ids = append(ids, m.id)
+			}
+			return nil
+		})
+	}
 	if err != nil {
 		return err
 	}

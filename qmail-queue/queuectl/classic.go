@@ -81,7 +81,7 @@ func openClassic(dir, home string) (*classicQueue, error) {
 	if oursErr == nil && os.SameFile(ours, theirs) {
 		return q, nil
 	}
-	q.lock, err = os.OpenFile(filepath.Join(dir, "lock/sendmutex"), os.O_WRONLY|unix.O_NOFOLLOW, 0)
+	q.lock, err = os.OpenFile(filepath.Join(dir, "lock/sendmutex"), os.O_WRONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, fmt.Errorf("whether qmail-send runs: %w", err)
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -145,6 +146,36 @@ func importClassicQueue(t *testing.T, split int) {
 	_, stdout, _ = call(t, home, "import", w.dir)
 	if stdout != "imported: 0; imported before: 4; nothing to do: 1\n" || len(found(t, home)) != 0 {
 		t.Errorf("again: %q", stdout)
+	}
+}
+
+// Mail of lists is known as such: nobody is told of its delay.
+func TestImportedListMail(t *testing.T) {
+	t.Parallel()
+	home, l := newHome(t)
+	w := newClassic(t, 23)
+	for n, header := range []string{"Subject: x\n", "Subject: x\nList-Id: <l.x.org>\n", "Precedence: bulk\n", "Subject: x\n\nList-Id: <l.x.org>\n"} {
+		w.message(2000+n, born().Add(time.Duration(n)*time.Second), "a@b.org", nil, []string{"Ty@y.z"})
+		w.file("mess", 2000+n, header+"\ntext\n", born())
+	}
+	if code, stdout, stderr := call(t, home, "import", w.dir); code != exitOK {
+		t.Fatalf("exit %d, %q, %q", code, stdout, stderr)
+	}
+	var got []bool
+	for _, m := range found(t, home) {
+		entry, err := queuedir.OpenEntry(l, m.id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		envelope, err := entry.Envelope()
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, envelope.Head.Bulk)
+		entry.Close()
+	}
+	if !slices.Equal(got, []bool{false, true, true, false}) {
+		t.Errorf("of lists and in bulk: %v", got)
 	}
 }
 

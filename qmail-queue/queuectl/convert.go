@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"postrider/internal/address"
+	"postrider/internal/precedence"
 	"postrider/internal/queuedir"
 )
 
@@ -65,6 +66,10 @@ func (e *envelope) item(m classicMessage, body *os.File, bounce []paragraph, now
 	_, _ = rand.Read(head.Nonce[:]) // never fails
 	progress := []byte{}            // an empty file: it was tried, and all were deferred
 	var done []int
+	var err error
+	if head.Bulk, err = saysBulk(body); err != nil {
+		return nil, err
+	}
 	env := queuedir.AppendHead(nil, head)
 	add := func(recipient string) error {
 		to, err := address.New(recipient)
@@ -108,6 +113,14 @@ func (e *envelope) item(m classicMessage, body *os.File, bounce []paragraph, now
 func classicID(number string, born time.Time) queuedir.ID {
 	n, _ := strconv.ParseUint(number, 10, 64) // isNumber
 	return queuedir.NewID(time.Unix(born.Unix(), int64(n%1e6)*1000), int(n/1e6%100), int(n%queuedir.Buckets))
+}
+
+// saysBulk looks at the header of a message, as qmail-spool does at that of one
+// which it takes.
+func saysBulk(body io.ReaderAt) (bool, error) {
+	var look precedence.Look
+	_, err := io.Copy(&look, io.NewSectionReader(body, 0, maxHeader))
+	return look.Bulk(), err
 }
 
 // write makes entry and body.

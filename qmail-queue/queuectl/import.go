@@ -111,7 +111,7 @@ func (r *run) importQueue(from queuedir.Layout, journal string) error {
 	if same, err := sameDirectory(from.Root, r.layout.Root); err != nil || same {
 		return errors.Join(err, errOwnQueue)
 	}
-	if f, err := os.OpenFile(from.SendLock(), os.O_WRONLY|unix.O_NOFOLLOW, 0); err == nil {
+	if f, err := os.OpenFile(from.SendLock(), os.O_WRONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0); err == nil {
 		defer f.Close() // not written to
 		if unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) == unix.EWOULDBLOCK {
 			return errClassicRuns
@@ -168,7 +168,7 @@ func queued(l queuedir.Layout, id queuedir.ID) (*item, error) {
 		}
 	}}
 	take := func(name string) (*os.File, error) {
-		f, err := os.OpenFile(name, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+		f, err := queuedir.OpenFile(name)
 		if err == nil {
 			open = append(open, f)
 		}
@@ -191,7 +191,7 @@ func queued(l queuedir.Layout, id queuedir.ID) (*item, error) {
 
 // takeProgress reads what is good of a progress file.
 func (it *item) takeProgress(l queuedir.Layout, id queuedir.ID, recipients int) error {
-	f, err := os.OpenFile(l.Info(id), os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	f, err := queuedir.OpenFile(l.Info(id))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

@@ -127,7 +127,7 @@ func (s *source) one(id queuedir.ID, want reading, visit func(*message, *queuedi
 	defer entry.Close()
 	var progress io.Reader
 	var next *os.File
-	f, err := os.OpenFile(s.layout.Info(id), os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	f, err := queuedir.OpenFile(s.layout.Info(id))
 	switch {
 	case err == nil:
 		defer f.Close() // only read from

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"strings"
 	"time"
 
@@ -74,7 +73,7 @@ func (r *reader) message(id queuedir.ID) error {
 		return err
 	}
 	defer entry.Close()
-	f, err := os.Open(r.layout.Info(id))
+	f, err := queuedir.OpenFile(r.layout.Info(id))
 	switch {
 	case err == nil:
 		defer f.Close() // only read from

@@ -7,6 +7,7 @@ import (
 	"postrider/internal/durable"
 	"postrider/internal/esmtp"
 	"postrider/internal/maildate"
+	"postrider/internal/precedence"
 	"postrider/internal/queuedir"
 )
 
@@ -59,7 +60,7 @@ type draft struct {
 	bodySize int64
 	bodyCRC  uint32
 	dirty    int64 // bytes written since the last flush
-	header   bulkLook
+	header   precedence.Look
 	begun    bool // text of the submitter's was written
 
 	env     envelope
@@ -106,7 +107,7 @@ func (d *draft) writeBody(p []byte) error {
 	}
 	d.bodySize += int64(len(p))
 	d.bodyCRC = queuedir.Checksum(d.bodyCRC, p)
-	d.header.write(p)
+	_, _ = d.header.Write(p) // there are no errors
 	if d.bodyFile == nil {
 		d.mem = append(d.mem, p...)
 		return nil
@@ -232,7 +233,7 @@ func (d *draft) writeEntry(p []byte) error {
 
 func (d *draft) head(nonce queuedir.Nonce) []byte {
 	return queuedir.AppendHead(nil, queuedir.Head{
-		Sender: d.env.sender, UID: d.from.uid, Arrived: d.birth, Nonce: nonce, Facts: d.env.facts, Bulk: d.header.bulk,
+		Sender: d.env.sender, UID: d.from.uid, Arrived: d.birth, Nonce: nonce, Facts: d.env.facts, Bulk: d.header.Bulk(),
 	})
 }
 

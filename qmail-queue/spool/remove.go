@@ -2,6 +2,7 @@ package spool
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"time"
 
@@ -69,21 +70,33 @@ func (s *Store) whenDone(id queuedir.ID, done func(), change func() error, dirs 
 	s.group.Ride(ticket, removalDelay, finish, dirs...)
 }
 
+// maxCopies bounds the entries of one number in bad/.
+const maxCopies = 100
+
 // quarantine moves an entry that cannot be read out of the way. A torn one was
 // never acknowledged, unless this process wrote it; such expire, all others
 // stay for the administrator.
 func (s *Store) quarantine(id queuedir.ID, torn bool, done func()) {
-	to := layout.Bad()
+	dir := layout.Bad()
 	if torn && id.Time().Before(s.begun) {
-		to = layout.BadUnacked()
+		dir = layout.BadUnacked()
 	}
-	s.log("alert: " + id.String() + " cannot be read, moved into " + to)
-	to += "/" + id.String()
+	s.log("alert: " + id.String() + " cannot be read, moved into " + dir)
+	to := dir + "/" + id.String()
+	for n := 1; n < maxCopies; n++ { // of a message that was put back from there
+		if _, err := s.tree.Stat(to); err != nil {
+			break
+		}
+		to = fmt.Sprintf("%s/%s.%d", dir, id, n)
+	}
 	s.whenDone(id, done, func() error {
 		s.moving.Lock()
 		defer s.moving.Unlock()
 		if err := s.move(layout.Entry(id), to); err != nil {
 			return err
+		}
+		if info, err := s.tree.Stat(layout.Body(id)); err == nil && !info.Regular {
+			return nil // it has no bytes of the message
 		}
 		return s.move(layout.Body(id), to+queuedir.BodySuffix)
 	}, s.dir(layout.Bad()), s.dir(layout.BadUnacked()), s.newDir(id))

@@ -70,13 +70,11 @@ func (s *Store) isCommitted(id queuedir.ID) bool {
 	if busy {
 		return false
 	}
-	info, err := s.tree.Stat(layout.Entry(id))
-	if err != nil {
-		// Trouble with the disk is not "gone": the scheduler meets it itself,
-		// and tries again. Only what is in flight must be kept from it.
-		return !errors.Is(err, fs.ErrNotExist)
-	}
-	return info.Regular
+	_, err := s.tree.Stat(layout.Entry(id))
+	// Trouble with the disk is not "gone", and what is no file may become one
+	// again: the scheduler meets it itself, and tries again. Only what is in
+	// flight must be kept from it.
+	return !errors.Is(err, fs.ErrNotExist)
 }
 
 // newID returns the number of a message that begins to arrive, in flight.

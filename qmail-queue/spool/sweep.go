@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"strings"
+	"syscall"
 	"time"
 
 	"postrider/internal/durable"
@@ -19,9 +20,16 @@ const (
 )
 
 // clearTmp removes what a former process was receiving. The lock on the queue
-// proves that nobody is writing.
+// proves that nobody is writing. What somebody else has put there may stay.
 func (s *Store) clearTmp() error {
-	return s.each(layout.Tmp(), func(name string) error { return s.unlink(name) })
+	return s.each(layout.Tmp(), func(name string) error {
+		err := s.unlink(name)
+		if errors.Is(err, syscall.EISDIR) {
+			s.log("warning: " + name + " is a directory, which nobody of ours has made; it stays")
+			return nil
+		}
+		return err
+	})
 }
 
 // each calls visit for each file of a directory and returns the first error;

@@ -1,4 +1,4 @@
-package spool
+package precedence
 
 import (
 	"bytes"
@@ -7,7 +7,7 @@ import (
 )
 
 // Lists and bulk are found wherever the pieces of the header end.
-func TestBulkLook(t *testing.T) {
+func TestLook(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]bool{
 		"Subject: x\nList-Id: <l>\n\nx\n": true, "PRECEDENCE: bulk\n\n": true, "Precedence: \t list \nX: y\n\n": true,
@@ -16,12 +16,12 @@ func TestBulkLook(t *testing.T) {
 		"Listen: x\n": false,
 	} {
 		for size := 1; size < 20; size++ {
-			var b bulkLook
+			var b Look
 			for p := []byte(text); len(p) > 0; p = p[min(size, len(p)):] {
-				b.write(bytes.Clone(p[:min(size, len(p))]))
+				_, _ = b.Write(bytes.Clone(p[:min(size, len(p))])) // no errors
 			}
-			if b.bulk != want {
-				t.Errorf("%q in pieces of %d: %v", text, size, b.bulk)
+			if b.Bulk() != want {
+				t.Errorf("%q in pieces of %d: %v", text, size, b.Bulk())
 			}
 		}
 	}

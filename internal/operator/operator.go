@@ -1,0 +1,119 @@
+// Package operator changes what waits in a queue, with qmail-queuectl, as the
+// administrator of a host does, and tells a ledger of it.
+//
+// Who may import it: tests.
+//
+// Files: operator.go orders; course.go several of them, one after another.
+package operator
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"postrider/internal/ledger"
+	"postrider/internal/testhost"
+)
+
+// Waiting begins the local parts of those whose mail waits.
+const Waiting = "wait-"
+
+// Closed is the script of a sink that takes no mail for them.
+func Closed(verb, argument string) string {
+	if verb == "RCPT" && strings.Contains(argument, Waiting) {
+		return "450 4.2.0 this mailbox is closed"
+	}
+	return testhost.Default
+}
+
+// Operator gives orders on a host. He asks again until he is answered.
+type Operator struct {
+	Host *testhost.Host
+	// Relay is the host to which mail is sent another way: HOST or [ADDRESS].
+	Relay string
+	// Asked is called before an order is given, each time; Done when it was
+	// answered that it is done.
+	Asked, Done func(ledger.Order)
+}
+
+// ForLedger has a ledger know of all orders.
+func ForLedger(h *testhost.Host, relay string, book *ledger.Ledger) *Operator {
+	return &Operator{Host: h, Relay: relay, Asked: book.Order, Done: func(o ledger.Order) { book.Ordered(o.ID) }}
+}
+
+// again is how long he waits before he asks again.
+const again = 50 * time.Millisecond
+
+// Find returns the number of the message that waits for a recipient, when there
+// is one.
+func (p *Operator) Find(ctx context.Context, to string) (entry string, err error) {
+	for {
+		r, err := p.queuectl(ctx, "list", "--json", "--to", to)
+		var m struct{ ID string }
+		if err == nil && r.Code == 0 && json.Unmarshal([]byte(r.Stdout), &m) == nil {
+			return m.ID, nil
+		}
+		select {
+		case <-time.After(again):
+		case <-ctx.Done():
+			return "", fmt.Errorf("qmail-queuectl has no message for %s: %v, exit %d: %s", to, err, r.Code, r.Stderr)
+		}
+	}
+}
+
+// Give gives an order until it is answered: it is done, there is nothing to do,
+// or the message is not there any more.
+func (p *Operator) Give(ctx context.Context, o ledger.Order) (there bool, err error) {
+	args := p.arguments(o)
+	for {
+		p.Asked(o)
+		r, err := p.queuectl(ctx, args...)
+		switch outcome := outcomeOf(r.Stdout); {
+		case err != nil || r.Code < 0: // killed
+		case outcome == "done":
+			p.Done(o)
+			return o.Kind != ledger.Delete || len(o.Recipients) > 0, nil
+		case outcome == "nothing to do":
+			return true, nil
+		case outcome == "no such message, or not yours", r.Code == 0 && r.Stdout == "", strings.Contains(r.Stderr, "no such message"):
+			return false, nil
+		}
+		select {
+		case <-time.After(again):
+		case <-ctx.Done():
+			return false, fmt.Errorf("nobody does it: %+v: %v, exit %d: %s%s", o, err, r.Code, r.Stdout, r.Stderr)
+		}
+	}
+}
+
+func (p *Operator) arguments(o ledger.Order) []string {
+	args := []string{string(o.Kind), "--json", o.QueueID}
+	switch o.Kind {
+	case ledger.Hold, ledger.BounceNow:
+		args = append(args, "--why", "the operator wants it")
+	case ledger.Readdress:
+		args = append(args, "--address", o.To)
+	case ledger.Reroute:
+		args = append(args, "--via", p.Relay)
+	}
+	for _, to := range o.Recipients {
+		args = append(args, "--to", to)
+	}
+	return args
+}
+
+// outcomeOf is what the first line says became of the message.
+func outcomeOf(out string) string {
+	line, _, _ := strings.Cut(out, "\n")
+	var result struct{ Outcome string }
+	if json.Unmarshal([]byte(line), &result) != nil {
+		return ""
+	}
+	return result.Outcome
+}
+
+func (p *Operator) queuectl(ctx context.Context, args ...string) (testhost.Result, error) {
+	return p.Host.Run(ctx, testhost.Command{Argv: append([]string{"/var/qmail/bin/qmail-queuectl"}, args...)})
+}
