@@ -19,7 +19,7 @@ var floors = [][]string{
 	},
 	{ // the kernel, and formats
 		"internal/addresslist", "internal/authresults", "internal/binarymime", "internal/cdb", "internal/control", "internal/dane", "internal/dkim", "internal/dkimsign", "internal/dotqmail", "internal/dsn", "internal/durable", "internal/fdpass",
-		"internal/header", "internal/listener", "internal/maildirsize", "internal/milterwire", "internal/mtasts", "internal/netstring", "internal/networks", "internal/offspring", "internal/proxyproto", "internal/scratch", "internal/sessionlimit", "internal/sevenbit", "internal/smtpwire", "internal/socks", "internal/tcpto", "internal/tcprules", "internal/tlspolicy", "internal/tlsrpt", "internal/webpki",
+		"internal/header", "internal/listener", "internal/maildirsize", "internal/milterwire", "internal/mtasts", "internal/netstring", "internal/networks", "internal/offspring", "internal/privatekey", "internal/proxyproto", "internal/scratch", "internal/sessionlimit", "internal/sevenbit", "internal/smtpwire", "internal/socks", "internal/tcpto", "internal/tcprules", "internal/tlspolicy", "internal/tlsrpt", "internal/webpki",
 	},
 	{ // stores, tables, and what is found out through them
 		"internal/accounts", "internal/aliases", "internal/checkpassword", "internal/getent", "internal/lmtp", "internal/limits", "internal/maildir", "internal/mbox", "internal/milter", "internal/queuedir", "internal/queuelock", "internal/rcpthosts", "internal/resolver",

@@ -15,5 +15,6 @@
 //     nothing: the keys before it stay. Of the keys of DKIM each stands for
 //     itself. Keys that were replaced sign for a minute more, and are forgotten.
 //
-// Files: main.go (the daemon), keys.go (from file to key), dkim.go (those of DKIM).
+// Files: main.go (the daemon), keys.go (the keys of a file), dkim.go (those
+// of DKIM). What a file may hold says internal/privatekey.
 package tlskey
