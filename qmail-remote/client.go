@@ -37,6 +37,8 @@ type client struct {
 	certificate func() *tls.Certificate
 	// signer has messages signed; nil: nobody does.
 	signer *signer
+	// headers are the places of those who look at long ones.
+	headers chan struct{}
 }
 
 // dialTCP connects to an address, from one of ours if that is valid; no name is

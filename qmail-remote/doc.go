@@ -73,5 +73,6 @@
 //	utf8.go         what needs SMTPUTF8, and what is done without it
 //	downgrade.go    what a server without 8BITMIME gets
 //	body.go         the message
+//	head.go         its header, for all who ask about it
 //	reports.go      outcomes and qmail's texts for them
 package qmailremote

@@ -342,6 +342,7 @@ func newHost(t *testing.T, zone ...string) *host {
 		dial:     n.dial,
 		down:     newDownHosts(clock.Real(), nil),
 		pool:     newPool(clock.Real(), 0),
+		headers:  make(chan struct{}, headersAtOnce),
 	}
 	return h
 }
