@@ -37,7 +37,7 @@ const (
 	exitFailed = 111
 )
 
-const usage = "usage: qmail-dkimkey [-a rsa|ed25519] domain selector [key]"
+const usage = "usage: qmail-dkimkey [-r] [-a rsa|ed25519] domain selector [key]"
 
 // rsaBits: the record of a longer one does not fit one packet of the DNS.
 const rsaBits = 2048
@@ -48,6 +48,8 @@ const maxText = 255
 // order is what qmail-dkimkey is told to do.
 type order struct {
 	algorithm, domain, selector, name string
+
+	service string // what the key is for; empty: any mail
 }
 
 // Main is qmail-dkimkey.
@@ -70,13 +72,18 @@ func Main(w world.World) int {
 }
 
 func parseOrder(args []string) (o order, err error) {
-	opts, rest, err := getopt.Parse(args, "a:")
+	opts, rest, err := getopt.Parse(args, "ra:")
 	if err != nil {
 		return o, err
 	}
 	o.algorithm = "rsa"
 	for _, opt := range opts {
-		o.algorithm = opt.Value
+		switch opt.Letter {
+		case 'r':
+			o.service = dkim.ForReports
+		default:
+			o.algorithm = opt.Value
+		}
 	}
 	if o.algorithm != "rsa" && o.algorithm != "ed25519" {
 		return o, fmt.Errorf("%q is not rsa or ed25519", o.algorithm)
@@ -127,7 +134,7 @@ func (o order) run(home string, sync func(path string) error) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", path, err)
 	}
-	record, err := dkim.Record(public, pkix)
+	record, err := dkim.Record(public, pkix, o.service)
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", path, err)
 	}

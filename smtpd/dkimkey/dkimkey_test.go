@@ -93,6 +93,9 @@ func TestKeys(t *testing.T) {
 	if _, is := public.(ed25519.PublicKey); !is || status != 0 || !strings.Contains(out, "\nexample.org e1 mine\n") {
 		t.Errorf("status %d: %s", status, out)
 	}
+	if out, status := run(t, home, "-r", "-a", "ed25519", "example.org", "e1", "mine"); status != 0 || !strings.Contains(out, `"v=DKIM1; k=ed25519; s=tlsrpt; p=`) {
+		t.Errorf("for reports: status %d: %s", status, out)
+	}
 	for path, mode := range map[string]os.FileMode{"control/domainkeys/example.org": 0o700 | os.ModeDir, "control/domainkeys/mine": 0o600} {
 		if info, err := os.Stat(filepath.Join(home, path)); err != nil || info.Mode() != mode {
 			t.Errorf("%s: %v, %v", path, info, err)
