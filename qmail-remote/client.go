@@ -186,6 +186,7 @@ func (c *client) begin(ctx context.Context, set *settings, key poolKey, conn net
 	if fault != nil && s.ext.postponed != "" {
 		fault.never = "" // it may offer more another time
 	}
+	s.ext.chunking = s.ext.chunking && set.chunking && key.protocol == smtp
 	if fault == nil && key.login != (login{}) {
 		fault = s.logIn(set)
 	}

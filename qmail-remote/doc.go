@@ -66,6 +66,7 @@
 //	signer.go       signatures, by the keys of qmail-tlskey
 //	stacked.go      a message below its signatures
 //	transaction.go  one message on a connection
+//	chunk.go        messages for servers that know their length before
 //	split.go        several transactions, for servers with limits
 //	limits.go       the limits that a server announces
 //	lmtp.go         what is different in LMTP

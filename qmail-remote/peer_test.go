@@ -333,6 +333,7 @@ func newHost(t *testing.T, zone ...string) *host {
 		helo:           "me.example.org",
 		connectTimeout: 5 * time.Second,
 		remoteTimeout:  5 * time.Second,
+		chunking:       true,
 	}
 	h.ask(d.Config())
 	h.client = &client{

@@ -35,6 +35,7 @@ type settings struct {
 	remoteTimeout  time.Duration
 	waits          waits
 	authInsecure   bool // log in without encryption
+	chunking       bool // BDAT where it is offered
 	dns            lookups
 	authentic      authenticLookups // the same DNS
 }
@@ -89,7 +90,7 @@ func (f *settingsFiles) current() (*settings, error) {
 // controlFiles are the control files that are read here.
 var controlFiles = [...]string{
 	"me", "helohost", "smtproutes", "timeoutconnect", "timeoutremote",
-	"authsenders", "lmtproutes", "qmtproutes", "outgoingip", "outgoingsocks", "remoteauth", "remoteauthinsecure", "remotetimeouts",
+	"authsenders", "lmtproutes", "qmtproutes", "outgoingip", "outgoingsocks", "remoteauth", "remoteauthinsecure", "remotetimeouts", "remotechunking",
 	tlspolicy.File, "mtasts", "tlsremember", "dkimsign",
 }
 
@@ -230,7 +231,12 @@ func (set *settings) more(dir control.Dir) (err error) {
 		return err
 	}
 	insecure, err := dir.Int("remoteauthinsecure", 0)
+	if err != nil {
+		return err
+	}
 	set.authInsecure = insecure == 1
+	chunking, err := dir.Int("remotechunking", 1)
+	set.chunking = chunking == 1
 	return err
 }
 
