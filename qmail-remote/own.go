@@ -1,12 +1,14 @@
 package qmailremote
 
 import (
+	"fmt"
 	"net"
 	"net/netip"
 	"sync"
 	"time"
 
 	"postrider/internal/clock"
+	"postrider/internal/control"
 )
 
 // ownTTL is how long the list of this machine's addresses is believed.
@@ -43,6 +45,30 @@ func (o *ownAddresses) contains() (func(netip.Addr) bool, error) {
 	return func(addr netip.Addr) bool {
 		return known[addr] || addr.IsLoopback() || addr.IsUnspecified() || thisNetwork.Contains(addr)
 	}, nil
+}
+
+// maxOwn bounds control/moreipme.
+const maxOwn = 1000
+
+// readOwn reads control/moreipme: addresses under which others reach this machine,
+// though no interface has them, as behind a router that translates addresses.
+func readOwn(dir control.Dir) (map[netip.Addr]bool, error) {
+	lines, _, err := dir.List("moreipme")
+	if err != nil || len(lines) == 0 {
+		return nil, err
+	}
+	if len(lines) > maxOwn {
+		return nil, fmt.Errorf("control/moreipme: more than %d addresses", maxOwn)
+	}
+	own := make(map[netip.Addr]bool, len(lines))
+	for _, line := range lines {
+		addr, err := netip.ParseAddr(line)
+		if err != nil || addr.Zone() != "" {
+			return nil, fmt.Errorf("control/moreipme: %q is not an address", line)
+		}
+		own[addr.Unmap()] = true
+	}
+	return own, nil
 }
 
 // thisNetwork is what RFC 1122 section 3.2.1.3 calls "this host".

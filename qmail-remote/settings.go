@@ -25,7 +25,8 @@ type settings struct {
 	helo           string
 	routes         map[string]string // control/smtproutes
 	tables         routeTables
-	sources        []source // control/outgoingip
+	sources        []source            // control/outgoingip
+	own            map[netip.Addr]bool // control/moreipme
 	proxyLogins    map[netip.AddrPort]socks.Login
 	tls            tlspolicy.Table
 	mtasts         bool // qmail-mtasts is to be asked
@@ -90,7 +91,7 @@ func (f *settingsFiles) current() (*settings, error) {
 // controlFiles are the control files that are read here.
 var controlFiles = [...]string{
 	"me", "helohost", "smtproutes", "timeoutconnect", "timeoutremote",
-	"authsenders", "lmtproutes", "qmtproutes", "outgoingip", "outgoingsocks", "remoteauth", "remoteauthinsecure", "remotetimeouts", "remotechunking",
+	"authsenders", "lmtproutes", "qmtproutes", "outgoingip", "outgoingsocks", "remoteauth", "remoteauthinsecure", "remotetimeouts", "remotechunking", "moreipme",
 	tlspolicy.File, "mtasts", "tlsremember", "dkimsign",
 }
 
@@ -222,6 +223,9 @@ func (set *settings) more(dir control.Dir) (err error) {
 		return err
 	}
 	if set.sources, err = readSources(dir); err != nil {
+		return err
+	}
+	if set.own, err = readOwn(dir); err != nil {
 		return err
 	}
 	if set.proxyLogins, err = proxyLogins(dir); err != nil {
