@@ -35,6 +35,12 @@ func publish(t *testing.T, began time.Time, n plan, res *report.Results, peers [
 	b.WriteString("Its idle processes:\n\n" + processTable(idle))
 	fmt.Print("\n", b.String())
 	fmt.Printf("\nThe run took %v.\n", time.Since(began).Round(time.Second))
+	if *runFan && !*quick && !t.Failed() {
+		if err := report.ReplaceIn(document, "fan-out", fanText(began, n, res, peers)); err != nil {
+			t.Error(err)
+		}
+		return
+	}
 	if *quick || *only != "" || t.Failed() {
 		fmt.Println("Nothing is written: only a full run without a failure is for the documents.")
 		return
@@ -46,6 +52,20 @@ func publish(t *testing.T, began time.Time, n plan, res *report.Results, peers [
 	if err != nil {
 		t.Error(err)
 	}
+}
+
+// fanText is what the document has of a run that measures W9 alone.
+func fanText(began time.Time, n plan, res *report.Results, peers []*peer) string {
+	var versions []string
+	for _, p := range peers {
+		versions = append(versions, p.name+" "+p.version)
+	}
+	text := fmt.Sprintf("%s\nMeasured on %s: %s; one journaled ext4 in an image file. %s. Rounds in turns: %d; median [least-most]. %d messages of %d bytes, 20 sessions.\n",
+		report.Table(res, fanRows(n), true), began.Format("2006-01-02"), report.Machine(), strings.Join(versions, ", "), n.rounds, n.fanned, smallSize)
+	if notes := report.Notes(res); notes != "" {
+		text += "\n" + notes
+	}
+	return text
 }
 
 func peerLabel(peers []*peer, name string) string {
