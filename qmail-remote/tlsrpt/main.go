@@ -49,7 +49,7 @@ type server struct {
 	sender *sender
 	queue  *queue
 	web    *call.Client  // qmail-tlspost
-	linked chan struct{} // has a value once there is a queue
+	linked chan struct{} // has a value once there is a queue, or qmail-tlspost
 	log    func(line string)
 	seldom logline.Seldom
 }
@@ -139,7 +139,7 @@ func (s *server) keep(ctx context.Context) {
 	}
 }
 
-// send looks for what is due now and then, the first time when there is a queue.
+// send looks for what is due now and then, and when there is somebody to take it.
 func (s *server) send(ctx context.Context) {
 	for ctx.Err() == nil {
 		s.pause(ctx, sweepEvery, s.linked)
@@ -173,20 +173,24 @@ func (s *server) frame(f parent.Frame) error {
 	case f.Kind == parent.Link && strings.HasPrefix(f.Name, parent.TLSRPT+"."):
 		go s.serve(f.File)
 	case f.Kind == parent.Link && f.Name == parent.TLSPost:
-		return s.web.Relink(f.File)
+		return s.wake(s.web.Relink(f.File))
 	case f.Kind == parent.Link && f.Name == parent.Submit:
-		if err := s.queue.relink(f.File); err != nil {
-			return err
-		}
-		select {
-		case s.linked <- struct{}{}:
-		default:
-		}
+		return s.wake(s.queue.relink(f.File))
 	case f.File != nil:
 		_ = f.File.Close() // not for us
 		s.log(logPrefix + "warning: control channel hands over " + f.Name + ", which is not for qmail-tlsrpt")
 	}
 	return nil
+}
+
+// wake has it looked for reports that are due, since there is somebody new to take
+// them.
+func (s *server) wake(err error) error {
+	select {
+	case s.linked <- struct{}{}:
+	default:
+	}
+	return err
 }
 
 // serve takes what a qmail-remote tells.

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"postrider/internal/wire/call"
 	wire "postrider/internal/wire/tlspost"
 )
 
@@ -73,6 +74,8 @@ func (s *sender) postOnce(r dayReport, url string) error {
 		s.note(line + " posted")
 	case errors.As(err, &refused):
 		s.note(line + " not sent: " + err.Error())
+	case errors.Is(err, call.ErrNoLink), errors.Is(err, call.ErrLost):
+		return errLater // the web server was not asked: there is a sweep when qmail-tlspost is back
 	case now.Sub(r.day.end()) < s.delay+postFor:
 		s.trouble(fmt.Errorf("report to %s, at %s: %w", r.domain, url, err))
 		s.posts.failed(key, now)

@@ -15,6 +15,7 @@ import (
 	"postrider/internal/address"
 	"postrider/internal/clock"
 	"postrider/internal/tlsrpt"
+	"postrider/internal/wire/call"
 	"postrider/internal/wire/tlspost"
 )
 
@@ -274,6 +275,11 @@ func TestSend(t *testing.T) {
 	expect("the pause is longer", "", 2)
 	now.now = now.now.Add(time.Minute)
 	expect("and again", busy, 2)
+	answers[busy] = call.ErrLost
+	now.now = now.now.Add(40 * time.Minute)
+	expect("nobody asks it", busy, 2)
+	expect("and so it is not left alone", busy, 2)
+	answers[busy] = errors.New("its web server answers 503")
 	now.now = noon.Add(12*time.Hour + 25*time.Hour)
 	expect("a last time", busy, 0)
 }
