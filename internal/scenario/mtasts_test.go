@@ -30,6 +30,8 @@ type policyServer struct {
 	policies map[string]string // by the name of the web server
 	fetches  map[string]int
 	posts    map[string]string // what came as a report, by the name of the web server
+	// onPost is called when a report begins to come.
+	onPost func()
 }
 
 // newPolicyServer starts a web server for the domains, with a certificate for
@@ -61,6 +63,9 @@ func newPolicyServer(t *testing.T, net *testhost.Network, domains ...string) *po
 }
 
 func (s *policyServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodPost && s.onPost != nil {
+		s.onPost()
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if r.Method == http.MethodPost && r.URL.Path == "/tls" && r.Header.Get("Content-Type") == "application/tlsrpt+gzip" {

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -114,6 +115,46 @@ func TestTLSReports(t *testing.T) {
 	}
 	h.StopSuite()
 	plain.StopSuite()
+	far.StopSuite()
+}
+
+// TestReportsOutliveTheirProcess kills qmail-tlspost while a web server takes its
+// time for a report: the next one brings it, and says so once.
+func TestReportsOutliveTheirProcess(t *testing.T) {
+	t.Parallel()
+	net := testhost.NewNetwork(t)
+	far := takesMail(t, net, "far.example")
+	web := newPolicyServer(t, net, "far.example")
+	asked, killed, first := make(chan struct{}), make(chan struct{}), true
+	web.onPost = func() { // one connection at a time
+		if first {
+			first = false
+			close(asked)
+			<-killed
+		}
+	}
+	h := mailHost(t, net, "mx1.example", "alice")
+	h.WriteFile(trustedFile, web.cert, 0o644)
+	h.Control("tlsrpt", "tls@mx1.example")
+	net.Zone().Add(`_smtp._tls.far.example. 1 TXT "v=TLSRPTv1; rua=https://mta-sts.far.example/tls"`)
+	far.StartSuite()
+	h.StartSuite()
+	expectDelivery(t, h, "far.example", "success: ")
+	h.StopSuite()
+	day := pretendTwoDaysAgo(t, h)
+	h.StartSuite()
+	select {
+	case <-asked:
+	case <-testhost.Within(t, soon).Done():
+		t.Fatalf("no report came\n%s", h.Log().Timed(0))
+	}
+	h.Kill("qmail-tlspost", syscall.SIGKILL)
+	close(killed)
+	h.WaitForLog(0, `^qmail-tlsrpt: report domain=far\.example day=`+day+` to=https://mta-sts\.far\.example/tls posted$`)
+	if n := count(h, 0, " posted"); n != 1 {
+		t.Errorf("posted %d times", n)
+	}
+	h.StopSuite()
 	far.StopSuite()
 }
 
