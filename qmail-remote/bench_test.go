@@ -13,6 +13,9 @@ import (
 	"time"
 
 	"postrider/internal/clock"
+	"postrider/internal/dkimsign"
+	"postrider/internal/esmtp"
+	"postrider/internal/queuedir"
 	"postrider/internal/resolver"
 )
 
@@ -89,8 +92,9 @@ func benchmarkDelivery(b *testing.B, keep bool) (*client, mail) {
 		dial: func(ctx context.Context, _ netip.Addr, _ netip.AddrPort) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, "tcp", l.Addr().String())
 		},
-		down: newDownHosts(clock.Real(), nil),
-		pool: newPool(clock.Real(), 0),
+		down:    newDownHosts(clock.Real(), nil),
+		pool:    newPool(clock.Real(), 0),
+		headers: make(chan struct{}, headersAtOnce),
 	}
 	if !keep {
 		c.pool.close() // from now on every connection is ended
@@ -144,4 +148,45 @@ func BenchmarkManyConnections(b *testing.B) {
 		}
 	})
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "messages/s")
+}
+
+// BenchmarkDelivery signs each message, or not, over one connection.
+func BenchmarkDelivery(b *testing.B) {
+	header := "Received: (qmail 1 invoked by uid 1000); now\n" + strings.Repeat("X-Field: what programs write into headers, or so\n", 20) +
+		"From: s@x.example\nTo: r@d.example\nSubject: x\n\n"
+	line := "A line of text as long as lines of mail usually are, or so.\n"
+	for _, size := range []struct {
+		name  string
+		lines int
+	}{{"4KiB", 50}, {"64KiB", 1100}} {
+		text := header + strings.Repeat(line, size.lines)
+		for _, signs := range []bool{false, true} {
+			name := "plain/" + size.name
+			if signs {
+				name = "sign/" + size.name
+			}
+			b.Run(name, func(b *testing.B) { benchmarkSigning(b, text, signs) })
+		}
+	}
+}
+
+func benchmarkSigning(b *testing.B, text string, signs bool) {
+	c, m := benchmarkDelivery(b, true)
+	m.facts.Origin = esmtp.FromHere
+	if signs {
+		set, _ := c.settings()
+		table, err := dkimsign.Parse([]string{"x.example e1 e.pem"})
+		if err != nil {
+			b.Fatal(err)
+		}
+		set.dkim, c.signer = table, newSigner(c.clock)
+		newKeeper(b).serve(b, c.signer)
+	}
+	f := messageFile(b, text)
+	b.SetBytes(int64(len(text)))
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		m.id = queuedir.ID{byte(i), byte(i >> 8), byte(i >> 16)} // each is signed
+		deliverOne(b, c, m, f)
+	}
 }

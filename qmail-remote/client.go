@@ -38,6 +38,8 @@ type client struct {
 	certificate func() *tls.Certificate
 	// signer has messages signed; nil: nobody does.
 	signer *signer
+	// headers are the places of those who look at long ones.
+	headers chan struct{}
 }
 
 // dialTCP connects to an address, from one of ours if that is valid; no name is
@@ -189,6 +191,7 @@ func (c *client) begin(ctx context.Context, set *settings, key poolKey, conn net
 	if fault != nil && s.ext.postponed != "" {
 		fault.never = "" // it may offer more another time
 	}
+	s.ext.chunking = s.ext.chunking && set.chunking && key.protocol == smtp
 	if fault == nil && key.login != (login{}) {
 		fault = s.logIn(set)
 	}

@@ -28,7 +28,7 @@ func (c *client) signing(ctx context.Context, set *settings, m mail) (*signing, 
 	if c.signer == nil || set.dkim.Empty() || m.facts.Origin == 0 {
 		return nil, nil
 	}
-	h, err := c.signer.header(ctx, m.body)
+	h, err := c.header(ctx, m.body)
 	switch {
 	case err != nil && err != dkim.ErrLongHeader:
 		return nil, unreadable()
@@ -117,13 +117,11 @@ func (b *body) below(fields []byte) *body {
 	lines := int64(bytes.Count(fields, []byte{'\n'}))
 	signed := &body{
 		size: b.size + int64(len(fields)), wireSize: b.wireSize + int64(len(fields)) + lines,
-		eightBit: b.eightBit, eightBitHeader: b.eightBitHeader,
+		eightBit: b.eightBit, cr: b.cr, eightBitHeader: b.eightBitHeader, head: head{long: true},
 	}
-	if small, ok := b.r.(*bytes.Reader); ok {
-		text := make([]byte, len(fields)+int(small.Size()))
-		copy(text, fields)
-		_, _ = small.ReadAt(text[len(fields):], 0) // all of it is there
-		signed.r = bytes.NewReader(text)
+	if b.text != nil {
+		signed.text = append(append(make([]byte, 0, len(fields)+len(b.text)), fields...), b.text...)
+		signed.r = bytes.NewReader(signed.text)
 	} else {
 		signed.r = &stacked{top: fields, rest: b}
 	}

@@ -45,7 +45,7 @@ func newKeeper(t testing.TB) *keeper {
 }
 
 // serve gives a signer a link to the keeper, and returns the keeper's end.
-func (k *keeper) serve(t *testing.T, s *signer) *os.File {
+func (k *keeper) serve(t testing.TB, s *signer) *os.File {
 	t.Helper()
 	var keys []sign.Key
 	for name, key := range map[string]crypto.Signer{"r.pem": k.rsa, "e.pem": k.ed25519} {

@@ -69,6 +69,7 @@
 //	signer.go       signatures, by the keys of qmail-tlskey
 //	stacked.go      a message below its signatures
 //	transaction.go  one message on a connection
+//	chunk.go        messages for servers that know their length before
 //	split.go        several transactions, for servers with limits
 //	limits.go       the limits that a server announces
 //	lmtp.go         what is different in LMTP
@@ -76,5 +77,6 @@
 //	utf8.go         what needs SMTPUTF8, and what is done without it
 //	downgrade.go    what a server without 8BITMIME gets
 //	body.go         the message
+//	head.go         its header, for all who ask about it
 //	reports.go      outcomes and qmail's texts for them
 package qmailremote

@@ -21,6 +21,7 @@ func Readers() map[string]func(control.Dir) error {
 	return map[string]func(control.Dir) error{
 		"authsenders":    checkRoutes("authsenders", smtp),
 		"lmtproutes":     checkRoutes("lmtproutes", lmtp),
+		"moreipme":       func(dir control.Dir) error { _, err := readOwn(dir); return err },
 		"outgoingip":     func(dir control.Dir) error { _, err := readSources(dir); return err },
 		"outgoingsocks":  func(dir control.Dir) error { _, err := proxyLogins(dir); return err },
 		"qmtproutes":     checkRoutes("qmtproutes", qmtp),

@@ -205,7 +205,7 @@ func (x extensions) String() string {
 		offered bool
 		word    string
 	}{
-		{x.pipelining, "PIPELINING"}, {x.eightBit, "8BITMIME"}, {x.utf8, "SMTPUTF8"}, {x.dsn, "DSN"}, {x.startTLS, "STARTTLS"}, {x.requireTLS, "REQUIRETLS"},
+		{x.pipelining, "PIPELINING"}, {x.eightBit, "8BITMIME"}, {x.utf8, "SMTPUTF8"}, {x.dsn, "DSN"}, {x.chunking, "CHUNKING"}, {x.startTLS, "STARTTLS"}, {x.requireTLS, "REQUIRETLS"},
 		{x.size, "SIZE " + strconv.FormatInt(x.maxSize, 10)}, {x.auth != "", "AUTH " + x.auth},
 		{x.limits.mail > 0, "MAILMAX=" + strconv.Itoa(x.limits.mail)}, {x.limits.rcpt > 0, "RCPTMAX=" + strconv.Itoa(x.limits.rcpt)},
 	} {

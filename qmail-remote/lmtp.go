@@ -15,7 +15,7 @@ func (s *session) helloVerb() string {
 // messageByLMTP sends the message. The server answers once for each recipient
 // that it took, in their order (RFC 2033 section 4.2).
 func (s *session) messageByLMTP(b *body, release func() bool, o outcome) (outcome, state) {
-	if r, st, sent := s.messageSent(b, release); !sent {
+	if r, st, sent := s.messageSent(b, false, release); !sent {
 		if st == gone {
 			return whole(&r), gone
 		}

@@ -43,6 +43,7 @@ func newClient(w world.World, patience time.Duration) *client {
 		down:     newDownHosts(w.Clock, sharedTable(w.Home)),
 		pool:     newPool(w.Clock, patience),
 		roots:    webpki.SystemRoots().Pool,
+		headers:  make(chan struct{}, headersAtOnce),
 	}
 }
 

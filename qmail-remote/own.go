@@ -1,12 +1,14 @@
 package qmailremote
 
 import (
+	"fmt"
 	"net"
 	"net/netip"
 	"sync"
 	"time"
 
 	"postrider/internal/clock"
+	"postrider/internal/control"
 )
 
 // ownTTL is how long the list of this machine's addresses is believed.
@@ -43,6 +45,30 @@ func (o *ownAddresses) contains() (func(netip.Addr) bool, error) {
 	return func(addr netip.Addr) bool {
 		return known[addr] || addr.IsLoopback() || addr.IsUnspecified() || thisNetwork.Contains(addr)
 	}, nil
+}
+
+// maxOwn bounds control/moreipme.
+const maxOwn = 1000
+
+// readOwn reads control/moreipme: addresses under which others reach this machine,
+// though no interface has them, as behind a router that translates addresses.
+func readOwn(dir control.Dir) (map[netip.Addr]bool, error) {
+	own := make(map[netip.Addr]bool)
+	_, err := dir.Each("moreipme", func(line string) error {
+		addr, err := netip.ParseAddr(line)
+		if err != nil || addr.Zone() != "" {
+			return fmt.Errorf("%q is not an address", line)
+		}
+		if len(own) >= maxOwn {
+			return fmt.Errorf("more than %d addresses", maxOwn)
+		}
+		own[addr.Unmap()] = true
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return own, nil
 }
 
 // thisNetwork is what RFC 1122 section 3.2.1.3 calls "this host".

@@ -333,6 +333,7 @@ func newHost(t *testing.T, zone ...string) *host {
 		helo:           "me.example.org",
 		connectTimeout: 5 * time.Second,
 		remoteTimeout:  5 * time.Second,
+		chunking:       true,
 	}
 	h.ask(d.Config())
 	h.client = &client{
@@ -342,6 +343,7 @@ func newHost(t *testing.T, zone ...string) *host {
 		dial:     n.dial,
 		down:     newDownHosts(clock.Real(), nil),
 		pool:     newPool(clock.Real(), 0),
+		headers:  make(chan struct{}, headersAtOnce),
 	}
 	return h
 }

@@ -1,23 +1,15 @@
 package qmailremote
 
 import (
-	"bufio"
 	"context"
-	"errors"
-	"io"
 	"net/netip"
 	"strings"
-
-	"postrider/internal/header"
 )
 
 // A message with REQUIRETLS (RFC 8689) goes by verified TLS, to a host whose
 // name is vouched for and that will keep to that, too, or not at all. Trouble of
 // the connection is temporary as ever; a host that answers and cannot have the
 // message is not tried again for it, and if none of a domain can, it fails.
-
-// maxHeader bounds the header in which TLS-Required is looked for.
-const maxHeader = 256 << 10
 
 // promise returns what a connection to a target must have for such a message.
 func (p *tlsPlan) promise(ctx context.Context, t target, host string) (*security, *report) {
@@ -128,40 +120,19 @@ func (p *tlsPlan) waived() bool {
 		return false
 	}
 	if p.waiver == nil {
-		said := p.body.waivesTLS()
+		said := p.saysNo()
 		p.waiver = &said
 	}
 	return *p.waiver
 }
 
-// waivesTLS looks for the field TLS-Required; one that is there twice, or that
+// saysNo looks for the field TLS-Required; one that is there twice, or that
 // cannot be read, says nothing.
-func (b *body) waivesTLS() bool {
-	if b.r == nil {
-		return false
-	}
-	r, err := b.open()
+func (p *tlsPlan) saysNo() bool {
+	h, err := p.client.header(p.ctx, p.body)
 	if err != nil {
 		return false
 	}
-	in := bufio.NewReaderSize(io.LimitReader(r, maxHeader), 4096)
-	fields, no := 0, false
-	for begins := true; ; {
-		line, err := in.ReadSlice('\n')
-		if begins && (len(line) == 0 || line[0] == '\n') {
-			return fields == 1 && no
-		}
-		if name, ok := header.Name(string(line)); begins && ok && strings.EqualFold(name, "TLS-Required") {
-			fields++
-			value := line[strings.IndexByte(string(line), ':')+1:]
-			no = strings.EqualFold(strings.TrimSpace(string(value)), "no")
-		}
-		switch {
-		case err == io.EOF:
-			return fields == 1 && no
-		case err != nil && !errors.Is(err, bufio.ErrBufferFull):
-			return false
-		}
-		begins = err == nil
-	}
+	value, one := h.Only("tls-required")
+	return one && strings.EqualFold(strings.TrimSpace(value), "no")
 }

@@ -232,12 +232,18 @@ func TestWaivesTLS(t *testing.T) {
 		"TLS-Required: No\nTLS-Required: No\n\n":                           false,
 		"Subject: x\n\nTLS-Required: No\n":                                 false,
 		"Subject: x\n TLS-Required: No\n\n":                                false,
+		"TLS-Required:\n No\n\n":                                           true,
+		"Subject: x\r\nTLS-Required: No\r\n\r\nx\r\n":                      true,
+		"Subject: x\n\nx\r\nTLS-Required: No\n":                            false,
+		strings.Repeat("X: y\n", 20000) + "TLS-Required: No\n\n":           true,
+		strings.Repeat("X: y\n", 200000) + "TLS-Required: No\n\n":          false, // too long
 		"Subject: " + strings.Repeat("x", 4096-9) + "TLS-Required: No\n\n": false,
 		"TLS-Required-Not: No\n\n":                                         false,
 		"":                                                                 false,
 	} {
 		b := message(t, text)
-		if b.waivesTLS() != want {
+		plan := tlsPlan{ctx: context.Background(), client: newHost(t).client, body: b}
+		if plan.waived() != want || plan.waived() != want {
 			t.Errorf("%.60q: %v", text, !want)
 		}
 		if r, err := b.open(); err != nil {

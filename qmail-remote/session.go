@@ -50,6 +50,7 @@ type extensions struct {
 	limits     limits // RFC 9422
 	startTLS   bool   // RFC 3207
 	requireTLS bool   // RFC 8689
+	chunking   bool   // RFC 3030
 	// postponed is the answer to EHLO of a server that may say more another time.
 	postponed string
 }
@@ -204,6 +205,8 @@ func parseExtensions(text string) extensions {
 			ext.startTLS = true
 		case "REQUIRETLS":
 			ext.requireTLS = true
+		case "CHUNKING":
+			ext.chunking = true
 		case "SIZE":
 			ext.size = true
 			// A limit that is no number is no limit.

@@ -44,8 +44,42 @@ func FuzzServer(f *testing.F) {
 	} {
 		f.Add(s)
 	}
-	f.Fuzz(func(t *testing.T, words string) { hearServer(t, words, nil) })
+	f.Fuzz(func(t *testing.T, words string) {
+		told, success := hearServer(t, words, settings{}, "..\r.\r\n.")
+		if success && !startsLine.MatchString(words) {
+			t.Fatalf("success after %q", words)
+		}
+		if marks, data := strings.Count(told, "\r\n.\r\n"), strings.Count(told, "DATA\r\n"); marks > data {
+			t.Fatalf("told %q", told)
+		}
+	})
 }
+
+// FuzzChunkingServer is FuzzServer for messages that go as a chunk: of that there
+// are as many octets as were announced.
+func FuzzChunkingServer(f *testing.F) {
+	for _, s := range []string{
+		"220 a\n250-b\n250 CHUNKING\n250 c\n250 d\n250 e\n250 f\n",
+		"220 a\n250-b\n250-PIPELINING\n250 CHUNKING\n250 c\n550 d\n452 e\n250 f\n",
+		"220 a\n250-b\n250 CHUNKING\n250 c\n250 d\n452 e\n250 f\n250 c\n250 e\n554 f\n",
+		"220 a\n250-b\n250 CHUNKING\n250 c\n250 d\n250 e\n502 f\n",
+		"220 a\n250-b\n250-LIMITS RCPTMAX=1\n250 CHUNKING\n250 c\n250 d\n500 f\n",
+	} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, words string) {
+		const command, text = "BDAT 7 LAST\r\n", "..\r\n.\r\n"
+		told, _ := hearServer(t, words, settings{chunking: true}, "..\n.")
+		for _, behind := range strings.Split(told, command)[1:] {
+			next, whole := strings.CutPrefix(behind, text)
+			if !whole || next != "" && !startsCommand.MatchString(next) {
+				t.Fatalf("told %q", told)
+			}
+		}
+	})
+}
+
+var startsCommand = regexp.MustCompile(`^(RSET|MAIL|QUIT|EHLO|HELO)\b`)
 
 // FuzzLMTPServer is FuzzServer for LMTP, with a login.
 func FuzzLMTPServer(f *testing.F) {
@@ -58,30 +92,33 @@ func FuzzLMTPServer(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, words string) {
-		hearServer(t, words, map[string]string{"d": "127.0.0.1|joe|secret"})
+		_, success := hearServer(t, words, settings{tables: routeTables{lmtp: map[string]string{"d": "127.0.0.1|joe|secret"}}}, "..\r.\r\n.")
+		if success && !startsLine.MatchString(words) {
+			t.Fatalf("success after %q", words)
+		}
 	})
 }
 
-// hearServer delivers to a server that says words.
-func hearServer(t *testing.T, words string, lmtp map[string]string) {
+// hearServer delivers a text to a server that says words, and returns what that was
+// told.
+func hearServer(t *testing.T, words string, set settings, text string) (told string, success bool) {
 	t.Helper()
 	conn := &spokenTo{words: bytes.NewReader([]byte(words))}
-	h := &host{testNet: newTestNet(t), set: settings{tables: routeTables{lmtp: lmtp}, helo: "me", connectTimeout: time.Second, remoteTimeout: time.Second, dns: oneHost{netip.MustParseAddr("192.0.2.1")}}}
+	set.helo, set.connectTimeout, set.remoteTimeout, set.dns = "me", time.Second, time.Second, oneHost{netip.MustParseAddr("192.0.2.1")}
 	now := newManualClock()
 	c := &client{
 		clock:    now,
-		settings: func() (*settings, error) { return &h.set, nil },
+		settings: func() (*settings, error) { return &set, nil },
 		own:      &ownAddresses{clock: now, list: func() ([]netip.Addr, error) { return nil, nil }},
 		dial:     func(context.Context, netip.Addr, netip.AddrPort) (net.Conn, error) { return conn, nil },
 		down:     newDownHosts(now, nil),
 		pool:     newPool(now, 0),
 	}
-	m := mail{sender: addr(t, "s@x"), recipients: recipients(t, "a@d", "b@d"), body: message(t, "..\r.\r\n.")}
+	m := mail{sender: addr(t, "s@x"), recipients: recipients(t, "a@d", "b@d"), body: message(t, text)}
 	o, err := c.deliver(context.Background(), "d", m)
 	if err != nil {
 		t.Fatal(err)
 	}
-	success := false
 	for i := range m.recipients {
 		switch r := o.forRecipient(i); r.class {
 		case accepted:
@@ -91,14 +128,14 @@ func hearServer(t *testing.T, words string, lmtp map[string]string) {
 			t.Fatalf("class %q", r.class)
 		}
 	}
-	if success && (!startsLine.MatchString(words) || !ends2xx.MatchString(words)) {
+	if success && !ends2xx.MatchString(words) {
 		t.Fatalf("success after %q", words)
 	}
-	told := conn.told.String()
-	marks, data := strings.Count(told, "\r\n.\r\n"), strings.Count(told, "DATA\r\n")
-	if marks > data || strings.Count(told, "\n") != strings.Count(told, "\r\n") || strings.Count(told, "\r") != strings.Count(told, "\r\n") {
+	told = conn.told.String()
+	if strings.Count(told, "\n") != strings.Count(told, "\r\n") || strings.Count(told, "\r") != strings.Count(told, "\r\n") {
 		t.Fatalf("told %q", told)
 	}
+	return told, success
 }
 
 func FuzzExtensions(f *testing.F) {

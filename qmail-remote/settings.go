@@ -26,7 +26,8 @@ type settings struct {
 	helo           string
 	routes         map[string]string // control/smtproutes
 	tables         routeTables
-	sources        []source // control/outgoingip
+	sources        []source            // control/outgoingip
+	own            map[netip.Addr]bool // control/moreipme
 	proxyLogins    map[netip.AddrPort]socks.Login
 	tls            tlspolicy.Table
 	mtasts         bool // qmail-mtasts is to be asked
@@ -37,6 +38,7 @@ type settings struct {
 	remoteTimeout  time.Duration
 	waits          waits
 	authInsecure   bool // log in without encryption
+	chunking       bool // BDAT where it is offered
 	dns            lookups
 	authentic      authenticLookups // the same DNS
 }
@@ -91,7 +93,7 @@ func (f *settingsFiles) current() (*settings, error) {
 // controlFiles are the control files that are read here.
 var controlFiles = [...]string{
 	"me", "helohost", "smtproutes", "timeoutconnect", "timeoutremote",
-	"authsenders", "lmtproutes", "qmtproutes", "outgoingip", "outgoingsocks", "remoteauth", "remoteauthinsecure", "remotetimeouts",
+	"authsenders", "lmtproutes", "qmtproutes", "outgoingip", "outgoingsocks", "remoteauth", "remoteauthinsecure", "remotetimeouts", "remotechunking", "moreipme",
 	tlspolicy.File, "mtasts", "tlsremember", "dkimsign", destinations.File,
 }
 
@@ -228,6 +230,9 @@ func (set *settings) more(dir control.Dir) (err error) {
 	if set.sources, err = readSources(dir); err != nil {
 		return err
 	}
+	if set.own, err = readOwn(dir); err != nil {
+		return err
+	}
 	if set.proxyLogins, err = proxyLogins(dir); err != nil {
 		return err
 	}
@@ -235,7 +240,12 @@ func (set *settings) more(dir control.Dir) (err error) {
 		return err
 	}
 	insecure, err := dir.Int("remoteauthinsecure", 0)
+	if err != nil {
+		return err
+	}
 	set.authInsecure = insecure == 1
+	chunking, err := dir.Int("remotechunking", 1)
+	set.chunking = chunking == 1
 	return err
 }
 

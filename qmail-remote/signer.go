@@ -19,8 +19,8 @@ import (
 )
 
 const (
-	// signAtOnce is how many messages are signed at a time, and how many headers
-	// are looked at: each may take a few times dkim.MaxHeader.
+	// signAtOnce is how many messages are signed at a time: each may take a few
+	// times dkim.MaxHeader.
 	signAtOnce = 4
 	// keepSignatures is how many are kept for further hosts that get a message,
 	// and keepFor how long.
@@ -39,13 +39,12 @@ var (
 // signer has messages signed by the qmail-tlskey that has the keys of DKIM. A
 // message is signed once, however many hosts it goes to.
 type signer struct {
-	client  *sign.Client
-	clock   clock.Clock
-	places  chan struct{}
-	headers chan struct{}           // places for those who look at them
-	keys    atomic.Pointer[keyRing] // nil: not known yet
-	known   chan struct{}           // closed when they are
-	told    sync.Once
+	client *sign.Client
+	clock  clock.Clock
+	places chan struct{}
+	keys   atomic.Pointer[keyRing] // nil: not known yet
+	known  chan struct{}           // closed when they are
+	told   sync.Once
 
 	mu    sync.Mutex
 	made  map[madeFor]*signature
@@ -71,7 +70,7 @@ type signature struct {
 }
 
 func newSigner(c clock.Clock) *signer {
-	return &signer{client: sign.NewClient(), clock: c, places: make(chan struct{}, signAtOnce), headers: make(chan struct{}, signAtOnce),
+	return &signer{client: sign.NewClient(), clock: c, places: make(chan struct{}, signAtOnce),
 		made: make(map[madeFor]*signature), known: make(chan struct{})}
 }
 
@@ -105,24 +104,6 @@ func (s *signer) learn() error {
 	s.keys.Store(&ring)
 	s.told.Do(func() { close(s.known) })
 	return nil
-}
-
-// header reads the header of a message.
-func (s *signer) header(ctx context.Context, b *body) (dkim.Header, error) {
-	select {
-	case s.headers <- struct{}{}:
-		defer func() { <-s.headers }()
-	case <-ctx.Done():
-		return dkim.Header{}, errLater
-	}
-	if b.r == nil {
-		return dkim.Header{}, errUnreadable // a pipe, which no worker gets
-	}
-	r, err := b.open()
-	if err != nil {
-		return dkim.Header{}, errUnreadable
-	}
-	return dkim.ReadHeader(r)
 }
 
 // keysFor returns the keys of rules, or an error unless all are there.
@@ -236,11 +217,7 @@ func (s *signer) make(ctx context.Context, keys []dkim.Key, b *body) ([]byte, er
 	case <-ctx.Done():
 		return nil, errLater
 	}
-	r, err := b.open()
-	if err != nil {
-		return nil, errUnreadable
-	}
-	m, err := dkim.Read(r)
+	m, err := b.forSigning()
 	if err == dkim.ErrLongHeader {
 		return nil, err
 	}

@@ -18,6 +18,9 @@ func (c *client) transactions(ctx context.Context, set *settings, s *session, m 
 		part = m.only(places(first))
 	}
 	o, st := s.transact(ctx, part)
+	if st == unchunked {
+		s, o, st = c.withoutChunks(ctx, set, s, part, o)
+	}
 	s.noteTLS(&o)
 	if st == refused {
 		c.pool.retire(s) // it may be the connection that is not wanted any more

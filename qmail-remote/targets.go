@@ -52,7 +52,8 @@ func (c *client) targets(ctx context.Context, set *settings, sender address.Addr
 	if err != nil {
 		return nil, noResources()
 	}
-	if found = withoutSelf(found, isMine); len(found) == 0 {
+	isOurs := func(addr netip.Addr) bool { return isMine(addr) || set.own[addr] }
+	if found = withoutSelf(found, isOurs); len(found) == 0 {
 		return nil, bestIsMe()
 	}
 	return found, nil

@@ -55,6 +55,8 @@ const (
 	// gone: the connection ended before the server could have accepted
 	// anything, so that another one may be tried.
 	gone
+	// unchunked: the server offers CHUNKING and does not know BDAT.
+	unchunked
 )
 
 // lateReply is how long a reply is waited for when the server has closed the
@@ -64,9 +66,10 @@ const lateReply = time.Second
 // envelope is what the server said before the message. A code of 0 means that
 // the command was not sent.
 type envelope struct {
-	mail smtpwire.Reply
-	rcpt []smtpwire.Reply
-	data smtpwire.Reply
+	mail  smtpwire.Reply
+	rcpt  []smtpwire.Reply
+	taken bool // a recipient was
+	data  smtpwire.Reply
 }
 
 // transact sends a message, unless ctx ends before all of it is sent; after
@@ -113,7 +116,8 @@ func (s *session) transactAll(ctx context.Context, m mail) (outcome, state) {
 	}
 
 	s.uses++
-	env, err := s.envelope(m)
+	chunked := s.ext.chunking && m.body.chunkable()
+	env, err := s.envelope(m, chunked)
 	if err != nil {
 		return s.loss(err), gone
 	}
@@ -122,9 +126,10 @@ func (s *session) transactAll(ctx context.Context, m mail) (outcome, state) {
 	}
 	o := outcome{recipients: s.rcptReports(m, env.rcpt)}
 	switch {
-	case env.data.Code == 0:
+	case !env.taken:
 		o.message = *givingUp(ip)
 		return o, settled
+	case chunked: // it is not asked whether it wants the message
 	case env.data.Code >= 400:
 		o.message = *dataFailed(ip, env.data)
 		return o, settled
@@ -137,9 +142,9 @@ func (s *session) transactAll(ctx context.Context, m mail) (outcome, state) {
 	if s.key.protocol == lmtp {
 		return s.messageByLMTP(m.body, release, o)
 	}
-	message, st := s.message(m.body, release)
-	if st == gone {
-		return whole(&message), gone
+	message, st := s.message(m.body, chunked, release)
+	if st != settled {
+		return whole(&message), st
 	}
 	o.message = message
 	m.signing.note(&o)
@@ -171,17 +176,19 @@ func (s *session) rcptReports(m mail, replies []smtpwire.Reply) []report {
 	return reports
 }
 
-// envelope sends MAIL, RCPT and, if a recipient was taken, DATA: in groups if
-// the server allows that (RFC 2920), else one by one.
-func (s *session) envelope(m mail) (envelope, error) {
+// envelope sends MAIL, RCPT and, if a recipient was taken and the message goes by
+// it, DATA: in groups if the server allows that (RFC 2920), else one by one.
+func (s *session) envelope(m mail, chunked bool) (envelope, error) {
 	env := envelope{rcpt: make([]smtpwire.Reply, 0, len(m.recipients))}
 	commands := s.commands(m)
-	dataAt := len(commands) - 1
+	dataAt := len(commands)
 	mailAt := dataAt - len(m.recipients) - 1
-	taken := false
+	if !chunked {
+		commands = append(commands, "DATA\r\n")
+	}
 	for next := 0; next < len(commands); {
 		end, group := s.group(commands, next)
-		if next == dataAt && !taken {
+		if next == dataAt && !env.taken {
 			return env, nil
 		}
 		s.await(stepOf(next, mailAt, dataAt))
@@ -202,7 +209,7 @@ func (s *session) envelope(m mail) (envelope, error) {
 				s.reset = s.reset || reply.Code < 400
 			case next < dataAt:
 				env.rcpt = append(env.rcpt, reply)
-				taken = taken || reply.Code < 400
+				env.taken = env.taken || reply.Code < 400
 			default:
 				env.data = reply
 			}
@@ -211,7 +218,7 @@ func (s *session) envelope(m mail) (envelope, error) {
 			break
 		}
 	}
-	return s.withoutData(env, taken), nil
+	return s.withoutData(env), nil
 }
 
 // stepOf is the step of a command.
@@ -228,8 +235,8 @@ func stepOf(command, mailAt, dataAt int) step {
 // withoutData handles a DATA that had been sent together with recipients of
 // which none was taken. If the server nevertheless waits for a message, it
 // gets none, and with it ends the connection.
-func (s *session) withoutData(env envelope, taken bool) envelope {
-	if env.mail.Code < 400 && taken {
+func (s *session) withoutData(env envelope) envelope {
+	if env.mail.Code < 400 && env.taken {
 		return env
 	}
 	if env.data.Code != 0 && env.data.Code < 400 {
@@ -239,7 +246,7 @@ func (s *session) withoutData(env envelope, taken bool) envelope {
 	return env
 }
 
-// commands lists the commands of a transaction, DATA last.
+// commands lists the commands of a transaction up to the message.
 func (s *session) commands(m mail) []string {
 	commands := make([]string, 0, len(m.recipients)+3)
 	if s.reset {
@@ -250,7 +257,7 @@ func (s *session) commands(m mail) []string {
 	for i, r := range m.recipients {
 		commands = append(commands, "RCPT TO:<"+wireAddress(r)+">"+s.rcptParameters(m, i, utf8)+"\r\n")
 	}
-	return append(commands, "DATA\r\n")
+	return commands
 }
 
 func (s *session) mailParameters(m mail, utf8 bool) string {
@@ -304,13 +311,13 @@ func (s *session) group(commands []string, next int) (end int, group []byte) {
 	return end, group
 }
 
-// messageSent sends the message after the server's 354. release is called at the
-// last moment at which the delivery can be called off. If it could not be sent,
-// the report tells.
-func (s *session) messageSent(b *body, release func() bool) (r report, st state, sent bool) {
+// messageSent sends the message after the server's 354, or as one chunk. release
+// is called at the last moment at which the delivery can be called off. If it could
+// not be sent, the report tells.
+func (s *session) messageSent(b *body, chunked bool, release func() bool) (r report, st state, sent bool) {
 	ip := s.ip()
 	s.await(stepBlock)
-	err := s.sendMessage(b, release)
+	err := s.sendMessage(b, chunked, release)
 	if err == nil {
 		return report{}, settled, true
 	}
@@ -328,9 +335,9 @@ func (s *session) messageSent(b *body, release func() bool) (r report, st state,
 }
 
 // message sends the message and waits for the answer.
-func (s *session) message(b *body, release func() bool) (report, state) {
+func (s *session) message(b *body, chunked bool, release func() bool) (report, state) {
 	ip := s.ip()
-	if r, st, sent := s.messageSent(b, release); !sent {
+	if r, st, sent := s.messageSent(b, chunked, release); !sent {
 		return r, st
 	}
 
@@ -343,8 +350,11 @@ func (s *session) message(b *body, release func() bool) (report, state) {
 		return *messageFailed(ip, reply), settled
 	case err != nil:
 		return *died(ip, true, reply.Text), settled
+	case chunked && isUnknown(reply):
+		s.broken = true // it has taken the message for commands
+		return *messageUnasked(ip, reply), unchunked
 	case reply.Code >= 400:
-		s.reset = false
+		s.reset = chunked // RFC 3030 section 2: what comes next is not certain
 		return *messageFailed(ip, reply), settled
 	case reply.Code >= 300:
 		s.broken = true
@@ -356,10 +366,10 @@ func (s *session) message(b *body, release func() bool) (report, state) {
 
 var errUnreadable = errors.New("message cannot be read")
 
-// sendMessage sends the encoded message. The end mark goes out together with
-// the last piece in one write: when that fails, the end mark is not complete,
-// and the server cannot have accepted the message.
-func (s *session) sendMessage(b *body, release func() bool) error {
+// sendMessage sends the encoded message. The end mark, or the end of the chunk,
+// goes out together with the last piece in one write: when that fails, it is not
+// complete, and the server cannot have accepted the message.
+func (s *session) sendMessage(b *body, chunked bool, release func() bool) error {
 	r, err := b.open()
 	if err != nil {
 		return errUnreadable
@@ -367,9 +377,13 @@ func (s *session) sendMessage(b *body, release func() bool) error {
 	if s.replies.Buffered() > 0 {
 		return errUnasked
 	}
-	var encoder smtpwire.Encoder
+	encoder := smtpwire.Encoder{Chunk: chunked}
 	piece := make([]byte, b.piece())
 	out := make([]byte, 0, len(piece)+len(piece)/16+64)
+	left := int64(0) // of a chunk
+	if chunked {
+		out, left = appendChunk(out, b.wireSize), b.wireSize+chunkCommand(b.wireSize)
+	}
 	for {
 		n, err := r.Read(piece)
 		out = encoder.Append(out, piece[:n])
@@ -379,18 +393,26 @@ func (s *session) sendMessage(b *body, release func() bool) error {
 		if err != nil {
 			return errUnreadable
 		}
-		if len(out) < pieceSize {
-			continue
+		if chunked && int64(len(out)) > left {
+			return errUnreadable // it has become longer
 		}
+		if len(out) < pieceSize || chunked && int64(len(out)) == left {
+			continue // that may be the last piece
+		}
+		left -= int64(len(out))
 		if err := s.write(out); err != nil {
 			return err
 		}
 		out = out[:0]
 	}
+	out = encoder.AppendEnd(out)
+	if chunked && left != int64(len(out)) {
+		return errUnreadable // it is not what it was
+	}
 	if !release() {
 		return errCanceled
 	}
-	return s.write(encoder.AppendEnd(out))
+	return s.write(out)
 }
 
 func (s *session) write(p []byte) error {

@@ -52,7 +52,7 @@ func startWorkbench(t *testing.T, h *host) *workbench {
 	return b
 }
 
-func pair(t *testing.T) (a, b *os.File) {
+func pair(t testing.TB) (a, b *os.File) {
 	t.Helper()
 	a, b, err := fdpass.Pair(unix.SOCK_SEQPACKET)
 	if err != nil {

@@ -64,8 +64,15 @@ func (t *turn) fanOut(ctx context.Context) error {
 		return fmt.Errorf("one message: %w", err)
 	}
 	t.add("W9 one", took.Seconds())
+	// The same rate without the dead is what they must not take away.
+	alive := fanUsers(fanDomains-fanDead, fanDomains-fanDead)
+	n := t.plan.fanned * len(alive) / fanDomains
+	if took, err = t.fan(ctx, alive, n, n); err != nil {
+		return fmt.Errorf("none dead: %w", err)
+	}
+	t.add("W9 all", perSecond(n, took))
 	// What goes to the dead is in the queue from the first tenth on.
-	n := t.plan.fanned
+	n = t.plan.fanned
 	live := 0
 	for i := range n {
 		if i%fanDomains < fanDomains-fanDead {

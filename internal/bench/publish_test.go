@@ -23,6 +23,10 @@ const (
 // document.
 func publish(t *testing.T, began time.Time, n plan, res *report.Results, peers []*peer, idle []account.Process, syncs float64) {
 	t.Helper()
+	if *runFan {
+		publishFan(t, fanText(began, n, res, peers))
+		return
+	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "Measured on %s: %s; all on one journaled ext4 in an image file, by way of a loop device.\n\n", began.Format("2006-01-02"), report.Machine())
 	fmt.Fprintf(&b, "%s\n\n", settings(n, peers))
@@ -46,6 +50,33 @@ func publish(t *testing.T, began time.Time, n plan, res *report.Results, peers [
 	if err != nil {
 		t.Error(err)
 	}
+}
+
+// publishFan does that with a run that measures W9 alone.
+func publishFan(t *testing.T, text string) {
+	t.Helper()
+	fmt.Print("\n", text)
+	if *quick || t.Failed() {
+		fmt.Println("Nothing is written: only a full run without a failure is for the documents.")
+		return
+	}
+	if err := report.ReplaceIn(document, "fan-out", text); err != nil {
+		t.Error(err)
+	}
+}
+
+// fanText is what the document has of a run that measures W9 alone.
+func fanText(began time.Time, n plan, res *report.Results, peers []*peer) string {
+	var versions []string
+	for _, p := range peers {
+		versions = append(versions, p.name+" "+p.version)
+	}
+	text := fmt.Sprintf("%s\nMeasured on %s: %s; one journaled ext4 in an image file. %s. Rounds in turns: %d; median [least-most]. %d messages of %d bytes, 20 sessions.\n",
+		report.Table(res, fanRows(n), true), began.Format("2006-01-02"), report.Machine(), strings.Join(versions, ", "), n.rounds, n.fanned, smallSize)
+	if notes := report.Notes(res); notes != "" {
+		text += "\n" + notes
+	}
+	return text
 }
 
 func peerLabel(peers []*peer, name string) string {

@@ -18,7 +18,7 @@ const (
 
 // rows are what is measured of every mail system, and what ours shall reach.
 func rows(p plan) []report.Row {
-	return []report.Row{
+	return append([]report.Row{
 		{Key: "W1 accepted", Title: "W1 one mailbox", Unit: "accepted/s"},
 		{Key: "W1 delivered", Title: "W1 one mailbox", Unit: "delivered/s", Goal: report.Goal{Times: 3, Than: postfix}},
 		{Key: "W1 cpu", Title: "W1 processor", Unit: "s per 1000", Lower: true, Goal: report.Goal{Times: 3, Than: postfix}},
@@ -41,7 +41,14 @@ func rows(p plan) []report.Row {
 		{Key: "W7 processes", Title: "W7 processes", Unit: "idle", Lower: true},
 		{Key: "W8 session", Title: "W8 idle session", Unit: "kB", Lower: true, Goal: report.Goal{AtMost: 16}},
 		{Key: "W8 held", Title: "W8 idle sessions", Unit: "held"},
+	}, fanRows(p)...)
+}
+
+// fanRows are those of W9.
+func fanRows(p plan) []report.Row {
+	return []report.Row{
 		{Key: "W9 one", Title: fmt.Sprintf("W9 %d recipients, %d domains", p.recipients, fanNear), Unit: "s", Lower: true},
+		{Key: "W9 all", Title: fmt.Sprintf("W9 %d domains, none dead", fanDomains-fanDead), Unit: "messages/s"},
 		{Key: "W9 live", Title: fmt.Sprintf("W9 %d domains, %d dead", fanDomains, fanDead), Unit: "to live ones/s"},
 	}
 }

@@ -39,6 +39,25 @@ func (h Header) Author() string {
 	return domain
 }
 
+// Only returns the value of the one field of a name, which is in lower case; it is
+// false if there is none, or more.
+func (h Header) Only(name string) (value string, one bool) {
+	for _, f := range h.fields {
+		if f.name != name {
+			continue
+		}
+		if one {
+			return "", false
+		}
+		_, text, _ := bytes.Cut(f.text, []byte{':'})
+		value, one = string(text), true
+	}
+	return value, one
+}
+
+// Fields is how many there are.
+func (h Header) Fields() int { return len(h.fields) }
+
 // Travelled reports whether a message that a program of this host handed in had
 // come from elsewhere before: it has more than the one Received field that it
 // got then, or was delivered to somebody. Whoever forwards mail leaves those

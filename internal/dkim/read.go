@@ -40,6 +40,15 @@ type Message struct {
 // With ErrLongHeader it returns the beginning.
 func ReadHeader(r io.Reader) (Header, error) { return read(r, nil) }
 
+// ParseHeader is ReadHeader for a header that is in memory, without the empty
+// line behind it, and with LF alone as line ends. The text must not change.
+func ParseHeader(text []byte) (Header, error) {
+	if len(text) > MaxHeader {
+		return parse(text[:MaxHeader]), ErrLongHeader
+	}
+	return parse(text), nil
+}
+
 // Read reads a message to its end.
 func Read(r io.Reader) (*Message, error) {
 	body := &bodyHash{hash: sha256.New(), out: make([]byte, 0, outSize)}
@@ -48,6 +57,31 @@ func Read(r io.Reader) (*Message, error) {
 		return nil, err
 	}
 	return &Message{Header: h, bodyHash: body.sum()}, nil
+}
+
+// WithText is Read for a message whose header is known; text is what is behind the
+// empty line, with LF alone as line ends.
+func (h Header) WithText(text []byte) *Message {
+	body := &bodyHash{hash: sha256.New(), out: make([]byte, 0, outSize)}
+	body.write(text)
+	return &Message{Header: h, bodyHash: body.sum()}
+}
+
+// WithBody is WithText for what is not in memory, and has any line ends.
+func (h Header) WithBody(r io.Reader) (*Message, error) {
+	body := &bodyHash{hash: sha256.New(), out: make([]byte, 0, outSize)}
+	var ends lineEnds
+	piece := make([]byte, pieceSize)
+	for {
+		n, err := r.Read(piece)
+		body.write(ends.fix(piece[:n]))
+		if err == io.EOF {
+			return &Message{Header: h, bodyHash: body.sum()}, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
 }
 
 // read reads the header, and the body if there is somebody for it.

@@ -189,14 +189,22 @@ func (f *folder) text(s string) {
 	}
 }
 
+// ForReports is the service of a key that signs nothing but reports about TLS (RFC
+// 8460 section 3).
+const ForReports = "tlsrpt"
+
 // Record returns the text of the DNS record, at SELECTOR._domainkey.DOMAIN, of a
-// public key in the form of PKIX.
-func Record(public crypto.PublicKey, pkix []byte) (string, error) {
+// public key in the form of PKIX; service is what it is for, any mail if it is
+// empty (s=, RFC 6376 section 3.6.1).
+func Record(public crypto.PublicKey, pkix []byte, service string) (string, error) {
+	if service != "" {
+		service = "s=" + service + "; "
+	}
 	switch public := public.(type) {
 	case *rsa.PublicKey:
-		return "v=DKIM1; k=rsa; p=" + base64.StdEncoding.EncodeToString(pkix), nil
+		return "v=DKIM1; k=rsa; " + service + "p=" + base64.StdEncoding.EncodeToString(pkix), nil
 	case ed25519.PublicKey:
-		return "v=DKIM1; k=ed25519; p=" + base64.StdEncoding.EncodeToString(public), nil
+		return "v=DKIM1; k=ed25519; " + service + "p=" + base64.StdEncoding.EncodeToString(public), nil
 	}
 	return "", ErrKey
 }

@@ -164,14 +164,14 @@ func TestRecord(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, err := Record(private.Public(), pkix); err != nil || got != "v=DKIM1; k=rsa; p="+base64.StdEncoding.EncodeToString(pkix) {
+	if got, err := Record(private.Public(), pkix, ""); err != nil || got != "v=DKIM1; k=rsa; p="+base64.StdEncoding.EncodeToString(pkix) {
 		t.Errorf("%s, %v", got, err)
 	}
 	// As RFC 8463 has it.
-	if got, err := Record(brisbane(t).Public(), nil); err != nil || got != "v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=" {
+	if got, err := Record(brisbane(t).Public(), nil, ""); err != nil || got != "v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=" {
 		t.Errorf("%s, %v", got, err)
 	}
-	if got, err := Record("x", nil); err == nil {
+	if got, err := Record("x", nil, ""); err == nil {
 		t.Errorf("got %s", got)
 	}
 }

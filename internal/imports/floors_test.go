@@ -19,10 +19,10 @@ var floors = [][]string{
 	},
 	{ // the kernel, and formats
 		"internal/addresslist", "internal/authresults", "internal/binarymime", "internal/cdb", "internal/control", "internal/dane", "internal/destinations", "internal/dkim", "internal/dkimsign", "internal/dotqmail", "internal/dsn", "internal/durable", "internal/fdpass",
-		"internal/header", "internal/listener", "internal/logread", "internal/maildirsize", "internal/milterwire", "internal/mtasts", "internal/netstring", "internal/networks", "internal/offspring", "internal/proxyproto", "internal/scratch", "internal/sessionlimit", "internal/sevenbit", "internal/smtpwire", "internal/socks", "internal/tcpto", "internal/tcprules", "internal/tlspolicy", "internal/tlsrpt", "internal/webpki",
+		"internal/header", "internal/listener", "internal/logread", "internal/maildirsize", "internal/milterwire", "internal/mtasts", "internal/netstring", "internal/networks", "internal/offspring", "internal/privatekey", "internal/proxyproto", "internal/scratch", "internal/sessionlimit", "internal/sevenbit", "internal/smtpwire", "internal/socks", "internal/tcpto", "internal/tcprules", "internal/tlspolicy", "internal/tlsrpt", "internal/webpki",
 	},
 	{ // stores, tables, and what is found out through them
-		"internal/accounts", "internal/aliases", "internal/checkpassword", "internal/getent", "internal/lmtp", "internal/limits", "internal/maildir", "internal/mbox", "internal/milter", "internal/queuedir", "internal/queuelock", "internal/rcpthosts", "internal/resolver",
+		"internal/accounts", "internal/aliases", "internal/checkpassword", "internal/getent", "internal/https", "internal/lmtp", "internal/limits", "internal/maildir", "internal/mbox", "internal/milter", "internal/queuedir", "internal/queuelock", "internal/rcpthosts", "internal/resolver",
 		"internal/route", "internal/vpopmail",
 	},
 	{ // what the kernel holds a process to
@@ -33,7 +33,7 @@ var floors = [][]string{
 	},
 	{ // protocols
 		"internal/wire/account", "internal/wire/auth", "internal/wire/call", "internal/wire/codec", "internal/wire/entries", "internal/wire/filter", "internal/wire/localwork", "internal/wire/lookup", "internal/wire/manage", "internal/wire/milter", "internal/wire/mtasts", "internal/wire/parent",
-		"internal/wire/policy", "internal/wire/rewriting", "internal/wire/sign", "internal/wire/spawn", "internal/wire/submit", "internal/wire/tlsrpt", "internal/wire/tlsseen", "internal/wire/vlookup",
+		"internal/wire/policy", "internal/wire/rewriting", "internal/wire/sign", "internal/wire/spawn", "internal/wire/submit", "internal/wire/tlspost", "internal/wire/tlsrpt", "internal/wire/tlsseen", "internal/wire/vlookup",
 	},
 	{ // what programs of users do to queue a message, and daemons to know who has a mailbox
 		"internal/enqueue", "internal/mailboxes",
@@ -41,7 +41,7 @@ var floors = [][]string{
 	{ // rooms: each holds programs, and none knows another
 		"qmail-local", "qmail-local/commands", "qmail-local/lookup", "qmail-local/lspawn", "qmail-local/nss", "qmail-local/users",
 		"qmail-queue", "qmail-queue/inject", "qmail-queue/qmqpc", "qmail-queue/queuectl", "qmail-queue/show", "qmail-queue/spool",
-		"qmail-remote", "qmail-remote/mtasts", "qmail-remote/rspawn", "qmail-remote/tcpto", "qmail-remote/tlsrpt", "qmail-remote/tlsseen",
+		"qmail-remote", "qmail-remote/mtasts", "qmail-remote/rspawn", "qmail-remote/tcpto", "qmail-remote/tlspost", "qmail-remote/tlsrpt", "qmail-remote/tlsseen",
 		"qmail-send", "qmail-send/logjson", "qmail-send/setup", "qmail-send/showctl", "qmail-send/splogger", "qmail-send/start", "qmail-send/trace",
 		"smtpd", "smtpd/auth", "smtpd/checkpass", "smtpd/dkimkey", "smtpd/filter", "smtpd/policy", "smtpd/qmtp", "smtpd/tables", "smtpd/tcpenv", "smtpd/tlskey",
 	},
@@ -84,6 +84,7 @@ var neighbours = map[string][]string{
 	"internal/wire/mtasts":    {"internal/wire/call"},
 	"internal/wire/policy":    {"internal/wire/call", "internal/wire/codec"},
 	"internal/wire/milter":    {"internal/wire/submit"},
+	"internal/wire/tlspost":   {"internal/wire/call", "internal/wire/codec"},
 	"internal/wire/tlsrpt":    {"internal/wire/call", "internal/wire/codec"},
 	"internal/wire/tlsseen":   {"internal/wire/call"},
 	"internal/wire/sign":      {"internal/wire/call"},

@@ -21,7 +21,7 @@ type ban struct {
 var (
 	quadratic = ban{"has a history of quadratic parsing of what is hostile",
 		[]string{"net/mail", "net/textproto", "mime/..."}}
-	web = ban{"one program fetches pages; it brings half of the library",
+	web = ban{"two programs speak with web servers; it brings half of the library",
 		[]string{"net/http/...", "html/...", "text/template", "encoding/gob", "plugin"}}
 	network = ban{"the program never uses the network",
 		[]string{"net", "net/rpc", "golang.org/x/net/bpf", "golang.org/x/net/ipv4", "golang.org/x/net/ipv6", "golang.org/x/net/internal/..."}}
@@ -109,8 +109,9 @@ var bans = map[string][]ban{
 	"qmail-spool":  inside,
 	"qmail-start":  inside,
 
-	// It fetches policies, and has nothing else to lose.
+	// They speak with web servers, and have nothing else to lose.
 	"qmail-mtasts":    {names, starter, hashes},
+	"qmail-tlspost":   {names, starter, hashes},
 	"qmail-tlsrpt":    append([]ban{starter, hashes}, everywhere...),
 	"qmail-tlsseen":   inside,
 	"qmail-nss":       inside,

@@ -151,9 +151,21 @@ func Roles() []Role {
 			Files:     []sandbox.File{{Path: "control", Access: look}, {Path: "tlsrpt", Access: own}, {Path: resolvConf, Access: look}},
 			Calls:     ChangeFiles | Internet,
 			AsksNames: true,
-			Links:     []string{"tlsrpt.remote.*", "submit"},
+			Links:     []string{"tlsrpt.remote.*", "submit", "tlspost"},
 			May:       "ask DNS; keep in tlsrpt what sessions found of TLS; hand in reports of that",
 			MayNot:    "open other files, connect to other ports by TCP, listen, execute",
+		},
+		{
+			// It parses what anybody's web server says, and qmail-tlsrpt, which sends
+			// mail, does not.
+			Program: "qmail-tlspost", User: "qmailt", Group: "nofiles",
+			Confined: true, Umask: 0o077, Dir: "/",
+			Files:     []sandbox.File{{Path: resolvConf, Access: look}},
+			Calls:     Internet,
+			AsksNames: true, AsksWeb: true,
+			Links:  []string{"tlspost.tlsrpt"},
+			May:    "ask DNS; send reports about TLS by HTTPS",
+			MayNot: "open other files, connect to other ports by TCP, listen, execute",
 		},
 		{
 			Program: "qmail-remote", User: "qmailr", Group: "nofiles",

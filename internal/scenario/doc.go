@@ -31,6 +31,8 @@
 //	classic_test.go    qmail-smtpd under tcpserver
 //	inherited_test.go  sockets that systemd opened
 //	qmtp_test.go       QMTP and QMQP
+//	badpeers_test.go   servers that are slow, die, lie and loop, and broken TLS
+//	receivers_test.go  Postfix, Exim and OpenSMTPD receive
 //	tls_test.go        TLS with many clients, new keys, without separation
 //	dkim_test.go       mail that goes out signed, and mail that waits for its key
 //	auth_test.go       clients log in

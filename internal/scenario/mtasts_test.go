@@ -29,13 +29,16 @@ type policyServer struct {
 	mu       sync.Mutex
 	policies map[string]string // by the name of the web server
 	fetches  map[string]int
+	posts    map[string]string // what came as a report, by the name of the web server
+	// onPost is called when a report begins to come.
+	onPost func()
 }
 
 // newPolicyServer starts a web server for the domains, with a certificate for
 // all of them.
 func newPolicyServer(t *testing.T, net *testhost.Network, domains ...string) *policyServer {
 	t.Helper()
-	s := &policyServer{host: net.Host("web.example"), zone: net.Zone(), policies: make(map[string]string), fetches: make(map[string]int)}
+	s := &policyServer{host: net.Host("web.example"), zone: net.Zone(), policies: make(map[string]string), fetches: make(map[string]int), posts: make(map[string]string)}
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
@@ -60,8 +63,20 @@ func newPolicyServer(t *testing.T, net *testhost.Network, domains ...string) *po
 }
 
 func (s *policyServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodPost && s.onPost != nil {
+		s.onPost()
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if r.Method == http.MethodPost && r.URL.Path == "/tls" && r.Header.Get("Content-Type") == "application/tlsrpt+gzip" {
+		body, err := io.ReadAll(io.LimitReader(r.Body, 1<<20))
+		if err != nil {
+			http.Error(w, "what?", http.StatusBadRequest)
+			return
+		}
+		s.posts[r.Host] += string(body)
+		return
+	}
 	s.fetches[r.Host]++
 	text, found := s.policies[r.Host]
 	if !found || r.URL.Path != "/.well-known/mta-sts.txt" {

@@ -105,6 +105,7 @@ const (
 	mtasts  = "qmail-mtasts"
 	tlsseen = "qmail-tlsseen"
 	tlsrpt  = "qmail-tlsrpt"
+	tlspost = "qmail-tlspost"
 	qmtpd   = "qmail-qmtpd"
 	qmqpd   = "qmail-qmqpd"
 	filter  = "qmail-filter"
@@ -128,7 +129,7 @@ type operation struct {
 }
 
 // confinedPrograms start nothing.
-var confinedPrograms = []string{spool, send, remote, smtpd, qmtpd, qmqpd, tlskey, auth, lookup, vlookup, policy, mtasts, tlsseen, tlsrpt}
+var confinedPrograms = []string{spool, send, remote, smtpd, qmtpd, qmqpd, tlskey, auth, lookup, vlookup, policy, mtasts, tlsseen, tlsrpt, tlspost}
 
 func (o operation) concerns(program string) bool {
 	return (!o.confined || slices.Contains(confinedPrograms, program)) && !slices.Contains(o.except, program)
@@ -200,10 +201,10 @@ func fileOperations() []operation {
 	read, write := unix.O_RDONLY, unix.O_WRONLY
 	outside := []string{start, lspawn, local, checkpass, rspawn, filter, nss}
 	public := append([]string{lookup, vlookup}, outside...) // who may read what everybody may
-	reads := append([]string{spool, remote, policy, mtasts, tlsrpt}, public...)
+	reads := append([]string{spool, remote, policy, mtasts, tlsrpt, tlspost}, public...)
 	return []operation{
 		{name: "read /etc/passwd", try: opens("/etc/passwd", read), allowed: reads},
-		{name: "read /etc/resolv.conf", try: opens("/etc/resolv.conf", read), allowed: append([]string{remote, policy, mtasts, tlsrpt}, public...)},
+		{name: "read /etc/resolv.conf", try: opens("/etc/resolv.conf", read), allowed: append([]string{remote, policy, mtasts, tlsrpt, tlspost}, public...)},
 		{name: "read /etc/shadow", try: opens("/etc/shadow", read), allowed: []string{start}},
 		{name: "write /etc/passwd", try: opens("/etc/passwd", write), allowed: []string{start}},
 		{name: "read control/me", try: opens("/var/qmail/control/me", read), allowed: append([]string{spool, send, remote, tlsrpt, smtpd, qmtpd, qmqpd}, public...)},
@@ -272,21 +273,21 @@ func networkOperations() []operation {
 				return 0 // it is /dev/null, and the call is not refused
 			}
 			return errno
-		}, allowed: []string{remote, policy, mtasts, tlsrpt}, confined: true},
+		}, allowed: []string{remote, policy, mtasts, tlsrpt, tlspost}, confined: true},
 		{name: "ask a name server by TCP", try: tcp(func(in *inside, fd uintptr) unix.Errno {
 			errno := in.do(unix.SYS_CONNECT, fd, inet4(53, 127, 0, 0, 1), 16)
 			if errno == unix.EINPROGRESS || errno == unix.ECONNREFUSED {
 				return 0 // there is none
 			}
 			return errno
-		}), allowed: []string{remote, policy, mtasts, tlsrpt}, confined: true},
+		}), allowed: []string{remote, policy, mtasts, tlsrpt, tlspost}, confined: true},
 		{name: "ask a web server", try: tcp(func(in *inside, fd uintptr) unix.Errno {
 			errno := in.do(unix.SYS_CONNECT, fd, inet4(443, 127, 0, 0, 1), 16)
 			if errno == unix.EINPROGRESS || errno == unix.ECONNREFUSED {
 				return 0 // there is none
 			}
 			return errno
-		}), allowed: []string{remote, mtasts}, confined: true},
+		}), allowed: []string{remote, mtasts, tlspost}, confined: true},
 		{name: "bind a TCP port", try: tcp(func(in *inside, fd uintptr) unix.Errno {
 			return in.do(unix.SYS_BIND, fd, inet4(2525, 127, 0, 0, 1), 16)
 		}), confined: true},
@@ -294,8 +295,8 @@ func networkOperations() []operation {
 			return in.do(unix.SYS_BIND, fd, inet4(26, 127, 0, 0, 1), 16)
 		}), allowed: []string{start}},
 		{name: "listen", try: tcp(func(in *inside, fd uintptr) unix.Errno { return in.do(unix.SYS_LISTEN, fd, 1) }), confined: true},
-		{name: "make a UDP socket", try: sockets(unix.AF_INET6, unix.SOCK_DGRAM, 0), allowed: []string{remote, policy, mtasts, tlsrpt}, confined: true},
-		{name: "ask the kernel for addresses", try: sockets(unix.AF_NETLINK, unix.SOCK_RAW, 0), allowed: []string{remote, smtpd, policy, mtasts, tlsrpt}, confined: true},
+		{name: "make a UDP socket", try: sockets(unix.AF_INET6, unix.SOCK_DGRAM, 0), allowed: []string{remote, policy, mtasts, tlsrpt, tlspost}, confined: true},
+		{name: "ask the kernel for addresses", try: sockets(unix.AF_NETLINK, unix.SOCK_RAW, 0), allowed: []string{remote, smtpd, policy, mtasts, tlsrpt, tlspost}, confined: true},
 		{name: "use MPTCP", try: sockets(unix.AF_INET, unix.SOCK_STREAM, unix.IPPROTO_MPTCP), confined: true},
 		{name: "make a Unix socket", try: sockets(unix.AF_UNIX, unix.SOCK_STREAM, 0), confined: true},
 		{name: "connect to the public socket", try: unixSocket(queue + "/submit.sock"), allowed: []string{lspawn, local, checkpass, rspawn, filter, nss, start}},

@@ -9,9 +9,9 @@ import (
 )
 
 // TestOtherMailSystemsReceive sends to Postfix and Exim, which take two
-// recipients at a time and nothing but ASCII, and to OpenSMTPD, which takes all:
-// each recipient gets the message once, in as many bits, and only the one that
-// does not exist fails.
+// recipients at a time and nothing but ASCII, and messages as chunks, and to
+// OpenSMTPD, which takes all: each recipient gets the message once, in as many
+// bits, and only the one that does not exist fails. A large message comes as it is.
 func TestOtherMailSystemsReceive(t *testing.T) {
 	t.Parallel()
 	for _, pattern := range []string{"postfix_*.deb", "exim4-daemon-light_*.deb", "opensmtpd_*.deb"} {
@@ -23,10 +23,14 @@ func TestOtherMailSystemsReceive(t *testing.T) {
 	h := mailHost(t, network, "mx1.example", "sender")
 	h.StartSuite()
 	const sevenBit, eightBit = "\n\n=C3=BCber\n", "\n\nüber\n"
-	for _, c := range []struct{ name, script, stop, body string }{
-		{"postfix", postfixReceiver, "postfix stop", sevenBit},
-		{"exim", eximReceiver, "kill $(cat /var/spool/exim4/pid)", sevenBit},
-		{"opensmtpd", opensmtpdReceiver, "kill $(cat /run/smtpd.pid)", eightBit},
+	dots := strings.Repeat(".\n..\n.a line that begins with a dot\n", 10000)
+	for _, c := range []struct {
+		name, script, stop, body string
+		chunks                   bool
+	}{
+		{"postfix", postfixReceiver, "postfix stop", sevenBit, true},
+		{"exim", eximReceiver, "kill $(cat /var/spool/exim4/pid)", sevenBit, true},
+		{"opensmtpd", opensmtpdReceiver, "kill $(cat /run/smtpd.pid)", eightBit, false},
 	} {
 		peer := network.Host(c.name + ".example")
 		peer.AddUsers("postfix", "postdrop", "Debian-exim", "opensmtpd", "opensmtpq", "alice", "bob", "carol")
@@ -51,6 +55,15 @@ func TestOtherMailSystemsReceive(t *testing.T) {
 			if len(got) != 1 || quoted != (c.body == sevenBit) || !strings.HasSuffix(got[0].Text, c.body) {
 				t.Errorf("%s: %s got %v", c.name, user, got)
 			}
+		}
+		said := h.Must("/var/qmail/bin/qmail-remote", "--explain", "alice@"+c.name+".example")
+		if strings.Contains(said, "CHUNKING") != c.chunks {
+			t.Errorf("%s: %s", c.name, said)
+		}
+		sendmail(h, "sender", to[:1], "Subject: large\n\n"+dots)
+		got := peer.Maildir("alice").Wait(testhost.Within(t, soon), 2)
+		if !strings.HasSuffix(got[0].Text, "\n\n"+dots) && !strings.HasSuffix(got[1].Text, "\n\n"+dots) {
+			t.Errorf("%s: a large message has changed", c.name)
 		}
 		peer.Run(testhost.Within(t, soon), testhost.Command{Argv: []string{"sh", "-c", c.stop}})
 	}

@@ -24,7 +24,7 @@ func Changes() []Change {
 		{"qmail-checkpass", "`checkpassword` with the next attempt to log in, the others with its next start; which program it is, and as whom: with the next start of qmail-start"},
 		{"qmail-rspawn", "with its next start"},
 		{"qmail-vlookup", "`vpopmail` and `dotforward` at once; `break` with the next start; `vpopmailuser` with the next start of qmail-start"},
-		{"qmail-mtasts, qmail-tlsseen", "with the next start"},
+		{"qmail-mtasts, qmail-tlsseen, qmail-tlspost", "with the next start"},
 		{"qmail-tlsrpt", "with the next reports. Whether it is started at all: with the next start of qmail-start"},
 		{"qmail-lspawn, qmail-start", "with the next start; `aliases` and the tables at once"},
 		{"qmail-nss", "with the next start"},

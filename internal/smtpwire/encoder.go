@@ -3,8 +3,8 @@ package smtpwire
 import "bytes"
 
 // Encoder turns a message as the queue holds it, lines ended by LF, into the
-// bytes that follow the 354 reply to DATA (RFC 5321 sections 2.3.8, 4.5.2).
-// The zero value is ready to use.
+// bytes that follow the 354 reply to DATA (RFC 5321 sections 2.3.8, 4.5.2), or the
+// command BDAT (RFC 3030). The zero value is ready to use, for DATA.
 //
 // Whatever is stored, the output holds CR and LF only as the pair CRLF, and
 // the end mark, CRLF "." CRLF, only where AppendEnd puts it:
@@ -14,6 +14,9 @@ import "bytes"
 //     stored CR brings to the start of a line is doubled too,
 //   - a last line without LF gets its line end.
 type Encoder struct {
+	// Chunk says that it is for BDAT: no dot is doubled, and there is no end mark.
+	Chunk bool
+
 	inLine bool // output is behind the first byte of a line
 	heldCR bool // input ended in CR: the next byte says whether LF follows
 }
@@ -45,6 +48,9 @@ func (e *Encoder) AppendEnd(dst []byte) []byte {
 	if e.inLine || e.heldCR {
 		dst = e.appendLineEnd(dst)
 	}
+	if e.Chunk {
+		return dst
+	}
 	return append(dst, endMark...)
 }
 
@@ -56,7 +62,7 @@ func (e *Encoder) appendText(dst, text []byte) []byte {
 		}
 		part, rest, ended := bytes.Cut(text, cr)
 		if len(part) > 0 {
-			if !e.inLine && part[0] == '.' {
+			if !e.inLine && part[0] == '.' && !e.Chunk {
 				dst = append(dst, '.')
 			}
 			dst = append(dst, part...)

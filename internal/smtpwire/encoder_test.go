@@ -121,3 +121,28 @@ func BenchmarkEncoder(b *testing.B) {
 		out = e.AppendEnd(e.Append(out[:0], message))
 	}
 }
+
+// TestChunk: for BDAT a message has the length that is announced, and nothing is
+// added to it but line ends.
+func TestChunk(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{
+		"":           "",
+		".":          ".\r\n",
+		".\n..\na\n": ".\r\n..\r\na\r\n",
+		"a\nb":       "a\r\nb\r\n",
+		"\n\n":       "\r\n\r\n",
+		"a\r\nb\rc":  "a\r\nb\r\nc\r\n",
+	} {
+		for n := 1; n < 4; n++ {
+			e := Encoder{Chunk: true}
+			var out []byte
+			for rest := []byte(in); len(rest) > 0; rest = rest[min(n, len(rest)):] {
+				out = e.Append(out, rest[:min(n, len(rest))])
+			}
+			if got := string(e.AppendEnd(out)); got != want {
+				t.Errorf("%q in pieces of %d: %q", in, n, got)
+			}
+		}
+	}
+}

@@ -49,31 +49,46 @@ func TestSettings(t *testing.T) {
 
 func TestRecord(t *testing.T) {
 	t.Parallel()
+	const v = "v=TLSRPTv1; rua="
 	for text, want := range map[string]string{
-		"v=TLSRPTv1; rua=mailto:a@b.example":                                       "a@b.example",
-		"v=TLSRPTv1;rua=mailto:a@b.example,mailto:c@d.example;":                    "a@b.example c@d.example",
-		"v=TLSRPTv1 ; rua=MAILTO:a@b.example?subject=x":                            "a@b.example",
-		"v=TLSRPTv1; rua=mailto:a%2Bb@b.example":                                   "a+b@b.example",
-		"v=TLSRPTv1; x=y; rua=https://b.example/,mailto:a@b.example":               "a@b.example others",
-		"v=TLSRPTv1; rua=https://b.example/":                                       "others",
-		"v=TLSRPTv1; rua=mailto:a@b.example,mailto:b@b.example,mailto:c@b.example": "a@b.example b@b.example",
-		"v=TLSRPTv1; rua=mailto:":                                                  "others",
-		"v=TLSRPTv1; rua=mailto:a":                                                 "others",
-		"v=TLSRPTv1; rua=mailto:a%0Ab@b.example":                                   "others",
-		"v=TLSRPTv1; rua=mailto:a%@b.example":                                      "others",
-		"v=TLSRPTv1; rua=mailto:a@[192.0.2.1]":                                     "others",
-		"v=TLSRPTv1":                                                               "",
-		"v=TLSRPTv2; rua=mailto:a@b.example":                                       "",
-		"rua=mailto:a@b.example; v=TLSRPTv1":                                       "",
-		"v=TLSRPTv1; rua=mailto:a@b.example|v=TLSRPTv1; rua=mailto:a@b.example":    "",
-		"v=spf1 -all|v=TLSRPTv1; rua=mailto:a@b.example":                           "a@b.example",
+		v + "mailto:a@b.example":                                       "a@b.example",
+		"v=TLSRPTv1;rua=mailto:a@b.example,mailto:c@d.example;":        "a@b.example c@d.example",
+		"v=TLSRPTv1 ; rua=MAILTO:a@b.example?subject=x":                "a@b.example",
+		v + "mailto:a%2Bb@b.example":                                   "a+b@b.example",
+		"v=TLSRPTv1; x=y; rua=https://b.example/,mailto:a@b.example":   "a@b.example https://b.example/",
+		v + "https://b.example/":                                       "https://b.example/",
+		v + "https://b.example":                                        "https://b.example",
+		v + "https://b.example:443/x/y?z=%2C":                          "https://b.example:443/x/y?z=%2C",
+		v + "https://b.example:8443/":                                  "others",
+		v + "https://192.0.2.1/":                                       "others",
+		v + "https://[2001:db8::1]/":                                   "others",
+		v + "https://localhost/":                                       "others",
+		v + "https://a:b@c.example/":                                   "others",
+		v + "https://b.example/#x":                                     "others",
+		v + "https:b.example":                                          "others",
+		v + "https://b\xc3\xbc.example/":                               "others",
+		v + "http://b.example/":                                        "others",
+		v + "https://b.example/" + strings.Repeat("x", MaxURL):         "others",
+		v + "mailto:a@b.example,mailto:b@b.example,mailto:c@b.example": "a@b.example b@b.example others",
+		v + "https://a.example/,https://b.example/,mailto:c@b.example": "https://a.example/ https://b.example/ others",
+		v + "mailto:":                                        "others",
+		v + "mailto:a":                                       "others",
+		v + "mailto:a%0Ab@b.example":                         "others",
+		v + "mailto:a%@b.example":                            "others",
+		v + "mailto:a@[192.0.2.1]":                           "others",
+		"v=TLSRPTv1":                                         "",
+		"v=TLSRPTv2; rua=mailto:a@b.example":                 "",
+		"rua=mailto:a@b.example; v=TLSRPTv1":                 "",
+		v + "mailto:a@b.example|" + v + "mailto:a@b.example": "",
+		"v=spf1 -all|" + v + "mailto:a@b.example":            "a@b.example",
 	} {
-		addresses, others := ParseRecord(strings.Split(text, "|"))
+		d := ParseRecord(strings.Split(text, "|"))
 		var got []string
-		for _, a := range addresses {
+		for _, a := range d.Mail {
 			got = append(got, a.String())
 		}
-		if others {
+		got = append(got, d.Web...)
+		if d.Others {
 			got = append(got, "others")
 		}
 		if strings.Join(got, " ") != want {
@@ -107,13 +122,18 @@ func TestReport(t *testing.T) {
 func FuzzRecord(f *testing.F) {
 	f.Add("v=TLSRPTv1; rua=mailto:a%2Bb@b.example,https://b.example/")
 	f.Fuzz(func(t *testing.T, text string) {
-		addresses, _ := ParseRecord([]string{text})
-		if len(addresses) > MaxAddresses {
-			t.Fatalf("%d addresses", len(addresses))
+		d := ParseRecord([]string{text})
+		if n := len(d.Mail) + len(d.Web); n > MaxDestinations {
+			t.Fatalf("%d places", n)
 		}
-		for _, a := range addresses {
+		for _, a := range d.Mail {
 			if !isMailbox(a) {
 				t.Fatalf("%q", a)
+			}
+		}
+		for _, u := range d.Web {
+			if !IsURL(u) {
+				t.Fatalf("%q", u)
 			}
 		}
 	})

@@ -2,9 +2,8 @@
 // say by MTA-STS (RFC 8461), and keeps it.
 //
 // Only cmd/qmail-mtasts imports it. Questions are hostile: anybody chooses the
-// domains of recipients; so is all that name servers and web servers say. The
-// web is spoken by net/http, which no other program links: here it can reach
-// nothing but the policies.
+// domains of recipients; so is all that name servers and web servers say. Whoever
+// takes over net/http (internal/https) here has nothing but the policies.
 //
 // Invariants:
 //

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"postrider/internal/https"
 	"postrider/internal/mtasts"
 	"postrider/internal/resolver"
 )
@@ -56,7 +57,7 @@ func TestFetch(t *testing.T) {
 		{"missing", http.NotFoundHandler(), "", ""},
 		{"elsewhere", http.RedirectHandler("https://mta-sts.example.com/.well-known/mta-sts.txt", http.StatusFound), "", ""},
 		{"header without end", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("X", strings.Repeat("x", 2*maxHeader))
+			w.Header().Set("X", strings.Repeat("x", 2*https.MaxHeader))
 			w.Header().Set("Content-Type", "text/plain")
 			w.Write([]byte(week))
 		}), "", ""},
@@ -79,16 +80,16 @@ func TestFetch(t *testing.T) {
 			roots.AddCert(server.Certificate())
 			remote := []netip.Addr{netip.MustParseAddr("192.0.2.2"), netip.MustParseAddr("192.0.2.1")}
 			dns := addresses{"mta-sts.example.com": remote, "mta-sts.other.example": remote, "mta-sts.home.example": {netip.MustParseAddr("127.0.0.1")}}
-			f := &fetcher{
-				dns:   func() (lookups, error) { return dns, nil },
-				roots: func() (*x509.CertPool, error) { return roots, nil },
-				dial: func(ctx context.Context, network, address string) (net.Conn, error) {
+			f := &fetcher{&https.Client{
+				Names: func() (https.Names, error) { return dns, nil },
+				Roots: func() (*x509.CertPool, error) { return roots, nil },
+				Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
 					if address != "192.0.2.1:443" {
 						return nil, errors.New("nobody is there")
 					}
 					return new(net.Dialer).DialContext(ctx, network, server.Listener.Addr().String())
 				},
-			}
+			}}
 			domain := c.domain
 			if domain == "" {
 				domain = "example.com"
@@ -99,8 +100,8 @@ func TestFetch(t *testing.T) {
 			}
 		})
 	}
-	f := &fetcher{roots: func() (*x509.CertPool, error) { return nil, errors.New("none") }}
-	var here *ours
+	f := &fetcher{&https.Client{Roots: func() (*x509.CertPool, error) { return nil, errors.New("none") }}}
+	var here *https.Ours
 	if _, err := f.fetch(context.Background(), "example.com"); !errors.As(err, &here) {
 		t.Errorf("without authorities: %v", err)
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"postrider/internal/clock"
+	"postrider/internal/https"
 	"postrider/internal/mtasts"
 	"postrider/internal/resolver"
 )
@@ -28,7 +29,7 @@ const (
 	maxFailures = 10000
 )
 
-var errBusy = &ours{errors.New("too many policies are being fetched")}
+var errBusy = &https.Ours{Err: errors.New("too many policies are being fetched")}
 
 // lookups is what the DNS knows; resolver.Resolver.
 type lookups interface {
@@ -95,7 +96,7 @@ func (f *finder) learn(ctx context.Context, domain string) (mtasts.Policy, error
 	if err == nil {
 		return p, nil
 	}
-	var here *ours
+	var here *https.Ours
 	if !known && errors.As(err, &here) {
 		return mtasts.Policy{}, err
 	}
@@ -165,7 +166,7 @@ func (f *finder) end(domain string, err error) {
 	defer f.mu.Unlock()
 	f.fetches--
 	delete(f.failed, domain)
-	var here *ours
+	var here *https.Ours
 	if err == nil || errors.As(err, &here) {
 		return
 	}

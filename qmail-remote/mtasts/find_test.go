@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"postrider/internal/clock"
+	"postrider/internal/https"
 	"postrider/internal/mtasts"
 	"postrider/internal/resolver"
 )
@@ -231,7 +232,9 @@ func TestOwnTrouble(t *testing.T) {
 	w := newWeb()
 	f := w.finder(t, t.TempDir())
 	w.set("d.example", "1", week)
-	f.fetch = func(context.Context, string) (string, error) { return "", &ours{errors.New("nobody is trusted")} }
+	f.fetch = func(context.Context, string) (string, error) {
+		return "", &https.Ours{Err: errors.New("nobody is trusted")}
+	}
 	if _, err := f.find("d.example"); err == nil {
 		t.Error("without certificate authorities")
 	}

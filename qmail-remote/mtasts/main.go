@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"postrider/internal/https"
 	"postrider/internal/logline"
 	"postrider/internal/resolver"
 	"postrider/internal/webpki"
@@ -64,7 +65,9 @@ func newServer(w world.World, log func(string)) *server {
 	names := &resolver.System{Path: resolver.SystemConfig, Clock: w.Clock, Timeout: serverTime, Entries: keptLookups}
 	dns := func() (lookups, error) { return names.Get() }
 	s := &server{log: log}
-	web := &fetcher{dns: dns, roots: webpki.SystemRoots().Pool, dial: new(net.Dialer).DialContext}
+	web := &fetcher{&https.Client{
+		Names: func() (https.Names, error) { return names.Get() }, Roots: webpki.SystemRoots().Pool, Dial: new(net.Dialer).DialContext,
+	}}
 	s.finder = &finder{
 		clock:   w.Clock,
 		dns:     dns,

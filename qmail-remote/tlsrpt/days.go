@@ -9,11 +9,13 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"postrider/internal/tlsrpt"
 )
 
 const (
-	// sentSuffix is that of the file which lists the domains of a day that are
-	// done with, a line each.
+	// sentSuffix is that of the file which lists what of a day is done with, a line
+	// each: a domain, or a domain and one of the places where its report goes.
 	sentSuffix = ".sent"
 	// keepFor is how long it is tried to send the reports of a day.
 	keepFor = 3 * 24 * time.Hour
@@ -66,19 +68,20 @@ func (d closed) sent() (map[string]bool, error) {
 	}
 	defer f.Close()
 	lines := bufio.NewScanner(f)
-	for lines.Scan() && len(done) <= maxDomains {
+	for lines.Scan() && len(done) <= maxDomains*(1+tlsrpt.MaxDestinations) {
 		done[strings.TrimSpace(lines.Text())] = true
 	}
 	return done, lines.Err()
 }
 
-// markSent writes down that a domain is done with.
-func (d closed) markSent(domain string) error {
+// markSent writes down what is done with. A line is one write, so that several
+// may do that at a time.
+func (d closed) markSent(what string) error {
 	f, err := os.OpenFile(d.path+sentSuffix, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
 		return err
 	}
-	_, err = f.WriteString(domain + "\n")
+	_, err = f.WriteString(what + "\n")
 	return errors.Join(err, f.Close())
 }
 

@@ -11,11 +11,14 @@ import (
 	"time"
 
 	"postrider/internal/control"
+	"postrider/internal/dkimsign"
+	"postrider/internal/idn"
 	"postrider/internal/logline"
 	"postrider/internal/resolver"
 	"postrider/internal/tlsrpt"
 	"postrider/internal/wire/call"
 	"postrider/internal/wire/parent"
+	"postrider/internal/wire/tlspost"
 	wire "postrider/internal/wire/tlsrpt"
 	"postrider/internal/world"
 )
@@ -45,7 +48,8 @@ type server struct {
 	*store
 	sender *sender
 	queue  *queue
-	linked chan struct{} // has a value once there is a queue
+	web    *call.Client  // qmail-tlspost
+	linked chan struct{} // has a value once there is a queue, or qmail-tlspost
 	log    func(line string)
 	seldom logline.Seldom
 }
@@ -69,13 +73,14 @@ func Main(w world.World) int {
 func newServer(w world.World, log func(string)) *server {
 	names := &resolver.System{Path: resolver.SystemConfig, Clock: w.Clock, Timeout: serverTime, Entries: keptLookups}
 	dir := filepath.Join(w.Home, "tlsrpt")
-	s := &server{store: newStore(dir, w.Clock), queue: new(queue), linked: make(chan struct{}, 1), log: log}
+	s := &server{store: newStore(dir, w.Clock), queue: new(queue), web: call.NewClient("qmail-tlspost"), linked: make(chan struct{}, 1), log: log}
 	s.sender = &sender{
 		// By then the last minute of the day is in its file.
 		dir: dir, now: w.Clock.Now, delay: 2*writeEvery + rand.N(spread),
 		dns:      func() (lookups, error) { return names.Get() },
 		settings: func() (reporter, bool, error) { return readReporter(control.Dir(filepath.Join(w.Home, "control"))) },
 		queue:    s.queue.submit,
+		post:     func(url string, report []byte) error { return tlspost.Post(s.web, url, report, postTime) },
 		note:     func(line string) { log(logPrefix + line) },
 		trouble:  s.warn,
 	}
@@ -89,7 +94,16 @@ func readReporter(dir control.Dir) (r reporter, on bool, err error) {
 	if r.me, err = dir.Line("me", ""); err == nil && !tlsrpt.IsName(r.me) {
 		err = fmt.Errorf("%s/me: %.100q is no name of a host", dir, r.me)
 	}
-	return r, err == nil, err
+	if err != nil {
+		return r, false, err
+	}
+	signatures, err := dkimsign.Read(dir)
+	if err != nil {
+		return r, false, err
+	}
+	rules, _ := signatures.Rules(idn.Key(r.Contact.Domain()))
+	r.signed = len(rules) > 0
+	return r, true, nil
 }
 
 // run serves until the control channel ends.
@@ -125,7 +139,7 @@ func (s *server) keep(ctx context.Context) {
 	}
 }
 
-// send looks for what is due now and then, the first time when there is a queue.
+// send looks for what is due now and then, and when there is somebody to take it.
 func (s *server) send(ctx context.Context) {
 	for ctx.Err() == nil {
 		s.pause(ctx, sweepEvery, s.linked)
@@ -158,19 +172,25 @@ func (s *server) frame(f parent.Frame) error {
 	switch {
 	case f.Kind == parent.Link && strings.HasPrefix(f.Name, parent.TLSRPT+"."):
 		go s.serve(f.File)
+	case f.Kind == parent.Link && f.Name == parent.TLSPost:
+		return s.wake(s.web.Relink(f.File))
 	case f.Kind == parent.Link && f.Name == parent.Submit:
-		if err := s.queue.relink(f.File); err != nil {
-			return err
-		}
-		select {
-		case s.linked <- struct{}{}:
-		default:
-		}
+		return s.wake(s.queue.relink(f.File))
 	case f.File != nil:
 		_ = f.File.Close() // not for us
 		s.log(logPrefix + "warning: control channel hands over " + f.Name + ", which is not for qmail-tlsrpt")
 	}
 	return nil
+}
+
+// wake has it looked for reports that are due, since there is somebody new to take
+// them.
+func (s *server) wake(err error) error {
+	select {
+	case s.linked <- struct{}{}:
+	default:
+	}
+	return err
 }
 
 // serve takes what a qmail-remote tells.

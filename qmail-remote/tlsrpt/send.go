@@ -29,6 +29,8 @@ type sender struct {
 	dns      func() (lookups, error)
 	settings func() (reporter, bool, error)
 	queue    func(m message) (id string, err error)
+	post     func(url string, report []byte) error
+	posts    postTimes
 	note     func(line string)
 	trouble  func(error)
 }
@@ -37,6 +39,9 @@ type sender struct {
 type reporter struct {
 	tlsrpt.Settings
 	me string // control/me
+	// signed says that mail from the contact is signed. Receivers ignore reports
+	// by mail that are not (RFC 8460 section 3).
+	signed bool
 }
 
 var errLater = errors.New("some of it has to be tried again")
@@ -80,72 +85,105 @@ func (s *sender) send(ctx context.Context, d closed) error {
 	if err != nil {
 		return err
 	}
-	left := 0
+	crew := newCrew()
 	damaged, err := eachDomain(d.path, func(results []tlsrpt.Result) error {
 		domain := results[0].Policy.Domain
 		if done[domain] {
 			return nil
 		}
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		to, err := s.wanted(ctx, domain)
-		if err != nil {
-			s.trouble(fmt.Errorf("report to %s: %w", domain, err))
-			left++
-			return nil
-		}
-		for _, a := range to {
-			if err := s.mail(d, from, domain, results, a); err != nil {
-				return err // that of the queue: the others would fare no better
-			}
-		}
-		return d.markSent(domain)
+		return crew.do(ctx, func() error { return s.report(ctx, d, from, domain, results, done) })
 	})
+	if failed := crew.wait(); err == nil {
+		err = failed
+	}
 	if damaged > 0 {
 		s.trouble(fmt.Errorf("%s: %d damaged lines are left out", d.path, damaged))
-	}
-	if err == nil && left > 0 {
-		err = errLater
 	}
 	return err
 }
 
+// report sends the report about one domain wherever it has not gone yet. Any error
+// but errLater is that of the queue, or of this machine: the others would fare no
+// better.
+func (s *sender) report(ctx context.Context, d closed, from reporter, domain string, results []tlsrpt.Result, done map[string]bool) error {
+	to, err := s.wanted(ctx, domain)
+	if err != nil {
+		s.trouble(fmt.Errorf("report to %s: %w", domain, err))
+		return errLater
+	}
+	if len(to.Mail)+len(to.Web) == 0 {
+		return d.markSent(domain)
+	}
+	r, err := newDayReport(d, from, domain, results)
+	if err != nil {
+		return err
+	}
+	if len(to.Mail) > 0 && !from.signed {
+		s.trouble(fmt.Errorf("reports by mail are not signed here, and unsigned ones count nowhere: control/dkimsign has no line for %s", from.Contact.Domain()))
+	}
+	for _, a := range to.Mail {
+		if mark := domain + " " + a.String(); !done[mark] {
+			if err = s.mail(r, a); err == nil {
+				err = d.markSent(mark)
+			}
+			if err != nil {
+				return err
+			}
+		}
+	}
+	later := false
+	for _, url := range to.Web {
+		if mark := domain + " " + url; !done[mark] {
+			switch err := s.postOnce(r, url); {
+			case err == errLater:
+				later = true
+			case err != nil:
+				return err
+			default:
+				if err := d.markSent(mark); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	if later {
+		return errLater
+	}
+	return d.markSent(domain)
+}
+
 // wanted asks the domain where its reports go. An error means that it cannot be
 // said now.
-func (s *sender) wanted(ctx context.Context, domain string) ([]address.Address, error) {
+func (s *sender) wanted(ctx context.Context, domain string) (to tlsrpt.Destinations, err error) {
 	dns, err := s.dns()
 	if err != nil {
-		return nil, err
+		return to, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, lookupTime)
 	defer cancel()
 	texts, err := dns.TXT(ctx, "_smtp._tls."+domain)
 	if resolver.IsAnswer(err) {
-		return nil, nil
+		return to, nil
 	}
 	if err != nil {
-		return nil, err
+		return to, err
 	}
-	to, others := tlsrpt.ParseRecord(texts)
-	if others && len(to) == 0 {
-		s.note("report domain=" + domain + " not sent: its record names no mail address")
+	to = tlsrpt.ParseRecord(texts)
+	if to.Others && len(to.Mail)+len(to.Web) == 0 {
+		s.note("report domain=" + domain + " not sent: its record names no place for it")
 	}
 	return to, nil
 }
 
 // mail hands a report to the queue. The same one handed in again is one message.
-func (s *sender) mail(d closed, from reporter, domain string, results []tlsrpt.Result, to address.Address) error {
-	m, err := compose(d, from, domain, results, to, s.now())
-	if err != nil {
-		return err
-	}
-	seal := sha256.Sum256([]byte("tls report\x00" + dayOf(d.begin) + "\x00" + domain + "\x00" + to.String()))
+func (s *sender) mail(r dayReport, to address.Address) error {
+	m := r.compose(to, s.now())
+	seal := sha256.Sum256([]byte("tls report\x00" + dayOf(r.day.begin) + "\x00" + r.domain + "\x00" + to.String()))
 	copy(m.nonce[:], seal[:])
 	id, err := s.queue(m)
 	if err != nil {
 		return err
 	}
-	s.note(fmt.Sprintf("report domain=%s day=%s to=%s qp=%s", domain, dayOf(d.begin), to, id))
+	s.note(fmt.Sprintf("report domain=%s day=%s to=%s qp=%s", r.domain, dayOf(r.day.begin), to, id))
 	return nil
 }

@@ -8,12 +8,15 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"postrider/internal/address"
 	"postrider/internal/clock"
 	"postrider/internal/tlsrpt"
+	"postrider/internal/wire/call"
+	"postrider/internal/wire/tlspost"
 )
 
 // calendar is a clock that the test sets.
@@ -190,14 +193,24 @@ func TestSend(t *testing.T) {
 	}
 	var mailed []string
 	var full error
+	var mu sync.Mutex
+	answers := map[string]error{} // of web servers
 	send := &sender{
 		dir: dir, now: now.Now, delay: time.Hour,
 		dns: func() (lookups, error) { return names, nil },
 		settings: func() (reporter, bool, error) {
 			from, err := address.New("tls@x.example")
-			return reporter{tlsrpt.Settings{Contact: from, Organisation: "X"}, "mx.x.example"}, true, err
+			return reporter{Settings: tlsrpt.Settings{Contact: from, Organisation: "X"}, me: "mx.x.example", signed: true}, true, err
+		},
+		post: func(url string, report []byte) error {
+			mu.Lock()
+			defer mu.Unlock()
+			mailed = append(mailed, url)
+			return answers[url]
 		},
 		queue: func(m message) (string, error) {
+			mu.Lock()
+			defer mu.Unlock()
 			if full != nil && m.to.String() != "r@a.example" {
 				return "", full
 			}
@@ -209,8 +222,9 @@ func TestSend(t *testing.T) {
 	expect := func(what, want string, files int) {
 		t.Helper()
 		send.sweep(context.Background())
+		slices.Sort(mailed)
 		if got := strings.Join(mailed, " "); got != want {
-			t.Errorf("%s: mailed %s, want %s", what, got, want)
+			t.Errorf("%s: sent %s, want %s", what, got, want)
 		}
 		mailed = nil
 		if entries, err := os.ReadDir(dir); err != nil || len(entries) != files {
@@ -222,9 +236,9 @@ func TestSend(t *testing.T) {
 	expect("before its time", "", 1)
 	now.now = noon.Add(14 * time.Hour)
 	full = errors.New("disk full")
-	expect("no queue", "r@a.example", 1) // and once more to the other address: the nonce is the same
+	expect("no queue", "r@a.example", 2)
 	full = nil
-	expect("all is well but for a name server", "r@a.example s@a.example r@c.example", 2)
+	expect("all is well but for a name server", "r@c.example s@a.example", 2)
 	expect("nobody gets it twice", "", 2)
 	names["_smtp._tls.b.example"] = "v=TLSRPTv1; rua=mailto:r@b.example"
 	expect("the name server is back", "r@b.example", 0)
@@ -236,7 +250,38 @@ func TestSend(t *testing.T) {
 	}
 	names["_smtp._tls.b.example"] = "!"
 	now.now = noon.Add(4 * 24 * time.Hour)
-	expect("a last time, and then no more", "r@a.example s@a.example r@c.example", 0)
+	expect("a last time, and then no more", "r@a.example r@c.example s@a.example", 0)
+
+	// A web server is tried again, with pauses, for a day, and others once.
+	const good, busy, never = "https://good.example/", "https://busy.example/r", "https://never.example/r"
+	now.now = noon
+	names["_smtp._tls.b.example"] = ""
+	names["_smtp._tls.a.example"] = "v=TLSRPTv1; rua=" + busy + ",mailto:r@a.example"
+	names["_smtp._tls.c.example"] = "v=TLSRPTv1; rua=" + good + "," + never
+	answers[busy], answers[never] = errors.New("its web server answers 503"), &tlspost.Refused{Text: "its web server answers 404"}
+	for _, domain := range []string{"a.example", "b.example", "c.example"} {
+		s.count(finding(domain, "", ""))
+	}
+	if err := s.write(); err != nil {
+		t.Fatal(err)
+	}
+	now.now = noon.Add(14 * time.Hour)
+	expect("by the web and by mail", "https://busy.example/r https://good.example/ https://never.example/r r@a.example", 2)
+	now.now = now.now.Add(9 * time.Minute)
+	expect("too early", "", 2)
+	now.now = now.now.Add(time.Minute)
+	expect("again", busy, 2)
+	now.now = now.now.Add(19 * time.Minute)
+	expect("the pause is longer", "", 2)
+	now.now = now.now.Add(time.Minute)
+	expect("and again", busy, 2)
+	answers[busy] = call.ErrLost
+	now.now = now.now.Add(40 * time.Minute)
+	expect("nobody asks it", busy, 2)
+	expect("and so it is not left alone", busy, 2)
+	answers[busy] = errors.New("its web server answers 503")
+	now.now = noon.Add(12*time.Hour + 25*time.Hour)
+	expect("a last time", busy, 0)
 }
 
 func FuzzLine(f *testing.F) {

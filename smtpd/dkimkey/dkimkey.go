@@ -26,6 +26,7 @@ import (
 	"postrider/internal/dkimsign"
 	"postrider/internal/getopt"
 	"postrider/internal/idn"
+	"postrider/internal/privatekey"
 	"postrider/internal/world"
 )
 
@@ -36,12 +37,10 @@ const (
 	exitFailed = 111
 )
 
-const usage = "usage: qmail-dkimkey [-a rsa|ed25519] domain selector [key]"
+const usage = "usage: qmail-dkimkey [-r] [-a rsa|ed25519] domain selector [key]"
 
-const (
-	rsaBits = 2048    // the record of a longer one does not fit one packet of the DNS
-	maxFile = 1 << 20 // of a key
-)
+// rsaBits: the record of a longer one does not fit one packet of the DNS.
+const rsaBits = 2048
 
 // maxText is the longest string of a TXT record (RFC 1035 section 3.3).
 const maxText = 255
@@ -49,6 +48,8 @@ const maxText = 255
 // order is what qmail-dkimkey is told to do.
 type order struct {
 	algorithm, domain, selector, name string
+
+	service string // what the key is for; empty: any mail
 }
 
 // Main is qmail-dkimkey.
@@ -59,7 +60,7 @@ func Main(w world.World) int {
 		fmt.Fprintf(w.Stderr, "qmail-dkimkey: %v\n%s\n", err, usage)
 		return exitUsage
 	}
-	text, err := o.run(w.Home)
+	text, err := o.run(w.Home, syncPath)
 	if err == nil {
 		_, err = io.WriteString(w.Stdout, text)
 	}
@@ -71,13 +72,18 @@ func Main(w world.World) int {
 }
 
 func parseOrder(args []string) (o order, err error) {
-	opts, rest, err := getopt.Parse(args, "a:")
+	opts, rest, err := getopt.Parse(args, "ra:")
 	if err != nil {
 		return o, err
 	}
 	o.algorithm = "rsa"
 	for _, opt := range opts {
-		o.algorithm = opt.Value
+		switch opt.Letter {
+		case 'r':
+			o.service = dkim.ForReports
+		default:
+			o.algorithm = opt.Value
+		}
 	}
 	if o.algorithm != "rsa" && o.algorithm != "ed25519" {
 		return o, fmt.Errorf("%q is not rsa or ed25519", o.algorithm)
@@ -101,9 +107,16 @@ func parseOrder(args []string) (o order, err error) {
 	return o, nil
 }
 
-// run makes the key unless it is there, and returns what is to be done next.
-func (o order) run(home string) (string, error) {
-	path := filepath.Join(home, "control", dkimsign.KeyDir, o.name)
+// run makes the key unless it is there, and returns what is to be done next. sync
+// makes a file or a directory durable.
+//
+// The record is shown only when the key and its names are durable, also if a run
+// before this one made it and did not come that far: a record in the DNS whose
+// key a power cut has taken would make forgeries of all mail that is signed by
+// the next one.
+func (o order) run(home string, sync func(path string) error) (string, error) {
+	control := filepath.Join(home, "control")
+	path := filepath.Join(control, dkimsign.KeyDir, o.name)
 	made := "is there already"
 	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
 		if err := o.generate(path); err != nil {
@@ -121,42 +134,50 @@ func (o order) run(home string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", path, err)
 	}
-	record, err := dkim.Record(public, pkix)
+	record, err := dkim.Record(public, pkix, o.service)
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", path, err)
+	}
+	// The file first, and then each directory up to the one that was there before.
+	for name := path; ; name = filepath.Dir(name) {
+		if err := sync(name); err != nil {
+			return "", err
+		}
+		if name == control {
+			break
+		}
 	}
 	return fmt.Sprintf("# control/%s/%s %s. In the DNS:\n%s._domainkey.%s. IN TXT %s\n# When that can be looked up, a line of control/dkimsign, and HUP to qmail-start:\n%s %s %s\n",
 		dkimsign.KeyDir, o.name, made, o.selector, o.domain, quoted(record), o.domain, o.selector, o.name), nil
 }
 
-// readPublic returns the public half of a key. No error holds a byte of the file.
+// syncPath makes durable what is there under a name.
+func syncPath(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
+
+// readPublic returns the public half of a key that qmail-tlskey will take. No
+// error holds a byte of the file.
 func readPublic(path string) (crypto.PublicKey, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close() // was only read
-	text, err := io.ReadAll(io.LimitReader(f, maxFile))
+	text, err := io.ReadAll(io.LimitReader(f, privatekey.MaxFile+1))
+	defer func() { clear(text) }()
 	if err != nil {
 		return nil, err
 	}
-	defer clear(text)
-	block, _ := pem.Decode(text)
-	if block == nil {
-		return nil, errors.New("it has no private key")
+	key, err := privatekey.ParseDKIM(text)
+	if err != nil {
+		return nil, err
 	}
-	defer clear(block.Bytes)
-	var key any
-	if block.Type == "RSA PRIVATE KEY" {
-		key, err = x509.ParsePKCS1PrivateKey(block.Bytes)
-	} else {
-		key, err = x509.ParsePKCS8PrivateKey(block.Bytes)
-	}
-	signer, is := key.(crypto.Signer)
-	if err != nil || !is {
-		return nil, errors.New("its private key cannot be read")
-	}
-	return signer.Public(), nil
+	return key.Public(), nil
 }
 
 // generate makes a key. One that is there is never replaced: mail that was signed
@@ -188,7 +209,7 @@ func (o order) generate(path string) error {
 	if err := pem.Encode(f, &pem.Block{Type: "PRIVATE KEY", Bytes: der}); err != nil {
 		return err
 	}
-	if err := f.Sync(); err != nil {
+	if err := f.Sync(); err != nil { // it has all of its bytes before it has its name
 		return err
 	}
 	if err := f.Close(); err != nil {

@@ -1,12 +1,20 @@
 package dkimkey
 
 import (
+	"crypto/ecdsa"
 	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"postrider/internal/world"
 )
@@ -28,6 +36,39 @@ func run(t *testing.T, home string, args ...string) (out string, status int) {
 		t.Fatal(err)
 	}
 	return string(text), status
+}
+
+// TestNothingIsShownThatMayBeLost: the key, its name and those of its directories
+// are synced in this order, whoever made them, and before anything is said.
+func TestNothingIsShownThatMayBeLost(t *testing.T) {
+	home := t.TempDir()
+	if err := os.Mkdir(filepath.Join(home, "control"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	o := order{algorithm: "ed25519", domain: "example.org", selector: "e1", name: "example.org/e1"}
+	const want = "control/domainkeys/example.org/e1 control/domainkeys/example.org control/domainkeys control"
+	for _, what := range []string{"made now", "there already"} {
+		var synced []string
+		text, err := o.run(home, func(path string) error {
+			name, err := filepath.Rel(home, path)
+			synced = append(synced, name)
+			return err
+		})
+		if got := strings.Join(synced, " "); err != nil || got != want || !strings.Contains(text, "v=DKIM1") {
+			t.Errorf("%s: %v, %s, synced %s", what, err, text, got)
+		}
+		for _, lost := range synced {
+			text, err := o.run(home, func(path string) error {
+				if path == filepath.Join(home, lost) {
+					return unix.EIO
+				}
+				return nil
+			})
+			if !errors.Is(err, unix.EIO) || text != "" {
+				t.Errorf("%s, and %s is not durable: %v, %s", what, lost, err, text)
+			}
+		}
+	}
 }
 
 func TestKeys(t *testing.T) {
@@ -52,6 +93,9 @@ func TestKeys(t *testing.T) {
 	if _, is := public.(ed25519.PublicKey); !is || status != 0 || !strings.Contains(out, "\nexample.org e1 mine\n") {
 		t.Errorf("status %d: %s", status, out)
 	}
+	if out, status := run(t, home, "-r", "-a", "ed25519", "example.org", "e1", "mine"); status != 0 || !strings.Contains(out, `"v=DKIM1; k=ed25519; s=tlsrpt; p=`) {
+		t.Errorf("for reports: status %d: %s", status, out)
+	}
 	for path, mode := range map[string]os.FileMode{"control/domainkeys/example.org": 0o700 | os.ModeDir, "control/domainkeys/mine": 0o600} {
 		if info, err := os.Stat(filepath.Join(home, path)); err != nil || info.Mode() != mode {
 			t.Errorf("%s: %v, %v", path, info, err)
@@ -68,8 +112,20 @@ func TestKeys(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(home, "control/domainkeys/bad"), []byte("x"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"bad", "mine/x"} {
-		if out, status := run(t, home, "example.org", "s1", name); status == 0 {
+	// What qmail-tlskey would not sign with gets no record.
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(home, "control/domainkeys/ecdsa"), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"bad", "ecdsa", "mine/x"} {
+		if out, status := run(t, home, "example.org", "s1", name); status == 0 || strings.Contains(out, "v=DKIM1") {
 			t.Errorf("%s: %s", name, out)
 		}
 	}

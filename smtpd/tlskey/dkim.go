@@ -1,12 +1,12 @@
 package tlskey
 
 import (
-	"crypto/ecdsa"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"strings"
 
+	"postrider/internal/privatekey"
 	"postrider/internal/wire/parent"
 	"postrider/internal/wire/sign"
 )
@@ -19,22 +19,16 @@ func (f keyFile) dkimName() string { return strings.TrimPrefix(f.name, parent.DK
 
 // dkimKey makes a key of DKIM of what a file has. Its public half stands in the
 // place of a certificate: the DNS vouches for it.
-func dkimKey(f keyFile, key sign.Key) (sign.Key, error) {
-	switch {
-	case key.Signer == nil:
-		return sign.Key{}, errors.New("it has no private key")
-	case len(key.Certificates) > 0:
-		return sign.Key{}, errors.New("it has a certificate: a key of TLS is for nothing else")
-	}
-	if _, is := key.Public().(*ecdsa.PublicKey); is {
-		return sign.Key{}, errors.New("its private key is not one of RSA or Ed25519")
+func dkimKey(f keyFile, text []byte) (sign.Key, error) {
+	key, err := privatekey.ParseDKIM(text)
+	if err != nil {
+		return sign.Key{}, err
 	}
 	public, err := x509.MarshalPKIXPublicKey(key.Public())
 	if err != nil {
 		return sign.Key{}, errors.New("its public key has no form")
 	}
-	key.Name, key.Certificates = f.dkimName(), [][]byte{public}
-	return key, nil
+	return sign.Key{Chain: sign.Chain{Name: f.dkimName(), Certificates: [][]byte{public}}, Signer: key}, nil
 }
 
 // without says that a key of DKIM cannot be used. The others do not depend on it;

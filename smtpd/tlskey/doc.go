@@ -15,6 +15,7 @@
 //     nothing: the keys before it stay. Of the keys of DKIM each stands for
 //     itself. Keys that were replaced sign for a minute more, and are forgotten.
 //
-// Files: main.go (the daemon), keys.go (from file to key), dkim.go (those of DKIM),
-// examine.go (what qmail-showctl asks of a file).
+// Files: main.go (the daemon), keys.go (the keys of a file), dkim.go (those
+// of DKIM),
+// examine.go (what qmail-showctl asks of a file). What a file may hold says internal/privatekey.
 package tlskey

@@ -21,6 +21,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"postrider/internal/fdpass"
+	"postrider/internal/privatekey"
 	"postrider/internal/wire/parent"
 	"postrider/internal/wire/sign"
 )
@@ -102,7 +103,7 @@ func TestReadKey(t *testing.T) {
 		{"a small key", pkcs8(t, small), "1024 bits"},
 		{"a broken certificate", pkcs8(t, r) + block("CERTIFICATE", []byte{1}), "first certificate"},
 		{"a long chain", pkcs8(t, r) + strings.Repeat(certify(t, r), 125), "larger than"},
-		{"too large", strings.Repeat("x", maxFile+1), "larger than"},
+		{"too large", strings.Repeat("x", privatekey.MaxFile+1), "larger than"},
 		{"nothing", "", "no private key"},
 	} {
 		key, err := readKey(keyFile{"", write(t, c.text)})

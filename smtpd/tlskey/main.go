@@ -7,7 +7,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"postrider/internal/fdpass"
 	"postrider/internal/logline"
 	"postrider/internal/wire/call"
 	"postrider/internal/wire/parent"
@@ -155,7 +154,3 @@ func (d *daemon) serve(link *os.File) {
 		d.log(logPrefix + "warning: link: " + err.Error())
 	}
 }
-
-// maxFile bounds a key file: a key and a chain that fit into one answer take
-// less as PEM.
-const maxFile = 2 * fdpass.MaxPacket

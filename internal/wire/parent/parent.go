@@ -105,6 +105,10 @@ const (
 	TLSSeen = "tlsseen"
 	// TLSRPT is the same of its link to qmail-tlsrpt.
 	TLSRPT = "tlsrpt"
+	// TLSPost is qmail-tlsrpt's end of its link to qmail-tlspost, TLSPostTLSRPT the
+	// other one.
+	TLSPost       = "tlspost"
+	TLSPostTLSRPT = "tlspost.tlsrpt"
 	// Filter is qmail-smtpd's end of its channel to qmail-filter, FilterSMTPD
 	// the other one.
 	Filter      = "filter"

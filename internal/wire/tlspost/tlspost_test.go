@@ -1,0 +1,89 @@
+package tlspost
+
+import (
+	"bytes"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"postrider/internal/fdpass"
+	"postrider/internal/tlsrpt"
+	"postrider/internal/wire/call"
+	"postrider/internal/wire/codec"
+)
+
+const place = "https://web.example/tls?x=y"
+
+// TestPost has reports reach the other side as they are, and its verdict come back.
+func TestPost(t *testing.T) {
+	t.Parallel()
+	ours, theirs, err := fdpass.Pair(unix.SOCK_SEQPACKET)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := call.NewClient("qmail-tlspost")
+	if err := c.Relink(ours); err != nil {
+		t.Fatal(err)
+	}
+	report := bytes.Repeat([]byte{0, 'x', 255}, MaxReport/3)
+	var verdict error
+	go call.Serve(theirs, 1, func(question []byte) []byte {
+		return Reply(question, func(url string, got []byte) error {
+			if url != place || !bytes.Equal(got, report) {
+				return errors.New("something else")
+			}
+			return verdict
+		})
+	})
+	var refused *Refused
+	if err := Post(c, place, report, time.Minute); err != nil {
+		t.Error(err)
+	}
+	verdict = errors.New("no \u00fc\n" + strings.Repeat("x", MaxText))
+	if err := Post(c, place, report, time.Minute); err == nil || errors.As(err, &refused) || err.Error() != ("no ???" + strings.Repeat("x", MaxText))[:MaxText] {
+		t.Errorf("for now: %v", err)
+	}
+	verdict = &Refused{"never"}
+	if err := Post(c, place, report, time.Minute); !errors.As(err, &refused) || refused.Text != "never" {
+		t.Errorf("for good: %v", err)
+	}
+	if err := Post(c, place, make([]byte, MaxReport+1), time.Minute); !errors.As(err, &refused) {
+		t.Errorf("a long one: %v", err)
+	}
+	if err := Post(c, "https://127.0.0.1/", report, time.Minute); !errors.As(err, &refused) {
+		t.Errorf("another place: %v", err)
+	}
+}
+
+func FuzzQuestion(f *testing.F) {
+	f.Add(append(codec.AppendString(nil, place), "report"...))
+	f.Add(codec.AppendString(nil, "http://web.example/"))
+	f.Fuzz(func(t *testing.T, question []byte) {
+		asked := false
+		answer := Reply(question, func(url string, report []byte) error {
+			asked = true
+			if !tlsrpt.IsURL(url) || len(report) == 0 || !bytes.Equal(append(codec.AppendString(nil, url), report...), question) {
+				t.Fatalf("%q, %q", url, report)
+			}
+			return nil
+		})
+		if asked != (string(answer) == "K") {
+			t.Fatalf("%q", answer)
+		}
+	})
+}
+
+func FuzzAnswer(f *testing.F) {
+	f.Add([]byte("K"))
+	f.Add([]byte("Zlater"))
+	f.Add([]byte("Dnever"))
+	f.Fuzz(func(t *testing.T, answer []byte) {
+		err := parseAnswer(answer)
+		if err == nil && string(answer) != "K" || err != nil && len(err.Error()) > MaxText {
+			t.Fatalf("%q: %v", answer, err)
+		}
+	})
+}
