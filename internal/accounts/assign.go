@@ -1,4 +1,4 @@
-package users
+package accounts
 
 import (
 	"bufio"
@@ -10,29 +10,32 @@ import (
 )
 
 const (
-	maxLine = 64 << 10
+	// maxAssign is the longest line of users/assign.
+	maxAssign = 64 << 10
 	// lastLine begins the line that says that the file is whole.
 	lastLine = '.'
 	wildcard = '+'
 )
 
-var errNoEnd = errors.New("the last line must begin with a dot: the file may be cut")
+// ErrAssignCut says that a text of users/assign lacks its last line.
+var ErrAssignCut = errors.New("the last line must begin with a dot: the file may be cut")
 
-// record is one line as the database has it.
-type record struct{ key, data []byte }
+// Record is one line of users/assign as users/cdb has it.
+type Record struct{ Key, Data []byte }
 
-// compile calls add for the record of each line, and at the end for the one
-// that lists how wildcard prefixes end.
-func compile(assign io.Reader, add func(record) error) error {
+// CompileAssign calls add for the record of each line of users/assign, and at
+// the end for the one that lists how wildcard prefixes end. An error names a line
+// that could not be obeyed, or says that the text is not whole.
+func CompileAssign(assign io.Reader, add func(Record) error) error {
 	lines := bufio.NewScanner(assign)
-	lines.Buffer(nil, maxLine)
+	lines.Buffer(nil, maxAssign)
 	var ends []byte
 	for number := 1; lines.Scan(); number++ {
 		line := lines.Text()
 		if line != "" && line[0] == lastLine {
-			return add(record{nil, ends})
+			return add(Record{nil, ends})
 		}
-		r, end, err := parse(line)
+		r, end, err := parseAssign(line)
 		if err == nil {
 			err = add(r)
 		}
@@ -46,12 +49,12 @@ func compile(assign io.Reader, add func(record) error) error {
 	if err := lines.Err(); err != nil {
 		return err
 	}
-	return errNoEnd
+	return ErrAssignCut
 }
 
-// parse reads =local:user:uid:gid:home:dash:ext: or +prefix:... and returns
+// parseAssign reads =local:user:uid:gid:home:dash:ext: or +prefix:... and returns
 // the record and the last byte of a prefix.
-func parse(line string) (r record, end string, err error) {
+func parseAssign(line string) (r Record, end string, err error) {
 	fields := strings.Split(line, ":")
 	switch {
 	case line == "":
@@ -63,20 +66,20 @@ func parse(line string) (r record, end string, err error) {
 	}
 	local := lower(fields[0][min(1, len(fields[0])):])
 	user := fields[1:7]
-	if err := check(user); err != nil {
+	if err := checkAssigned(user); err != nil {
 		return r, "", err
 	}
-	r.data = []byte(strings.Join(user, "\x00"))
+	r.Data = []byte(strings.Join(user, "\x00"))
 	if line[0] != wildcard {
-		r.key = []byte("!" + local + "\x00")
+		r.Key = []byte("!" + local + "\x00")
 		return r, "", nil
 	}
-	r.key = []byte("!" + local)
+	r.Key = []byte("!" + local)
 	return r, local[max(0, len(local)-1):], nil
 }
 
-// check refuses what qmail-lspawn could not obey.
-func check(user []string) error {
+// checkAssigned refuses what qmail-lspawn could not obey.
+func checkAssigned(user []string) error {
 	if user[0] == "" {
 		return errors.New("no user")
 	}
@@ -90,15 +93,4 @@ func check(user []string) error {
 		return fmt.Errorf("home directory %q does not begin with a slash", user[3])
 	}
 	return nil
-}
-
-// lower folds ASCII letters only: local parts are bytes.
-func lower(s string) string {
-	b := []byte(s)
-	for i, c := range b {
-		if 'A' <= c && c <= 'Z' {
-			b[i] = c + 'a' - 'A'
-		}
-	}
-	return string(b)
 }
