@@ -95,13 +95,14 @@ var bans = map[string][]ban{
 
 	"qmail-autoresponder": forUsers,
 
-	"qmail-lookup": inside,
-	"qmail-filter": append([]ban{resolver, tls, starter}, everywhere...), // milters are on the network
-	"qmail-lspawn": inside,
-	"qmail-send":   inside,
-	"qmail-setup":  inside,
-	"qmail-spool":  inside,
-	"qmail-start":  inside,
+	"qmail-lookup":  inside,
+	"qmail-filter":  append([]ban{resolver, tls, starter}, everywhere...), // milters are on the network
+	"qmail-lspawn":  inside,
+	"qmail-migrate": inside,
+	"qmail-send":    inside,
+	"qmail-setup":   inside,
+	"qmail-spool":   inside,
+	"qmail-start":   inside,
 
 	// It fetches policies, and has nothing else to lose.
 	"qmail-mtasts":    {names, starter, hashes},
