@@ -78,6 +78,9 @@ func (s *Site) Extend(delimiters string, people []Account, goesOn bool, where Wh
 }
 
 func (s *Site) extendDomain(d *Domain, delimiters string, goesOn bool) {
+	if d.Single {
+		return // an address of another host's domain is one line of virtualdomains
+	}
 	first := delimiters[:1]
 	more := map[string][]Target{}
 	for local, targets := range d.Addresses {

@@ -55,7 +55,7 @@ func (r *reader) address(e entry, parameter string) {
 	}
 	if d.Default == nil && !d.Single && (is == elsewhere || is == relayed) {
 		d.Single = true
-		r.site.Remark(migrate.Decided, e.where, e.key, "the domain is another host's: its other addresses go there as before")
+		r.site.Remark(migrate.Decided, e.where, e.key, "the domain is another host's: its other addresses go there as before, this one with an extension among them")
 	}
 	if d.Addresses[local] == nil {
 		d.Addresses[local] = targets

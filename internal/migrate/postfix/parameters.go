@@ -65,10 +65,10 @@ var parameters = []parameter{
 	{"luser_relay", "", migrate.Carried, "who gets the mail of local addresses that nobody has, in alias/.qmail-default", nil},
 	{"fallback_transport", "", migrate.Lost, "mail for nobody here has no second way", nil},
 	{"relocated_maps", "", migrate.Lost, "an address that has moved: |bouncesaying 'moved to ...' in its .qmail file", nil},
-	{"home_mailbox", "defaultdelivery", migrate.Carried, "the mailbox in a home directory", nil},
-	{"mail_spool_directory", "defaultdelivery", migrate.Step, "mailboxes are in home directories here: link /var/mail/USER to ~USER/Mailbox, or move them", nil},
-	{"mailbox_command", "defaultdelivery", migrate.Carried, "the program that delivers to users", nil},
-	{"mailbox_transport", "defaultdelivery", migrate.Carried, "the server that delivers to users", nil},
+	{"home_mailbox", "", migrate.Carried, "the argument of qmail-start: the mailbox in a home directory", nil},
+	{"mail_spool_directory", "", migrate.Step, "mailboxes are in home directories here: link /var/mail/USER to ~USER/Mailbox, or move them", nil},
+	{"mailbox_command", "", migrate.Carried, "the argument of qmail-start: the program that delivers to users", nil},
+	{"mailbox_transport", "", migrate.Carried, "the argument of qmail-start: the server that delivers to users", nil},
 	{"mailbox_size_limit", "", migrate.Lost, "a quota is a file maildirsize in the Maildir; a file's size is limited by programfilesize for programs alone", nil},
 	{"mailbox_delivery_lock", "", migrate.Decided, "mbox files are locked by fcntl and by a file NAME.lock", nil},
 	{"forward_path", "dotforward", migrate.Decided, "~/.forward counts where there is no .qmail file (control/dotforward)", nil},
@@ -119,13 +119,13 @@ var parameters = []parameter{
 	{"disable_vrfy_command", "", migrate.Decided, "VRFY tells nothing", nil},
 	{"smtpd_discard_ehlo_keywords", "", migrate.Lost, "extensions are not switched off one by one", nil},
 	{"smtpd_delay_reject", "", migrate.Decided, "refusals come at the first recipient", nil},
-	{"smtpd_client_restrictions", "tcp.smtp", migrate.Carried, "each word becomes what the table below says", restrictions},
-	{"smtpd_helo_restrictions", "badhelo", migrate.Carried, "as smtpd_client_restrictions", restrictions},
-	{"smtpd_sender_restrictions", "badmailfrom", migrate.Carried, "as smtpd_client_restrictions", restrictions},
-	{"smtpd_recipient_restrictions", "badmailto", migrate.Carried, "as smtpd_client_restrictions", restrictions},
-	{"smtpd_relay_restrictions", "rcpthosts", migrate.Carried, "as smtpd_client_restrictions", restrictions},
-	{"smtpd_data_restrictions", "", migrate.Carried, "as smtpd_client_restrictions", restrictions},
-	{"smtpd_end_of_data_restrictions", "", migrate.Carried, "as smtpd_client_restrictions", restrictions},
+	{"smtpd_client_restrictions", "", migrate.Carried, "its words, one by one", restrictions},
+	{"smtpd_helo_restrictions", "", migrate.Carried, "its words, one by one", restrictions},
+	{"smtpd_sender_restrictions", "", migrate.Carried, "its words, one by one", restrictions},
+	{"smtpd_recipient_restrictions", "", migrate.Carried, "its words, one by one", restrictions},
+	{"smtpd_relay_restrictions", "", migrate.Carried, "its words, one by one", restrictions},
+	{"smtpd_data_restrictions", "", migrate.Carried, "its words, one by one", restrictions},
+	{"smtpd_end_of_data_restrictions", "", migrate.Carried, "its words, one by one", restrictions},
 	{"smtpd_etrn_restrictions", "", migrate.Decided, "there is no ETRN", nil},
 	{"smtpd_restriction_classes", "", migrate.Lost, "rules of tcp.smtp set variables by client; there are no classes", nil},
 	{"smtpd_sender_login_maps", "", migrate.Lost, "who has logged in may use any sender", nil},
@@ -240,6 +240,34 @@ var parameters = []parameter{
 	{"default_database_type", "", migrate.Decided, "", nil},
 	{"parent_domain_matches_subdomains", "rcpthosts", migrate.Carried, "domains below others are lines that begin with a dot", nil},
 	{"config_directory", "", migrate.Decided, "", nil},
+	{"disable_dns_lookups", "", migrate.Lost, "the DNS is asked for mail exchangers: route everything (control/smtproutes, an empty domain) where it is not to be", nil},
+	{"smtp_host_lookup", "", migrate.Decided, "names are looked up in the DNS, not in /etc/hosts", nil},
+	{"lmtp_host_lookup", "", migrate.Decided, "a delivery server is named by its address or its socket", nil},
+	{"smtpd_peername_lookup", "checkrdns", migrate.Decided, "names of clients are looked up if control/checkrdns asks for that", nil},
+	{"smtpd_client_connection_limit_exceptions", "tcp.smtp", migrate.Decided, "RATECONNSMTP in control/tcp.smtp, by client", nil},
+	{"smtpd_client_event_limit_exceptions", "tcp.smtp", migrate.Decided, "RATECONNSMTP in control/tcp.smtp, by client", nil},
+	{"default_destination_recipient_limit", "", migrate.Decided, "recipients at one destination share transactions", nil},
+	{"smtp_destination_recipient_limit", "", migrate.Decided, "recipients at one destination share transactions", nil},
+	{"lmtp_destination_recipient_limit", "", migrate.Decided, "recipients at one destination share transactions", nil},
+	{"virtual_destination_recipient_limit", "", migrate.Decided, "each mailbox has a delivery of its own", nil},
+	{"dovecot_destination_recipient_limit", "", migrate.Decided, "each mailbox has a delivery of its own", nil},
+	{"qmgr_message_active_limit", "", migrate.Decided, "all of the queue is active", nil},
+	{"hash_queue_names", "", migrate.Decided, "the queue is of another form", nil},
+	{"hash_queue_depth", "", migrate.Decided, "the queue is of another form", nil},
+	{"address_verify_map", "", migrate.Decided, "other hosts are not asked whether an address exists", nil},
+	{"unverified_recipient_reject_code", "", migrate.Decided, "other hosts are not asked whether an address exists", nil},
+	{"unverified_sender_reject_code", "", migrate.Decided, "other hosts are not asked whether an address exists", nil},
+	{"smtpd_tls_req_ccert", "", migrate.Lost, "certificates of clients let them relay (control/tlsclients); without one nobody is turned away", nil},
+	{"smtpd_tls_CApath", "", migrate.Step, "with tlsclients, what vouches for clients is control/clientca.pem", nil},
+	{"smtpd_tls_dh512_param_file", "", migrate.Decided, "key exchange is by elliptic curves", nil},
+	{"smtpd_tls_exclude_ciphers", "", migrate.Decided, "ciphers are not chosen", nil},
+	{"smtpd_tls_mandatory_exclude_ciphers", "", migrate.Decided, "ciphers are not chosen", nil},
+	{"smtp_tls_exclude_ciphers", "", migrate.Decided, "ciphers are not chosen", nil},
+	{"smtp_tls_mandatory_exclude_ciphers", "", migrate.Decided, "ciphers are not chosen", nil},
+	{"tls_high_cipherlist", "", migrate.Decided, "ciphers are not chosen", nil},
+	{"tls_medium_cipherlist", "", migrate.Decided, "ciphers are not chosen", nil},
+	{"tls_ssl_options", "", migrate.Decided, "ciphers are not chosen", nil},
+	{"lmtp_tls_security_level", "", migrate.Decided, "control/tlspolicy is for all protocols of control/lmtproutes, too", nil},
 }
 
 // lookUp finds a parameter.
@@ -264,7 +292,8 @@ func (r *reader) parameter(p parameter) {
 		r.site.Remark(migrate.Lost, s.where, what, "%v: say in control/%s what it means", err, p.file)
 		return
 	}
-	if value == "" && p.kind == migrate.Lost || p.text == "" {
+	off := value == "" || value == "no" || value == "0"
+	if off && p.kind == migrate.Lost || value == "" && p.take == nil && p.name != "mydestination" || p.text == "" {
 		return // it is switched off, or is about files of Postfix
 	}
 	text := p.text

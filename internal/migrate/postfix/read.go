@@ -16,6 +16,8 @@ type reader struct {
 	site *migrate.Site
 	// rules are the lines of tcp.smtp, in their order.
 	rules []string
+	// exempt are networks about which nothing is asked.
+	exempt []string
 	// boxes are the domains of virtual mailboxes, with those alone.
 	boxes map[string]*migrate.Domain
 	// people are who gets mail.

@@ -161,8 +161,8 @@ func (r *reader) clientAccess(s setting, arg string) {
 		case isNetwork && refuses(e.value):
 			r.rules = append(r.rules, n+":deny")
 		case isNetwork && strings.EqualFold(e.value, "OK"):
-			r.rules = append(r.rules, n+`:allow,DNSBLSKIP="",CHECKRDNS="0",GREYLIST="0",SPFBEHAVIOR="1"`)
-			r.site.Remark(migrate.Decided, e.where, e.key+" "+e.value, "no list, no name, no SPF and no greylist is asked about this client; it may not relay")
+			r.exempt = append(r.exempt, n)
+			r.site.Remark(migrate.Decided, e.where, e.key+" "+e.value, "no list, no name, no SPF and no greylist is asked about this client; it may relay only if mynetworks has it")
 		default:
 			r.site.Remark(migrate.Lost, e.where, e.key+" "+e.value, "rules of control/tcp.smtp go by addresses of clients, allow or deny")
 		}

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"postrider/internal/migrate"
+	"postrider/internal/networks"
 )
 
 // relayClients are the networks that may relay.
@@ -12,6 +13,7 @@ func (r *reader) relayClients() {
 	if !r.main.isSet("mynetworks") {
 		r.site.Remark(migrate.Decided, migrate.Where{File: r.main.file}, "mynetworks", "it is not set: only this host may relay; add its networks to control/tcp.smtp if others are to")
 		r.rules = append(r.rules, `127.0.0.0/8:allow,RELAYCLIENT=""`, `::1:allow,RELAYCLIENT=""`)
+		r.exemptions()
 		return
 	}
 	err := r.networks("mynetworks", func(i item, n string) {
@@ -25,6 +27,26 @@ func (r *reader) relayClients() {
 	}, func(i item, why string) { r.site.Remark(migrate.Lost, i.where, "mynetworks: "+i.word, "%s", why) })
 	if err != nil {
 		r.site.Remark(migrate.Lost, r.main.where("mynetworks"), "mynetworks", "%v", err)
+	}
+	r.exemptions()
+}
+
+// exemptions are rules for clients about which nothing is asked. One that may relay
+// needs none: rules do not merge, and the one for fewer addresses counts.
+func (r *reader) exemptions() {
+	var relaying networks.List
+	for _, rule := range r.rules {
+		if name, rest, found := strings.Cut(rule, `:allow,RELAY`); found && rest != "" {
+			list, _ := networks.Parse([]string{name}) // it was made of a network
+			relaying = append(relaying, list...)
+		}
+	}
+	for _, n := range r.exempt {
+		list, err := networks.Parse([]string{n})
+		if err == nil && relaying.Has(list[0].Addr()) {
+			continue
+		}
+		r.rules = append(r.rules, n+`:allow,DNSBLSKIP="",CHECKRDNS="0",GREYLIST="0",SPFBEHAVIOR="1"`)
 	}
 }
 

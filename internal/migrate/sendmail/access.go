@@ -184,6 +184,7 @@ func (r *reader) login(host string, e entry) {
 		r.site.Remark(migrate.Lost, e.where, "AuthInfo:"+host, "no user and password, or no host: write control/remoteauth by hand, relay|user|password")
 		return
 	}
+	r.site.Remark(migrate.Carried, e.where, "AuthInfo:"+host, "control/remoteauth: it belongs to qmailr, mode 0600")
 	r.site.Secret["remoteauth"] = true
 	r.site.Add("remoteauth", strings.Trim(host, "[]")+"|"+user+"|"+password)
 }

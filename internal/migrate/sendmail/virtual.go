@@ -143,7 +143,7 @@ func (r *reader) mailertable() {
 			to = mailer
 		}
 		if _, set := r.mailers.find("."); !set {
-			r.site.Add("smtproutes", ":"+relayOf(to))
+			r.route("", to, entry{key: "SMART_HOST", value: r.smart, where: migrate.Where{File: r.file}})
 		}
 	}
 }
