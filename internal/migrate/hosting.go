@@ -61,6 +61,9 @@ func (s *Site) Extend(delimiters string, people []Account, goesOn bool, where Wh
 	for _, d := range s.SortedDomains() {
 		s.extendDomain(d, delimiters, goesOn)
 	}
+	if len(s.Control["aliases"])+len(s.Names) > 0 {
+		s.Remark(Lost, where, "alias"+delimiters[:1]+"extension", "a name in a table of aliases has no extensions: name%sanything is nobody where name is an alias", delimiters[:1])
+	}
 	if len(s.Hosted) == 0 {
 		return
 	}

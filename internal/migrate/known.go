@@ -28,7 +28,13 @@ func RestLine(home, text string) (line string, ok bool) {
 
 // RefuseLine is the line, without its bar, that fails mail for good.
 func RefuseLine(home, text string) string {
-	return home + refuseProgram + "'" + strings.ReplaceAll(text, "'", "") + "'"
+	plain := strings.Map(func(r rune) rune {
+		if r < ' ' || r == '\'' {
+			return -1
+		}
+		return r
+	}, text)
+	return home + refuseProgram + "'" + plain + "'"
 }
 
 // KnownProgram takes such a line apart. Of any other, known is false.

@@ -43,7 +43,7 @@ func TestSites(t *testing.T) {
 			system: "postfix", asked: 50,
 			lost: []string{
 				"smtpd_helo_required = yes", "good.example OK", "smtpd_recipient_restrictions: check_policy_service", "header_checks",
-				"[10.2.0.9]:2525 none", "disable_dns_lookups", "no_such_parameter", "submission inet smtpd -o content_filter", "/^dept-",
+				"[10.2.0.9]:2525 none", "disable_dns_lookups", "no_such_parameter", "submission inet smtpd -o content_filter", "/^dept-", "alias+extension",
 			},
 			files: map[string]string{
 				"control/me":                            "mx1.site.example\n",
@@ -67,7 +67,7 @@ func TestSites(t *testing.T) {
 		},
 		{
 			system: "sendmail", asked: 35,
-			lost: []string{"genericstable", "greetpause:10.3 0", "tls_srv:bank.example"},
+			lost: []string{"genericstable", "greetpause:10.3 0", "tls_srv:bank.example", "alias+extension"},
 			files: map[string]string{
 				"control/me":                    "mail.old.example\n",
 				"control/databytes":             "15000000\n",

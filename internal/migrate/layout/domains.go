@@ -112,7 +112,12 @@ func (w *writer) entry(d *migrate.Domain, local, file string) bool {
 func (w *writer) instructions(targets []migrate.Target) string {
 	var b strings.Builder
 	for _, t := range targets {
-		switch line := strings.TrimRight(t.Text, " \t"); t.Kind {
+		line := strings.TrimRight(t.Text, " \t")
+		if strings.ContainsAny(line, "\n\x00") || t.Kind == migrate.Box && !strings.HasPrefix(line, "/") {
+			w.site.Remark(migrate.Lost, migrate.Where{}, line, "this cannot be a line of a .qmail file")
+			t, line = migrate.Target{Kind: migrate.Refuse}, "Sorry, this address is not set up. (#5.3.5)"
+		}
+		switch t.Kind {
 		case migrate.Forward:
 			b.WriteString("&" + line + "\n")
 		case migrate.Rest:

@@ -11,35 +11,6 @@ import (
 // take is what parameter.take is.
 type take = func(r *reader, s setting, value string)
 
-// file is the control file of a parameter.
-func fileOf(name string) string {
-	for _, p := range carriedNumbers {
-		if p[0] == name {
-			return p[1]
-		}
-	}
-	return ""
-}
-
-// carriedNumbers are parameters whose value is that of a control file, as it is or
-// in another unit.
-var carriedNumbers = [][2]string{
-	{"mydomain", "defaultdomain"}, {"smtp_helo_name", "helohost"},
-	{"smtp_bind_address", "outgoingip"}, {"smtp_bind_address6", "outgoingip"},
-	{"message_size_limit", "databytes"}, {"header_size_limit", "maxheadersmtp"},
-	{"bounce_size_limit", "bouncemaxbytes"}, {"maximal_queue_lifetime", "queuelifetime"},
-	{"bounce_queue_lifetime", "bouncelifetime"}, {"delay_warning_time", "delaywarn"},
-	{"queue_minfree", "queueminfree"}, {"default_process_limit", "concurrencysmtp"},
-	{"smtpd_timeout", "timeoutsmtpd"}, {"smtp_connect_timeout", "timeoutconnect"},
-	{"smtpd_client_connection_count_limit", "concurrencysmtpip"},
-	{"smtpd_client_connection_rate_limit", "rateconnsmtp"},
-	{"smtpd_client_message_rate_limit", "ratemailsmtp"},
-	{"smtpd_client_recipient_rate_limit", "ratercptsmtp"},
-	{"smtpd_recipient_limit", "maxrcpt"}, {"smtpd_soft_error_limit", "tarpiterrors"},
-	{"smtpd_hard_error_limit", "maxerrorsmtp"}, {"smtpd_error_sleep_time", "tarpitdelay"},
-	{"postscreen_greet_wait", "greetdelay"},
-}
-
 // most is the largest value of control files that have one.
 var most = map[string]int{"tarpitdelay": 60, "greetdelay": 60}
 
@@ -47,10 +18,10 @@ func line(r *reader, s setting, value string) {
 	if value == "" {
 		return
 	}
-	if file := fileOf(s.name); file == "outgoingip" {
-		r.site.Add(file, value)
+	if s.file == "outgoingip" {
+		r.site.Add(s.file, value)
 	} else {
-		r.site.Set(file, value)
+		r.site.Set(s.file, value)
 	}
 }
 
@@ -67,7 +38,7 @@ func number(r *reader, s setting, value string) {
 	if s.name == "default_process_limit" && n == 0 {
 		return // no limit of Postfix's own; ours stays
 	}
-	r.site.Set(fileOf(s.name), strconv.Itoa(n))
+	r.site.Set(s.file, strconv.Itoa(n))
 }
 
 // hourly is a rate that Postfix counts in a minute.
@@ -81,7 +52,7 @@ func hourly(r *reader, s setting, value string) {
 		r.wrong(s, fmt.Errorf("%q is no number", value))
 		return
 	}
-	r.site.Set(fileOf(s.name), strconv.Itoa(n*3600/unit))
+	r.site.Set(s.file, strconv.Itoa(n*3600/unit))
 }
 
 func duration(unit string) take {
@@ -91,11 +62,10 @@ func duration(unit string) take {
 			r.wrong(s, err)
 			return
 		}
-		file := fileOf(s.name)
-		if limit := most[file]; limit > 0 {
+		if limit := most[s.file]; limit > 0 {
 			n = min(n, limit)
 		}
-		r.site.Set(file, strconv.Itoa(n))
+		r.site.Set(s.file, strconv.Itoa(n))
 	}
 }
 

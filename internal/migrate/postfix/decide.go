@@ -287,38 +287,48 @@ func (c *config) alias(name, domain string, e entry) (ends, next []string) {
 	if err != nil {
 		return []string{migrate.Waits(err.Error())}, nil
 	}
-	return c.targets(targets, name, domain, 0)
+	return c.targets(targets, name, domain, map[string]bool{})
 }
 
-func (c *config) targets(targets []aliases.Target, name, domain string, depth int) (ends, next []string) {
+// targets follows what an alias, or a list that it includes, leads to. A list in
+// listed is not read again.
+func (c *config) targets(targets []aliases.Target, name, domain string, listed map[string]bool) (ends, next []string) {
 	for _, t := range targets {
+		var e, n []string
 		switch t.Kind {
 		case aliases.Address:
-			next = append(next, t.Text)
+			n = []string{t.Text}
 		case aliases.Name, aliases.Escaped:
 			if t.Kind == aliases.Escaped || migrate.Lower(t.Text) == name {
-				e, n := c.user(t.Text, domain)
-				ends, next = append(ends, e...), append(next, n...)
-				continue
+				e, n = c.user(t.Text, domain)
+			} else {
+				n = []string{c.qualified(t.Text)}
 			}
-			next = append(next, c.qualified(t.Text))
 		case aliases.File:
-			ends = append(ends, migrate.ToBox(t.Text))
+			e = []string{migrate.ToBox(t.Text)}
 		case aliases.Include:
-			text, err := c.tree.Read(t.Text)
-			var listed []aliases.Target
-			if err == nil {
-				listed, err = aliases.ParseLines(text)
-			}
-			if err != nil || depth > 20 {
-				ends = append(ends, migrate.Waits(t.Text))
-				continue
-			}
-			e, n := c.targets(listed, "", domain, depth+1)
-			ends, next = append(ends, e...), append(next, n...)
+			e, n = c.include(t.Text, domain, listed)
 		default:
-			ends = append(ends, migrate.ToProgram(t.Text))
+			e = []string{migrate.ToProgram(t.Text)}
 		}
+		ends, next = append(ends, e...), append(next, n...)
 	}
 	return ends, next
+}
+
+// include is a list of addresses.
+func (c *config) include(file, domain string, listed map[string]bool) (ends, next []string) {
+	if listed[file] {
+		return nil, nil
+	}
+	listed[file] = true
+	text, err := c.tree.Read(file)
+	if err != nil {
+		return []string{migrate.Waits(err.Error())}, nil
+	}
+	targets, err := aliases.ParseLines(text)
+	if err != nil {
+		return []string{migrate.Waits(err.Error())}, nil
+	}
+	return c.targets(targets, "", domain, listed)
 }

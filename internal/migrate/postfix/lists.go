@@ -16,8 +16,12 @@ type item struct {
 	where migrate.Where
 }
 
-// maxItems is how many items a list has at most, with those of its files.
-const maxItems = 1 << 20
+// maxItems is how many items a list has at most, with those of its files, and
+// maxListFiles how many of those are read.
+const (
+	maxItems     = 1 << 20
+	maxListFiles = 100
+)
 
 // list returns the items of a parameter: words, the lines of files that it names,
 // and tables. An error is that of a file that cannot be read.
@@ -26,23 +30,26 @@ func (c *config) list(parameter string) ([]item, error) {
 	if err != nil {
 		return nil, err
 	}
-	return c.items(nil, words(value), c.main.where(parameter), 0)
+	files := 0
+	return c.items(nil, words(value), c.main.where(parameter), &files)
 }
 
-func (c *config) items(all []item, list []string, where migrate.Where, depth int) ([]item, error) {
+// items adds the items of a list. files counts those that were read for it.
+func (c *config) items(all []item, list []string, where migrate.Where, files *int) ([]item, error) {
 	for _, word := range list {
-		if len(all) >= maxItems || depth > 5 {
+		if len(all) >= maxItems || *files > maxListFiles {
 			return all, errTooMuch
 		}
 		word, not := strings.CutPrefix(word, "!")
 		switch {
 		case strings.HasPrefix(word, "/"):
+			*files++
 			text, err := c.tree.Read(word)
 			if err != nil {
 				return all, err
 			}
 			for _, l := range logicalLines(text) {
-				if all, err = c.items(all, words(l.text), migrate.Where{File: word, Line: l.line}, depth+1); err != nil {
+				if all, err = c.items(all, words(l.text), migrate.Where{File: word, Line: l.line}, files); err != nil {
 					return all, err
 				}
 			}

@@ -15,6 +15,7 @@ type setting struct {
 	name  string
 	value string // before anything is put in place of $name
 	where migrate.Where
+	file  string // the control file that has it
 }
 
 // mainCF is what main.cf says.
@@ -40,7 +41,7 @@ func parseMain(text, file, host string) *mainCF {
 		if _, twice := m.set[name]; !twice {
 			m.order = append(m.order, name)
 		}
-		m.set[name] = setting{name, strings.TrimSpace(value), where}
+		m.set[name] = setting{name: name, value: strings.TrimSpace(value), where: where}
 	}
 	return m
 }

@@ -283,6 +283,7 @@ func lookUp(name string) (parameter, bool) {
 // parameter does what is to be done for one that is set.
 func (r *reader) parameter(p parameter) {
 	s := r.main.set[p.name]
+	s.file = p.file
 	value, err := r.main.value(p.name)
 	what := p.name + " = " + short(s.value)
 	if p.name == "smtp_sasl_password_maps" { // static: and inline: have passwords

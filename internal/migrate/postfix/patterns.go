@@ -15,6 +15,7 @@ type rule struct {
 	not     bool
 	value   string
 	source  string // the line
+	size    int    // instructions of the matcher
 	// skip, of an "if", is how many rules are passed over where it is not met.
 	skip  int
 	isIf  bool
@@ -29,6 +30,9 @@ var (
 const (
 	maxPatterns = 10000
 	maxPattern  = 4096
+	// maxProgram is how many instructions a matcher has for all patterns of a
+	// table.
+	maxProgram = 1 << 20
 )
 
 // readPatterns reads a table of regexp_table(5) or pcre_table(5). Patterns that
@@ -41,6 +45,7 @@ func (t *table) readPatterns(tree *migrate.Tree, file string) error {
 	}
 	t.rules = []rule{}
 	var open []int
+	size := 0
 	for _, l := range logicalLines(text) {
 		where := migrate.Where{File: file, Line: l.line}
 		line := l.text
@@ -59,7 +64,8 @@ func (t *table) readPatterns(tree *migrate.Tree, file string) error {
 			open = append(open, len(t.rules))
 		}
 		r, err := parseRule(line)
-		if err != nil || len(t.rules) == maxPatterns {
+		size += r.size
+		if err != nil || len(t.rules) == maxPatterns || size > maxProgram {
 			return remarkable{where, errors.Join(err, errPattern)}
 		}
 		r.isIf, r.where, r.source = isIf, where, short(l.text)
@@ -121,8 +127,12 @@ func parseRule(line string) (r rule, err error) {
 	if err != nil {
 		return r, err
 	}
-	r.pattern, err = regexp.Compile(parsed.String())
-	r.value = value
+	program, err := syntax.Compile(parsed.Simplify())
+	if err != nil {
+		return r, err
+	}
+	r.size, r.value = len(program.Inst), value
+	r.pattern, err = regexp.Compile(pattern)
 	return r, err
 }
 

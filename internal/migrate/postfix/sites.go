@@ -138,6 +138,9 @@ func (r *reader) destinations() {
 	r.site.Control["locals"] = []string{}
 	r.site.Control["rcpthosts"] = []string{}
 	for _, name := range r.domains("mydestination") {
+		if strings.HasPrefix(name, "[") {
+			continue // an address of this host is replaced by control/localiphost
+		}
 		h, err := r.transport("x@" + name)
 		if err == nil && h.transport != "" && h.transport != byLocal && h.transport != byVirtual {
 			r.site.Add("rcpthosts", name) // transport_maps says where it goes

@@ -46,6 +46,11 @@ func as(name string) func(r *reader, f file) {
 	return func(r *reader, f file) { r.site.Set(name, f.first()) }
 }
 
+// added adds the lines of a list to those that other files have.
+func added(r *reader, f file) {
+	f.lines(func(_ int, line string) { r.site.Add(f.name, line) })
+}
+
 // deliveryOf takes the argument of qmail-start.
 func deliveryOf(r *reader, f file) {
 	r.site.Delivery = strings.TrimRight(f.text, "\n")

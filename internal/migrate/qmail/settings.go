@@ -53,7 +53,7 @@ var settings = []setting{
 	{"logsize", "qmailtoaster", migrate.Decided, "of the logger, which stays", nil},
 	{"blacklists", "qmailtoaster", migrate.Carried, "arguments of rblsmtpd: control/dnsbllist", blacklists},
 	{"rbllist", "qmail-ldap", migrate.Lost, "write its zones into control/dnsbllist, - in front", nil},
-	{"dnsbllist", "John Simpson, Sagredo", migrate.Carried, "", same},
+	{"dnsbllist", "John Simpson, Sagredo", migrate.Carried, "", added},
 	{"dnsblfailclosed", "Sagredo", migrate.Carried, "", same},
 
 	{"smtpauth", "patches", migrate.Step, "passwords are in users/smtppasswd (qmail-authpw), or control/checkpassword names a program", nil},

@@ -96,7 +96,7 @@ func (c *config) step(address string) (ends, next []string) {
 	if !c.local[lower] || c.isRouted(lower) {
 		return c.remote(address, lower)
 	}
-	return c.user(local, lower, "")
+	return c.user(local, lower)
 }
 
 // isRouted tells whether mailertable has a local domain's mail go elsewhere.
@@ -132,7 +132,7 @@ func (c *config) lead(e entry, local string) (ends, next []string) {
 	}
 	to := strings.NewReplacer("%1", whole, "%2", detail, "%3", detail).Replace(fields[0])
 	if !strings.Contains(to, "@") {
-		return c.user(to, c.host, "")
+		return c.user(to, c.host)
 	}
 	return nil, []string{to}
 }
@@ -158,7 +158,7 @@ func (c *config) remote(address, domain string) (ends, next []string) {
 			if h.to != "" {
 				local = h.to
 			}
-			return c.user(local, c.host, "")
+			return c.user(local, c.host)
 		case h.mailer == "error":
 			return []string{migrate.Refused}, nil
 		case h.mailer == "discard":
@@ -180,15 +180,20 @@ func (c *config) remote(address, domain string) (ends, next []string) {
 	return []string{migrate.ToHost(address, "")}, nil
 }
 
-// user is a local name: aliases, then accounts. of is the alias that led here, which
-// is not looked up again.
-func (c *config) user(local, domain, of string) (ends, next []string) {
+// user is a local name: aliases, then accounts.
+func (c *config) user(local, domain string) (ends, next []string) {
 	name, _, _ := strings.Cut(local, "+")
 	for _, key := range []string{local, name} {
-		if a, found := c.aliases[migrate.Lower(key)]; found && migrate.Lower(key) != of {
-			return c.alias(a, migrate.Lower(key), domain, 0)
+		if a, found := c.aliases[migrate.Lower(key)]; found {
+			return c.alias(a, migrate.Lower(key))
 		}
 	}
+	return c.account(local)
+}
+
+// account is a user, whatever aliases there are, or nobody.
+func (c *config) account(local string) (ends, next []string) {
+	name, _, _ := strings.Cut(local, "+")
 	for _, key := range []string{local, name} {
 		if u, found := c.users[migrate.Lower(key)]; found {
 			return []string{migrate.ToUser(u.Name, u.Home)}, nil
@@ -207,46 +212,53 @@ func (c *config) user(local, domain, of string) (ends, next []string) {
 	return []string{migrate.Refused}, nil
 }
 
-// maxNested is how deep lists may lead into one another.
-const maxNested = 20
-
-func (c *config) alias(a alias, name, domain string, depth int) (ends, next []string) {
+func (c *config) alias(a alias, name string) (ends, next []string) {
 	targets, err := aliases.Parse(a.list)
 	if err != nil {
 		return []string{migrate.Waits(err.Error())}, nil
 	}
-	return c.targets(targets, name, domain, depth)
+	return c.targets(targets, name, map[string]bool{})
 }
 
-func (c *config) targets(targets []aliases.Target, name, domain string, depth int) (ends, next []string) {
+// targets follows what an alias, or a list that it includes, leads to. A list in
+// listed is not read again.
+func (c *config) targets(targets []aliases.Target, name string, listed map[string]bool) (ends, next []string) {
 	for _, t := range targets {
+		var e, n []string
 		switch t.Kind {
 		case aliases.Address:
-			next = append(next, t.Text)
+			n = []string{t.Text}
 		case aliases.Name, aliases.Escaped:
 			if t.Kind == aliases.Escaped || migrate.Lower(t.Text) == name {
-				e, n := c.user(t.Text, domain, migrate.Lower(t.Text))
-				ends, next = append(ends, e...), append(next, n...)
-				continue
+				e, n = c.account(t.Text)
+			} else {
+				n = []string{t.Text + "@localhost"} // no table of addresses is asked about such a name
 			}
-			next = append(next, t.Text+"@localhost") // no table of addresses is asked about such a name
 		case aliases.File:
-			ends = append(ends, migrate.ToBox(t.Text))
+			e = []string{migrate.ToBox(t.Text)}
 		case aliases.Include:
-			text, err := c.tree.Read(t.Text)
-			var listed []aliases.Target
-			if err == nil {
-				listed, err = aliases.ParseLines(text)
-			}
-			if err != nil || depth > maxNested {
-				ends = append(ends, migrate.Waits(t.Text))
-				continue
-			}
-			e, n := c.targets(listed, "", domain, depth+1)
-			ends, next = append(ends, e...), append(next, n...)
+			e, n = c.include(t.Text, listed)
 		default:
-			ends = append(ends, migrate.ToProgram(t.Text))
+			e = []string{migrate.ToProgram(t.Text)}
 		}
+		ends, next = append(ends, e...), append(next, n...)
 	}
 	return ends, next
+}
+
+// include is a list of addresses.
+func (c *config) include(file string, listed map[string]bool) (ends, next []string) {
+	if listed[file] {
+		return nil, nil
+	}
+	listed[file] = true
+	text, err := c.tree.Read(file)
+	if err != nil {
+		return []string{migrate.Waits(err.Error())}, nil
+	}
+	targets, err := aliases.ParseLines(text)
+	if err != nil {
+		return []string{migrate.Waits(err.Error())}, nil
+	}
+	return c.targets(targets, "", listed)
 }

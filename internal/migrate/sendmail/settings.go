@@ -56,7 +56,6 @@ var defines = []setting{
 	{"confPRIVACY_FLAGS", "", migrate.Decided, "VRFY and EXPN tell nothing, and there is no ETRN; needmailhelo is not asked for", nil},
 	{"confAUTH_MECHANISMS", "", migrate.Step, "passwords are in users/smtppasswd (qmail-authpw), or control/checkpassword names a program that knows them; mechanisms follow from the hashes", nil},
 	{"confAUTH_OPTIONS", "authinsecure", migrate.Decided, "passwords are taken inside TLS only, unless control/authinsecure is 1", nil},
-	{"TRUST_AUTH_MECH", "", migrate.Decided, "who has logged in may relay", nil},
 	{"confSERVER_CERT", "", migrate.Step, "write key and certificates into control/servercert.pem: cat KEY CERT > control/servercert.pem, owner root, mode 0600", nil},
 	{"confSERVER_KEY", "", migrate.Step, "see confSERVER_CERT", nil},
 	{"confCLIENT_CERT", "", migrate.Step, "write key and certificates into control/clientcert.pem, owner root, mode 0600", nil},
