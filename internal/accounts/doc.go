@@ -23,6 +23,7 @@
 //	group.go     LookupGroup
 //	table.go     the cached file and its index
 //	usersdb.go   local part by users/cdb
+//	assign.go    users/assign, of which users/cdb is made
 //	getpw.go     local part by passwd
 //	resolve.go   Resolver: both in qmail's order
 //	reach.go     homes that do not answer

@@ -39,7 +39,7 @@ func (t *Tables) Expand(local, domain string) (e Expansion, found bool, err erro
 		return Expansion{}, false, err
 	}
 	name := lower(local)
-	x := &expander{tables: tables, domain: domain, address: name + "@" + lower(domain), done: map[string]bool{}}
+	x := &expander{place: t.place, tables: tables, domain: domain, address: name + "@" + lower(domain), done: map[string]bool{}}
 	targets, owner, found, err := lookup(tables, name)
 	if err != nil || !found {
 		return Expansion{}, false, err
@@ -62,7 +62,7 @@ func (t *Tables) Expand(local, domain string) (e Expansion, found bool, err erro
 // Flatten returns what targets say that are in no table: a .forward file. Names
 // stay as they are.
 func Flatten(targets []Target) ([]Target, error) {
-	x := &expander{done: map[string]bool{}}
+	x := &expander{place: func(name string) string { return name }, done: map[string]bool{}}
 	for _, t := range targets {
 		if err := x.target(t, ""); err != nil {
 			return nil, err
@@ -73,6 +73,7 @@ func Flatten(targets []Target) ([]Target, error) {
 
 // expander goes through tables and lists.
 type expander struct {
+	place   func(name string) string
 	tables  []table
 	domain  string // empty: names stay as they are
 	address string // what is expanded
@@ -174,7 +175,7 @@ func (x *expander) list(t Target) error {
 	if x.depth++; x.depth > maxDepth {
 		return errDeep
 	}
-	text, _, err := readFile(t.Text, maxList)
+	text, _, err := readFile(x.place(t.Text), maxList)
 	if err != nil {
 		return err
 	}

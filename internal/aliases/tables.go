@@ -20,6 +20,8 @@ const (
 type Tables struct {
 	dir   control.Dir
 	names *control.Cached[[]string]
+	// place says where a file is that a table names.
+	place func(name string) string
 
 	mu     sync.Mutex
 	opened []string
@@ -37,7 +39,13 @@ type table interface {
 
 // New returns the tables of an installation, which are read when needed.
 func New(dir control.Dir) *Tables {
-	t := &Tables{dir: dir}
+	return NewAt(dir, func(name string) string { return name })
+}
+
+// NewAt is New for files that are not where they will be: place says for the
+// name of a table or a list where it is now.
+func NewAt(dir control.Dir, place func(name string) string) *Tables {
+	t := &Tables{dir: dir, place: place}
 	t.names = control.NewCached(dir, []string{"aliases"}, func() ([]string, error) { return Names(dir) })
 	return t
 }
@@ -78,9 +86,9 @@ func (t *Tables) all() ([]table, error) {
 	tables := make([]table, len(names))
 	for i, name := range names {
 		if IsCompiled(name) {
-			tables[i] = &compiledTable{path: name}
+			tables[i] = &compiledTable{path: t.place(name)}
 		} else {
-			tables[i] = &textTable{path: name}
+			tables[i] = &textTable{path: t.place(name)}
 		}
 	}
 	// What was open is closed by the collector with its table.

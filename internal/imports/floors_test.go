@@ -38,11 +38,17 @@ var floors = [][]string{
 	{ // what programs of users do to queue a message, and daemons to know who has a mailbox
 		"internal/enqueue", "internal/mailboxes",
 	},
+	{ // what a site wants, whatever system it had
+		"internal/migrate",
+	},
+	{ // from other systems to this one
+		"internal/migrate/layout", "internal/migrate/ours", "internal/migrate/postfix", "internal/migrate/qmail", "internal/migrate/sendmail",
+	},
 	{ // rooms: each holds programs, and none knows another
 		"qmail-local", "qmail-local/commands", "qmail-local/lookup", "qmail-local/lspawn", "qmail-local/nss", "qmail-local/users",
 		"qmail-queue", "qmail-queue/inject", "qmail-queue/qmqpc", "qmail-queue/queuectl", "qmail-queue/show", "qmail-queue/spool",
 		"qmail-remote", "qmail-remote/mtasts", "qmail-remote/rspawn", "qmail-remote/tcpto", "qmail-remote/tlspost", "qmail-remote/tlsrpt", "qmail-remote/tlsseen",
-		"qmail-send", "qmail-send/logjson", "qmail-send/setup", "qmail-send/showctl", "qmail-send/splogger", "qmail-send/start", "qmail-send/trace",
+		"qmail-send", "qmail-send/logjson", "qmail-send/migrate", "qmail-send/setup", "qmail-send/showctl", "qmail-send/splogger", "qmail-send/start", "qmail-send/trace",
 		"smtpd", "smtpd/auth", "smtpd/checkpass", "smtpd/dkimkey", "smtpd/filter", "smtpd/policy", "smtpd/qmtp", "smtpd/tables", "smtpd/tcpenv", "smtpd/tlskey",
 	},
 	{ // what tests need
@@ -99,7 +105,7 @@ var neighbours = map[string][]string{
 
 // testFloor is the floor of the packages that only tests and programs of tests
 // may import.
-const testFloor = 9
+const testFloor = 11
 
 // libraries says who may import what is not ours and not Go's.
 var libraries = map[string][]string{

@@ -101,13 +101,14 @@ var bans = map[string][]ban{
 	// it hears in a process of its own.
 	"qmail-showctl": append([]ban{hashes}, everywhere...),
 
-	"qmail-lookup": inside,
-	"qmail-filter": append([]ban{resolver, tls, starter}, everywhere...), // milters are on the network
-	"qmail-lspawn": inside,
-	"qmail-send":   inside,
-	"qmail-setup":  inside,
-	"qmail-spool":  inside,
-	"qmail-start":  inside,
+	"qmail-lookup":  inside,
+	"qmail-filter":  append([]ban{resolver, tls, starter}, everywhere...), // milters are on the network
+	"qmail-lspawn":  inside,
+	"qmail-migrate": inside,
+	"qmail-send":    inside,
+	"qmail-setup":   inside,
+	"qmail-spool":   inside,
+	"qmail-start":   inside,
 
 	// They speak with web servers, and have nothing else to lose.
 	"qmail-mtasts":    {names, starter, hashes},

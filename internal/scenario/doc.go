@@ -43,6 +43,7 @@
 //	tcpenv_test.go     tcp-env
 //	fullqueue_test.go  a disk that is nearly full
 //	queuectl_test.go   the queue is managed, and one of qmail is imported
+//	migrate_test.go    sites of qmail, Postfix and Sendmail move
 //	requiretls_test.go mail that wants TLS all the way
 //	tlsrpt_test.go     reports about TLS
 //	tcpto_test.go      hosts to which connections time out, and the tools for that

@@ -16,7 +16,6 @@
 //     prefix that ends in an upper-case letter works, and numbers are checked.
 //
 //     main.go    Main: files, messages, exit code
-//     assign.go  the lines of users/assign
 //     pw2u.go    qmail-pw2u
 //     getpw.go   qmail-getpw
 //     examine.go users/assign against users/cdb, for qmail-showctl

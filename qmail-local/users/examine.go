@@ -1,7 +1,6 @@
 package users
 
 import (
-	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
@@ -10,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"postrider/internal/accounts"
 	"postrider/internal/cdb"
 	"postrider/internal/control"
 )
@@ -46,43 +46,29 @@ func Compare(dir string) error {
 
 // faultsOf returns the lines that qmail-newu would refuse.
 func faultsOf(path string, text []byte) (faults control.Faults) {
-	lines := bufio.NewScanner(bytes.NewReader(text))
-	lines.Buffer(nil, maxLine)
-	number := 0
-	for lines.Scan() {
-		number++
-		line := lines.Text()
-		if strings.HasPrefix(line, string(lastLine)) {
-			return faults
-		}
-		if _, _, err := parse(line); err != nil {
-			faults = append(faults, control.Fault{Path: path, Line: number, Problem: err.Error()})
-		}
-	}
-	err := lines.Err()
-	if err == nil {
-		err = errNoEnd
-	}
-	return append(faults, control.Fault{Path: path, Line: number, Problem: err.Error()})
+	accounts.CheckAssign(bytes.NewReader(text), func(line int, err error) {
+		faults = append(faults, control.Fault{Path: path, Line: line, Problem: err.Error()})
+	})
+	return faults
 }
 
 // compare looks for each record that qmail-newu would write.
 func compare(text []byte, db *cdb.Reader) error {
 	var n int64
 	first := make(map[string]bool)
-	err := compile(bytes.NewReader(text), func(r record) error {
+	err := accounts.CompileAssign(bytes.NewReader(text), func(r accounts.Record) error {
 		n++
-		if first[string(r.key)] {
+		if first[string(r.Key)] {
 			return nil // of equal keys the first one counts
 		}
-		first[string(r.key)] = true
-		data, found, err := db.Get(r.key)
-		switch name := strings.Trim(string(r.key), "!\x00"); {
+		first[string(r.Key)] = true
+		data, found, err := db.Get(r.Key)
+		switch name := strings.Trim(string(r.Key), "!\x00"); {
 		case err != nil:
 			return err
 		case !found:
 			return Stale(fmt.Sprintf("it has no %q", name))
-		case !bytes.Equal(data, r.data):
+		case !bytes.Equal(data, r.Data):
 			return Stale(fmt.Sprintf("%q is another one in it", name))
 		}
 		return nil

@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"postrider/internal/accounts"
 	"postrider/internal/cdb"
 	"postrider/internal/world"
 )
@@ -41,7 +42,7 @@ func run(dir string) error {
 	path := filepath.Join(dir, "cdb")
 	var bad error
 	err = cdb.Replace(path, path+".tmp", dbMode, func(w *cdb.Writer) error {
-		bad = compile(assign, func(r record) error { return w.Add(r.key, r.data) })
+		bad = accounts.CompileAssign(assign, func(r accounts.Record) error { return w.Add(r.Key, r.Data) })
 		return bad
 	})
 	if bad != nil {

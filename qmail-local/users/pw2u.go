@@ -21,6 +21,9 @@ import (
 // maxLists is the largest file of Q/users that is read.
 const maxLists = 64 << 20
 
+// maxPasswdLine is the longest line of passwd.
+const maxPasswdLine = 64 << 10
+
 // homeCheck is what qmail-pw2u does about a home directory that is not there,
 // or not its user's.
 type homeCheck byte
@@ -181,7 +184,7 @@ func setOf(names []string) map[string]bool {
 // convert writes the lines of all users, what users/append has, and the end.
 func (c *converter) convert(passwd io.Reader, dir string) error {
 	lines := bufio.NewScanner(passwd)
-	lines.Buffer(nil, maxLine)
+	lines.Buffer(nil, maxPasswdLine)
 	for lines.Scan() {
 		if err := c.user(lines.Text()); err != nil {
 			return err
@@ -205,6 +208,9 @@ func (c *converter) convert(passwd io.Reader, dir string) error {
 	return err
 }
 
+// isUpper tells an ASCII capital: local parts are bytes.
+func isUpper(r rune) bool { return 'A' <= r && r <= 'Z' }
+
 // user writes the lines of one user of passwd, if he gets mail.
 func (c *converter) user(line string) error {
 	f := strings.Split(line, ":")
@@ -216,7 +222,7 @@ func (c *converter) user(line string) error {
 	if _, gidErr := strconv.ParseUint(f[3], 10, 32); err != nil || gidErr != nil || uid == 0 {
 		return nil
 	}
-	if c.include != nil && !c.include[name] || c.exclude[name] || !c.upper && name != lower(name) {
+	if c.include != nil && !c.include[name] || c.exclude[name] || !c.upper && strings.ContainsFunc(name, isUpper) {
 		return nil
 	}
 	if there, err := c.homeIsThere(name, home, uint32(uid)); err != nil || !there {

@@ -137,7 +137,7 @@ func TestPasswdToUsersCompiles(t *testing.T) {
 	_, out := m.run(PasswdToUsers, m.passwd("alias", "joe", "Big"), "-u")
 	out = strings.NewReplacer("N", "1", "D", "/d").Replace(out)
 	n := 0
-	if err := compile(strings.NewReader(out), func(record) error { n++; return nil }); err != nil || n != 8 {
+	if err := accounts.CompileAssign(strings.NewReader(out), func(accounts.Record) error { n++; return nil }); err != nil || n != 8 {
 		t.Errorf("%d records, %v, of\n%s", n, err, out)
 	}
 }

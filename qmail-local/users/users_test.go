@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"postrider/internal/accounts"
 	"postrider/internal/cdb"
 	"postrider/internal/world"
 )
@@ -21,8 +22,8 @@ func TestCompile(t *testing.T) {
 		"+:alias:7790:2108:/var/qmail/alias:-::\n" +
 		".\nnot looked at\n"
 	var got []string
-	err := compile(strings.NewReader(assign), func(r record) error {
-		got = append(got, string(r.key)+" = "+string(r.data))
+	err := accounts.CompileAssign(strings.NewReader(assign), func(r accounts.Record) error {
+		got = append(got, string(r.Key)+" = "+string(r.Data))
 		return nil
 	})
 	want := []string{
@@ -43,8 +44,8 @@ func TestBadAssign(t *testing.T) {
 	t.Parallel()
 	good := "=a:a:1:1:/:::\n"
 	for _, c := range []struct{ name, assign, want string }{
-		{"cut", good, errNoEnd.Error()},
-		{"empty", "", errNoEnd.Error()},
+		{"cut", good, accounts.ErrAssignCut.Error()},
+		{"empty", "", accounts.ErrAssignCut.Error()},
 		{"empty line", good + "\n.\n", "line 2: an empty line"},
 		{"comment", "# users\n.\n", "line 1: fewer than seven colons"},
 		{"too few fields", "=a:a:1:1:/::\n.\n", "line 1: fewer than seven colons"},
@@ -55,7 +56,7 @@ func TestBadAssign(t *testing.T) {
 		{"gid too large", "=a:a:1:4294967295:/:::\n.\n", `line 1: gid "4294967295" is no number from 0 to 4294967294`},
 		{"home relative", "=a:a:1:1:home:::\n.\n", `line 1: home directory "home" does not begin with a slash`},
 	} {
-		err := compile(strings.NewReader(c.assign), func(record) error { return nil })
+		err := accounts.CompileAssign(strings.NewReader(c.assign), func(accounts.Record) error { return nil })
 		if err == nil || err.Error() != c.want {
 			t.Errorf("%s: got %v, want %s", c.name, err, c.want)
 		}
@@ -122,15 +123,15 @@ func FuzzAssign(f *testing.F) {
 	f.Add("=joe:joe:1:1:/:::\n+a-:joe:1:1:/:-::\n.\n")
 	f.Add(":::::::\n.")
 	f.Fuzz(func(t *testing.T, assign string) {
-		last := record{}
-		err := compile(strings.NewReader(assign), func(r record) error {
-			if len(r.key) > 0 && r.key[0] != '!' {
-				t.Errorf("key %q", r.key)
+		last := accounts.Record{}
+		err := accounts.CompileAssign(strings.NewReader(assign), func(r accounts.Record) error {
+			if len(r.Key) > 0 && r.Key[0] != '!' {
+				t.Errorf("key %q", r.Key)
 			}
 			last = r
 			return nil
 		})
-		if err == nil && len(last.key) != 0 {
+		if err == nil && len(last.Key) != 0 {
 			t.Error("no list of prefixes at the end")
 		}
 	})
