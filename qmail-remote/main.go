@@ -34,7 +34,7 @@ func IsWorker(w world.World) bool {
 
 // newClient returns a client of the running machine.
 func newClient(w world.World, patience time.Duration) *client {
-	files := &settingsFiles{home: w.Home, resolvConf: resolver.SystemConfig, clock: w.Clock}
+	files := &settingsFiles{home: w.Home, control: w.Control, resolvConf: resolver.SystemConfig, clock: w.Clock}
 	return &client{
 		clock:    w.Clock,
 		settings: files.current,

@@ -39,17 +39,30 @@ func NewUsersDB(path string) *UsersDB { return &UsersDB{path: path} }
 // Lookup finds local (spec section 3.4 step 1). A missing database knows
 // nobody; a link that leads nowhere is trouble.
 func (u *UsersDB) Lookup(local string) (Recipient, error) {
+	r, _, err := u.Find(local)
+	return r, err
+}
+
+// Find is Lookup, and says which assignment it was: "=" and the local part, or
+// "+" and what the local part begins with, as users/assign has it.
+func (u *UsersDB) Find(local string) (r Recipient, assignment string, err error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if err := u.refresh(); err != nil {
-		return Recipient{}, err
+		return Recipient{}, "", err
 	}
-	r, err := searchUsersDB(u.db, local)
-	if err != nil && !errors.Is(err, ErrUnknown) {
-		u.drop()
-		err = usersDBTrouble(err)
+	r, used, err := searchUsersDB(u.db, local)
+	if err != nil {
+		if !errors.Is(err, ErrUnknown) {
+			u.drop()
+			err = usersDBTrouble(err)
+		}
+		return r, "", err
 	}
-	return r, err
+	if used > len(local) {
+		return r, "=" + lower(local), nil
+	}
+	return r, "+" + lower(local[:used]), nil
 }
 
 // refresh opens what is at the path now, unless it is open.
@@ -117,21 +130,24 @@ func usersDBTrouble(err error) error { return fmt.Errorf("%w: %w", ErrUsersDB, e
 // searchUsersDB asks for the list of wildcards first: every users/cdb has it,
 // and a file whose blocks a crash has left zero has not. Such a file would
 // know nobody, and everybody's mail would bounce.
-func searchUsersDB(db *cdb.Reader, local string) (Recipient, error) {
+// used is how much of local was looked for; one more if it was an assignment
+// for local alone.
+func searchUsersDB(db *cdb.Reader, local string) (r Recipient, used int, err error) {
 	wildcards, found, err := db.Get(nil)
 	if err != nil {
-		return Recipient{}, err
+		return Recipient{}, 0, err
 	}
 	if !found {
-		return Recipient{}, errors.New("no list of wildcards")
+		return Recipient{}, 0, errors.New("no list of wildcards")
 	}
 	key := []byte("!" + lower(local) + "\x00")
 	data, found, err := db.Get(key)
 	if err != nil {
-		return Recipient{}, err
+		return Recipient{}, 0, err
 	}
 	if found {
-		return parseUser(data)
+		r, err := parseUser(data)
+		return r, len(local) + 1, err
 	}
 	for n := len(key) - 1; n > 0; n-- {
 		if n > 1 && bytes.IndexByte(wildcards, key[n-1]) < 0 {
@@ -139,15 +155,15 @@ func searchUsersDB(db *cdb.Reader, local string) (Recipient, error) {
 		}
 		data, found, err := db.Get(key[:n])
 		if err != nil {
-			return Recipient{}, err
+			return Recipient{}, 0, err
 		}
 		if found {
 			r, err := parseUser(data)
 			r.Ext += local[n-1:] // in the case it was written
-			return r, err
+			return r, n - 1, err
 		}
 	}
-	return Recipient{}, ErrUnknown
+	return Recipient{}, 0, ErrUnknown
 }
 
 // parseUser reads the six fields of a record: user NUL uid NUL gid NUL home

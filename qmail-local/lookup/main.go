@@ -2,7 +2,6 @@ package lookup
 
 import (
 	"os"
-	"path/filepath"
 
 	"postrider/internal/aliases"
 	"postrider/internal/control"
@@ -61,7 +60,7 @@ func run(w world.World, log *logline.Writer) error {
 	if err != nil {
 		return err
 	}
-	dir := control.Dir(filepath.Join(w.Home, "control"))
+	dir := control.Dir(w.ControlDir())
 	resolver.Aliases = aliases.New(dir).Look
 	f := newFinder(dir, resolver, w.Clock, log.Line)
 	if !installation.Private {
