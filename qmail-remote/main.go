@@ -11,6 +11,7 @@ import (
 	"postrider/internal/tcpto"
 	"postrider/internal/webpki"
 	"postrider/internal/wire/parent"
+	"postrider/internal/wire/steps"
 	"postrider/internal/world"
 )
 
@@ -19,6 +20,10 @@ import (
 func Main(w world.World) int {
 	if IsWorker(w) {
 		return workerMain(w)
+	}
+	if dir, rest, asked := steps.Arguments(w.Args); asked && len(rest) == 0 {
+		w.Control = dir
+		return stepsMain(w)
 	}
 	if len(w.Args) > 1 && w.Args[1] == explainOption {
 		return explainMain(w)

@@ -5,6 +5,7 @@ import (
 
 	"postrider/internal/aliases"
 	"postrider/internal/control"
+	"postrider/internal/fdpass"
 	"postrider/internal/logline"
 	"postrider/internal/priv"
 	"postrider/internal/srs"
@@ -12,6 +13,7 @@ import (
 	wire "postrider/internal/wire/lookup"
 	"postrider/internal/wire/parent"
 	"postrider/internal/wire/rewriting"
+	"postrider/internal/wire/steps"
 	"postrider/internal/world"
 )
 
@@ -36,6 +38,10 @@ type daemon struct {
 
 // Main runs qmail-lookup until its control channel ends.
 func Main(w world.World) int {
+	if dir, rest, asked := steps.Arguments(w.Args); asked && len(rest) == 0 && !fdpass.IsPacketSocket(parent.FD) {
+		w.Control = dir
+		return explain(w)
+	}
 	log := logline.NewWriter(w.Stderr)
 	defer log.Close()
 	if err := run(w, log); err != nil {
