@@ -105,7 +105,7 @@ func (d *delivery) dotQmail(name string) (text string, mode uint32, there bool, 
 	text, mode, err = readInstructions(d.homeDir, name)
 	switch {
 	case errors.Is(err, errNoFile):
-		d.explain(d.place(name), "%s is no plain file", name)
+		d.explain(steps.Place{}, "there is no plain file %s", name)
 		return "", 0, false, nil
 	case err != nil:
 		return "", 0, false, temporary("open "+name, err, "Unable to open %s: %s. (#4.3.0)", name, reason(err))

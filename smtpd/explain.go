@@ -1,8 +1,11 @@
 package smtpd
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
+	"os"
 	"strings"
 
 	"postrider/internal/address"
@@ -19,8 +22,9 @@ import (
 // carried out as for a client, but nobody is asked: neither qmail-lookup nor
 // qmail-policy nor a milter.
 //
-// Of the acts "recipient" is the recipient as it would be queued, "verify" that
-// qmail-lookup would be asked for it.
+// Of the acts "recipient" is the recipient as it would be queued. "unknown", "full"
+// and "unsure" are there if qmail-lookup would be asked for it: what would be said
+// after its answer.
 type door struct {
 	service  *service
 	dir      control.Dir
@@ -92,7 +96,11 @@ func (d *door) answer(a *steps.Answer, client, sender, recipient string) {
 
 // place is where a control file stands that decides.
 func (d *door) place(name string, line int) steps.Place {
-	return steps.Place{File: string(d.dir) + "/" + name, Line: line}
+	at := steps.Place{File: string(d.dir) + "/" + name, Line: line}
+	if _, err := os.Lstat(at.File); errors.Is(err, fs.ErrNotExist) {
+		return steps.Place{} // what holds without it decides
+	}
+	return at
 }
 
 // listed is the place of an entry of a list that is compared by key.
@@ -115,7 +123,7 @@ func (d *door) admit(a *steps.Answer, ip netip.Addr) (*session, reply) {
 		if d.settings.rules.File() != "tcp.smtp" {
 			line = 0
 		}
-		a.Say("client", d.place(d.settings.rules.File(), line), "the rule for %s is of %s: %s", orAll(name), ip, ruleWords(rule))
+		a.Say("client", d.place(d.settings.rules.File(), line), "the rule of %s is for %s: %s", orAll(name), ip, ruleWords(rule))
 	}
 	if rule.Deny {
 		return nil, replyDenied
@@ -209,7 +217,10 @@ func (d *door) rcpt(a *steps.Answer, s *session, to address.Address) reply {
 		a.Do("recipient", string(queued), steps.Place{})
 	}
 	if mode := s.settings.verifyRcpt; mode != verifyNone && (mode >= verifyAll || !s.peer.relay) {
-		a.Do("verify", "", d.place("verifyrcpt", 0))
+		at := d.place("verifyrcpt", 0)
+		a.Do("unknown", replyNoMailbox.words(), at)
+		a.Do("full", replyMailboxFull.words(), at)
+		a.Do("unsure", replyRcptUnsure.words(), at)
 	}
 	return r
 }
