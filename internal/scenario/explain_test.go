@@ -28,8 +28,8 @@ func explainedHost(t *testing.T, net *testhost.Network) *testhost.Host {
 		"badmailfrom":    {"@bad.example", "evil@else.example"},
 		"badrcptto":      {"bob-secret@mx1.example"},
 		"tcp.smtp":       {"# ours", `10.1.:allow,RELAYCLIENT=""`, "10.2.:deny", `10.3.3.3:allow,RELAYCLIENT="@relay.example"`, `10.4.0.0/16:allow,RBLSMTPD="no mail from there"`},
-		"smtproutes":     {"relay.example:relay.else.example:2525|joe|verysecretword", "odd.example:a:b:c", "direct.example:"},
-		"tlspolicy":      {"tls.example:verify"},
+		"smtproutes":     {"relay.example:relay.else.example:2525|joe|verysecretword", "odd.example:a b|joe|hiddenword", "direct.example:"},
+		"tlspolicy":      {"verify.example:verify", "never.example:none", "dane.example:dane", "daneonly.example:dane-only"},
 		"mtasts":         {"1"},
 		"aliases":        {"/etc/aliases"},
 		"dotforward":     {"1"},
@@ -45,6 +45,7 @@ func explainedHost(t *testing.T, net *testhost.Network) *testhost.Host {
 	own("alice", ".qmail", "# mine\n./Maildir/\n\n&bob@mx1.example\n|/bin/true\n")
 	own("alice", ".qmail-loop", "alice-loop2@mx1.example\n")
 	own("alice", ".qmail-loop2", "&alice-loop@mx1.example\n")
+	own("alice", ".qmail-self", "alice-self@mx1.example\n")
 	own("alice", ".qmail-far", "far@away.example\n")
 	own("alice", ".qmail-empty", "")
 	own("alice", ".qmail-bad", "\n./Maildir/\n")
@@ -56,10 +57,46 @@ func explainedHost(t *testing.T, net *testhost.Network) *testhost.Host {
 	h.Must("chmod", "700", "/home/closed")
 	h.WriteFile("/var/qmail/alias/.qmail-postmaster", "&alice\n", 0o644)
 	h.WriteFile(vdomainDir+"/full/Maildir/maildirsize", "1000S,1C\n10 1\n", 0o600)
+	h.WriteFile("/var/qmail/users/assign", strings.TrimSuffix(h.ReadFile("/var/qmail/users/assign"), ".\n")+"=rootly:root:0:0:/root:::\n.\n", 0o644)
+	h.Must("/var/qmail/bin/qmail-newu")
 	lines := []string{vpasswdLine("vera"), strings.Replace(vpasswdLine("full"), "NOQUOTA", "1000S,1C", 1)}
 	writeVpasswd(h, lines)
 	closeTree(h)
 	return h
+}
+
+// others are the domains of other hosts: a signed zone, and policies of MTA-STS.
+func others(t *testing.T, net *testhost.Network, h *testhost.Host) {
+	t.Helper()
+	zone := net.Zone()
+	zone.Sign()
+	far := net.Host("mail.away.example")
+	far.Sink(":25", nil)
+	far.Sink(":2525", nil)
+	for _, name := range []string{"mail.away.example", "relay.else.example", "mx.dane.example"} {
+		zone.Address(name, far.IP)
+	}
+	for _, domain := range []string{"away", "verify", "never", "daneonly", "sts", "badsts", "newsts", "direct"} {
+		zone.MX(domain+".example", 10, "mail.away.example")
+	}
+	zone.MX("dane.example", 10, "mx.dane.example")
+	zone.Add("null.example. MX 0 .", "_25._tcp.mx.dane.example. TLSA 3 1 1 "+strings.Repeat("ab", 32))
+	zone.Fail("lame.example")
+	h.StartResolver()
+	web := newPolicyServer(t, net, "sts.example", "badsts.example")
+	h.WriteFile(trustedFile, web.cert, 0o644)
+	web.publish("sts.example", "1", "enforce", "mail.away.example", "604800")
+	web.publish("badsts.example", "1", "enforce", "mx.badsts.example", "604800")
+	web.publish("newsts.example", "1", "", "", "")
+}
+
+// fetchPolicies has qmail-mtasts keep the policies.
+func fetchPolicies(h *testhost.Host) {
+	for _, domain := range []string{"sts.example", "badsts.example"} {
+		first := h.Log().Len()
+		sendmail(h, "root", []string{"x@" + domain}, letter("x", "x"))
+		h.WaitForLog(first, `^qmail-mtasts: policy domain=`+domain+` `)
+	}
 }
 
 // TestExplain runs the cases of testdata/explanations: what is decided, by which
@@ -68,9 +105,9 @@ func TestExplain(t *testing.T) {
 	t.Parallel()
 	net := testhost.NewNetwork(t)
 	h := explainedHost(t, net)
-	zone := net.Zone()
-	zone.Address("mail.away.example", h.IP)
+	others(t, net, h)
 	h.StartSuiteWith("./Maildir/")
+	fetchPolicies(h)
 	files, err := filepath.Glob("testdata/explanations/*.txt")
 	if err != nil || len(files) == 0 {
 		t.Fatal("no cases", err)

@@ -5,13 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"slices"
 	"strings"
 
 	"postrider/internal/address"
-	"postrider/internal/control"
-	"postrider/internal/route"
 	"postrider/internal/world"
 )
 
@@ -115,27 +114,27 @@ func (d difference) text() string {
 	return b.String()
 }
 
-// readCorpus reads the messages of a file, each once: lines of a log, or lines of a
-// recipient, a sender and a client, of which the last two may be missing.
+// readCorpus reads the messages of a file, each once: of a log of qmail-send, or
+// lines of a recipient, a sender and a client, of which the last two may be missing.
 func readCorpus(o options, now *explainer) ([]message, error) {
 	f, err := os.Open(o.corpus)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close() // was only read
-	strip, err := stripper(now.dir)
-	if err != nil {
-		return nil, err
-	}
-	log := &logReader{senders: make(map[string]string), strip: strip}
+	log := &logReader{senders: make(map[string]string), strip: now.table.Strip}
 	seen := make(map[string]bool)
 	var all []message
+	odd := 0 // the first line that is neither; a log has others
 	lines := bufio.NewScanner(f)
 	lines.Buffer(nil, 1<<20)
 	for number := 1; lines.Scan(); number++ {
-		m, found, err := corpusLine(lines.Text(), o, log)
-		if err != nil {
-			return nil, fmt.Errorf("%s, line %d: %w", o.corpus, number, err)
+		line := lines.Text()
+		m, found := log.line(line)
+		if !found && !log.seen && strings.TrimSpace(line) != "" && line[0] != '#' {
+			if m, found = plainLine(line, o); !found && odd == 0 {
+				odd = number
+			}
 		}
 		key := m.sender + "\x00" + m.recipient + "\x00" + m.client
 		if !found || seen[key] {
@@ -147,37 +146,32 @@ func readCorpus(o options, now *explainer) ([]message, error) {
 		seen[key] = true
 		all = append(all, m)
 	}
+	if odd > 0 && !log.seen {
+		return nil, fmt.Errorf("%s, line %d: a recipient, a sender and a client are needed, or a log of qmail-send", o.corpus, odd)
+	}
 	return all, lines.Err()
 }
 
-// stripper takes the prepend of virtualdomains off, which a log has.
-func stripper(dir control.Dir) (func(string) string, error) {
-	table, err := route.Read(dir)
-	if err != nil {
-		return nil, err
-	}
-	return table.Strip, nil
-}
-
-func corpusLine(line string, o options, log *logReader) (m message, found bool, err error) {
-	if m, found, isLog := log.line(line); isLog {
-		return m, found && isRecipient(m.recipient) && isSender(m.sender), nil
-	}
+// plainLine reads a recipient, a sender and a client.
+func plainLine(line string, o options) (m message, ok bool) {
 	fields := strings.Fields(line)
-	if len(fields) == 0 || strings.HasPrefix(line, "#") || strings.Contains(line, "status: ") {
-		return m, false, nil
+	if len(fields) > 3 {
+		return m, false
 	}
 	m = message{sender: o.sender, recipient: fields[0], client: o.client}
 	if len(fields) > 1 {
 		m.sender = strings.TrimSuffix(strings.TrimPrefix(fields[1], "<"), ">")
+		if m.sender == fields[1] && !strings.Contains(m.sender, "@") {
+			return m, false
+		}
 	}
 	if len(fields) > 2 {
 		m.client = fields[2]
+		if _, err := netip.ParseAddr(m.client); err != nil {
+			return m, false
+		}
 	}
-	if !isRecipient(m.recipient) || !isSender(m.sender) {
-		return m, false, fmt.Errorf("%q: a recipient, a sender and a client are needed, or a line of qmail-send's log", line)
-	}
-	return m, true, nil
+	return m, isRecipient(m.recipient) && isSender(m.sender)
 }
 
 func isSender(s string) bool {

@@ -8,14 +8,15 @@ import "strings"
 type logReader struct {
 	senders map[string]string // by number of the message
 	strip   func(rewritten string) string
+	seen    bool // there was a line of a log
 }
 
 // maxSenders bounds what is remembered of a log: of a number that comes again the
 // last counts, and of a log that never ends the rest is without senders.
 const maxSenders = 1 << 20
 
-// line returns what a line tells of. isLog says that it is one of a log at all.
-func (l *logReader) line(line string) (m message, found, isLog bool) {
+// line returns the message that a line tells of, if it tells of one.
+func (l *logReader) line(line string) (m message, found bool) {
 	if i := strings.Index(line, "info msg "); i >= 0 && isPrefix(line[:i]) {
 		number, rest, _ := strings.Cut(line[i+len("info msg "):], ":")
 		_, rest, _ = strings.Cut(rest, " from <")
@@ -23,21 +24,23 @@ func (l *logReader) line(line string) (m message, found, isLog bool) {
 		if ok && len(l.senders) < maxSenders {
 			l.senders[number] = sender
 		}
-		return m, false, true
+		l.seen = l.seen || ok
+		return m, false
 	}
 	i := strings.Index(line, "starting delivery ")
 	if i < 0 || !isPrefix(line[:i]) {
-		return m, false, false
+		return m, false
 	}
 	f := strings.Fields(line[i:])
 	if len(f) != 8 || f[3] != "msg" || f[5] != "to" {
-		return m, false, true
+		return m, false
 	}
+	l.seen = true
 	m = message{sender: l.senders[f[4]], recipient: f[7]}
 	if f[6] == "local" {
 		m.recipient = l.strip(f[7])
 	}
-	return m, true, true
+	return m, isRecipient(m.recipient) && isSender(m.sender)
 }
 
 // isPrefix tells whether what stands before the words of a line may be a time, and

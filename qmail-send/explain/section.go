@@ -75,11 +75,11 @@ func (s *section) outcome() []string {
 }
 
 // worst is the verdict that the exit code tells of: that of the message and of
-// those that it becomes.
+// those that it becomes, as far as they can be seen.
 func (s *section) worst() Verdict {
 	worst := s.Verdict
 	for _, f := range s.Forwards {
-		if v := f.worst(); exitOf(v) > exitOf(worst) {
+		if v := f.worst(); v != Unseen && exitOf(v) > exitOf(worst) {
 			worst = v
 		}
 	}
