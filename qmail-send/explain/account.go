@@ -47,7 +47,11 @@ func (e *explainer) account(s *section, local string, d entrance) (r accounts.Re
 	}
 	if e.nobody(r) {
 		s.say("account", fmt.Sprintf("no mail is delivered as uid %d and gid %d", r.UID, r.GID), steps.Place{})
-		e.wait(s, d, "Not allowed to perform deliveries as this user.")
+		text := "Not allowed to perform deliveries as this user. (#4.3.5)" // in qmail-lspawn's words
+		if r.UID == 0 {
+			text = "Not allowed to perform deliveries as root."
+		}
+		e.wait(s, d, text)
 		return r, false, false
 	}
 	return r, false, true
