@@ -42,7 +42,7 @@ var floors = [][]string{
 		"qmail-local", "qmail-local/commands", "qmail-local/lookup", "qmail-local/lspawn", "qmail-local/nss", "qmail-local/users",
 		"qmail-queue", "qmail-queue/inject", "qmail-queue/qmqpc", "qmail-queue/queuectl", "qmail-queue/show", "qmail-queue/spool",
 		"qmail-remote", "qmail-remote/mtasts", "qmail-remote/rspawn", "qmail-remote/tcpto", "qmail-remote/tlsrpt", "qmail-remote/tlsseen",
-		"qmail-send", "qmail-send/setup", "qmail-send/splogger", "qmail-send/start",
+		"qmail-send", "qmail-send/explain", "qmail-send/setup", "qmail-send/splogger", "qmail-send/start",
 		"smtpd", "smtpd/auth", "smtpd/checkpass", "smtpd/dkimkey", "smtpd/filter", "smtpd/policy", "smtpd/qmtp", "smtpd/tables", "smtpd/tcpenv", "smtpd/tlskey",
 	},
 	{ // what tests need
