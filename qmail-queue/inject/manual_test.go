@@ -45,6 +45,7 @@ func TestManuals(t *testing.T) {
 	for name, codes := range map[string][]int{
 		"sendmail.8":     {exitDone, exitUsage, exitData, exitNoUser, exitOS, exitUnsure},
 		"qmail-inject.8": {exitDone, exitPermanent, exitTemporary},
+		"mailsubj.1":     {exitDone, exitPermanent, exitTemporary},
 	} {
 		for _, code := range codes {
 			if !strings.Contains(manual(t, name), "\n.It "+strconv.Itoa(code)+"\n") {
