@@ -131,10 +131,17 @@ func (e *explainer) userAs(r accounts.Recipient) (identity, error) {
 	return nil, errRights
 }
 
+// maxForwards is how many forwards of a message are followed.
+const maxForwards = 100
+
 // follow explains forwards. Of a forward's forwards only those are looked at that
 // lead back.
 func (e *explainer) follow(s *section, m message, sender string, forwards []string) {
 	for _, f := range forwards {
+		if len(s.Forwards) == maxForwards {
+			s.say("forward", "there are more, which are not followed", steps.Place{})
+			return
+		}
 		if !sendable(f) {
 			s.say("forward", f+" is no address: the queue does not take it", steps.Place{})
 			s.end(Deferred, "The forward is no address.")

@@ -107,7 +107,7 @@ func (s *sibling) end() {
 	_ = s.in.Close()
 	_ = s.out.Close()
 	_ = s.cmd.Process.Kill()
-	_ = s.cmd.Wait()
+	go func() { _ = s.cmd.Wait() }() // it may hang in a home that does not answer
 }
 
 // endAll ends the programs of a name, or all.

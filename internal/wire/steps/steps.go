@@ -23,7 +23,8 @@
 //	end class text               what becomes of the mail: see Class
 //
 // file is the path of what decided, and may be empty; line is 0 where there is
-// none. A line has at most MaxLine bytes, an answer MaxLines lines.
+// none. A line has at most MaxLine bytes, an answer MaxLines lines and
+// MaxAnswer bytes.
 package steps
 
 import (
@@ -38,9 +39,11 @@ import (
 const (
 	// Option is the first argument of a program that shall speak this.
 	Option = "--steps"
-	// MaxLine is the most bytes of a line, MaxLines the most lines of an answer.
-	MaxLine  = 1 << 20
-	MaxLines = 200000
+	// MaxLine is the most bytes of a line, MaxLines and MaxAnswer the most lines and
+	// bytes of an answer: as many as a large list has.
+	MaxLine   = 1 << 20
+	MaxLines  = 200000
+	MaxAnswer = 32 << 20
 )
 
 // Class is what becomes of mail, as far as the program knows.
@@ -107,6 +110,7 @@ func Arguments(args []string) (dir string, rest []string, asked bool) {
 var (
 	errForm   = errors.New("a line that is not of the form that the protocol has")
 	errLength = fmt.Errorf("a line of more than %d bytes", MaxLine)
+	errBytes  = fmt.Errorf("an answer of more than %d bytes", MaxAnswer)
 	errLines  = fmt.Errorf("an answer of more than %d lines", MaxLines)
 )
 
@@ -161,8 +165,15 @@ func appendLine(b []byte, word string, fields ...string) []byte {
 // Answer reads an answer.
 func (r *Reader) Answer() (Answer, error) {
 	var a Answer
+	size := 0
 	for range MaxLines {
 		word, fields, err := r.line()
+		for _, f := range fields {
+			size += len(f)
+		}
+		if size > MaxAnswer {
+			return Answer{}, errBytes
+		}
 		if err == io.EOF {
 			err = io.ErrUnexpectedEOF
 		}

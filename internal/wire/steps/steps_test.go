@@ -58,6 +58,10 @@ func TestRefuses(t *testing.T) {
 	if _, err := NewReader(strings.NewReader(many)).Answer(); err != errLines {
 		t.Errorf("an endless answer: %v", err)
 	}
+	wide := strings.Repeat("step \"\" \""+strings.Repeat("x", MaxLine-100)+"\" \"\" \"0\"\n", 40)
+	if _, err := NewReader(strings.NewReader(wide)).Answer(); err != errBytes {
+		t.Errorf("a very large answer: %v", err)
+	}
 	if err := Serve(strings.NewReader("step\n"), io.Discard, func([]string) Answer { return Answer{} }); err == nil {
 		t.Error("a question that is none is answered")
 	}
