@@ -39,30 +39,36 @@ func NewUsersDB(path string) *UsersDB { return &UsersDB{path: path} }
 // Lookup finds local (spec section 3.4 step 1). A missing database knows
 // nobody; a link that leads nowhere is trouble.
 func (u *UsersDB) Lookup(local string) (Recipient, error) {
-	r, _, err := u.Find(local)
+	r, _, err := u.find(local)
 	return r, err
 }
 
 // Find is Lookup, and says which assignment it was: "=" and the local part, or
 // "+" and what the local part begins with, as users/assign has it.
 func (u *UsersDB) Find(local string) (r Recipient, assignment string, err error) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if err := u.refresh(); err != nil {
-		return Recipient{}, "", err
-	}
-	r, used, err := searchUsersDB(u.db, local)
-	if err != nil {
-		if !errors.Is(err, ErrUnknown) {
-			u.drop()
-			err = usersDBTrouble(err)
-		}
+	r, used, err := u.find(local)
+	switch {
+	case err != nil:
 		return r, "", err
-	}
-	if used > len(local) {
+	case used > len(local):
 		return r, "=" + lower(local), nil
 	}
 	return r, "+" + lower(local[:used]), nil
+}
+
+// find is Lookup; used is as that of searchUsersDB.
+func (u *UsersDB) find(local string) (r Recipient, used int, err error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if err := u.refresh(); err != nil {
+		return Recipient{}, 0, err
+	}
+	r, used, err = searchUsersDB(u.db, local)
+	if err != nil && !errors.Is(err, ErrUnknown) {
+		u.drop()
+		err = usersDBTrouble(err)
+	}
+	return r, used, err
 }
 
 // refresh opens what is at the path now, unless it is open.
