@@ -21,7 +21,8 @@ type agent struct {
 	maildirs *maildir.Store
 	quotas   *maildirsize.Quotas
 	lmtp     *lmtp.Pool
-	qmail    string   // the qmail home directory: the queue, control files
+	qmail    string // the qmail home directory: the queue, programs
+	controls control.Dir
 	environ  []string // what programs inherit
 	aliases  *aliases.Tables
 	// dotForward is control/dotforward.
@@ -40,7 +41,7 @@ func newAgent(w world.World, environ []string) (*agent, error) {
 	if err != nil {
 		return nil, err
 	}
-	dir := control.Dir(w.Home + "/control")
+	dir := control.Dir(w.ControlDir())
 	return &agent{
 		aliases:    aliases.New(dir),
 		dotForward: control.NewCached(dir, []string{"dotforward"}, func() (int, error) { return dir.Int("dotforward", 0) }),
@@ -52,6 +53,7 @@ func newAgent(w world.World, environ []string) (*agent, error) {
 		quotas:   maildirsize.NewQuotas(w.Clock.Now),
 		lmtp:     lmtp.NewPool(host),
 		qmail:    w.Home,
+		controls: dir,
 		environ:  environ,
 	}, nil
 }

@@ -8,6 +8,7 @@ import (
 	"postrider/internal/aliases"
 	"postrider/internal/dotqmail"
 	"postrider/internal/fate"
+	"postrider/internal/wire/steps"
 )
 
 // noAliases is the failure of a table that cannot be followed. The administrator
@@ -33,7 +34,7 @@ func (d *delivery) alias() (found instructions, isAlias bool, err error) {
 	if !isAlias {
 		return instructions{}, false, nil
 	}
-	d.explain("%s is an alias", d.local)
+	d.explainAlias()
 	var all []dotqmail.Instruction
 	for _, t := range expansion.Targets {
 		if i, does := d.instruction(t); does {
@@ -72,4 +73,14 @@ func (d *delivery) instruction(t aliases.Target) (i dotqmail.Instruction, does b
 // in front of the message, as programs in such files expect.
 func (d *delivery) behindLines(line string) string {
 	return d.qmail + "/bin/preline " + shell + " -c '" + strings.ReplaceAll(line, "'", `'\''`) + "'"
+}
+
+// explainAlias says which table has the alias.
+func (d *delivery) explainAlias() {
+	if d.answer == nil && d.notes == nil {
+		return
+	}
+	table, line := d.aliases.Where(d.local)
+	d.file = table
+	d.explain(steps.Place{File: table, Line: line}, "%s is an alias", d.local)
 }

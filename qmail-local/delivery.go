@@ -9,6 +9,7 @@ import (
 
 	"postrider/internal/dotqmail"
 	"postrider/internal/fate"
+	"postrider/internal/wire/steps"
 )
 
 // operands are qmail-local's eight.
@@ -31,6 +32,9 @@ type delivery struct {
 	slot   func() error
 	dryRun bool      // say what would be done
 	notes  io.Writer // receives why, if it is not nil
+	// answer, if it is not nil, receives both instead.
+	answer *steps.Answer
+	file   string // whose instructions are followed
 
 	homeDir   int      // the open home directory
 	account   *account // the user of a domain of vpopmail's whose mail it is, if it is
@@ -72,8 +76,9 @@ func (d *delivery) run() error {
 		return err
 	}
 	if newSender != d.sender {
-		d.explain("forwards have the sender %s, since there is a file for the owner", newSender)
+		d.explain(steps.Place{}, "forwards have the sender %s, since there is a file for the owner", newSender)
 	}
+	d.explainSender(newSender)
 	d.variables = environment(d.environ, d.operands, d.lines, newSender, file.defaultExt)
 	for i := range file.all {
 		if err = d.follow(i); err != nil {
@@ -91,32 +96,36 @@ func (d *delivery) follow(i dotqmail.Instruction) error {
 	switch i.Kind {
 	case dotqmail.Maildir:
 		d.files++
-		return d.unlessDry("maildir", i.Text, d.toMaildir)
+		return d.unlessDry("maildir", i, d.toMaildir)
 	case dotqmail.Mbox:
 		d.files++
-		return d.unlessDry("mbox", i.Text, d.toMbox)
+		return d.unlessDry("mbox", i, d.toMbox)
 	case dotqmail.LMTP:
 		d.files++
-		return d.unlessDry("lmtp", i.Text, d.toLMTP)
+		return d.unlessDry("lmtp", i, d.toLMTP)
 	case dotqmail.Program:
-		if done, err := d.asVdelivermail(i.Text); done || err != nil {
+		if done, err := d.asVdelivermail(i); done || err != nil {
 			return err
 		}
 		d.programs++
-		return d.unlessDry("program", i.Text, d.toProgram)
+		return d.unlessDry("program", i, d.toProgram)
 	case dotqmail.Forward:
 		d.forwarded++
 		d.forwards = append(d.forwards, i.Text)
-		return d.unlessDry("forward", i.Text, func(string) error { return nil })
+		return d.unlessDry("forward", i, func(string) error { return nil })
 	}
 	return fate.Temp("7.0", i.Text, "read instructions", nil)
 }
 
-func (d *delivery) unlessDry(what, text string, do func(string) error) error {
-	if !d.dryRun {
-		return do(text)
+func (d *delivery) unlessDry(what string, i dotqmail.Instruction, do func(string) error) error {
+	switch {
+	case !d.dryRun:
+		return do(i.Text)
+	case d.answer != nil:
+		d.answer.Do(what, i.Text, d.lineOf(i))
+		return nil
 	}
-	_, err := fmt.Fprintf(d.out, "%s %s\n", what, text)
+	_, err := fmt.Fprintf(d.out, "%s %s\n", what, i.Text)
 	return err
 }
 

@@ -49,7 +49,8 @@ func (d *delivery) forwardFile() (found instructions, there bool, err error) {
 	if len(targets) == 0 {
 		return found, false, nil
 	}
-	d.explain("%s is the file for the address", forwardName)
+	d.file = d.place(forwardName).File
+	d.explain(d.place(forwardName), "%s is the file for the address", forwardName)
 	return instructions{all: d.followForward(targets)}, true, nil
 }
 

@@ -12,6 +12,7 @@ import (
 	"postrider/internal/accounts"
 	"postrider/internal/dotqmail"
 	"postrider/internal/fate"
+	"postrider/internal/wire/steps"
 )
 
 const (
@@ -86,6 +87,7 @@ func (d *delivery) instructions() (instructions, error) {
 		if text == "" {
 			return instructions{all: d.usual(), defaultExt: candidate.Default}, nil
 		}
+		d.file = d.place(candidate.Name).File
 		return instructions{all: dotqmail.Instructions(text, mode&forwardMode != 0), defaultExt: candidate.Default}, nil
 	}
 	if d.dash != "" {
@@ -94,7 +96,7 @@ func (d *delivery) instructions() (instructions, error) {
 	if found, there, err := d.forwardFile(); there || err != nil {
 		return found, err
 	}
-	d.explain("there is no file: the default delivery counts")
+	d.explain(steps.Place{}, "there is no file: the default delivery counts")
 	return instructions{all: d.usual()}, nil
 }
 
@@ -103,7 +105,7 @@ func (d *delivery) dotQmail(name string) (text string, mode uint32, there bool, 
 	text, mode, err = readInstructions(d.homeDir, name)
 	switch {
 	case errors.Is(err, errNoFile):
-		d.explain("%s is no plain file", name)
+		d.explain(steps.Place{}, "there is no plain file %s", name)
 		return "", 0, false, nil
 	case err != nil:
 		return "", 0, false, temporary("open "+name, err, "Unable to open %s: %s. (#4.3.0)", name, reason(err))

@@ -3,6 +3,7 @@ package qmaillocal
 import (
 	"postrider/internal/fdpass"
 	"postrider/internal/wire/localwork"
+	"postrider/internal/wire/steps"
 	"postrider/internal/world"
 )
 
@@ -18,6 +19,10 @@ const (
 func Main(w world.World) int {
 	if fdpass.IsPacketSocket(localwork.FD) {
 		return inheritedWorker(w)
+	}
+	if dir, rest, asked := steps.Arguments(w.Args); asked && len(rest) == 0 {
+		w.Control = dir
+		return explainMain(w)
 	}
 	return commandLine(w)
 }

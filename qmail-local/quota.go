@@ -52,7 +52,7 @@ func (d *delivery) overQuota(path string) error {
 	return temporary("read control/overquota", nil, "control/overquota is neither bounce nor defer. (#4.3.5)")
 }
 
-func (d *delivery) control() control.Dir { return control.Dir(d.qmail + "/control") }
+func (d *delivery) control() control.Dir { return d.controls }
 
 // taken writes down that the message is in the mailbox, and warns the user if
 // that is nearly full. The message is delivered, whatever becomes of that.

@@ -24,7 +24,8 @@ type account struct {
 // asVdelivermail does what a program line would have done that runs vpopmail's
 // vdelivermail, where control/vpopmail says so. The program itself runs if the
 // domain has no vpasswd.cdb, and for a line in a user's own file.
-func (d *delivery) asVdelivermail(line string) (done bool, err error) {
+func (d *delivery) asVdelivermail(i dotqmail.Instruction) (done bool, err error) {
+	line := i.Text
 	if d.account != nil || !strings.Contains(line, vdelivermail) {
 		return false, nil
 	}
@@ -39,17 +40,17 @@ func (d *delivery) asVdelivermail(line string) (done bool, err error) {
 	user, found, err := settings.Find(d.homeDir, d.ext)
 	switch {
 	case errors.Is(err, vpopmail.ErrNoDatabase):
-		d.explain("the domain has no vpasswd.cdb: vdelivermail is run")
+		d.explain(d.place(vpopmail.Database), "the domain has no vpasswd.cdb: vdelivermail is run")
 		return false, nil
 	case err != nil:
 		return false, temporary("look up "+d.ext, err, "Unable to look up the user in vpasswd.cdb: %s. (#4.3.0)", printable(err))
 	case !found:
-		d.explain("vpasswd.cdb has no such user")
+		d.explain(d.place(vpopmail.Database), "vpasswd.cdb has no such user")
 		return true, d.forNobody(fallback)
 	case user.Closed:
 		return true, fate.Perm("2.1", "Sorry, this mailbox is closed. (#5.2.1)", "look up "+d.ext, nil)
 	}
-	d.explain("%s is a user in vpasswd.cdb, in %s", user.Name, user.Dir)
+	d.explain(d.place(vpopmail.Database), "%s is a user in vpasswd.cdb, in %s", user.Name, user.Dir)
 	limit, err := user.Limit()
 	if err != nil {
 		return false, fate.Temp("3.5", "Uh-oh: the quota in vpasswd.cdb means nothing. (#4.3.5)", "quota of "+user.Name, err)
@@ -110,6 +111,7 @@ func (d *delivery) followFirst(files iter.Seq[string]) error {
 		if text == "" {
 			break
 		}
+		d.file = d.place(name).File
 		for i := range dotqmail.Instructions(text, mode&forwardMode != 0) {
 			if err := d.follow(i); err != nil {
 				return err
@@ -117,6 +119,7 @@ func (d *delivery) followFirst(files iter.Seq[string]) error {
 		}
 		return nil
 	}
+	d.file = ""
 	return d.follow(dotqmail.Instruction{Kind: dotqmail.Maildir, Text: vpopmail.Box})
 }
 

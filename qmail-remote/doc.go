@@ -36,6 +36,7 @@
 //	link.go         one connection to qmail-send, results in packets
 //	classic.go      "qmail-remote host sender recipient..."
 //	explain.go      "qmail-remote --explain recipient [sender]"
+//	steps.go        where mail would go, for qmail-explain
 //	settings.go     control files and resolv.conf, read again when changed
 //	examine.go      the same for qmail-showctl
 //	waits.go        how long each step may take

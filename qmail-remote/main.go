@@ -11,6 +11,7 @@ import (
 	"postrider/internal/tcpto"
 	"postrider/internal/webpki"
 	"postrider/internal/wire/parent"
+	"postrider/internal/wire/steps"
 	"postrider/internal/world"
 )
 
@@ -19,6 +20,10 @@ import (
 func Main(w world.World) int {
 	if IsWorker(w) {
 		return workerMain(w)
+	}
+	if dir, rest, asked := steps.Arguments(w.Args); asked && len(rest) == 0 {
+		w.Control = dir
+		return stepsMain(w)
 	}
 	if len(w.Args) > 1 && w.Args[1] == explainOption {
 		return explainMain(w)
@@ -34,7 +39,7 @@ func IsWorker(w world.World) bool {
 
 // newClient returns a client of the running machine.
 func newClient(w world.World, patience time.Duration) *client {
-	files := &settingsFiles{home: w.Home, resolvConf: resolver.SystemConfig, clock: w.Clock}
+	files := &settingsFiles{home: w.Home, control: w.Control, resolvConf: resolver.SystemConfig, clock: w.Clock}
 	return &client{
 		clock:    w.Clock,
 		settings: files.current,

@@ -59,21 +59,40 @@ type routeTables struct {
 	logins  map[string]login  // control/remoteauth, by relay
 }
 
-// route finds the relay for a message. A route of its sender counts more than
-// one of its domain.
-func (set *settings) route(sender address.Address, domain string) (r relay, file string, err error) {
-	if value := senderRoute(set.tables.senders, sender); value != "" {
-		r, err = parseRelay(value, smtpPort)
-		return set.withLogin(r), "authsenders", err
-	}
-	return set.domainRoute(domain)
+// entry is the line of a file with routes that counts.
+type entry struct {
+	file, key string // no file: there is none
+	exchanger bool   // it says that the mail exchangers count
 }
 
-// domainRoute finds the relay for a domain: by the domain itself, then each of
-// its suffixes from a dot on, then the empty key. The first key found decides;
-// an empty value sends back to the mail exchangers (spec 5.3.1), and file is
-// empty then, as without a route.
+// route finds the relay for a message; file is empty if mail exchangers count.
+func (set *settings) route(sender address.Address, domain string) (r relay, file string, err error) {
+	r, e, err := set.routeEntry(sender, domain)
+	if e.exchanger {
+		return r, "", err
+	}
+	return r, e.file, err
+}
+
+// routeEntry is route, and says by which line. A route of the sender counts more
+// than one of the domain.
+func (set *settings) routeEntry(sender address.Address, domain string) (r relay, e entry, err error) {
+	if value, key := senderEntry(set.tables.senders, sender); value != "" {
+		r, err = parseRelay(value, smtpPort)
+		return set.withLogin(r), entry{file: "authsenders", key: key}, err
+	}
+	return set.domainEntry(domain)
+}
+
+// domainRoute finds the relay for a domain, as route does.
 func (set *settings) domainRoute(domain string) (r relay, file string, err error) {
+	return set.route(address.Address{}, domain)
+}
+
+// domainEntry finds the relay for a domain: by the domain itself, then each of
+// its suffixes from a dot on, then the empty key. The first key found decides;
+// an empty value sends back to the mail exchangers (spec 5.3.1).
+func (set *settings) domainEntry(domain string) (r relay, e entry, err error) {
 	host := idn.Key(domain)
 	for i := 0; i <= len(host); i++ {
 		if i > 0 && i < len(host) && host[i] != '.' {
@@ -84,16 +103,17 @@ func (set *settings) domainRoute(domain string) (r relay, file string, err error
 		case file == "":
 			continue
 		case value == "":
-			return relay{}, "", nil
+			return relay{}, entry{file, host[i:], true}, nil
 		}
+		e = entry{file: file, key: host[i:]}
 		if r, err = parseRelay(value, p.port()); err != nil {
 			// Not the value: it may hold a password.
-			return relay{}, file, fmt.Errorf("route for %q: %w", host[i:], err)
+			return relay{}, e, fmt.Errorf("route for %q: %w", host[i:], err)
 		}
 		r.protocol = p
-		return set.withLogin(r), file, nil
+		return set.withLogin(r), e, nil
 	}
-	return relay{}, "", nil
+	return relay{}, entry{}, nil
 }
 
 // lookUp finds a key in the files with routes.
@@ -121,26 +141,27 @@ func (p protocol) port() uint16 {
 	return smtpPort
 }
 
-// senderRoute finds the value for a sender: by the address itself, then from
-// each "@" or dot on, with the "@" and without, then by the empty key.
-func senderRoute(routes map[string]string, sender address.Address) string {
+// senderEntry finds the value for a sender, and its key: by the address itself,
+// then from each "@" or dot on, with the "@" and without, then by the empty key.
+func senderEntry(routes map[string]string, sender address.Address) (value, of string) {
 	if len(routes) == 0 || sender.IsNull() {
-		return ""
+		return "", ""
 	}
 	key := routeKey(sender.String())
 	for i := 0; i < len(key); i++ {
 		if i > 0 && key[i] != '@' && key[i] != '.' {
 			continue
 		}
-		value, ok := routes[key[i:]]
-		if !ok && key[i] == '@' {
-			value, ok = routes[key[i+1:]]
+		if value, ok := routes[key[i:]]; ok {
+			return value, key[i:]
 		}
-		if ok {
-			return value
+		if key[i] == '@' {
+			if value, ok := routes[key[i+1:]]; ok {
+				return value, key[i+1:]
+			}
 		}
 	}
-	return routes[""]
+	return routes[""], ""
 }
 
 // routeKey is a domain, or an address, as it is looked up: its domain as name

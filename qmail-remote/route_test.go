@@ -182,7 +182,7 @@ func TestSenderRoute(t *testing.T) {
 		{"jim@xn--bcher-kva.example", "6"},
 		{"", ""},
 	} {
-		if got := senderRoute(routes, addr(t, c.sender)); got != c.want {
+		if got, _ := senderEntry(routes, addr(t, c.sender)); got != c.want {
 			t.Errorf("%q: got %s, want %s", c.sender, got, c.want)
 		}
 	}

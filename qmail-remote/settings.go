@@ -54,6 +54,7 @@ const (
 // qmail-remote started for each delivery does (spec 9.1).
 type settingsFiles struct {
 	home       string
+	control    string // the control directory; empty: that of home
 	resolvConf string
 	clock      clock.Clock
 
@@ -97,11 +98,18 @@ var controlFiles = [...]string{
 	tlspolicy.File, "mtasts", "tlsremember", "dkimsign", destinations.File,
 }
 
+func (f *settingsFiles) dir() string {
+	if f.control != "" {
+		return f.control
+	}
+	return f.home + "/control"
+}
+
 // look returns the states of all files, those of the directory and of
 // resolv.conf last. A file that was not there is not looked for again as long
 // as the directory is the same: most of them do not exist on most machines.
 func (f *settingsFiles) look() []fileState {
-	dir := f.home + "/control"
+	dir := f.dir()
 	in := stateOf(dir)
 	same := f.read != nil && len(f.seen) == len(controlFiles)+2 && f.seen[len(controlFiles)] == in
 	states := make([]fileState, 0, len(controlFiles)+2)
@@ -116,7 +124,7 @@ func (f *settingsFiles) look() []fileState {
 }
 
 func (f *settingsFiles) load(resolvConf fileState) (*settings, error) {
-	dir := control.Dir(f.home + "/control")
+	dir := control.Dir(f.dir())
 	set := settings{home: f.home}
 	var err error
 	if set.helo, err = dir.LineOrMe("helohost", ""); err != nil {

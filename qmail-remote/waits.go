@@ -21,14 +21,14 @@ const (
 	stepData  // the answer to DATA
 	stepBlock // until the next piece of the message has been taken
 	stepEnd   // the answer to the message
-	steps     // how many there are
+	stepCount // how many there are
 )
 
 // stepNames are the words of control/remotetimeouts.
-var stepNames = [steps]string{"greeting", "hello", "auth", "mail", "rcpt", "data", "block", "end"}
+var stepNames = [stepCount]string{"greeting", "hello", "auth", "mail", "rcpt", "data", "block", "end"}
 
 // waits are the times of all steps. Zero is timeoutremote.
-type waits [steps]time.Duration
+type waits [stepCount]time.Duration
 
 // readWaits reads control/remotetimeouts: "step:seconds" each.
 func readWaits(dir control.Dir) (waits, error) {

@@ -50,6 +50,7 @@
 //	envelope.go    MAIL and RCPT
 //	path.go        their addresses
 //	recipient.go   whether a recipient has a mailbox
+//	explain.go     what a client would be told, for qmail-explain
 //	policy.go      lists of who is refused
 //	dnspolicy.go   what is checked of clients by the DNS, and the greylist
 //	dnslists.go    lists of addresses in the DNS

@@ -7,6 +7,7 @@ import (
 	"postrider/internal/fdpass"
 	"postrider/internal/logline"
 	"postrider/internal/wire/parent"
+	"postrider/internal/wire/steps"
 	"postrider/internal/world"
 )
 
@@ -28,6 +29,10 @@ func Main(w world.World) int {
 	defer logger.Close()
 	s := &service{clock: w.Clock, log: logger, lent: &budget{}}
 	if !fdpass.IsPacketSocket(parent.FD) {
+		if dir, rest, asked := steps.Arguments(w.Args); asked && len(rest) == 0 {
+			w.Control = dir
+			return explain(w, s)
+		}
 		return classic(w, s)
 	}
 	channel, err := parent.Inherited()

@@ -90,7 +90,10 @@ type settings struct {
 // them. Any error means that no mail may be taken: a policy that cannot be
 // read is not an empty one.
 func loadSettings(home string, rules bool) (*settings, error) {
-	dir := control.Dir(home + "/control")
+	return readSettings(control.Dir(home+"/control"), rules)
+}
+
+func readSettings(dir control.Dir, rules bool) (*settings, error) {
 	s := &settings{}
 	r := settingsReader{dir: dir}
 	s.me = r.line("me", "")
@@ -124,7 +127,7 @@ func loadSettings(home string, rules bool) (*settings, error) {
 	s.authInsecure = r.number("authinsecure", 0) != 0
 	if rules {
 		var err error
-		s.rules, err = tcprules.Load(home)
+		s.rules, err = tcprules.Load(dir)
 		r.note(err)
 		if s.rules.UsesNames() {
 			r.warnings = append(r.warnings, "control/tcp.smtp: rules with host names never apply, names are not looked up")

@@ -1,7 +1,7 @@
 // Qmail-lookup tells qmail-smtpd whether a recipient has a mailbox.
 //
 // Runs as:     qmailp:nofiles, confined
-// Started by:  qmail-start, where qmail-smtpd listens
+// Started by:  qmail-start, where qmail-smtpd listens; qmail-explain, with --steps
 // Reads:       control/me, locals, virtualdomains, percenthack, envnoathost and
 //
 //	localuidmin, break, dotforward, aliases and the tables that it names, users/cdb, /etc/passwd, /etc/group (the administrator's);

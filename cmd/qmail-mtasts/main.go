@@ -2,7 +2,7 @@
 // keeps it.
 //
 // Runs as:     qmailt:nofiles, confined
-// Started by:  qmail-start, where control/mtasts asks for it
+// Started by:  qmail-start, where control/mtasts asks for it; qmail-explain, with --steps
 // Reads:       /etc/resolv.conf, certificate authorities below /etc (the
 //
 //	administrator's); questions of qmail-remote, answers of name servers and

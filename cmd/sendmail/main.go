@@ -15,8 +15,12 @@ package main
 import (
 	"os"
 
+	"postrider/internal/footprint"
 	"postrider/internal/world"
 	"postrider/qmail-queue/inject"
 )
 
-func main() { os.Exit(inject.Sendmail(world.Real())) }
+func main() {
+	footprint.OneProcessor() // the collector keeps pace: its memory has a bound
+	os.Exit(inject.Sendmail(world.Real()))
+}

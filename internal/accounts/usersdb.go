@@ -41,17 +41,36 @@ func NewUsersDB(path string) *UsersDB { return &UsersDB{path: path} }
 // Lookup finds local (spec section 3.4 step 1). A missing database knows
 // nobody; a link that leads nowhere is trouble.
 func (u *UsersDB) Lookup(local string) (Recipient, error) {
+	r, _, err := u.find(local)
+	return r, err
+}
+
+// Find is Lookup, and says which assignment it was: "=" and the local part, or
+// "+" and what the local part begins with, as users/assign has it.
+func (u *UsersDB) Find(local string) (r Recipient, assignment string, err error) {
+	r, used, err := u.find(local)
+	switch {
+	case err != nil:
+		return r, "", err
+	case used > len(local):
+		return r, "=" + lower(local), nil
+	}
+	return r, "+" + lower(local[:used]), nil
+}
+
+// find is Lookup; used is as that of search.
+func (u *UsersDB) find(local string) (r Recipient, used int, err error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if err := u.refresh(); err != nil {
-		return Recipient{}, err
+		return Recipient{}, 0, err
 	}
-	r, err := u.search(local)
+	r, used, err = u.search(local)
 	if err != nil && !errors.Is(err, ErrUnknown) {
 		u.drop()
 		err = usersDBTrouble(err)
 	}
-	return r, err
+	return r, used, err
 }
 
 // refresh opens what is at the path now, unless it is open.
@@ -134,14 +153,17 @@ func (u *UsersDB) loadWildcards() error {
 
 func usersDBTrouble(err error) error { return fmt.Errorf("%w: %w", ErrUsersDB, err) }
 
-func (u *UsersDB) search(local string) (Recipient, error) {
+// search asks the database; used is how much of local was looked for, one more
+// if it was an assignment for local alone.
+func (u *UsersDB) search(local string) (r Recipient, used int, err error) {
 	key := []byte("!" + lower(local) + "\x00")
 	data, found, err := u.db.Get(key)
 	if err != nil {
-		return Recipient{}, err
+		return Recipient{}, 0, err
 	}
 	if found {
-		return parseUser(data)
+		r, err := parseUser(data)
+		return r, len(local) + 1, err
 	}
 	for n := len(key) - 1; n > 0; n-- {
 		if n > 1 && bytes.IndexByte(u.wildcards, key[n-1]) < 0 {
@@ -149,15 +171,15 @@ func (u *UsersDB) search(local string) (Recipient, error) {
 		}
 		data, found, err := u.db.Get(key[:n])
 		if err != nil {
-			return Recipient{}, err
+			return Recipient{}, 0, err
 		}
 		if found {
 			r, err := parseUser(data)
 			r.Ext += local[n-1:] // in the case it was written
-			return r, err
+			return r, n - 1, err
 		}
 	}
-	return Recipient{}, ErrUnknown
+	return Recipient{}, 0, ErrUnknown
 }
 
 // parseUser reads the six fields of a record: user NUL uid NUL gid NUL home

@@ -27,19 +27,25 @@ func New(lines []string) List {
 
 // Has looks an address up: whole, and as @domain.
 func (l List) Has(a address.Address) bool {
+	_, listed := l.Find(a)
+	return listed
+}
+
+// Find is Has, and says by which idn.AddressKey.
+func (l List) Find(a address.Address) (key string, listed bool) {
 	if len(l) == 0 {
-		return false
+		return "", false
 	}
 	whole := idn.AddressKey(a.String())
 	if _, listed := l[whole]; listed {
-		return true
+		return whole, true
 	}
 	at := strings.LastIndexByte(whole, '@')
 	if at < 0 {
-		return false
+		return "", false
 	}
-	_, listed := l[whole[at:]]
-	return listed
+	_, listed = l[whole[at:]]
+	return whole[at:], listed
 }
 
 // ExpressionHint is the warning about a line that the regular expressions of

@@ -35,6 +35,8 @@ type table interface {
 	lookup(name string) (targets []Target, owner string, found bool, err error)
 	// has tells whether a name is there, whatever it says.
 	has(name string) (bool, error)
+	// where is where a name stands that is there.
+	where(name string) (path string, line int)
 }
 
 // New returns the tables of an installation, which are read when needed.
@@ -109,6 +111,38 @@ func (t *Tables) Look(local string) (isAlias bool, user string, err error) {
 	}
 	isAlias, err = has(tables, local)
 	return isAlias, local, err
+}
+
+// Where returns the table that has an alias, and the line of a text. Nobody decides
+// by it: it is for who explains a decision. No table is that it cannot be told.
+func (t *Tables) Where(local string) (path string, line int) {
+	tables, err := t.all()
+	if err != nil {
+		return "", 0
+	}
+	for _, each := range tables {
+		if found, err := each.has(local); err != nil {
+			return "", 0
+		} else if found {
+			return each.where(lower(local))
+		}
+	}
+	return "", 0
+}
+
+func (c *compiledTable) where(string) (string, int) { return c.path, 0 }
+
+func (t *textTable) where(name string) (string, int) {
+	line := 0
+	if text, _, err := readFile(t.path, maxTable); err == nil {
+		_ = Read(text, func(e Entry) error { // what was found was found
+			if line == 0 && e.Name == name {
+				line = e.Line
+			}
+			return nil
+		})
+	}
+	return t.path, line
 }
 
 func has(tables []table, name string) (bool, error) {

@@ -123,6 +123,29 @@ func (d Dir) Map(name string) (m map[string]string, present bool, err error) {
 	return m, true, nil
 }
 
+// Where returns the numbers of the first and of the last line of a list that
+// matches; 0 is none. Nobody decides by it: it is for who explains a decision,
+// and says nothing of a file that cannot be read.
+func (d Dir) Where(name string, matches func(line string) bool) (first, last int) {
+	text, _, err := d.read(name, maxFile)
+	if err != nil {
+		return 0, 0
+	}
+	number := 0
+	for line := range strings.SplitSeq(text, "\n") {
+		number++
+		line = trimRight(line)
+		if line == "" || line[0] == '#' || !matches(line) {
+			continue
+		}
+		if first == 0 {
+			first = number
+		}
+		last = number
+	}
+	return first, last
+}
+
 // line returns the first line of a file.
 func (d Dir) line(name string) (line string, present bool, err error) {
 	text, present, err := d.read(name, maxFile)

@@ -53,26 +53,40 @@ func TestInstructions(t *testing.T) {
 		{"empty", "", false, nil},
 		{"only comments", "# a\n#\n", false, nil},
 		{"all kinds", "./Maildir/\n/var/mail/joe\n.box\n|prog arg \t\n&joe@x\njim@y\n", false, []Instruction{
-			{Maildir, "./Maildir/"}, {Mbox, "/var/mail/joe"}, {Mbox, ".box"}, {Program, "prog arg"}, {Forward, "joe@x"}, {Forward, "jim@y"}}},
-		{"no line end at the end", "joe", false, []Instruction{{Forward, "joe"}}},
-		{"blanks after &", "& joe", false, []Instruction{{Forward, " joe"}}},
-		{"blank in front is an address", " ./Maildir/", false, []Instruction{{Forward, " ./Maildir/"}}},
-		{"empty lines later", "joe\n\n \njim\n", false, []Instruction{{Forward, "joe"}, {Forward, "jim"}}},
-		{"first line empty", "\njoe\n", false, []Instruction{{Refusal, blankFirst}}},
-		{"first line of blanks", " \t\njoe\n", false, []Instruction{{Refusal, blankFirst}}},
-		{"unknown + lines", "+foo\n+\n+list2\n|p\n", false, []Instruction{{Program, "p"}}},
-		{"+lmtp", "+lmtp unix:/s\n+lmtp\tinet:[::1]:24 $EXT@x \n+lmtpx\n+lmtp", false, []Instruction{{LMTP, "unix:/s"}, {LMTP, "inet:[::1]:24 $EXT@x"}, {LMTP, ""}}},
-		{"+lmtp where only forwards may be", "joe\n+lmtp unix:/s\n", true, []Instruction{{Forward, "joe"}, {Refusal, noFiles}}},
-		{"+list", "|before\n+list\njoe\n|p\njim\n", false, []Instruction{{Program, "before"}, {Forward, "joe"}, {Refusal, noPrograms}}},
-		{"x bit", "joe\n./Maildir/\n", true, []Instruction{{Forward, "joe"}, {Refusal, noFiles}}},
-		{"carriage returns stay", "./Maildir/\r\n", false, []Instruction{{Mbox, "./Maildir/\r"}}},
-		{"zero byte", "joe\x00rest\njim\n", false, []Instruction{{Forward, "joe"}, {Forward, "jim"}}},
-		{"shell line is not looked at", "|`a`;$(b) && c", false, []Instruction{{Program, "`a`;$(b) && c"}}},
+			{Kind: Maildir, Text: "./Maildir/"}, {Kind: Mbox, Text: "/var/mail/joe"}, {Kind: Mbox, Text: ".box"}, {Kind: Program, Text: "prog arg"}, {Kind: Forward, Text: "joe@x"}, {Kind: Forward, Text: "jim@y"}}},
+		{"no line end at the end", "joe", false, []Instruction{{Kind: Forward, Text: "joe"}}},
+		{"blanks after &", "& joe", false, []Instruction{{Kind: Forward, Text: " joe"}}},
+		{"blank in front is an address", " ./Maildir/", false, []Instruction{{Kind: Forward, Text: " ./Maildir/"}}},
+		{"empty lines later", "joe\n\n \njim\n", false, []Instruction{{Kind: Forward, Text: "joe"}, {Kind: Forward, Text: "jim"}}},
+		{"first line empty", "\njoe\n", false, []Instruction{{Kind: Refusal, Text: blankFirst}}},
+		{"first line of blanks", " \t\njoe\n", false, []Instruction{{Kind: Refusal, Text: blankFirst}}},
+		{"unknown + lines", "+foo\n+\n+list2\n|p\n", false, []Instruction{{Kind: Program, Text: "p"}}},
+		{"+lmtp", "+lmtp unix:/s\n+lmtp\tinet:[::1]:24 $EXT@x \n+lmtpx\n+lmtp", false, []Instruction{{Kind: LMTP, Text: "unix:/s"}, {Kind: LMTP, Text: "inet:[::1]:24 $EXT@x"}, {Kind: LMTP, Text: ""}}},
+		{"+lmtp where only forwards may be", "joe\n+lmtp unix:/s\n", true, []Instruction{{Kind: Forward, Text: "joe"}, {Kind: Refusal, Text: noFiles}}},
+		{"+list", "|before\n+list\njoe\n|p\njim\n", false, []Instruction{{Kind: Program, Text: "before"}, {Kind: Forward, Text: "joe"}, {Kind: Refusal, Text: noPrograms}}},
+		{"x bit", "joe\n./Maildir/\n", true, []Instruction{{Kind: Forward, Text: "joe"}, {Kind: Refusal, Text: noFiles}}},
+		{"carriage returns stay", "./Maildir/\r\n", false, []Instruction{{Kind: Mbox, Text: "./Maildir/\r"}}},
+		{"zero byte", "joe\x00rest\njim\n", false, []Instruction{{Kind: Forward, Text: "joe"}, {Kind: Forward, Text: "jim"}}},
+		{"shell line is not looked at", "|`a`;$(b) && c", false, []Instruction{{Kind: Program, Text: "`a`;$(b) && c"}}},
 	} {
 		got := slices.Collect(Instructions(c.text, c.forwardOnly))
+		for i := range got {
+			got[i].Line = 0 // TestLineNumbers
+		}
 		if !slices.Equal(got, c.want) {
 			t.Errorf("%s: got %v, want %v", c.name, got, c.want)
 		}
+	}
+}
+
+func TestLineNumbers(t *testing.T) {
+	t.Parallel()
+	var got []int
+	for i := range Instructions("# a\njoe\n\n+list\njim\n|p\n", false) {
+		got = append(got, i.Line)
+	}
+	if want := []int{2, 5, 6}; !slices.Equal(got, want) {
+		t.Errorf("lines %v, want %v", got, want)
 	}
 }
 

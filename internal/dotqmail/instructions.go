@@ -22,6 +22,7 @@ const (
 type Instruction struct {
 	Kind Kind
 	Text string
+	Line int // its number; 0 if it is of no file
 }
 
 // What the user is told about his file.
@@ -37,17 +38,17 @@ const (
 // or a line "+list" sets, programs and files are refused.
 func Instructions(text string, forwardOnly bool) iter.Seq[Instruction] {
 	return func(yield func(Instruction) bool) {
-		first := true
+		number := 0
 		for line := range strings.SplitSeq(text, "\n") {
 			if nul := strings.IndexByte(line, 0); nul >= 0 {
 				line = line[:nul] // as in C, where the rest cannot be seen
 			}
 			line = strings.TrimRight(line, " \t")
-			if first && line == "" && text != "" {
-				yield(Instruction{Refusal, blankFirst})
+			number++
+			if number == 1 && line == "" && text != "" {
+				yield(Instruction{Refusal, blankFirst, number})
 				return
 			}
-			first = false
 			if line == forwardWord {
 				forwardOnly = true
 			}
@@ -58,6 +59,7 @@ func Instructions(text string, forwardOnly bool) iter.Seq[Instruction] {
 			if forwardOnly {
 				instruction = onlyForward(instruction)
 			}
+			instruction.Line = number
 			if !yield(instruction) || instruction.Kind == Refusal {
 				return
 			}
@@ -73,30 +75,30 @@ func parse(line string) (i Instruction, does bool) {
 	switch line[0] {
 	case '+':
 		if rest, found := strings.CutPrefix(line, lmtpWord); found && (rest == "" || rest[0] == ' ' || rest[0] == '\t') {
-			return Instruction{LMTP, strings.TrimLeft(rest, " \t")}, true
+			return Instruction{Kind: LMTP, Text: strings.TrimLeft(rest, " \t")}, true
 		}
 		return i, false
 	case '#':
 		return i, false
 	case '|':
-		return Instruction{Program, line[1:]}, true
+		return Instruction{Kind: Program, Text: line[1:]}, true
 	case '/', '.':
 		if strings.HasSuffix(line, "/") {
-			return Instruction{Maildir, line}, true
+			return Instruction{Kind: Maildir, Text: line}, true
 		}
-		return Instruction{Mbox, line}, true
+		return Instruction{Kind: Mbox, Text: line}, true
 	case '&':
-		return Instruction{Forward, line[1:]}, true
+		return Instruction{Kind: Forward, Text: line[1:]}, true
 	}
-	return Instruction{Forward, line}, true
+	return Instruction{Kind: Forward, Text: line}, true
 }
 
 func onlyForward(i Instruction) Instruction {
 	switch i.Kind {
 	case Program:
-		return Instruction{Refusal, noPrograms}
+		return Instruction{Kind: Refusal, Text: noPrograms}
 	case Maildir, Mbox, LMTP:
-		return Instruction{Refusal, noFiles}
+		return Instruction{Kind: Refusal, Text: noFiles}
 	}
 	return i
 }

@@ -76,6 +76,9 @@ var bans = map[string][]ban{
 	"qmail-qmqpc":  forUsers,
 	"qmail-queue":  forUsers,
 
+	// It starts the programs that know, and shows what they say.
+	"qmail-explain": append([]ban{network, resolver, tls}, everywhere...),
+
 	"qmail-queuectl": {network, resolver, tls, starter, quadratic, web}, // archive/tar links os/user and is not asked for names
 	"qbiff":          forUsers,
 	"elq":            forUsers,

@@ -133,7 +133,8 @@ var otherOptions = []string{"sendmail"}
 
 // otherCodes are programs whose exit codes are those of internal/enqueue, or
 // that know the codes of others: of what they start, or speak for.
-var otherCodes = []string{"qmail-queue", "qmail-filter", "qmail-showctl", "qmail-spool", "qmail-start"}
+var otherCodes = []string{"qmail-queue", "qmail-filter", "qmail-showctl", "qmail-spool", "qmail-start",
+	"sendmail", "qmail-inject", "mailsubj"} // these three share a room, whose test compares them
 
 var (
 	optionItem = regexp.MustCompile(`(?m)^\.It Fl (.*)$`)

@@ -2,11 +2,8 @@ package priv
 
 import (
 	"fmt"
-	"path/filepath"
 
 	"golang.org/x/sys/unix"
-
-	"postrider/internal/control"
 )
 
 // rootCaps are what a program keeps that the administrator has run as root: what
@@ -15,7 +12,7 @@ var rootCaps = []uintptr{unix.CAP_SETUID, unix.CAP_SETGID}
 
 // ChosenUser returns whom the administrator has chosen for a role, or nothing.
 func (in Installation) ChosenUser(r Role) (string, error) {
-	dir := control.Dir(filepath.Join(in.Home, "control"))
+	dir := in.control()
 	switch r.ChosenBy {
 	case "checkpassuser":
 		return dir.Line("checkpassuser", "")
@@ -32,7 +29,7 @@ func (in Installation) Chosen(r Role) (Role, error) {
 	if r.ChosenBy == "" || in.Private {
 		return r, nil
 	}
-	dir := control.Dir(filepath.Join(in.Home, "control"))
+	dir := in.control()
 	name, err := in.ChosenUser(r)
 	if err != nil || name == "" || name == r.User {
 		return r, err

@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	"postrider/internal/accounts"
+	"postrider/internal/control"
 )
 
 // Installation is what stands at a qmail home directory.
@@ -17,6 +18,16 @@ type Installation struct {
 	// every role.
 	Private bool
 	UID     uint32
+	// Control is where the control files are, if it is not Home/control.
+	Control string
+}
+
+// control is where the control files are.
+func (in Installation) control() control.Dir {
+	if in.Control != "" {
+		return control.Dir(in.Control)
+	}
+	return control.Dir(filepath.Join(in.Home, "control"))
 }
 
 // Examine looks whose the qmail home directory is.

@@ -5,7 +5,6 @@ import (
 	"path/filepath"
 
 	"postrider/internal/accounts"
-	"postrider/internal/control"
 )
 
 // MinimumUID is the least uid that gets mail unless control/localuidmin says
@@ -15,7 +14,7 @@ const MinimumUID = 11
 // Recipients returns who finds the user of a local part, but for aliases, and
 // whom no mail is delivered as all the same.
 func (in Installation) Recipients() (accounts.Resolver, Nobodies, error) {
-	dir := control.Dir(filepath.Join(in.Home, "control"))
+	dir := in.control()
 	minimum, err := dir.Int("localuidmin", MinimumUID)
 	if err != nil {
 		return accounts.Resolver{}, Nobodies{}, err

@@ -127,7 +127,7 @@ func Roles() []Role {
 		{
 			// It parses what anybody's web server says, and qmail-remote does not.
 			Program: "qmail-mtasts", User: "qmailt", Group: "nofiles",
-			Confined: true, Umask: 0o077, Dir: "/",
+			Confined: true, Umask: 0o077, Dir: "/", Classic: true,
 			Files:     []sandbox.File{{Path: "mtasts", Access: own}, {Path: resolvConf, Access: look}},
 			Calls:     ChangeFiles | Internet,
 			AsksNames: true, AsksWeb: true,
@@ -238,7 +238,7 @@ func Roles() []Role {
 			// Homes are anywhere, and of the others nobody gets at more than
 			// what everybody may read.
 			Program: "qmail-lookup", User: "qmailp", Group: "nofiles",
-			Confined: true, Umask: 0o077, Dir: "/",
+			Confined: true, Umask: 0o077, Dir: "/", Classic: true,
 			Files:  []sandbox.File{{Path: "/", Access: look}},
 			Links:  []string{"lookup.smtpd", "lookup.qmtpd", "nss", "vlookup"},
 			May:    "look at control, users/cdb, passwd, and in homes at what everybody may read; say whether an address has a mailbox",

@@ -13,6 +13,7 @@ import (
 
 // Hosts is the list of domains; it never changes.
 type Hosts struct {
+	file        string              // the control file of domains
 	domains     map[string]struct{} // and suffixes that begin with a dot, by idn.Key
 	database    string              // morercpthosts.cdb; empty: not used
 	percentHack map[string]struct{}
@@ -22,7 +23,7 @@ type Hosts struct {
 // New returns a list. database is the path of morercpthosts.cdb, or empty;
 // percentHack and noAtHost are the control files percenthack and envnoathost.
 func New(domains []string, database string, percentHack []string, noAtHost string) *Hosts {
-	return &Hosts{domains: set(domains), database: database, percentHack: set(percentHack), noAtHost: noAtHost}
+	return &Hosts{file: "rcpthosts", domains: set(domains), database: database, percentHack: set(percentHack), noAtHost: noAtHost}
 }
 
 func set(names []string) map[string]struct{} {
@@ -54,14 +55,18 @@ func Load(dir control.Dir) (*Hosts, error) {
 	if domains, present, err = dir.List("locals"); err != nil {
 		return nil, err
 	}
+	file := "locals"
 	if !present {
+		file = "me"
 		me, err := dir.Line("me", "")
 		if err != nil {
 			return nil, err
 		}
 		domains = []string{me}
 	}
-	return New(domains, "", hack, noAtHost), nil
+	h := New(domains, "", hack, noAtHost)
+	h.file = file
+	return h, nil
 }
 
 // Takes reports whether mail for recipient is taken from a client that may
@@ -69,10 +74,25 @@ func Load(dir control.Dir) (*Hosts, error) {
 // hack applied first (spec section 2.2), so that a listed domain cannot be
 // used to get at others (R49). An error means that this is not known now.
 func (h *Hosts) Takes(recipient address.Address) (bool, error) {
+	takes, _, err := h.Find(recipient)
+	return takes, err
+}
+
+// Reason is what Takes went by.
+type Reason struct {
+	// File is the control file whose entry Key is for the domain; empty if none
+	// is, or if none has to be.
+	File, Key string
+	// Hacked says that percenthack made another address of it.
+	Hacked bool
+}
+
+// Find is Takes, and says by what.
+func (h *Hosts) Find(recipient address.Address) (takes bool, why Reason, err error) {
 	path := recipient.String()
 	if !recipient.HasDomain() {
 		if len(h.percentHack) == 0 || !strings.Contains(path, "%") {
-			return true, nil
+			return true, Reason{}, nil
 		}
 		path += "@" + h.noAtHost
 	}
@@ -90,45 +110,55 @@ func (h *Hosts) Takes(recipient address.Address) (bool, error) {
 		local, domain, hacked = local[:percent], idn.Key(local[percent+1:]), true
 	}
 	if !recipient.HasDomain() && !hacked {
-		return true, nil
+		return true, Reason{}, nil
 	}
-	return h.lists(domain)
+	takes, why, err = h.lists(domain)
+	why.Hacked = hacked
+	return takes, why, err
 }
 
 // lists looks for the key of a domain: itself, then each suffix that
 // begins with a dot, first in rcpthosts, then in the database.
-func (h *Hosts) lists(domain string) (bool, error) {
-	found, err := eachSuffix(domain, func(name string) (bool, error) {
+func (h *Hosts) lists(domain string) (bool, Reason, error) {
+	key, found, err := eachSuffix(domain, func(name string) (bool, error) {
 		_, found := h.domains[name]
 		return found, nil
 	})
-	if found || err != nil || h.database == "" {
-		return found, err
+	if found {
+		return true, Reason{File: h.file, Key: key}, nil
+	}
+	if err != nil || h.database == "" {
+		return false, Reason{}, err
 	}
 	// Opened for each use, so that a new database counts at once.
 	db, err := cdb.Open(h.database)
 	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
+		return false, Reason{}, nil
 	}
 	if err != nil {
-		return false, err
+		return false, Reason{}, err
 	}
 	defer db.Close() // was only read
-	return eachSuffix(domain, func(name string) (bool, error) {
+	key, found, err = eachSuffix(domain, func(name string) (bool, error) {
 		_, found, err := db.Get([]byte(name))
 		return found, err
 	})
+	if !found {
+		return false, Reason{}, err
+	}
+	return true, Reason{File: "morercpthosts.cdb", Key: key}, nil
 }
 
-// eachSuffix asks for name itself and for each suffix that begins with a dot.
-func eachSuffix(domain string, has func(string) (bool, error)) (bool, error) {
+// eachSuffix asks for name itself and for each suffix that begins with a dot,
+// and returns the first that is there.
+func eachSuffix(domain string, has func(string) (bool, error)) (string, bool, error) {
 	for i := range len(domain) {
 		if i > 0 && domain[i] != '.' {
 			continue
 		}
 		if found, err := has(domain[i:]); found || err != nil {
-			return found, err
+			return domain[i:], found, err
 		}
 	}
-	return false, nil
+	return "", false, nil
 }

@@ -25,55 +25,95 @@ func (c Channel) String() string {
 
 // Of returns the channel and the rewritten address of an envelope recipient, in
 // exactly the order of spec 2.2. One that SRS has made is first what it stands for.
-func (t *Table) Of(recipient string) (Channel, string) {
+func (t *Table) Of(recipient string) (Channel, string) { return t.way(recipient, nil) }
+
+// Reason is a step of Of.
+type Reason struct {
+	// File is the control file that decided.
+	File string
+	// Key is the entry in it, as it is compared; empty for a file of one line.
+	Key string
+	// Address is what the recipient is from there on.
+	Address string
+}
+
+// Explain is Of, and says by what.
+func (t *Table) Explain(recipient string) (c Channel, rewritten string, why []Reason) {
+	c, rewritten = t.way(recipient, func(r Reason) { why = append(why, r) })
+	return c, rewritten, why
+}
+
+// way is Of; note, if it is not nil, is told what decides.
+func (t *Table) way(recipient string, note func(Reason)) (Channel, string) {
 	if t.srs != nil && t.srs.IsOurs(recipient) {
 		if sender, err := t.srs.Reverse(recipient); err == nil {
 			recipient = sender
+			if note != nil {
+				note(Reason{File: "srssecret", Address: recipient})
+			}
 		}
 	}
 	at := strings.LastIndexByte(recipient, '@')
 	if at < 0 {
 		at = len(recipient)
 		recipient += "@" + t.envNoAtHost
+		if note != nil {
+			note(Reason{File: "envnoathost", Address: recipient})
+		}
 	}
 	for t.percentHack[idn.Key(recipient[at+1:])] {
 		percent := strings.LastIndexByte(recipient[:at], '%')
 		if percent < 0 {
 			break
 		}
+		domain := recipient[at+1:]
 		recipient = recipient[:percent] + "@" + recipient[percent+1:at]
 		at = percent
+		if note != nil {
+			note(Reason{File: "percenthack", Key: idn.Key(domain), Address: recipient})
+		}
 	}
-	if t.locals[idn.Key(recipient[at+1:])] {
+	domain := idn.Key(recipient[at+1:])
+	if t.locals[domain] {
+		if note != nil {
+			note(Reason{File: t.localFile, Key: domain, Address: recipient})
+		}
 		return Local, recipient
 	}
-	if prepend := t.prepend(idn.AddressKey(recipient)); prepend != "" {
-		return Local, prepend + "-" + recipient
+	prepend, key, found := t.prepend(idn.AddressKey(recipient))
+	if prepend != "" {
+		recipient = prepend + "-" + recipient
+	}
+	if found && note != nil {
+		note(Reason{File: "virtualdomains", Key: key, Address: recipient})
+	}
+	if prepend != "" {
+		return Local, recipient
 	}
 	return Remote, recipient
 }
 
 // prepend returns the value of the first virtualdomains line for the key of an
-// address; "" means not virtual.
-func (t *Table) prepend(key string) string {
+// address, and the key of that line; "" means not virtual.
+func (t *Table) prepend(key string) (prepend, of string, found bool) {
 	if value, found := t.virtual[key]; found {
-		return value
+		return value, key, true
 	}
 	return t.domainPrepend(key[strings.LastIndexByte(key, '@')+1:])
 }
 
 // domainPrepend looks up domain, each of its suffixes that begin at a dot, and
 // the empty key.
-func (t *Table) domainPrepend(domain string) string {
+func (t *Table) domainPrepend(domain string) (prepend, of string, found bool) {
 	for i := 0; i <= len(domain); i++ {
 		if i > 0 && i < len(domain) && domain[i] != '.' {
 			continue
 		}
 		if value, found := t.virtual[domain[i:]]; found {
-			return value
+			return value, domain[i:], true
 		}
 	}
-	return ""
+	return "", "", false
 }
 
 // Strip returns a rewritten address without the prepend of a domain, suffix or
@@ -84,7 +124,7 @@ func (t *Table) Strip(recipient string) string {
 	if at < 0 {
 		return recipient
 	}
-	prepend := t.domainPrepend(idn.Key(recipient[at+1:]))
+	prepend, _, _ := t.domainPrepend(idn.Key(recipient[at+1:]))
 	if prepend == "" {
 		return recipient
 	}

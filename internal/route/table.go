@@ -10,6 +10,7 @@ import (
 // Table is what the control files say.
 type Table struct {
 	locals      map[string]bool   // by idn.Key
+	localFile   string            // the control file of locals
 	virtual     map[string]string // virtualdomains, by idn.AddressKey
 	percentHack map[string]bool   // by idn.Key
 	envNoAtHost string
@@ -57,7 +58,7 @@ func Read(dir control.Dir) (*Table, error) {
 // about.
 func (t *Table) Reread(dir control.Dir) (fresh *Table, failed string, err error) {
 	next := *t
-	if next.locals, err = locals(dir); err != nil {
+	if next.locals, next.localFile, err = locals(dir); err != nil {
 		return nil, "locals", err
 	}
 	if next.virtual, err = virtual(dir); err != nil {
@@ -80,16 +81,16 @@ func virtual(dir control.Dir) (map[string]string, error) {
 }
 
 // locals is the one list with me as its default (spec section 0.1).
-func locals(dir control.Dir) (map[string]bool, error) {
+func locals(dir control.Dir) (set map[string]bool, file string, err error) {
 	lines, present, err := dir.List("locals")
 	if err != nil || present {
-		return setOf(lines), err
+		return setOf(lines), "locals", err
 	}
 	me, err := dir.Line("me", "")
 	if err == nil && me == "" {
 		err = errNoMe
 	}
-	return setOf([]string{me}), err
+	return setOf([]string{me}), "me", err
 }
 
 func domains(dir control.Dir, name string) (map[string]bool, error) {

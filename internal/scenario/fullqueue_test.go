@@ -44,7 +44,7 @@ func TestFullQueueTakesNoMail(t *testing.T) {
 	}
 	argv := []string{"/usr/sbin/sendmail", "alice"}
 	r, err := h.Run(testhost.Within(t, soon), testhost.Command{Argv: argv, User: "alice", Stdin: letter("alice", "meanwhile")})
-	if err != nil || r.Code != 111 {
+	if err != nil || r.Code != 71 {
 		t.Errorf("sendmail: %v, %v", r, err)
 	}
 

@@ -34,7 +34,12 @@ exit 0
 // vpopmail may look into, with some users.
 func vpopmailHost(t *testing.T, users ...string) *testhost.Host {
 	t.Helper()
-	h := mailHost(t, testhost.NewNetwork(t), "mx1.example", "alice", "vpopmail")
+	return vpopmailHostOn(t, testhost.NewNetwork(t), users...)
+}
+
+func vpopmailHostOn(t *testing.T, net *testhost.Network, users ...string) *testhost.Host {
+	t.Helper()
+	h := mailHost(t, net, "mx1.example", "alice", "vpopmail")
 	h.Control("rcpthosts", "mx1.example", vdomain)
 	h.Control("maxbadrcpt", "0") // tests ask for many who are not there
 	h.Control("virtualdomains", vdomain+":"+vdomain)

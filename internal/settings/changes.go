@@ -12,7 +12,7 @@ type Change struct {
 // Changes returns all, in the order of docs/control.md.
 func Changes() []Change {
 	return []Change{
-		{"qmail-inject, sendmail, newaliases, qmail-qread, qmail-queuectl, qmail-getpw, qmail-pw2u", "with the next start, which is each time"},
+		{"qmail-inject, sendmail, newaliases, qmail-qread, qmail-queuectl, qmail-explain, qmail-getpw, qmail-pw2u", "with the next start, which is each time"},
 		{"qmail-qmtpd, qmail-qmqpd", "with the next connection"},
 		{"qmail-qmqpc", "with the next start, which is each time"},
 		{"qmail-smtpd", "with the next connection, except `concurrencysmtp` and `concurrencysmtpip`, which count at once"},

@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"syscall"
 
 	"postrider/internal/cdb"
@@ -24,15 +25,14 @@ type Set struct {
 	db   *cdb.Reader // nil: the text counts
 }
 
-// Load reads the rules of a home directory.
-func Load(home string) (Set, error) {
-	dir := control.Dir(home + "/control")
+// Load reads the rules of a control directory.
+func Load(dir control.Dir) (Set, error) {
 	text, present, err := dir.Text("tcp.smtp")
 	if err != nil {
 		return Set{}, err
 	}
 	if !present {
-		if db, err := readDatabase(home + "/control/tcp.smtp.cdb"); db != nil || err != nil {
+		if db, err := readDatabase(string(dir) + "/tcp.smtp.cdb"); db != nil || err != nil {
 			return Set{db: db}, err
 		}
 	}
@@ -41,7 +41,7 @@ func Load(home string) (Set, error) {
 	if errors.As(err, &wrong) {
 		faults := make(control.Faults, len(wrong))
 		for i, line := range wrong {
-			faults[i] = control.Fault{Path: home + "/control/tcp.smtp", Line: line.Number, Problem: line.Problem}
+			faults[i] = control.Fault{Path: string(dir) + "/tcp.smtp", Line: line.Number, Problem: line.Problem}
 		}
 		err = faults
 	}
@@ -79,13 +79,40 @@ func readDatabase(path string) (*cdb.Reader, error) {
 // Match returns the rule for a client. An error says that the database is
 // damaged: nobody knows who may connect.
 func (s Set) Match(c Client) (Decision, error) {
+	_, d, _, err := s.Find(c)
+	return d, err
+}
+
+// Find is Match, and says which rule it was, as Rules.Find does.
+func (s Set) Find(c Client) (name string, d Decision, found bool, err error) {
 	if s.db != nil {
-		return MatchDatabase(s.db, c)
+		return FindDatabase(s.db, c)
 	}
 	if s.text == nil {
-		return Decision{}, nil
+		return "", Decision{}, false, nil
 	}
-	return s.text.Match(c), nil
+	name, d, found = s.text.Find(c)
+	return name, d, found, nil
+}
+
+// File is the control file that the rules are from.
+func (s Set) File() string {
+	if s.db != nil {
+		return "tcp.smtp.cdb"
+	}
+	return "tcp.smtp"
+}
+
+// IsFor tells whether a line of the text has the rule that Find calls name.
+func IsFor(line, name string) bool {
+	r, err := parseLine(line)
+	if err != nil {
+		return false
+	}
+	if r.network.IsValid() {
+		return r.network.String() == name
+	}
+	return slices.Contains(r.keys, name)
 }
 
 // UsesNames reports whether some rule of the text depends on names, which are

@@ -15,7 +15,8 @@ import (
 )
 
 const (
-	database = "vpasswd.cdb"
+	// Database is the file, in the domain's directory.
+	Database = "vpasswd.cdb"
 	// maxName is longer than the name of any user.
 	maxName = 128
 	// maxDirectory is longer than what vpopmail writes.
@@ -29,11 +30,11 @@ const (
 var (
 	// ErrNoDatabase says that a directory has no vpasswd.cdb: its users are
 	// somewhere else, perhaps in SQL.
-	ErrNoDatabase = errors.New(database + " is not there")
+	ErrNoDatabase = errors.New(Database + " is not there")
 
-	errWritable = errors.New(database + " can be written by everybody")
-	errKind     = errors.New(database + " is no plain file")
-	errUser     = errors.New(database + " has a user whose line is not of its form")
+	errWritable = errors.New(Database + " can be written by everybody")
+	errKind     = errors.New(Database + " is no plain file")
+	errUser     = errors.New(Database + " has a user whose line is not of its form")
 )
 
 // User is a user of a domain.
@@ -82,12 +83,12 @@ func (s Settings) Find(dir int, ext string) (a Account, found bool, err error) {
 	defer unix.Close(int(file))
 	users, err := cdb.NewReader(file, size)
 	if err != nil {
-		return a, false, fmt.Errorf("%s: %w", database, err)
+		return a, false, fmt.Errorf("%s: %w", Database, err)
 	}
 	name := lower(ext)
 	for end := len(name); end >= 0; end = strings.LastIndexByte(name[:end], '-') {
 		if a.User, found, err = get(users, name[:end]); err != nil {
-			return a, false, fmt.Errorf("%s: %w", database, err)
+			return a, false, fmt.Errorf("%s: %w", Database, err)
 		}
 		if found {
 			if end < len(name) {
@@ -159,7 +160,7 @@ func (fd file) ReadAt(p []byte, offset int64) (int, error) {
 func open(dir int) (f file, size int64, err error) {
 	var fd int
 	for {
-		fd, err = unix.Openat(dir, database, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
+		fd, err = unix.Openat(dir, Database, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
 		if err != unix.EINTR {
 			break
 		}
@@ -168,7 +169,7 @@ func open(dir int) (f file, size int64, err error) {
 		return -1, 0, ErrNoDatabase
 	}
 	if err != nil {
-		return -1, 0, &os.PathError{Op: "open", Path: database, Err: err}
+		return -1, 0, &os.PathError{Op: "open", Path: Database, Err: err}
 	}
 	var st unix.Stat_t
 	switch err = unix.Fstat(fd, &st); {

@@ -85,7 +85,7 @@ func TestParse(t *testing.T) {
 func domain(t testing.TB, lines ...string) int {
 	t.Helper()
 	dir := t.TempDir()
-	err := cdb.Replace(filepath.Join(dir, database), filepath.Join(dir, "vpasswd.tmp"), 0o600, func(w *cdb.Writer) error {
+	err := cdb.Replace(filepath.Join(dir, Database), filepath.Join(dir, "vpasswd.tmp"), 0o600, func(w *cdb.Writer) error {
 		for _, line := range lines {
 			name, data, _ := strings.Cut(line, ":")
 			if err := w.Add([]byte(name), []byte(data)); err != nil {
@@ -177,10 +177,10 @@ func TestFindTrouble(t *testing.T) {
 		{"a FIFO", func(p string) error { return unix.Mkfifo(p, 0o600) }, errKind},
 		{"a directory", func(p string) error { return os.Mkdir(p, 0o700) }, errKind},
 		{"everybody's", func(p string) error { return errors.Join(os.WriteFile(p, nil, 0o600), os.Chmod(p, 0o666)) }, errWritable},
-		{"a link to itself", func(p string) error { return os.Symlink(database, p) }, unix.ELOOP},
+		{"a link to itself", func(p string) error { return os.Symlink(Database, p) }, unix.ELOOP},
 	} {
 		dir := t.TempDir()
-		if err := c.make(filepath.Join(dir, database)); err != nil {
+		if err := c.make(filepath.Join(dir, Database)); err != nil {
 			t.Fatal(err)
 		}
 		if _, found, err := (Settings{}).Find(openDir(t, dir), "joe"); found || !errors.Is(err, c.want) {

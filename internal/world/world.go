@@ -23,7 +23,18 @@ type World struct {
 	Stdout  *os.File
 	Stderr  *os.File
 	Home    string // the qmail home directory, absolute
+	// Control is where the control files are, if it is not Home/control: for who
+	// tries a change.
+	Control string
 	Clock   clock.Clock
+}
+
+// ControlDir is where the control files are.
+func (w World) ControlDir() string {
+	if w.Control != "" {
+		return w.Control
+	}
+	return w.Home + "/control"
 }
 
 // Real returns the world of the running process.

@@ -27,6 +27,7 @@
 //	find.go    from an address to an answer
 //	routes.go  the control files, read again when they change
 //	home.go    instructions and quota in a home directory
+//	explain.go whether there is a mailbox, for qmail-explain
 //	vpopmail.go  users of a domain that vpopmail keeps
 //	vlookup.go   qmail-vlookup, and what is asked of it
 //	nss.go     accounts that /etc/passwd does not have

@@ -2,10 +2,10 @@ package lookup
 
 import (
 	"os"
-	"path/filepath"
 
 	"postrider/internal/aliases"
 	"postrider/internal/control"
+	"postrider/internal/fdpass"
 	"postrider/internal/logline"
 	"postrider/internal/priv"
 	"postrider/internal/srs"
@@ -13,6 +13,7 @@ import (
 	wire "postrider/internal/wire/lookup"
 	"postrider/internal/wire/parent"
 	"postrider/internal/wire/rewriting"
+	"postrider/internal/wire/steps"
 	"postrider/internal/world"
 )
 
@@ -37,6 +38,10 @@ type daemon struct {
 
 // Main runs qmail-lookup until its control channel ends.
 func Main(w world.World) int {
+	if dir, rest, asked := steps.Arguments(w.Args); asked && len(rest) == 0 && !fdpass.IsPacketSocket(parent.FD) {
+		w.Control = dir
+		return explain(w)
+	}
 	log := logline.NewWriter(w.Stderr)
 	defer log.Close()
 	if err := run(w, log); err != nil {
@@ -61,7 +66,7 @@ func run(w world.World, log *logline.Writer) error {
 	if err != nil {
 		return err
 	}
-	dir := control.Dir(filepath.Join(w.Home, "control"))
+	dir := control.Dir(w.ControlDir())
 	resolver.Aliases = aliases.New(dir).Look
 	f := newFinder(dir, resolver, w.Clock, log.Line)
 	if !installation.Private {

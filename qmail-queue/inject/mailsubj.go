@@ -25,5 +25,5 @@ func MailSubj(w world.World) int {
 	// become part of the name of the next one, and get nothing.
 	head := "Subject: " + w.Args[1] + "\nTo: " + strings.Join(w.Args[2:], ", ") + "\n\n"
 	req := request{program: "mailsubj", source: fromHeader, head: head}
-	return report(w.Stderr, req.program, run(w, req))
+	return report(w.Stderr, req.program, qmailExits, run(w, req))
 }

@@ -41,7 +41,7 @@ func Main(w world.World) int {
 		say(w.Stderr, "qmail-inject: "+err.Error()+"\n"+injectUsage)
 		return exitPermanent
 	}
-	return report(w.Stderr, req.program, run(w, req))
+	return report(w.Stderr, req.program, qmailExits, run(w, req))
 }
 
 func injectRequest(args []string) (request, error) {

@@ -42,8 +42,12 @@ func TestManuals(t *testing.T) {
 			t.Errorf("qmail-inject.8 does not have -%c", letter)
 		}
 	}
-	for _, name := range []string{"sendmail.8", "qmail-inject.8"} {
-		for _, code := range []int{exitDone, exitPermanent, exitTemporary} {
+	for name, codes := range map[string][]int{
+		"sendmail.8":     {exitDone, exitUsage, exitData, exitNoUser, exitOS, exitUnsure},
+		"qmail-inject.8": {exitDone, exitPermanent, exitTemporary},
+		"mailsubj.1":     {exitDone, exitPermanent, exitTemporary},
+	} {
+		for _, code := range codes {
 			if !strings.Contains(manual(t, name), "\n.It "+strconv.Itoa(code)+"\n") {
 				t.Errorf("%s does not have exit code %d", name, code)
 			}

@@ -16,6 +16,13 @@ const (
 	exitTemporary = 111
 )
 
+// exits are the codes of a program: of a wrong command line, of a message that
+// never will be queued, of trouble.
+type exits struct{ misused, refused, trouble int }
+
+// qmailExits are those of qmail's own programs.
+var qmailExits = exits{exitPermanent, exitPermanent, exitTemporary}
+
 // refuse is the error of a message or command line that will never do.
 func refuse(text string) error { return fate.Perm("6.0", text, "", nil) }
 
@@ -24,8 +31,8 @@ func trouble(op string, err error) error {
 	return fate.Temp("3.0", op+": "+err.Error(), op, err)
 }
 
-// report writes err for the user and returns the exit code.
-func report(w io.Writer, program string, err error) int {
+// report writes err for the user of a program and returns the exit code.
+func report(w io.Writer, program string, codes exits, err error) int {
 	if err == nil {
 		return exitDone
 	}
@@ -39,9 +46,9 @@ func report(w io.Writer, program string, err error) int {
 	}
 	say(w, program+": fatal: "+text)
 	if fate.ClassOf(err) == fate.Permanent {
-		return exitPermanent
+		return codes.refused
 	}
-	return exitTemporary
+	return codes.trouble
 }
 
 // say writes one message with one write. A standard error that cannot be

@@ -35,7 +35,7 @@ func TestReport(t *testing.T) {
 		{"from elsewhere", fate.Perm("1.1", "never", "look", errors.New("cause")), 100, "x: fatal: never"},
 	} {
 		var out bytes.Buffer
-		code := report(&out, "x", tc.err)
+		code := report(&out, "x", qmailExits, tc.err)
 		if got := strings.TrimSuffix(out.String(), "\n"); code != tc.code || got != tc.want {
 			t.Errorf("%s: exit %d, %q; want %d, %q", tc.name, code, got, tc.code, tc.want)
 		}

@@ -24,5 +24,6 @@
 //     main.go   Main: the control channel, links
 //     find.go   what counts for a domain: what is kept, what is new
 //     fetch.go  a policy from its web server
+//     explain.go  what counts, for qmail-explain
 //     store.go  what is kept, in memory and on disk
 package mtasts

@@ -17,6 +17,7 @@ import (
 	"postrider/internal/wire/call"
 	wire "postrider/internal/wire/mtasts"
 	"postrider/internal/wire/parent"
+	"postrider/internal/wire/steps"
 	"postrider/internal/world"
 )
 
@@ -47,6 +48,9 @@ type server struct {
 
 // Main runs qmail-mtasts until its control channel ends.
 func Main(w world.World) int {
+	if _, rest, asked := steps.Arguments(w.Args); asked && len(rest) == 0 {
+		return explain(w)
+	}
 	log := logline.NewWriter(w.Stderr)
 	defer log.Close()
 	s := newServer(w, log.Line)

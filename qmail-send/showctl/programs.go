@@ -36,7 +36,7 @@ func (i *inspector) reader(name string) func(control.Dir) error {
 	case "sandbox":
 		return func(control.Dir) error { _, err := priv.Installation{Home: i.home}.Policy(); return err }
 	case "tcp.smtp":
-		return func(control.Dir) error { _, err := tcprules.Load(i.home); return err }
+		return func(dir control.Dir) error { _, err := tcprules.Load(dir); return err }
 	case tlspolicy.File:
 		return func(dir control.Dir) error { _, err := tlspolicy.Read(dir); return err }
 	case tlsrpt.File:

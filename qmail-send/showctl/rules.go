@@ -18,7 +18,7 @@ var anybody = []string{"192.0.2.77", "198.51.100.77", "203.0.113.77", "2001:db8:
 
 // rules looks at who may connect and relay.
 func (i *inspector) rules() {
-	set, err := tcprules.Load(i.home)
+	set, err := tcprules.Load(i.dir)
 	if err != nil {
 		i.blame(err, "tcp.smtp", mendForm(named("tcp.smtp")))
 		return

@@ -1,6 +1,8 @@
 package splogger
 
 import (
+	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -151,6 +153,64 @@ func TestStuck(t *testing.T) {
 	give(t, s, "y\n")
 	if got := receive(t, conn, 2)(); !strings.Contains(got[0], "lines were lost") || !strings.HasSuffix(got[1], " y") || s.lost != 0 {
 		t.Errorf("got %q, %d lost", got, s.lost)
+	}
+}
+
+// movedClock goes on when it is told.
+type movedClock struct {
+	clock.Clock
+	by *time.Duration
+}
+
+func (c movedClock) Now() time.Time { return stillClock{}.Now().Add(*c.by) }
+
+// TestStuckStream: a syslog that listens for streams and does not read, or does not
+// take connections, is waited for once in a while and not with each line.
+func TestStuckStream(t *testing.T) {
+	t.Parallel()
+	path := t.TempDir() + "/log"
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	var by time.Duration
+	s := newSyslog(path)
+	s.now = movedClock{by: &by}.Now
+	defer s.close()
+	const lines = 5000
+	began := time.Now()
+	give(t, s, strings.Repeat(strings.Repeat("x", 700)+"\n", lines))
+	if s.lost == 0 || s.lost > lines-10 {
+		t.Fatalf("%d lines lost", s.lost)
+	}
+	if took := time.Since(began); took > 20*patience {
+		t.Errorf("%v for lines that are lost", took)
+	}
+	lost := s.lost
+	give(t, s, "during the rest\n")
+	if s.lost != lost+1 {
+		t.Errorf("%d lines lost, want %d", s.lost, lost+1)
+	}
+	by = rest + time.Second
+	give(t, s, "y\n")
+	if s.lost != 0 {
+		t.Fatalf("%d lines lost over a new connection", s.lost)
+	}
+	for range 2 { // the stuck one, and the new one
+		conn, err := l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		s.close()
+		text, err := io.ReadAll(conn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := string(text); strings.Contains(got, "during") || strings.HasSuffix(got, " y\x00") && !strings.Contains(got, fmt.Sprintf("%d lines were lost", lost+1)) {
+			t.Errorf("got %.300q", got)
+		}
 	}
 }
 

@@ -15,6 +15,11 @@ const socketPath = "/dev/log"
 // behind it do not wait, until it reads again.
 const patience = time.Second
 
+// rest is how long nothing is tried after a stream was waited for in vain. What is
+// in it ends inside a line, so that it cannot be used again, and a new one would
+// be waited for as long: lines in between are lost at once.
+const rest = 10 * time.Second
+
 // syslog is the way to the syslog: RFC 3164 over its socket, as the C library
 // does it.
 type syslog struct {
@@ -25,9 +30,10 @@ type syslog struct {
 
 	fd     int // if it is open
 	open   bool
-	stream bool // its messages end with NUL
-	stuck  bool // the last line has waited in vain
-	lost   int  // lines since the last one that was taken
+	stream bool      // its messages end with NUL
+	stuck  bool      // the last line has waited in vain
+	lost   int       // lines since the last one that was taken
+	until  time.Time // of a rest
 }
 
 // send gives one line to the syslog.
@@ -43,11 +49,17 @@ func (s *syslog) send(severity int, text string) {
 // try sends a message, over a new connection if the old one is no good any
 // more.
 func (s *syslog) try(severity int, text string) bool {
+	if s.now().Before(s.until) {
+		return false
+	}
 	message := fmt.Appendf(nil, "<%d>%s %s: %s", s.facility<<3|severity, s.now().Format(time.Stamp), s.tag, text)
 	for range 2 {
 		fresh := !s.open
-		if fresh && s.connect() != nil {
-			return false
+		if fresh {
+			if err := s.connect(); err != nil {
+				s.restAfter(err)
+				return false
+			}
 		}
 		err := s.write(message)
 		if err == nil {
@@ -58,12 +70,22 @@ func (s *syslog) try(severity int, text string) bool {
 			s.stuck = true
 			return false
 		}
+		stream := s.stream
 		s.close()
-		if fresh {
+		if stream && s.restAfter(err) || fresh {
 			return false
 		}
 	}
 	return false
+}
+
+// restAfter begins a rest if an error says that the time was over.
+func (s *syslog) restAfter(err error) bool {
+	if !errors.Is(err, unix.EAGAIN) {
+		return false
+	}
+	s.until = s.now().Add(rest)
+	return true
 }
 
 func (s *syslog) write(message []byte) error {

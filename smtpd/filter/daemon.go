@@ -59,7 +59,7 @@ func newDaemon(home string, s settings, l log) *daemon {
 	return &daemon{
 		settings: s, home: home, log: l,
 		rules: control.NewCached(dir, []string{"tcp.smtp", "tcp.smtp.cdb"}, func() (tcprules.Set, error) {
-			return tcprules.Load(home)
+			return tcprules.Load(dir)
 		}),
 		milters: control.NewCached(dir, []string{"milters"}, func() ([]milter.Milter, error) { return loadMilters(dir) }),
 		scratch: scratch.At(filepath.Join(home, "filter"), maxScratch),

@@ -93,7 +93,7 @@ func qmtpSettings(home string) (*settings, error) {
 	if s.authServID != "" && !authresults.IsServer(s.authServID) {
 		r.note(fmt.Errorf("%s/authservid: not the name of a server", r.dir))
 	}
-	s.rules, err = tcprules.Load(home)
+	s.rules, err = tcprules.Load(r.dir)
 	r.note(err)
 	s.warnings = r.warnings
 	return s, r.err

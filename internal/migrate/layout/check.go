@@ -31,7 +31,7 @@ func Check(dir, home string, tree *migrate.Tree) (problems []string) {
 	add("locals, virtualdomains, percenthack", err)
 	_, err = rcpthosts.Load(files)
 	add("rcpthosts", err)
-	_, err = tcprules.Load(dir)
+	_, err = tcprules.Load(files)
 	add("tcp.smtp", err)
 	_, err = tlspolicy.Read(files)
 	add("tlspolicy", err)

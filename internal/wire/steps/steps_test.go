@@ -1,0 +1,99 @@
+package steps
+
+import (
+	"bytes"
+	"io"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+func sample() Answer {
+	var a Answer
+	a.Say("relay", Place{"/q/control/tcp.smtp", 3}, "client %s may relay", "10.0.0.1")
+	a.Say("odd", Place{}, "\x00\xff \"'\n\té")
+	a.Do("maildir", "./Maildir/", Place{"/home/joe/.qmail", 1})
+	a.End(Fails, "no\nmailbox")
+	return a
+}
+
+func TestServe(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	in := AppendQuestion(nil, "a b", "", "c\n\x00")
+	in = AppendQuestion(in)
+	var asked [][]string
+	err := Serve(bytes.NewReader(in), &out, func(q []string) Answer {
+		asked = append(asked, q)
+		return sample()
+	})
+	if want := [][]string{{"a b", "", "c\n\x00"}, nil}; err != nil || !reflect.DeepEqual(asked, want) {
+		t.Errorf("asked %q, %v; want %q", asked, err, want)
+	}
+	r := NewReader(&out)
+	for range asked {
+		got, err := r.Answer()
+		if err != nil || !reflect.DeepEqual(got, sample()) {
+			t.Errorf("got %v, %v", got, err)
+		}
+	}
+	if _, err := r.Answer(); err != io.ErrUnexpectedEOF {
+		t.Errorf("behind the last answer: %v", err)
+	}
+}
+
+func TestRefuses(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{
+		"", "end", "end \"K\"\n", "end \"X\" \"\"\n", "end \"KK\" \"\"\n", "end \"K\" \"\"",
+		"step \"a\" \"b\" \"c\" \"-1\"\n", "step \"a\" \"b\" \"c\" \"x\"\n", "step \"a\" \"b\" \"c\"\n", "other \"a\" \"b\" \"c\" \"1\"\n",
+		"end \"K\"  \"\"\n", "end `K` \"\"\n", "end \"K\" \"\" \n", "end \"K\" \"\n",
+		"step " + strings.Repeat("x", MaxLine+5000) + "\n",
+	} {
+		if a, err := NewReader(strings.NewReader(text)).Answer(); err == nil {
+			t.Errorf("%.40q is taken: %v", text, a)
+		}
+	}
+	many := strings.Repeat("step \"\" \"\" \"\" \"0\"\n", MaxLines) + "end \"K\" \"\"\n"
+	if _, err := NewReader(strings.NewReader(many)).Answer(); err != errLines {
+		t.Errorf("an endless answer: %v", err)
+	}
+	wide := strings.Repeat("step \"\" \""+strings.Repeat("x", MaxLine-100)+"\" \"\" \"0\"\n", 40)
+	if _, err := NewReader(strings.NewReader(wide)).Answer(); err != errBytes {
+		t.Errorf("a very large answer: %v", err)
+	}
+	if err := Serve(strings.NewReader("step\n"), io.Discard, func([]string) Answer { return Answer{} }); err == nil {
+		t.Error("a question that is none is answered")
+	}
+}
+
+func TestArguments(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		args, dir, rest string
+		asked           bool
+	}{
+		{"p", "", "", false}, {"p|--steps", "", "", false}, {"p|x|--steps|", "", "", false},
+		{"p|--steps|", "", "", true}, {"p|--steps|/c|a|b", "/c", "a|b", true},
+	} {
+		dir, rest, asked := Arguments(strings.Split(c.args, "|"))
+		if dir != c.dir || strings.Join(rest, "|") != c.rest || asked != c.asked {
+			t.Errorf("%s: %q, %q, %v", c.args, dir, rest, asked)
+		}
+	}
+}
+
+func FuzzAnswer(f *testing.F) {
+	f.Add(sample().Append(nil))
+	f.Add([]byte("end \"?\" \"\"\n"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		a, err := NewReader(bytes.NewReader(b)).Answer()
+		if err != nil {
+			return
+		}
+		again, err := NewReader(bytes.NewReader(a.Append(nil))).Answer()
+		if err != nil || !reflect.DeepEqual(again, a) {
+			t.Errorf("%v becomes %v, %v", a, again, err)
+		}
+	})
+}
