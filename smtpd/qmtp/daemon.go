@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"postrider/internal/control"
@@ -35,6 +36,11 @@ type daemon struct {
 	limits   *sessionlimit.Counter
 	lookup   *call.Client  // nil: by QMQP, nobody is asked
 	drain    time.Duration // drainTime
+	ending   chan struct{} // closed when it stops
+	// replaced is called once another process serves the listeners.
+	replaced func()
+	leaving  atomic.Bool // it does
+	left     atomic.Bool // and nobody is connected to this one any more
 
 	mu        sync.Mutex
 	listeners []net.Listener
@@ -52,19 +58,46 @@ func newDaemon(home string, s *service) *daemon {
 		spool:    newSpool(s.lent),
 		limits:   sessionlimit.New(reserved),
 		drain:    drainTime,
+		ending:   make(chan struct{}),
 		sessions: make(map[*session]net.Conn),
 	}
+	d.spool.absence.Ending = d.ending
 	if s.protocol.verifies {
 		d.lookup = call.NewClient("qmail-lookup")
 	}
 	return d
 }
 
-// run serves until the control channel ends, and then drains.
+// run serves until the control channel ends, and then drains; or until all
+// sessions have ended after another process has taken over the listeners.
 func (d *daemon) run(channel *parent.Channel) error {
+	d.replaced = func() {
+		d.leave()
+		_ = channel.Close() // it is over
+	}
 	err := channel.Run(d.frame)
+	if d.left.Load() {
+		return nil
+	}
 	d.stop()
 	return err
+}
+
+// leave lets another process take the connections that come from now on. Who
+// is connected is served to the end.
+func (d *daemon) leave() {
+	d.leaving.Store(true)
+	d.closeListeners()
+	d.running.Wait() // what accepts is among that
+	d.left.Store(true)
+}
+
+func (d *daemon) closeListeners() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, l := range d.listeners {
+		_ = l.Close() // nothing is lost with it
+	}
 }
 
 // frame does what qmail-start says.
@@ -85,6 +118,8 @@ func (d *daemon) frame(f parent.Frame) error {
 		d.listeners = append(d.listeners, l)
 		d.mu.Unlock()
 		d.running.Go(func() { d.accept(l) })
+	case f.Kind == parent.Drain:
+		go d.replaced()
 	case f.File != nil:
 		_ = f.File.Close() // not for us
 		d.log.Line(d.prefix() + "warning: control channel hands over " + f.Name + ", which is not for " + d.protocol.program)
@@ -101,6 +136,9 @@ func (d *daemon) accept(l net.Listener) {
 			if err == nil {
 				_ = c.Close() // nothing was said yet
 			}
+			return
+		}
+		if err != nil && d.leaving.Load() {
 			return
 		}
 		if err != nil {
@@ -215,11 +253,8 @@ func (d *daemon) turnedAway(client netip.Addr, rule string) {
 // off what is left.
 func (d *daemon) stop() {
 	d.stopping.Store(true)
-	d.mu.Lock()
-	for _, l := range d.listeners {
-		_ = l.Close() // nothing is lost with it
-	}
-	d.mu.Unlock()
+	close(d.ending)
+	d.closeListeners()
 	d.cut(func(s *session) bool { return s.atBoundary.Load() })
 	if d.wait(d.drain) {
 		return

@@ -175,7 +175,7 @@ func TestPeerComesBack(t *testing.T) {
 func TestPeerEnds(t *testing.T) {
 	t.Parallel()
 	c := NewClient("peer")
-	c.patience = 0
+	c.absence.Limit = 0
 	ours, theirs := pair(t)
 	if err := c.Relink(ours); err != nil {
 		t.Fatal(err)

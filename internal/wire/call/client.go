@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"postrider/internal/absence"
 	"postrider/internal/fdpass"
 )
 
@@ -31,20 +32,18 @@ var (
 
 // Client asks one peer. It may be used by many goroutines.
 type Client struct {
-	peer     string
-	patience time.Duration // linkTime
+	peer    string
+	absence *absence.Absence
 
-	mu       sync.Mutex
-	link     *fdpass.Packets // nil: there is none
-	gone     time.Time       // since when; zero if there never was one
-	relinked chan struct{}   // closed and replaced when a link comes
-	open     map[uint32]chan []byte
-	number   uint32
+	mu     sync.Mutex
+	link   *fdpass.Packets // nil: there is none
+	open   map[uint32]chan []byte
+	number uint32
 }
 
 // NewClient returns a client of a peer, named for errors, that has no link yet.
 func NewClient(peer string) *Client {
-	return &Client{peer: peer, patience: linkTime, relinked: make(chan struct{}), open: make(map[uint32]chan []byte)}
+	return &Client{peer: peer, absence: absence.New(linkTime), open: make(map[uint32]chan []byte)}
 }
 
 // Relink takes the link to a peer that starts, and owns f. Questions to the
@@ -59,8 +58,7 @@ func (c *Client) Relink(f *os.File) error {
 	old := c.link
 	c.forget()
 	c.link = link
-	close(c.relinked)
-	c.relinked = make(chan struct{})
+	c.absence.End()
 	c.mu.Unlock()
 	if old != nil {
 		_ = old.Close() // its peer is gone
@@ -85,39 +83,14 @@ func (c *Client) Ask(question []byte, wait time.Duration) (answer []byte, err er
 		return nil, c.problem(ErrTooLarge)
 	}
 	for lost := false; ; lost = true {
-		relinked := c.nextLink()
+		next := c.absence.Next()
 		answer, err = c.ask(question, wait)
-		if errors.Is(err, ErrNoLink) && c.await(relinked) {
+		if errors.Is(err, ErrNoLink) && c.absence.Await(next) {
 			answer, err = c.ask(question, wait)
 		}
 		if lost || !errors.Is(err, ErrLost) {
 			return answer, err
 		}
-	}
-}
-
-// nextLink returns a channel that is closed when a new link comes.
-func (c *Client) nextLink() <-chan struct{} {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.relinked
-}
-
-// await waits for the next link, if the peer is not gone for long.
-func (c *Client) await(relinked <-chan struct{}) bool {
-	c.mu.Lock()
-	left := time.Until(c.gone.Add(c.patience))
-	c.mu.Unlock()
-	if left <= 0 {
-		return false
-	}
-	timer := time.NewTimer(left)
-	defer timer.Stop()
-	select {
-	case <-relinked:
-		return true
-	case <-timer.C:
-		return false
 	}
 }
 
@@ -198,7 +171,8 @@ func (c *Client) read(link *fdpass.Packets) {
 func (c *Client) lose() {
 	c.forget()
 	_ = c.link.Close() // nothing can come of it
-	c.link, c.gone = nil, time.Now()
+	c.link = nil
+	c.absence.Begin()
 }
 
 func (c *Client) answered(number uint32, answer []byte) {
