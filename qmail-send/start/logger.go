@@ -20,20 +20,35 @@ type logger struct {
 	stdout, stderr *os.File
 }
 
-// newLogger finds the program as execvp does, by the caller's PATH.
-func newLogger(w world.World, args []string) (*logger, error) {
+// findLogger finds the program as execvp does, by the caller's PATH. It has no
+// pipe yet.
+func findLogger(w world.World, args []string) (*logger, error) {
 	search, _ := w.Getenv("PATH")
 	path, err := findProgram(args[0], search)
 	if err != nil {
 		return nil, err
 	}
+	return &logger{path: path, args: args, stdout: w.Stdout, stderr: w.Stderr}, nil
+}
+
+// newLogger returns a logger with a pipe.
+func newLogger(w world.World, args []string) (*logger, error) {
+	l, err := findLogger(w, args)
+	if err != nil {
+		return nil, err
+	}
+	return l, l.pipe()
+}
+
+// pipe makes the pipe.
+func (l *logger) pipe() error {
 	// Not os.Pipe, whose ends do not block: the daemons' writes shall.
 	var fds [2]int
 	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC); err != nil {
-		return nil, os.NewSyscallError("pipe", err)
+		return os.NewSyscallError("pipe", err)
 	}
-	return &logger{path: path, args: args, read: os.NewFile(uintptr(fds[0]), "log"),
-		write: os.NewFile(uintptr(fds[1]), "log"), stdout: w.Stdout, stderr: w.Stderr}, nil
+	l.read, l.write = os.NewFile(uintptr(fds[0]), "log"), os.NewFile(uintptr(fds[1]), "log")
+	return nil
 }
 
 func findProgram(name, search string) (string, error) {
