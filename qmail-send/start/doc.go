@@ -29,6 +29,12 @@
 //  6. Root touches nothing inside the queue by name: the public socket is
 //     made with the rights of the spool's user.
 //
+//  7. A successor is executed only after it has said, as a child, that it can
+//     go on. From then on an error ends the suite, as the death of qmail-start
+//     does: no process is left without a parent.
+//  8. A member of the program before is replaced in its turn, and its successor
+//     serves before it stops serving clients.
+//
 // A wrong installation or setting ends the program with 111 before any daemon
 // runs. A ladder of errors is not needed: no mail passes through here.
 //
@@ -39,5 +45,7 @@
 // end), public_linux.go (the public socket and the lock), doors_linux.go
 // (listening sockets), inherited.go (those that systemd opened), keys.go
 // (private keys), clientkey.go (that of qmail-remote), dkim.go (those that sign
-// messages), logger.go, rspawn.go (QMAILREMOTE).
+// messages), logger.go, rspawn.go (QMAILREMOTE), upgrade.go and
+// heir_linux.go (the successor), estate_linux.go (what it is left, and takes over), renew.go
+// (replacing members), leaving.go (those who finish).
 package start
