@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"postrider/internal/priv"
 	"postrider/internal/testhost"
 )
 
@@ -151,6 +152,12 @@ func TestUpgrade(t *testing.T) {
 	if left := replacedPrograms(h); left != "" {
 		t.Errorf("these run files that were replaced:\n%s", left)
 	}
+	for _, p := range h.Daemons() { // nobody has got more by it
+		if role, found := priv.RoleOf(p.Name); found && role.User != "" {
+			checkIdentity(t, h, role, p)
+			checkDescriptors(t, p)
+		}
+	}
 	if h.Suite().PID != pid {
 		t.Error("qmail-start has another number")
 	}
@@ -210,4 +217,162 @@ func (c patientClient) send(subject string) {
 	if err := c.Send("joe@far.example", []string{"alice@mx1.example"}, letter("alice", subject)); err != nil {
 		c.t.Errorf("%s: %v", subject, err)
 	}
+}
+
+// quietHost is a host whose suite runs, with a session that has begun.
+func quietHost(t *testing.T) (*testhost.Host, patientClient) {
+	t.Helper()
+	net := testhost.NewNetwork(t)
+	h := mailHost(t, net, "mx1.example", "alice")
+	h.Control("rcpthosts", "mx1.example")
+	h.StartSuite()
+	return h, dialPatiently(t, testhost.Within(t, 3*soon), net.Host("far.example"), h)
+}
+
+// pids are the processes of the suite by number.
+func pids(h *testhost.Host) map[int]string {
+	found := make(map[int]string)
+	for _, p := range h.Daemons() {
+		found[p.PID] = p.Name
+	}
+	return found
+}
+
+// TestUpgradeThatCannotBe: whatever is wrong with the programs or the settings
+// that are installed, one line says so, and not one process is another.
+func TestUpgradeThatCannotBe(t *testing.T) {
+	t.Parallel()
+	h, c := quietHost(t)
+	before := pids(h)
+	const start, smtpd = "/var/qmail/bin/qmail-start", "/var/qmail/bin/qmail-smtpd"
+	h.Must("cp", "-p", start, start+".good")
+	for _, wrong := range []struct{ name, do, want, undo string }{
+		{"a setting", "echo 99 >/var/qmail/control/remoteworkers", `remoteworkers: 99 is not between`, "rm /var/qmail/control/remoteworkers"},
+		{"a program is missing", "mv " + smtpd + " /tmp/smtpd", `access /var/qmail/bin/qmail-smtpd`, "mv /tmp/smtpd " + smtpd},
+		{"the program is missing", "rm " + start, `qmail-start: no such file`, "cp -p " + start + ".good " + start},
+		{"another program", "cp -f /bin/true " + start + ".new && mv " + start + ".new " + start, `cannot take over: exit status 0`, "mv -f " + start + ".new2 " + start},
+		{"no program", "head -c 1000 " + start + ".good >" + start + ".new && chmod 755 " + start + ".new && mv " + start + ".new " + start, `qmail-start(: exec format error|: input/output error| cannot take over)`, "mv -f " + start + ".new2 " + start},
+	} {
+		h.Must("cp", "-p", start+".good", start+".new2")
+		first := h.Log().Len()
+		h.Must("sh", "-c", wrong.do)
+		if err := h.Suite().Signal(syscall.SIGUSR2); err != nil {
+			t.Fatal(err)
+		}
+		h.WaitForLog(first, `^qmail-start: warning: no upgrade, all runs on as it was: .*`+wrong.want)
+		if n := count(h, first, "no upgrade"); n != 1 {
+			t.Errorf("%s: %d lines", wrong.name, n)
+		}
+		h.Must("sh", "-c", wrong.undo)
+		if got := pids(h); fmt.Sprint(got) != fmt.Sprint(before) {
+			t.Errorf("%s: the processes are %v, were %v", wrong.name, got, before)
+		}
+	}
+	c.send("as ever")
+	c.must("QUIT", 2)
+	h.Maildir("alice").Wait(testhost.Within(t, soon), 1)
+	upgrade(t, h) // and nothing of that is left
+	h.StopSuite()
+}
+
+// TestNewFrontEndThatFails: if the new qmail-smtpd does not come up, the one
+// before serves on, until one is installed that does.
+func TestNewFrontEndThatFails(t *testing.T) {
+	t.Parallel()
+	h, c := quietHost(t)
+	h.Must("sh", "-c", "cp -p /bin/false /var/qmail/bin/x && mv /var/qmail/bin/x /var/qmail/bin/qmail-smtpd")
+	first := h.Log().Len()
+	if err := h.Suite().Signal(syscall.SIGUSR2); err != nil {
+		t.Fatal(err)
+	}
+	h.WaitForLog(first, `^qmail-start: warning: qmail-smtpd \(pid \d+\) exited with code 1 .* it is started again in 2s`)
+	c.send("by the one before")
+	upgrade(t, h)
+	c.send("still by the one before")
+	c.must("QUIT", 2)
+	h.WaitForLog(first, `^qmail-start: qmail-smtpd \(pid \d+\) exited: it was replaced`)
+	for end := time.Now().Add(soon); replacedPrograms(h) != ""; { // the first upgrade ends before the second
+		if time.Now().After(end) {
+			t.Fatalf("these run files that were replaced:\n%s", replacedPrograms(h))
+		}
+	}
+	h.Maildir("alice").Wait(testhost.Within(t, soon), 2)
+	h.StopSuite()
+}
+
+// TestTroubleDuringUpgrade: signals and deaths at any moment of it end well.
+func TestTroubleDuringUpgrade(t *testing.T) {
+	t.Parallel()
+	h, c := quietHost(t)
+	for _, program := range []string{"qmail-spool", "qmail-send", "qmail-lookup", "qmail-smtpd", "qmail-lspawn"} {
+		first := h.Log().Len()
+		h.InstallPrograms()
+		if program == "qmail-smtpd" {
+			c.must("QUIT", 2) // who is killed cannot finish its sessions
+		}
+		if err := h.Suite().Signal(syscall.SIGUSR2); err != nil {
+			t.Fatal(err)
+		}
+		h.WaitForLog(first, `^qmail-start: upgrading: `)
+		if h.Kill(program, syscall.SIGKILL) == 0 {
+			t.Errorf("%s does not run", program)
+		}
+		for _, sig := range []syscall.Signal{syscall.SIGHUP, syscall.SIGALRM, syscall.SIGUSR2} {
+			if err := h.Suite().Signal(sig); err != nil {
+				t.Fatal(err)
+			}
+		}
+		h.WaitForLog(first, upgraded)
+		barrier(t, h, "alice")
+	}
+	// Upgraded again while the first is not over, and stopped in the midst of it.
+	first := h.Log().Len()
+	h.InstallPrograms()
+	for range 3 {
+		if err := h.Suite().Signal(syscall.SIGUSR2); err != nil {
+			t.Fatal(err)
+		}
+		h.WaitForLog(first, `^qmail-start: qmail-smtpd started`)
+	}
+	sendmail(h, "alice", []string{"alice"}, letter("alice", "last"))
+	h.StopSuite()
+	if left := h.Daemons(); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+	h.StartSuite()
+	waitEmpty(t, h)
+	h.StopSuite()
+}
+
+// TestSettingsAtUpgrade: members that are new, and some that are not wanted any more.
+func TestSettingsAtUpgrade(t *testing.T) {
+	t.Parallel()
+	h, c := quietHost(t)
+	h.Control("checkrdns", "1")
+	h.Control("qmtplisten", ":209")
+	h.Control("remoteworkers", "3")
+	upgrade(t, h)
+	has := func(program string, want int) {
+		t.Helper()
+		if got := len(h.Find(program)); got != want {
+			t.Errorf("%d processes of %s, want %d", got, program, want)
+		}
+	}
+	has("qmail-policy", 1)
+	has("qmail-qmtpd", 1)
+	has("qmail-remote", 3)
+	h.Must("rm", "/var/qmail/control/checkrdns", "/var/qmail/control/qmtplisten", "/var/qmail/control/remoteworkers")
+	first := h.Log().Len()
+	h.Must("sh", "-c", "echo :2525 >>/var/qmail/control/smtplisten; echo :25 >>/var/qmail/control/smtplisten")
+	upgrade(t, h)
+	h.WaitForLog(first, `^qmail-start: not listening on 0.0.0.0:209 any more`)
+	h.WaitForLog(first, `^qmail-start: listening on 0.0.0.0:2525`)
+	c.send("through all of it")
+	c.must("QUIT", 2)
+	h.WaitForLog(first, `^qmail-start: qmail-policy \(pid \d+\) exited: it was replaced`)
+	h.WaitForLog(first, `^qmail-start: qmail-remote 2 \(pid \d+\) exited: it was replaced`)
+	has("qmail-policy", 0)
+	has("qmail-qmtpd", 0)
+	has("qmail-remote", 2)
+	h.StopSuite()
 }

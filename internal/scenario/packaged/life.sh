@@ -60,6 +60,8 @@ printf "Subject: three\nTo: jim@far.example\n\nx\n" | /usr/sbin/sendmail -t
 until_true "mail waits" sh -c "mailq | grep -q jim@"
 /etc/init.d/postrider reload
 /etc/init.d/postrider flush
+cp /usr/share/doc/postrider/examples/postrider.socket /etc/systemd/system
+systemd-analyze verify /lib/systemd/system/postrider.service /etc/systemd/system/postrider.socket
 
 # Newer and older programs take the place of those that run, under load.
 echo 300 >/var/qmail/control/concurrencysmtp
