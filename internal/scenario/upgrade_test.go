@@ -152,6 +152,12 @@ func TestUpgrade(t *testing.T) {
 	if left := replacedPrograms(h); left != "" {
 		t.Errorf("these run files that were replaced:\n%s", left)
 	}
+	for _, p := range h.Daemons() { // signals that were blocked between the programs are not in their children
+		masks := h.Must("sh", "-c", fmt.Sprintf("grep -hs SigBlk /proc/%d/task/*/status || true", p.PID))
+		if p.Name != "qmail-start" && masks != "" && !strings.Contains(masks, "\t0000000000000000\n") {
+			t.Errorf("%s has signals blocked:\n%s", p.Name, masks)
+		}
+	}
 	for _, p := range h.Daemons() { // nobody has got more by it
 		if role, found := priv.RoleOf(p.Name); found && role.User != "" {
 			checkIdentity(t, h, role, p)

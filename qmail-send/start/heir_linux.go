@@ -4,10 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"syscall"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -21,12 +21,11 @@ import (
 // checkTime is how long a program has to say that it can take over.
 const checkTime = 20 * time.Second
 
-// caught are the signals that qmail-start acts upon. Between two programs those
-// of them that would end a process which does not catch them are ignored.
-var (
-	caught  = []os.Signal{syscall.SIGHUP, syscall.SIGALRM, syscall.SIGUSR2, syscall.SIGTERM, syscall.SIGINT}
-	ignored = []os.Signal{syscall.SIGHUP, syscall.SIGALRM, syscall.SIGUSR2}
-)
+// caught are the signals that qmail-start acts upon.
+var caught = []os.Signal{syscall.SIGHUP, syscall.SIGALRM, syscall.SIGUSR2, syscall.SIGTERM, syscall.SIGINT}
+
+// handlerTime is how long a signal that was delivered takes to its reader.
+const handlerTime = 2 * time.Millisecond
 
 // heir is the successor on this machine.
 type heir struct {
@@ -35,11 +34,11 @@ type heir struct {
 	environ []string
 	null    *os.File
 	log     *os.File
-	signals chan<- os.Signal
+	signals <-chan os.Signal
 	flush   func() // writes the log lines that wait
 }
 
-func newHeir(w world.World, h *machine, signals chan<- os.Signal, flush func()) *heir {
+func newHeir(w world.World, h *machine, signals <-chan os.Signal, flush func()) *heir {
 	return &heir{
 		path: filepath.Join(w.Home, "bin", "qmail-start"), args: w.Args, environ: listenfds.Strip(w.Environ),
 		null: h.null, log: h.log, signals: signals, flush: flush,
@@ -97,9 +96,8 @@ func sealed(state handover.State) (*os.File, error) {
 }
 
 // replace executes the program with the descriptors of the state. While two
-// programs change over, a signal that is meant for either must not end it: HUP
-// and the like are lost in these milliseconds, and the new program reads
-// everything anew.
+// programs change over signals are blocked, so that the new one gets them when
+// it listens for them.
 func (h *heir) replace(state handover.State) error {
 	text, err := sealed(state)
 	if err != nil {
@@ -108,8 +106,12 @@ func (h *heir) replace(state handover.State) error {
 	defer text.Close()
 	fds := append([]int{int(text.Fd())}, state.Files()...)
 	h.flush()
-	signal.Ignore(ignored...)
-	defer signal.Notify(h.signals, caught...)
+	block(unix.SIG_BLOCK)
+	defer block(unix.SIG_UNBLOCK)
+	time.Sleep(handlerTime)
+	if len(h.signals) > 0 {
+		return errors.New("a signal came, which goes first")
+	}
 	syscall.ForkLock.Lock() // nobody else's child gets them
 	defer syscall.ForkLock.Unlock()
 	defer inheritable(fds, false)
@@ -118,6 +120,31 @@ func (h *heir) replace(state handover.State) error {
 	}
 	err = syscall.Exec(h.path, h.args, handover.With(h.environ, os.Getpid(), fds))
 	return &os.PathError{Op: "exec", Path: h.path, Err: err}
+}
+
+// block blocks or unblocks the signals that are caught, in every thread.
+func block(how int) {
+	set := caughtSet()
+	_, _, _ = syscall.AllThreadsSyscall6(unix.SYS_RT_SIGPROCMASK, uintptr(how), uintptr(unsafe.Pointer(&set)), 0, sigsetSize, 0, 0)
+}
+
+// unblock unblocks them in this thread, whose children shall have them so: the
+// program began with them blocked if it was executed by replace.
+func unblock() {
+	set := caughtSet()
+	_ = unix.PthreadSigmask(unix.SIG_UNBLOCK, &set, nil) // fails for no known signal
+}
+
+// sigsetSize is that of the kernel's set of signals, in bytes.
+const sigsetSize = 8
+
+func caughtSet() (set unix.Sigset_t) {
+	word := 8 * uint(unsafe.Sizeof(set.Val[0]))
+	for _, s := range caught {
+		bit := uint(s.(syscall.Signal)) - 1
+		set.Val[bit/word] |= 1 << (bit % word)
+	}
+	return set
 }
 
 // inheritable sets whether descriptors go through exec.
