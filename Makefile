@@ -38,6 +38,12 @@ bench:
 install: all
 	'$(BUILD)/qmail-setup' -d '$(DESTDIR)' -i '$(BUILD)'
 
+# Remove the programs, of a suite that was stopped. Settings, queue, users and
+# mail stay.
+uninstall:
+	cd cmd && for p in *; do rm -f "$(DESTDIR)$(PREFIX)/bin/$$p"; done
+	rmdir '$(DESTDIR)$(PREFIX)/bin' 2>/dev/null || true
+
 # A Debian package, in $(BUILD)/deb. DEBVERSION is its version.
 DEBVERSION = 0~$$(date -u -d @$$(git log -1 --format=%ct) +%Y%m%d%H%M)
 deb: all
@@ -54,4 +60,4 @@ run:
 clean:
 	rm -rf '$(BUILD)'
 
-.PHONY: all test test-faults fuzz bench install deb setup run clean
+.PHONY: all test test-faults fuzz bench install uninstall deb setup run clean

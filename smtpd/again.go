@@ -1,43 +1,38 @@
 package smtpd
 
 import (
+	"errors"
 	"time"
 
 	"postrider/internal/wire/submit"
 )
 
 const (
-	// againTime is how long a short message whose answer was lost waits for
-	// the next qmail-spool: as long as a restart takes, and no longer than
-	// the daemon has when it shall end.
-	againTime = 5 * time.Second
-	// againTries is how often it is sent again.
-	againTries = 3
+	// linkTime is how long a qmail-spool may be gone before there is no waiting
+	// for the next one: as long as it takes to replace or to restart it.
+	linkTime = 20 * time.Second
+	// maxLost is how often the answer to a message may be lost: it may be why
+	// the spool dies.
+	maxLost = 4
 )
 
-// again sends a short message again after its answer was lost: the spool that
-// died may have committed it, and the client must not be told that it was not
-// accepted. The nonce makes one message of two.
-func (p *spool) again(last, envelope []byte, nonce submitNonce, lost error) (submit.Answer, error) {
-	patience := time.NewTimer(againTime)
-	defer patience.Stop()
-	for range againTries {
-		relinked := p.nextLink()
-		if answer, err := p.exchange(commitFrames(last, envelope, nonce)); err == nil {
-			return answer, nil
+// submit hands in a short message, and again while the spool is being replaced.
+// The one that ended may have committed the message, and the client must not be
+// told that it was not accepted: the nonce makes one message of two.
+func (p *spool) submit(last, envelope []byte, nonce submitNonce) (answer submit.Answer, err error) {
+	for lost := 0; ; {
+		next := p.absence.Next()
+		for range 2 { // a connection may have ended while it was idle
+			answer, err = p.exchange(commitFrames(last, envelope, nonce))
+			if err == nil || errors.Is(err, submit.ErrBusy) {
+				return answer, err
+			}
+			if !errors.Is(err, errUnsent) {
+				lost++
+			}
 		}
-		select {
-		case <-relinked:
-		case <-patience.C:
-			return submit.Answer{}, lost
+		if lost >= maxLost || !p.absence.Await(next) {
+			return answer, err
 		}
 	}
-	return submit.Answer{}, lost
-}
-
-// nextLink returns a channel that is closed when a new link comes.
-func (p *spool) nextLink() <-chan struct{} {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.relinked
 }

@@ -42,7 +42,28 @@ func TestAnswerToALongMessageIsLost(t *testing.T) {
 	c.play("S: 451 4.3.0 *")
 }
 
-// After the spool's end was seen, messages are refused at DATA and not after
+// Who has something to hand in while the spool is being replaced waits for it.
+func TestSpoolIsReplaced(t *testing.T) {
+	t.Parallel()
+	h := startHost(t, nil)
+	short, long := h.dial(), h.dial()
+	short.play(transaction)
+	long.play(transaction)
+	h.d.spool.mu.Lock()
+	h.d.spool.link.Close()
+	h.d.spool.link = nil
+	h.d.spool.mu.Unlock()
+	h.d.spool.absence.Begin()
+	short.send("DATA\r\n")
+	long.send("DATA\r\n")
+	h.relink()
+	short.play("S: 354 go ahead\nR: x\\r\\n.\\r\\n\nS: 250 *\n")
+	long.play("S: 354 go ahead\n")
+	long.send(strings.Repeat(strings.Repeat("x", 70)+"\r\n", 2000) + ".\r\n")
+	long.play("S: 250 *\n")
+}
+
+// When the spool was away for long, messages are refused at DATA and not after
 // the client has sent them; with the next link they are taken again.
 func TestSpoolIsGone(t *testing.T) {
 	t.Parallel()
@@ -52,6 +73,7 @@ func TestSpoolIsGone(t *testing.T) {
 	}
 	theirs.Close()
 	p := newSpool()
+	p.absence.Limit = 0
 	if err := p.relink(ours); err != nil {
 		t.Fatal(err)
 	}

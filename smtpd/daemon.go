@@ -34,7 +34,11 @@ type daemon struct {
 	limits    *sessionlimit.Counter
 	passwords *authLink
 	drain     time.Duration // drainTime
-	headers   atomic.Int64  // connections that wait for one of the PROXY protocol
+	// replaced is called once another process serves the listeners.
+	replaced func()
+	leaving  atomic.Bool  // it does
+	left     atomic.Bool  // and nobody is connected to this one any more
+	headers  atomic.Int64 // connections that wait for one of the PROXY protocol
 
 	mu        sync.Mutex
 	listeners []net.Listener
@@ -47,6 +51,8 @@ func newDaemon(home string, s *service) *daemon {
 	s.filters = newFilters()
 	s.ending = make(chan struct{})
 	s.keys = newKeyring()
+	queue := newSpool()
+	queue.absence.Ending = s.ending
 	passwords := newAuthLink()
 	s.auth = passwords
 	s.mailboxes = mailboxes.New()
@@ -56,18 +62,43 @@ func newDaemon(home string, s *service) *daemon {
 		passwords: passwords,
 		service:   s,
 		controls:  newControls(home),
-		spool:     newSpool(),
+		spool:     queue,
 		limits:    sessionlimit.New(reserved),
 		drain:     drainTime,
 		sessions:  make(map[*session]net.Conn),
 	}
 }
 
-// run serves until the control channel ends, and then drains.
+// run serves until the control channel ends, and then drains; or until all
+// sessions have ended after another process has taken over the listeners.
 func (d *daemon) run(channel *parent.Channel) error {
+	d.replaced = func() {
+		d.leave()
+		_ = channel.Close() // it is over
+	}
 	err := channel.Run(d.frame)
+	if d.left.Load() {
+		return nil
+	}
 	d.stop()
 	return err
+}
+
+// leave lets another process take the connections that come from now on. Who
+// is connected is served to the end.
+func (d *daemon) leave() {
+	d.leaving.Store(true)
+	d.closeListeners()
+	d.running.Wait() // what accepts is among that
+	d.left.Store(true)
+}
+
+func (d *daemon) closeListeners() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, l := range d.listeners {
+		_ = l.Close() // nothing is lost with it
+	}
 }
 
 // frame does what qmail-start says.
@@ -97,6 +128,8 @@ func (d *daemon) frame(f parent.Frame) error {
 			return fmt.Errorf("listening socket: %w", err)
 		}
 		d.listen(l, listener.ParseSMTP(words))
+	case f.Kind == parent.Drain:
+		go d.replaced()
 	case f.File != nil:
 		_ = f.File.Close() // not for us
 		d.log.Line(logPrefix + "warning: control channel hands over " + f.Name + ", which is not for qmail-smtpd")
@@ -121,6 +154,9 @@ func (d *daemon) accept(l net.Listener, kind listener.SMTP) {
 			if err == nil {
 				_ = c.Close() // nothing was said yet
 			}
+			return
+		}
+		if err != nil && d.leaving.Load() {
 			return
 		}
 		if err != nil {
@@ -309,11 +345,7 @@ func linger(c *net.TCPConn) {
 func (d *daemon) stop() {
 	d.stopping.Store(true)
 	close(d.ending)
-	d.mu.Lock()
-	for _, l := range d.listeners {
-		_ = l.Close() // nothing is lost with it
-	}
-	d.mu.Unlock()
+	d.closeListeners()
 	d.cut(func(s *session) bool { return s.atBoundary.Load() })
 	if d.wait(d.drain) {
 		return

@@ -332,3 +332,36 @@ func TestLongEnvelopesLeaveRoom(t *testing.T) {
 		third.envelope = append(third.envelope, make([]byte, 1000)...)
 	}
 }
+
+// Who is connected when another process takes over is served to the end, as
+// long as it may take; then the daemon is gone.
+func TestReplaced(t *testing.T) {
+	t.Parallel()
+	h := startHost(t, nil)
+	c := h.dial()
+	c.play(transaction)
+	h.send(parent.Frame{Kind: parent.Drain})
+	for { // the socket is ours alone here, so that it ends with the daemon's
+		conn, err := net.Dial("tcp", h.addr)
+		if err != nil {
+			break
+		}
+		conn.Close()
+	}
+	c.play("C: DATA\nS: 354 go ahead\nR: x\\r\\n.\\r\\n\nS: 250 *\nC: MAIL FROM:<>\nS: 250 *\nC: RSET\nS: 250 *\n")
+	select {
+	case err := <-h.ended:
+		t.Fatalf("it ended before its session: %v", err)
+	default:
+	}
+	c.play("C: QUIT\nS: 221 *\n")
+	select {
+	case err := <-h.ended:
+		if err != nil {
+			t.Errorf("it ends with %v", err)
+		}
+		h.ended <- nil
+	case <-time.After(patience):
+		t.Error("it does not end with its last session")
+	}
+}

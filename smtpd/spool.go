@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"postrider/internal/absence"
 	"postrider/internal/enqueue"
 	"postrider/internal/fate"
 	"postrider/internal/fdpass"
@@ -44,18 +45,17 @@ type spool struct {
 	commits chan struct{}
 	streams *sessionlimit.Counter
 
-	mu       sync.Mutex
-	link     *fdpass.Packets // nil: there is none
-	relinked chan struct{}   // closed and replaced when a link comes
-	spare    []*os.File      // idle connections over link, the last used last
-	short    *pipeline       // for short messages, or nil
-	noRoom   atomic.Bool     // the spool has said that it takes no message
+	absence *absence.Absence
+
+	mu     sync.Mutex
+	link   *fdpass.Packets // nil: there is none
+	spare  []*os.File      // idle connections over link, the last used last
+	short  *pipeline       // for short messages, or nil
+	noRoom atomic.Bool     // the spool has said that it takes no message
 }
 
 func newSpool() *spool {
-	return &spool{
-		commits: make(chan struct{}, maxCommits), streams: sessionlimit.New(0), relinked: make(chan struct{}),
-	}
+	return &spool{commits: make(chan struct{}, maxCommits), streams: sessionlimit.New(0), absence: absence.New(linkTime)}
 }
 
 // relink takes a new submit link: qmail-spool was restarted, or starts. Idle
@@ -69,8 +69,7 @@ func (p *spool) relink(f *os.File) error {
 	p.mu.Lock()
 	old, spare := p.link, p.spare
 	p.link, p.spare, p.short = link, nil, nil
-	close(p.relinked)
-	p.relinked = make(chan struct{})
+	p.absence.End()
 	p.mu.Unlock()
 	p.noRoom.Store(false)
 	go p.hear(link)
@@ -104,15 +103,19 @@ func closeConnections(connections []*os.File) {
 	}
 }
 
-// begin only looks whether there is a spool: a short message needs a
-// connection at its end, so that slow clients hold none.
+// begin only looks whether there is a spool, or will be in a moment: a short
+// message needs a connection at its end, so that slow clients hold none.
 func (p *spool) begin(from origin) (submission, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.link == nil {
+	if next := p.absence.Next(); !p.linked() && !p.absence.Await(next) {
 		return nil, errNoSpool
 	}
 	return &spoolSubmission{pool: p, from: from}, nil
+}
+
+func (p *spool) linked() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.link != nil
 }
 
 // connection is one connection to qmail-spool; link is what it was made over.
@@ -121,8 +124,18 @@ type connection struct {
 	link *fdpass.Packets
 }
 
-// connect returns an idle connection that is alive, or a new one.
+// connect is connectNow, but waits for a spool that is being replaced.
 func (p *spool) connect() (connection, error) {
+	next := p.absence.Next()
+	c, err := p.connectNow()
+	if err == nil || errors.Is(err, submit.ErrBusy) || !p.absence.Await(next) {
+		return c, err
+	}
+	return p.connectNow()
+}
+
+// connectNow returns an idle connection that is alive, or a new one.
+func (p *spool) connectNow() (connection, error) {
 	for {
 		c, fresh, err := p.take()
 		if err != nil {
@@ -158,9 +171,10 @@ func (p *spool) open() (connection, error) {
 	}
 	f, err := submit.Connect(p.link)
 	if errors.Is(err, unix.EPIPE) {
-		// The spool is gone: DATA is refused until qmail-start sends a new link.
+		// The spool is gone, until qmail-start sends a new link.
 		_ = p.link.Close() // its peer is gone
 		p.link = nil
+		p.absence.Begin()
 		return connection{}, errNoSpool
 	}
 	if err != nil {
@@ -268,14 +282,7 @@ func (p *spool) commitShort(last, envelope []byte) (string, error) {
 		return "", err
 	}
 	defer func() { <-p.commits }()
-	nonce := newNonce()
-	answer, err := p.exchange(commitFrames(last, envelope, nonce))
-	if errors.Is(err, errUnsent) { // the connection may have ended while it was idle
-		answer, err = p.exchange(commitFrames(last, envelope, nonce))
-	}
-	if err != nil && !errors.Is(err, errUnsent) {
-		answer, err = p.again(last, envelope, nonce, err)
-	}
+	answer, err := p.submit(last, envelope, newNonce())
 	if err != nil {
 		return "", err
 	}

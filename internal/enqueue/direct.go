@@ -7,6 +7,10 @@ import (
 	"postrider/internal/wire/submit"
 )
 
+// attempts is how often a message is handed in: a qmail-spool that is being
+// replaced ends connections, and the next one has the same socket.
+const attempts = 2
+
 // inMemory is how much of a message and its envelope is kept in memory, from
 // where it can be sent again.
 const inMemory = 64 << 10
@@ -65,8 +69,11 @@ func (d *direct) add(kind byte, b *[]byte, p []byte) error {
 
 // overflow sends what is in memory on its way.
 func (d *direct) overflow() error {
-	s, err := dialSpool(d.home, d.nonce)
-	if err == nil {
+	for range attempts {
+		s, err := dialSpool(d.home, d.nonce)
+		if err != nil {
+			break
+		}
 		if d.pour(s) == nil {
 			d.out = s
 			return nil
@@ -97,9 +104,12 @@ func (d *direct) commit() (string, error) {
 	if d.out != nil {
 		return d.out.commit()
 	}
-	if s, err := dialSpool(d.home, d.nonce); err == nil {
-		a, err := s.exchange(d.body, d.env)
-		if err == nil {
+	for range attempts {
+		s, err := dialSpool(d.home, d.nonce)
+		if err != nil {
+			break
+		}
+		if a, err := s.exchange(d.body, d.env); err == nil {
 			return verdict(a)
 		}
 	}

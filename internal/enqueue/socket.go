@@ -1,9 +1,13 @@
 package enqueue
 
 import (
+	"errors"
+	"io"
 	"os"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"postrider/internal/fdpass"
 	"postrider/internal/queuedir"
@@ -25,8 +29,19 @@ type spoolSink struct {
 }
 
 // dialSpool connects to the public socket. An error means that qmail-spool
-// does not answer now, or has too much to do.
-func dialSpool(home string, nonce queuedir.Nonce) (*spoolSink, error) {
+// does not answer now, or has too much to do. One that ends a connection before
+// its greeting is leaving, and its successor takes the next.
+func dialSpool(home string, nonce queuedir.Nonce) (s *spoolSink, err error) {
+	for range attempts {
+		s, err = dialOnce(home, nonce)
+		if !errors.Is(err, io.EOF) && !errors.Is(err, unix.ECONNRESET) {
+			break
+		}
+	}
+	return s, err
+}
+
+func dialOnce(home string, nonce queuedir.Nonce) (*spoolSink, error) {
 	f, err := fdpass.Dial(queuedir.At(home).Socket())
 	if err != nil {
 		return nil, err

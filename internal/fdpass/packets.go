@@ -264,5 +264,8 @@ func CloseAll(files []*os.File) {
 // SetDeadline bounds both directions; the zero time lifts it.
 func (p *Packets) SetDeadline(t time.Time) error { return p.f.SetDeadline(t) }
 
+// Descriptor returns the number of the descriptor, which stays p's.
+func (p *Packets) Descriptor() (int, error) { return Descriptor(p.f) }
+
 // Close closes the socket and ends a Receive that waits.
 func (p *Packets) Close() error { return p.f.Close() }

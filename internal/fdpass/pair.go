@@ -142,6 +142,17 @@ func Inherit(fd int, name string) (*os.File, error) {
 	return os.NewFile(uintptr(fd), name), nil
 }
 
+// Descriptor returns the number of a file's descriptor, which stays the file's
+// and as it is: (*os.File).Fd would make it block.
+func Descriptor(f *os.File) (fd int, err error) {
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	err = raw.Control(func(number uintptr) { fd = int(number) })
+	return fd, err
+}
+
 // IsPacketSocket reports whether descriptor fd is a Unix SOCK_SEQPACKET
 // socket: how a program tells that one of our daemons started it.
 func IsPacketSocket(fd int) bool {

@@ -11,7 +11,7 @@ import (
 // packages of lower floors, and of its own floor those in neighbours.
 var floors = [][]string{
 	{ // ground: words, values and the machine, nothing of ours
-		"internal/address", "internal/attempts", "internal/clock", "internal/esmtp", "internal/fate", "internal/footprint", "internal/getopt", "internal/idn", "internal/listenfds", "internal/logline", "internal/precedence",
+		"internal/absence", "internal/address", "internal/attempts", "internal/clock", "internal/esmtp", "internal/fate", "internal/footprint", "internal/getopt", "internal/handover", "internal/idn", "internal/listenfds", "internal/logline", "internal/precedence",
 		"internal/maildate", "internal/qmailhome", "internal/saslprep", "internal/scram", "internal/settings", "internal/srs",
 	},
 	{ // what a program's Main takes

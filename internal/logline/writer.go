@@ -34,6 +34,7 @@ type Writer struct {
 	lost       int // lines that were not taken
 	lostStatus int // status lines among them
 	closed     bool
+	writing    bool // lines that were taken from pending
 }
 
 // NewWriter returns a Writer on f, which stays the caller's.
@@ -87,6 +88,18 @@ func appendLine(b []byte, s string) []byte {
 	return append(b, '\n')
 }
 
+// Flush waits until the sink has what was logged so far, or for two seconds.
+func (w *Writer) Flush() {
+	for deadline := time.Now().Add(closeWait); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		w.mu.Lock()
+		written := len(w.pending) == 0 && !w.writing
+		w.mu.Unlock()
+		if written {
+			return
+		}
+	}
+}
+
 // Close writes what is pending, if the sink takes it within two seconds.
 func (w *Writer) Close() {
 	w.mu.Lock()
@@ -125,6 +138,7 @@ func (w *Writer) run() {
 func (w *Writer) next(spare []byte) []byte {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.writing = false
 	for len(w.pending) == 0 && !w.closed {
 		w.wake.Wait()
 	}
@@ -132,7 +146,7 @@ func (w *Writer) next(spare []byte) []byte {
 		return nil
 	}
 	batch := w.pending
-	w.pending = spare
+	w.pending, w.writing = spare, true
 	return batch
 }
 

@@ -85,7 +85,7 @@ func playChild(program string) error {
 		}()
 	}
 	role, _ := RoleOf(program)
-	if err := closeInherited(4); err != nil {
+	if err := closeInherited([]int{3}); err != nil {
 		return err
 	}
 	got, err := current()

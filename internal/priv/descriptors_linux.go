@@ -4,21 +4,29 @@ import (
 	"bytes"
 	"errors"
 	"os"
+	"slices"
 	"strconv"
 
 	"golang.org/x/sys/unix"
 )
 
-// closeInherited closes the descriptors from first on that came through exec.
+// firstBeyond is the first descriptor that is no standard file.
+const firstBeyond = 3
+
+// closeInherited closes the descriptors that came through exec, but for the
+// standard files and those that are expected.
 // Those that the Go runtime opened for itself are close-on-exec, which none
 // that came through exec can be; they stay, since the runtime would go on to
 // use the number.
-func closeInherited(first int) error {
+func closeInherited(expected []int) error {
 	size, err := descriptorTableSize()
 	if err != nil {
 		return err
 	}
-	for fd := first; fd < size; fd++ {
+	for fd := firstBeyond; fd < size; fd++ {
+		if slices.Contains(expected, fd) {
+			continue
+		}
 		flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
 		if err != nil || flags&unix.FD_CLOEXEC != 0 {
 			continue

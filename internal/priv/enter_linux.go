@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"postrider/internal/fdpass"
+	"postrider/internal/handover"
 	"postrider/internal/listenfds"
 	"postrider/internal/qmailhome"
 )
@@ -44,15 +45,13 @@ func Enter(program string) error {
 	if err := in.check(role); err != nil {
 		return err
 	}
-	keep := controlFD + 1
+	expected := []int{controlFD}
 	if program == "qmail-start" {
-		count, err := listenfds.Count(os.Environ(), os.Getpid())
-		if err != nil {
+		if expected, err = handed(os.Environ(), os.Getpid()); err != nil {
 			return err
 		}
-		keep = listenfds.First + count
 	}
-	if err := closeInherited(keep); err != nil {
+	if err := closeInherited(expected); err != nil {
 		return err
 	}
 	unix.Umask(role.Umask)
@@ -71,6 +70,20 @@ func Enter(program string) error {
 		return err
 	}
 	return in.confine(role, policy)
+}
+
+// handed returns the descriptors that qmail-start was given by whoever started
+// it: by its predecessor, or as listening sockets.
+func handed(environ []string, pid int) ([]int, error) {
+	fds, err := handover.Descriptors(environ, pid)
+	if err != nil || fds != nil {
+		return fds, err
+	}
+	count, err := listenfds.Count(environ, pid)
+	for i := range count {
+		fds = append(fds, listenfds.First+i)
+	}
+	return fds, err
 }
 
 // catchPipe makes a write to a closed pipe an error. The signal is caught and

@@ -39,7 +39,8 @@ func Checksum(crc uint32, b []byte) uint32 { return crc32.Update(crc, castagnoli
 //	postrider entry 1 outside body=16 envelope=16 bodycrc=8 crc=8
 //
 // where "outside" says that the body is the file ID.body, and crc is the
-// CRC-32C of the envelope and of the footer up to "crc=".
+// CRC-32C of the envelope and of the footer up to "crc=". A later version may be
+// of another length: it has another number, and is one line of at most 1 KiB.
 type Footer struct {
 	Inline       bool   // the body is in the entry, before the envelope
 	BodySize     int64  // bytes
@@ -141,7 +142,8 @@ type Entry struct {
 const maxInMemory = 20 << 10
 
 // OpenEntry opens the entry of id and checks its envelope and footer. The
-// error is fs.ErrNotExist, ErrTorn, ErrDamaged, ErrNotFile, or one of the system.
+// error is fs.ErrNotExist, ErrTorn, ErrDamaged, ErrNewer, ErrNotFile, or one of
+// the system.
 func OpenEntry(l Layout, id ID) (*Entry, error) {
 	e := &Entry{ID: id, layout: l}
 	if err := e.open(l.Entry(id)); err != nil {
@@ -215,7 +217,7 @@ func retry(call func() (int, error)) (int, error) {
 
 func (e *Entry) check() (err error) {
 	if e.size < int64(FooterSize) {
-		return ErrTorn
+		return newerFooter(e.content, e.size, entryStart, ErrTorn)
 	}
 	var end [FooterSize]byte
 	if _, err := e.content.ReadAt(end[:], e.size-int64(FooterSize)); err != nil {
@@ -223,7 +225,7 @@ func (e *Entry) check() (err error) {
 	}
 	e.Footer, err = ParseFooter(end[:])
 	if err != nil {
-		return err
+		return newerFooter(e.content, e.size, entryStart, err)
 	}
 	if rest := e.size - int64(FooterSize) - e.inlineSize(); rest != e.Footer.EnvelopeSize {
 		return ErrTorn

@@ -68,8 +68,7 @@ type Head struct {
 // they are.
 // A record with another small letter is of a later version and says nothing
 // that must be known: it is passed over. One with another capital letter must
-// be understood: for who does not, the entry is ErrDamaged, and so is set aside
-// and not lost.
+// be understood: for who does not, the entry is ErrNewer, and waits.
 const (
 	recordSender    = 'F'
 	recordUID       = 'u'
@@ -248,6 +247,10 @@ func (e *EnvelopeReader) record() []byte {
 }
 
 func (e *EnvelopeReader) misplaced(letter, wanted byte) {
+	if isCapital(letter) && letter != recordSender && letter != recordRecipient && !esmtp.IsMessageRecord(letter) && !esmtp.IsRecipientRecord(letter) {
+		e.err = fmt.Errorf("%w: envelope record %q", ErrNewer, letter)
+		return
+	}
 	e.err = fmt.Errorf("%w: envelope record %q where %q belongs", ErrDamaged, letter, wanted)
 }
 

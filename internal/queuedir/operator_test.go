@@ -102,8 +102,11 @@ func TestLaterVersions(t *testing.T) {
 	if err != nil || p.Delivered != 1 {
 		t.Errorf("a small letter: %+v, %v", p, err)
 	}
-	if _, err := ReadProgress(bytes.NewReader(append(line("Z of what nobody knows"), good...)), 1); !errors.Is(err, ErrDamaged) {
+	if _, err := ReadProgress(bytes.NewReader(append(line("Z of what nobody knows"), good...)), 1); !errors.Is(err, ErrNewer) {
 		t.Errorf("a capital letter: %v", err)
+	}
+	if _, err := ReadProgress(bytes.NewReader(append(bytes.Clone(good), line("Z of what nobody knows")...)), 1); !errors.Is(err, ErrNewer) {
+		t.Errorf("a capital letter in the last line: %v", err)
 	}
 	for _, bad := range []string{"t 1-0 5 x", "t 0-5000 5 x", "t 1 x", "t , 5 x", "H 5", "H 5 x y", "H x 0 y", "R 5 4294967296", "A 1 5 0", "V 5 0 host", "C 5"} {
 		if _, err := ReadProgress(bytes.NewReader(append(line(bad), good...)), 9); !errors.Is(err, ErrDamaged) {

@@ -32,8 +32,8 @@ import (
 // and those of operator.go. INDEX counts the recipients of the envelope from 0.
 // The file's mtime is the next attempt. A line that is cut or damaged is ignored
 // if no good line comes after it: it was never synced, nothing relied on it. Any
-// other is ErrDamaged. So is a record with a capital letter that is unknown; one
-// with a small letter is of a later version and is passed over.
+// other is ErrDamaged. A record with a letter that is unknown is of a later
+// version: a small one is passed over, a capital one is ErrNewer.
 
 // maxProgressLine is the longest line, LF included. The writers keep below it:
 // an escaped report of a delivery has at most 40,000 bytes.
@@ -269,7 +269,10 @@ func parseRecord(kind RecordKind, rest []byte) (Record, error) {
 	case Passed:
 		return parsePassed(r, rest)
 	}
-	if kind < 'a' || kind > 'z' {
+	switch {
+	case isCapital(byte(kind)):
+		return Record{}, fmt.Errorf("%w: progress record %q", ErrNewer, byte(kind))
+	case kind < 'a' || kind > 'z':
 		return Record{}, errRecord
 	}
 	return r, nil // of a later version
@@ -302,7 +305,8 @@ func parseIndex(field []byte) (int, error) {
 
 // ReadRecords calls visit for each record of the progress file in r, with the
 // offset of the end of its line. It returns the length of what is good: a
-// writer continues there. An error is ErrDamaged, that of r, or that of visit.
+// writer continues there. An error is ErrDamaged, ErrNewer, that of r, or that of
+// visit.
 func ReadRecords(r io.Reader, visit func(Record, int64) error) (int64, error) {
 	in := bufio.NewReaderSize(r, maxProgressLine)
 	var good, offset int64
@@ -318,6 +322,8 @@ func ReadRecords(r io.Reader, visit func(Record, int64) error) (int64, error) {
 			torn = false // what is bad says nothing that was relied on
 		}
 		switch {
+		case errors.Is(parseErr, ErrNewer):
+			return good, parseErr
 		case parseErr != nil:
 			torn = torn || len(line) > 0
 		case torn && record.Kind == Tried: // nor was this

@@ -395,6 +395,9 @@ func All() []Setting {
 			Form:     "domain selector key, such as: example.org s1 example.org/s1",
 			Meaning:  "Whose mail is signed (DKIM), `domain selector key`. Mail of a domain without a line goes unsigned."},
 		// what processes may do
+		{Name: "upgradedrain", Area: Machine, Kind: Number, Default: "300", Max: 86400,
+			Programs: "qmail-start",
+			Meaning:  "Seconds, up to 86400, that sessions may go on in a process which another one has replaced ([operations.md](operations.md))."},
 		{Name: "logformat", Area: Machine, Kind: OneLine, Default: "qmail",
 			Programs: "qmail-start",
 			Form:     "qmail or json",

@@ -92,6 +92,10 @@ func (c *Client) Send(sender string, recipients []string, text string) error {
 	return c.expect(2)
 }
 
+// Expect reads a reply, whose code begins with digit; a *Reply is the error
+// otherwise.
+func (c *Client) Expect(digit int) error { return c.expect(digit) }
+
 // Quit says QUIT and closes.
 func (c *Client) Quit() error {
 	return errors.Join(c.Command("QUIT", 2), c.c.Close())

@@ -24,6 +24,17 @@ func (h *Host) Install() {
 	if err := buildSuite(); err != nil {
 		h.t.Fatal(err)
 	}
+	h.InstallPrograms()
+	for _, name := range []string{"/usr/sbin/sendmail", "/usr/lib/sendmail"} {
+		h.Must("ln", "-sf", "/var/qmail/bin/sendmail", name)
+	}
+}
+
+// InstallPrograms installs the programs, and what they need, as "make install
+// setup" does: where there are some already, files that are new take their
+// place.
+func (h *Host) InstallPrograms() {
+	h.t.Helper()
 	dir, err := builtDir()
 	if err != nil {
 		h.t.Fatal(err)
@@ -35,9 +46,6 @@ func (h *Host) Install() {
 	defer unlock()
 	h.Must(builtPath+"/bin/qmail-setup", "-i", builtPath+"/bin")
 	h.Must("/var/qmail/bin/qmail-setup")
-	for _, name := range []string{"/usr/sbin/sendmail", "/usr/lib/sendmail"} {
-		h.Must("ln", "-sf", "/var/qmail/bin/sendmail", name)
-	}
 }
 
 // InstallMovedClock installs the scheduler and the spool that run on a clock

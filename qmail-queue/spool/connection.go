@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -41,6 +42,8 @@ type connection struct {
 	draft   *draft
 	failure error // why the message that is being read is refused
 	begun   bool  // a frame of the message was seen
+	// since is when that was, in nanoseconds since 1970; 0: not.
+	since   atomic.Int64
 	sealed  bool  // its envelope was begun: no more of the message may come
 	useless int64 // bytes that were read after its refusal
 }
@@ -238,6 +241,7 @@ func (c *connection) begin() {
 		return
 	}
 	c.begun = true
+	c.since.Store(time.Now().UnixNano())
 	if !c.from.makesRoom && c.server.pressure.full() {
 		c.failure = errFull
 		return
@@ -262,6 +266,7 @@ func (c *connection) reset() {
 	if c.draft != nil {
 		c.draft.abort()
 	}
+	c.since.Store(0)
 	c.draft, c.failure, c.begun, c.sealed, c.useless = nil, nil, false, false, 0
 }
 

@@ -284,6 +284,9 @@ func readDropFooter(f durable.File, info durable.Info) (queuedir.DropFooter, []b
 	if err == nil && !footer.Fits(info.Size) {
 		err = queuedir.ErrDropFooter
 	}
+	if err != nil {
+		err = queuedir.NewerDrop(f, info.Size)
+	}
 	return footer, raw, err
 }
 

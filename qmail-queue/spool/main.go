@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -31,6 +32,9 @@ const (
 
 const (
 	drainPatience = 10 * time.Second
+	// lullLimit is how long messages that arrive slowly may put off the moment
+	// at which another process takes the queue.
+	lullLimit     = 45 * time.Second
 	housekeeping  = time.Minute
 	sweepInterval = time.Hour
 )
@@ -69,6 +73,8 @@ type daemon struct {
 	listeners []*os.File
 	links     latest
 	told      hearers
+	// replaced is called when another process is to take the queue.
+	replaced func()
 }
 
 // open takes the queue: the lock, what a former process left, and everything
@@ -192,7 +198,16 @@ func (d *daemon) run(channel *parent.Channel) error {
 	go d.housekeep(stop)
 	go d.drop.run(stop)
 	go d.server.pressure.watch(stop, d.told.tell)
+	var left atomic.Bool
+	d.replaced = func() {
+		d.server.awaitLull(lullLimit)
+		left.Store(true)
+		_ = channel.Close() // it is over
+	}
 	err := channel.Run(d.frame)
+	if left.Load() {
+		err = nil
+	}
 	close(stop)
 	d.leave()
 	return err
@@ -204,6 +219,9 @@ func (d *daemon) frame(f parent.Frame) error {
 	case f.Kind == parent.Listener && f.Name == parent.Public:
 		d.listeners = append(d.listeners, f.File)
 		go d.server.acceptPublic(f.File)
+		return nil
+	case f.Kind == parent.Drain:
+		go d.replaced()
 		return nil
 	case f.Kind != parent.Link:
 		return nil

@@ -360,3 +360,40 @@ func TestRefusesToRunAlone(t *testing.T) {
 		t.Errorf("%v: %q", err, out)
 	}
 }
+
+// One that is replaced waits for a message that arrives slowly, serves others
+// meanwhile, and is gone then; who comes next finds the socket of its successor.
+func TestReplaced(t *testing.T) {
+	t.Parallel()
+	l := makeQueue(t)
+	public := listen(t, l)
+	p := startProcess(t, l, public)
+	slow := p.connect()
+	defer slow.Close()
+	whole := frames(strings.Repeat("slow\n", 1000), goodEnvelope, newNonce())
+	if _, err := slow.Write(whole[:100]); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(slowly) // until it counts as slow
+	p.send(parent.Frame{Kind: parent.Drain})
+	other := p.connect()
+	defer other.Close()
+	for i, c := range []*os.File{other, slow} {
+		rest := whole[100:]
+		if i == 0 {
+			rest = frames("quick\n", goodEnvelope, newNonce())
+		}
+		if _, err := c.Write(rest); err != nil {
+			t.Fatal(err)
+		}
+		if a, err := submit.ReadAnswer(c); err != nil || a.Kind != submit.Accepted {
+			t.Errorf("message %d: %+v, %v", i, a, err)
+		}
+	}
+	if err := <-p.exited; err != nil {
+		t.Errorf("qmail-spool: %v\n%s", err, p.log)
+	}
+	next := startProcess(t, l, public)
+	defer next.stop()
+	next.connect().Close()
+}

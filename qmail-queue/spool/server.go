@@ -127,6 +127,10 @@ func (h *shortage) wait(err error) {
 
 // start serves c, or says at once that there are too many.
 func (s *server) start(c *connection) {
+	if s.isDraining() {
+		_ = c.f.Close() // it finds our successor
+		return
+	}
 	if !s.admit(c) {
 		// Not waiting: a fresh socket takes these few bytes.
 		_ = c.f.SetWriteDeadline(time.Now().Add(time.Millisecond))
@@ -195,6 +199,33 @@ func (s *server) isDraining() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.draining
+}
+
+const (
+	// slowly is how long a message takes to arrive for which a lull is waited.
+	slowly = time.Second
+	// lullInterval is how often it is looked for one.
+	lullInterval = 50 * time.Millisecond
+)
+
+// awaitLull returns at a moment at which no message is arriving slowly, so that
+// those in hand are finished in no time; or when the limit is over.
+func (s *server) awaitLull(limit time.Duration) {
+	for end := time.Now().Add(limit); time.Now().Before(end) && s.arrivesSlowly(); {
+		time.Sleep(lullInterval)
+	}
+}
+
+func (s *server) arrivesSlowly() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	before := time.Now().Add(-slowly).UnixNano()
+	for c := range s.resting {
+		if since := c.since.Load(); since != 0 && since < before {
+			return true
+		}
+	}
+	return false
 }
 
 // refuse takes no new message from now on.

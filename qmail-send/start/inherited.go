@@ -20,6 +20,8 @@ type inheritedSocket struct {
 	at   netip.AddrPort
 	// both: it takes connections of both families.
 	both bool
+	// takenOver: it is of the qmail-start before.
+	takenOver bool
 }
 
 // takeInherited takes those sockets over.
@@ -86,6 +88,11 @@ func takeOver(fd int) (inheritedSocket, error) {
 func (s *supervisor) adopt(sockets []inheritedSocket, endpoints []endpoint) (rest []endpoint, err error) {
 	for _, socket := range sockets {
 		i := slices.IndexFunc(endpoints, func(at endpoint) bool { return at.AddrPort == socket.at })
+		if i < 0 && socket.takenOver {
+			s.log(fmt.Sprintf("qmail-start: not listening on %v any more", socket.at))
+			_ = socket.file.Close() // nothing is lost with it
+			continue
+		}
 		if i < 0 {
 			return nil, fmt.Errorf("a socket that listens on %v was inherited, which is in no control file of addresses (smtplisten)", socket.at)
 		}
@@ -96,7 +103,9 @@ func (s *supervisor) adopt(sockets []inheritedSocket, endpoints []endpoint) (res
 			v4 := netip.AddrPortFrom(netip.IPv4Unspecified(), socket.at.Port())
 			endpoints = slices.DeleteFunc(endpoints, func(at endpoint) bool { return at.AddrPort == v4 })
 		}
-		s.log(fmt.Sprintf("qmail-start: listening on %v, which was inherited", at.AddrPort))
+		if !socket.takenOver {
+			s.log(fmt.Sprintf("qmail-start: listening on %v, which was inherited", at.AddrPort))
+		}
 		s.serve(socket.file, at)
 	}
 	return endpoints, nil

@@ -51,8 +51,9 @@ func (s *supervisor) connect(l link) {
 		s.kill(l.a, fmt.Sprintf("cannot be linked to %s: %v", l.b.name, err))
 		return
 	}
-	s.give(l.a, parent.Frame{Kind: parent.Link, Name: l.aName, File: a})
-	s.give(l.b, parent.Frame{Kind: parent.Link, Name: l.bName, File: b})
+	version := parent.Between(l.a.speaks, l.b.speaks)
+	s.give(l.a, parent.Frame{Kind: parent.Link, Name: l.aName, Version: version, File: a})
+	s.give(l.b, parent.Frame{Kind: parent.Link, Name: l.bName, Version: version, File: b})
 	fdpass.CloseAll([]*os.File{a, b})
 }
 

@@ -15,39 +15,65 @@ import (
 // logger is the log program of the command line. Both ends of its pipe stay
 // open here, so that the daemons' log lines wait while it is started again.
 type logger struct {
-	path           string
+	name           string // of the program that the command line names
+	behind         string // its path
+	path           string // of what is started: that, or qmail-logjson
 	args           []string
 	read, write    *os.File
 	stdout, stderr *os.File
 }
 
-// newLogger finds the program as execvp does, by the caller's PATH. If lines are
+// hasLogger reports whether lines go to a program.
+func (set settings) hasLogger() bool { return len(set.logger) > 0 || set.logsJSON }
+
+// findLogger finds the program as execvp does, by the caller's PATH. If lines are
 // wanted as JSON, qmail-logjson stands in front of it, or alone if there is none.
-func newLogger(w world.World, args []string, json bool) (*logger, error) {
-	path := ""
-	if len(args) > 0 {
+// It has no pipe yet.
+func findLogger(w world.World, set settings) (*logger, error) {
+	l := &logger{stdout: w.Stdout, stderr: w.Stderr}
+	if len(set.logger) > 0 {
 		search, _ := w.Getenv("PATH")
 		var err error
-		if path, err = findProgram(args[0], search); err != nil {
+		if l.path, err = findProgram(set.logger[0], search); err != nil {
 			return nil, err
 		}
+		l.name, l.args, l.behind = set.logger[0], set.logger, l.path
 	}
-	if json {
-		// It has no PATH to find the logger by.
-		front := []string{"qmail-logjson"}
-		if path != "" {
-			front = append(front, path)
-			args = args[1:]
-		}
-		path, args = filepath.Join(w.Home, "bin/qmail-logjson"), append(front, args...)
+	if set.logsJSON {
+		l.inJSON(filepath.Join(w.Home, "bin/qmail-logjson"))
 	}
+	return l, nil
+}
+
+// inJSON puts qmail-logjson in front, which has no PATH to find the logger by.
+func (l *logger) inJSON(path string) {
+	args := []string{"qmail-logjson"}
+	if l.path == "" {
+		l.name, l.behind = args[0], path
+	} else {
+		args = append(append(args, l.path), l.args[1:]...)
+	}
+	l.path, l.args = path, args
+}
+
+// newLogger returns a logger with a pipe.
+func newLogger(w world.World, set settings) (*logger, error) {
+	l, err := findLogger(w, set)
+	if err != nil {
+		return nil, err
+	}
+	return l, l.pipe()
+}
+
+// pipe makes the pipe.
+func (l *logger) pipe() error {
 	// Not os.Pipe, whose ends do not block: the daemons' writes shall.
 	var fds [2]int
 	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC); err != nil {
-		return nil, os.NewSyscallError("pipe", err)
+		return os.NewSyscallError("pipe", err)
 	}
-	return &logger{path: path, args: args, read: os.NewFile(uintptr(fds[0]), "log"),
-		write: os.NewFile(uintptr(fds[1]), "log"), stdout: w.Stdout, stderr: w.Stderr}, nil
+	l.read, l.write = os.NewFile(uintptr(fds[0]), "log"), os.NewFile(uintptr(fds[1]), "log")
+	return nil
 }
 
 // logsJSON reads control/logformat: qmail's lines, or json.

@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"syscall"
 
+	"postrider/internal/handover"
 	"postrider/internal/logline"
 	"postrider/internal/priv"
 	"postrider/internal/queuelock"
@@ -28,60 +28,97 @@ func Main(w world.World) int {
 
 func start(w world.World, stderr *logline.Writer) (int, error) {
 	signals := make(chan os.Signal, 16)
-	signal.Notify(signals, syscall.SIGHUP, syscall.SIGALRM, syscall.SIGTERM, syscall.SIGINT)
+	signal.Notify(signals, caught...)
 	defer signal.Stop(signals)
 
-	in, err := priv.Examine(w.Home)
+	handed, err := takeHandOver(w.Environ, os.Getpid())
+	asked := handover.IsCheck(w.Environ)
+	if err == nil && asked {
+		err = couldServe(w, handed)
+	}
+	switch {
+	case asked && err != nil:
+		stderr.Line(stays + err.Error())
+		return exitDeferred, nil
+	case asked:
+		return exitReady, nil
+	case err != nil:
+		return 0, err
+	}
+	found, err := prepare(w, stderr.Line)
 	if err != nil {
 		return 0, err
 	}
-	set, err := readSettings(w)
-	if err != nil {
-		return 0, err
-	}
+	set := found.settings
+	set.handed = handed
 	if set.inherited, err = takeInherited(w.Environ, os.Getpid()); err != nil {
 		return 0, err
 	}
-	if err := set.readFiles(in); err != nil {
-		return 0, err
-	}
-	policy, err := in.Policy()
+	return serve(w, set, found.identities, stderr, signals)
+}
+
+// couldServe tells whether this program could go on from a hand-over.
+func couldServe(w world.World, handed *inheritance) error {
+	found, err := prepare(w, func(string) {})
 	if err != nil {
-		return 0, err
+		return err
+	}
+	return installed(found.settings.plan(sockets{}), w.Home, found.policy)
+}
+
+// prepared is what a start needs to know.
+type prepared struct {
+	settings
+	policy     priv.Policy
+	identities map[string]priv.Identity
+}
+
+// prepare reads everything that a start depends on, and changes nothing.
+func prepare(w world.World, warn func(line string)) (p prepared, err error) {
+	in, err := priv.Examine(w.Home)
+	if err != nil {
+		return p, err
+	}
+	set, err := readSettings(w)
+	if err != nil {
+		return p, err
+	}
+	if err := set.readFiles(in); err != nil {
+		return p, err
+	}
+	p.policy, err = in.Policy()
+	if err != nil {
+		return p, err
 	}
 	if set.wrapped && len(set.dkimKeys) > 0 {
-		stderr.Line("qmail-start: warning: control/dkimsign does not count for the program that QMAILREMOTE names: mail goes unsigned")
+		warn("qmail-start: warning: control/dkimsign does not count for the program that QMAILREMOTE names: mail goes unsigned")
 	}
-	if warning := policy.Warning(); warning != "" {
-		stderr.Line("qmail-start: warning: " + warning)
+	if warning := p.policy.Warning(); warning != "" {
+		warn("qmail-start: warning: " + warning)
 	}
-	set.setuidPrograms = policy.SetuidPrograms
-	identities, err := identify(in)
-	if err != nil {
-		return 0, err
+	set.setuidPrograms = p.policy.SetuidPrograms
+	if p.identities, err = identify(in); err != nil {
+		return p, err
 	}
 	if in.Private {
-		stderr.Line(fmt.Sprintf("qmail-start: warning: %s belongs to uid %d, so every program runs as that user: "+
+		warn(fmt.Sprintf("qmail-start: warning: %s belongs to uid %d, so every program runs as that user: "+
 			"they are not separated from each other, and only that user gets mail", w.Home, in.UID))
 	}
-	return serve(w, set, identities, stderr, signals)
+	p.settings = set
+	return p, nil
 }
 
 // serve runs all that the settings name, each as its identity, or all as this
-// process's own user if there are none.
-func serve(w world.World, set settings, identities map[string]priv.Identity, stderr *logline.Writer, signals <-chan os.Signal) (int, error) {
+// process's own user if there are none: from the beginning, or from where a
+// predecessor has left off.
+func serve(w world.World, set settings, identities map[string]priv.Identity, stderr *logline.Writer, signals chan os.Signal) (int, error) {
 	var spoolOwner *priv.Identity
 	if id, separated := identities["qmail-spool"]; separated {
 		spoolOwner = &id
 	}
-	lock, err := waitForLock(w, spoolOwner, stderr, signals)
-	if err != nil || lock == nil {
-		return 0, err
-	}
-	defer lock.Close()
-	public, err := listenPublic(w.Home, spoolOwner)
-	defer public.close()
-	if err != nil {
+	own, err := set.obtain(w, spoolOwner, stderr, signals)
+	defer own.close()
+	if err != nil || own.lock == nil {
 		return 0, err
 	}
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
@@ -92,22 +129,51 @@ func serve(w world.World, set settings, identities map[string]priv.Identity, std
 
 	h := &machine{home: w.Home, null: null, sendLog: w.Stdout, log: w.Stderr, identities: identities,
 		setuidPrograms: set.setuidPrograms}
-	s := newSupervisor(set.plan(public), h, w.Clock, stderr.Line)
-	if set.logger != nil || set.logsJSON {
-		if err := s.attachLogger(h, w, set, stderr); err != nil {
+	s := newSupervisor(set.plan(own.public), h, w.Clock, stderr.Line)
+	s.estate, s.drainLimit = own, set.drainLimit
+	s.newLogger = set.handed != nil && own.logger != nil && own.logger.isOwn(w.Home)
+	flush := stderr.Flush
+	if own.logger != nil {
+		flush = s.attachLogger(h, own.logger, stderr)
+	}
+	s.successor = newHeir(w, h, signals, flush)
+	sockets := set.inherited
+	if set.handed != nil {
+		taken, err := set.handed.sockets()
+		if err != nil {
 			return 0, err
 		}
+		sockets = append(sockets, taken...)
 	}
-	endpoints, err := s.adopt(set.inherited, set.endpoints)
+	endpoints, err := s.adopt(sockets, set.endpoints)
 	if err != nil {
 		return 0, err
 	}
 	if len(endpoints) > 0 {
 		s.want(endpoints)
 	}
+	if set.handed != nil {
+		if err := s.takeMembers(set.handed.Members, openProcess); err != nil {
+			return 0, err
+		}
+		s.renewal = newRenewal(s.plan)
+	}
 	status := s.run(signals)
 	s.closeLog()
 	return status, nil
+}
+
+// obtain makes the estate of a suite that begins, or takes over that of the
+// predecessor. Without an error and without a lock a signal has ended the wait.
+func (set settings) obtain(w world.World, spoolOwner *priv.Identity, stderr *logline.Writer, signals <-chan os.Signal) (e estate, err error) {
+	if set.handed != nil {
+		return set.handed.estate(w, set)
+	}
+	e, err = establish(w, spoolOwner, stderr, signals)
+	if err == nil && e.lock != nil && set.hasLogger() {
+		e.logger, err = newLogger(w, set)
+	}
+	return e, err
 }
 
 // plan returns the plan with what each member is given at its start.
@@ -189,12 +255,9 @@ func waitForLock(w world.World, owner *priv.Identity, log *logline.Writer, signa
 	return nil, err
 }
 
-// attachLogger puts a log program in front of all others.
-func (s *supervisor) attachLogger(h *machine, w world.World, set settings, stderr *logline.Writer) error {
-	l, err := newLogger(w, set.logger, set.logsJSON)
-	if err != nil {
-		return err
-	}
+// attachLogger puts a log program in front of all others, and returns what
+// writes our own lines that wait.
+func (s *supervisor) attachLogger(h *machine, l *logger, stderr *logline.Writer) (flush func()) {
 	h.logger, h.sendLog, h.log = l, l.write, l.write
 	own := logline.NewWriter(l.write)
 	s.log = own.Line
@@ -203,7 +266,7 @@ func (s *supervisor) attachLogger(h *machine, w world.World, set settings, stder
 		own.Close()
 		l.close()
 	}
-	m := &member{name: "logger " + l.args[0], role: priv.Logger(), order: stopLogger}
+	m := &member{name: "logger " + l.name, role: priv.Logger(), order: stopLogger}
 	s.plan.members = append([]*member{m}, s.plan.members...)
-	return nil
+	return own.Flush
 }

@@ -22,6 +22,11 @@ type member struct {
 	deaths  int       // one after another, since it last lived for long
 	due     time.Time // of its next start; zero if none is planned
 	pulse   pulse     // of the present process
+
+	speaks   int      // the version of the protocols (internal/wire/parent) of the process
+	old      bool     // the process is of the program before this one
+	retiring bool     // the process is to end, and its successor to be started then
+	leaving  *leaving // nil: it belongs to the plan
 }
 
 // link is a socket pair between two members, with its name at each end.

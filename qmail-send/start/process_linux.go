@@ -3,6 +3,7 @@ package start
 import (
 	"os"
 	"path/filepath"
+	"runtime"
 	"syscall"
 
 	"postrider/internal/footprint"
@@ -64,6 +65,9 @@ func (h *machine) launch(m *member, control *os.File) (process, error) {
 	defer started()
 	var p *os.Process
 	err := h.bound(m.role, func() (err error) {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		unblock()
 		p, err = startProcess(path, args, attr)
 		return err
 	})

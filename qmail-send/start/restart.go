@@ -2,6 +2,7 @@ package start
 
 import (
 	"fmt"
+	"slices"
 	"syscall"
 	"time"
 
@@ -38,18 +39,23 @@ func pause(deaths int) time.Duration {
 // start starts a member's process and sends it what it works with.
 func (s *supervisor) start(m *member) {
 	m.due, m.started, m.pulse = time.Time{}, s.clock.Now(), pulse{}
+	m.speaks, m.old, m.retiring = parent.Version, false, false
 	err := s.spawn(m)
 	if err == nil {
 		s.log(fmt.Sprintf("qmail-start: %s started (pid %d)", m.name, m.proc.pid()))
-		proc := m.proc
-		go func() {
-			status, err := proc.wait()
-			s.exits <- exit{m, status, err}
-		}()
+		s.await(m.proc)
 		s.equip(m)
 		return
 	}
 	s.failed(m, fmt.Sprintf("%s cannot be started: %v", m.name, err))
+}
+
+// await has the end of a process told to the loop.
+func (s *supervisor) await(proc process) {
+	go func() {
+		status, err := proc.wait()
+		s.exits <- exit{proc, status, err}
+	}()
 }
 
 // spawn makes the control channel and launches the program with its end.
@@ -78,7 +84,11 @@ func (s *supervisor) spawn(m *member) (err error) {
 
 // died notes the end of a process.
 func (s *supervisor) died(e exit) {
-	m := e.m
+	i := slices.IndexFunc(s.plan.members, func(m *member) bool { return m.proc == e.proc })
+	if i < 0 {
+		return // it was left behind
+	}
+	m := s.plan.members[i]
 	how := fmt.Sprintf("%s (pid %d) %s", m.name, m.proc.pid(), describe(e))
 	lived := s.clock.Now().Sub(m.started)
 	m.proc = nil
@@ -91,7 +101,15 @@ func (s *supervisor) died(e exit) {
 		}
 		return
 	}
-	if lived >= longLife {
+	switch {
+	case m.leaving != nil:
+		s.log("qmail-start: " + how + ": it was replaced")
+		s.plan.remove(m)
+		return
+	case m.retiring:
+		s.log("qmail-start: " + how + ", to be replaced")
+		return
+	case lived >= longLife:
 		m.deaths = 0
 	}
 	s.failed(m, fmt.Sprintf("%s after %v", how, lived.Round(time.Millisecond)))

@@ -6,8 +6,10 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"postrider/internal/control"
+	"postrider/internal/handover"
 	"postrider/internal/listener"
 	"postrider/internal/listenfds"
 	"postrider/internal/priv"
@@ -20,6 +22,8 @@ const (
 	defaultDelivery = "./Mailbox" // as qmail; our own scripts pass ./Maildir/
 	defaultRemotes  = 2
 	maxRemotes      = 64
+	defaultDrain    = 300 // seconds
+	maxDrain        = 86400
 )
 
 // settings is what the administrator says.
@@ -34,6 +38,7 @@ type settings struct {
 	setuidPrograms bool
 	endpoints      []endpoint
 	inherited      []inheritedSocket
+	handed         *inheritance // nil: there is no predecessor
 	// keys are the frames that hand over private keys; none if there is no TLS.
 	keys     []parent.Frame
 	openKeys func() ([]parent.Frame, error)
@@ -58,6 +63,8 @@ type settings struct {
 	remembersTLS bool
 	reportsTLS   bool // qmail-remote tells qmail-tlsrpt what it finds
 	filters      bool // some client's mail passes a program or milters
+	// drainLimit is how long sessions may go on in a process that is replaced.
+	drainLimit time.Duration
 }
 
 // service is what can be listened for.
@@ -91,7 +98,7 @@ func (set settings) serves(program string) bool {
 }
 
 func readSettings(w world.World) (settings, error) {
-	s := settings{delivery: []byte(defaultDelivery), environ: parent.EncodeEnvironment(listenfds.Strip(w.Environ))}
+	s := settings{delivery: []byte(defaultDelivery), environ: parent.EncodeEnvironment(handover.Strip(listenfds.Strip(w.Environ)))}
 	s.wrapped = namesRemoteProgram(w.Environ)
 	if len(w.Args) > 1 {
 		s.delivery = []byte(w.Args[1])
@@ -113,6 +120,11 @@ func readSettings(w world.World) (settings, error) {
 	if s.remotes, err = readRemotes(dir); err != nil {
 		return s, err
 	}
+	seconds, err := dir.Int("upgradedrain", defaultDrain)
+	if err != nil {
+		return s, err
+	}
+	s.drainLimit = time.Duration(min(max(0, seconds), maxDrain)) * time.Second
 	if s.asksMTASTS, err = asksMTASTS(dir); err != nil {
 		return s, err
 	}

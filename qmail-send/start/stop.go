@@ -15,9 +15,14 @@ const (
 
 // ending is how far the ordered stop has come.
 type ending struct {
-	order    int // who is being stopped
-	told     int // how: the step of telling that was done last
-	deadline time.Time
+	order int // who is being stopped
+	telling
+}
+
+// telling is how far members have been told to end.
+type telling struct {
+	told     int       // the step that was done last
+	deadline time.Time // of the members, to end
 }
 
 // The steps of telling.
@@ -37,7 +42,8 @@ func (s *supervisor) stop(why string, status int) {
 	}
 	s.log("qmail-start: stopping " + why)
 	s.status = status
-	s.end = &ending{deadline: s.clock.Now()}
+	s.end = &ending{telling: telling{deadline: s.clock.Now()}}
+	s.renewal = nil
 	s.doors.close()
 	for _, m := range s.plan.members {
 		m.due = time.Time{}
@@ -56,7 +62,13 @@ func (s *supervisor) advance(now time.Time) {
 		if e.told != toldNothing && now.Before(e.deadline) {
 			return
 		}
-		s.tell(running, now)
+		if e.told == toldNothing && e.order == stopLogger {
+			s.log("qmail-start: stopped, but for the logger")
+			s.closeLog()
+		}
+		if !s.tell(&e.telling, running, now) {
+			e.order, e.told = e.order+1, toldNothing
+		}
 	}
 	s.log("qmail-start: stopped")
 }
@@ -71,32 +83,29 @@ func (s *supervisor) running(order int) []*member {
 	return found
 }
 
-// tell takes the next step for the members that are being stopped.
-func (s *supervisor) tell(members []*member, now time.Time) {
-	e := s.end
-	e.told++
-	switch e.told {
+// tell takes the next step for members that are to end. It returns false once
+// there is none left: they stay behind.
+func (s *supervisor) tell(t *telling, members []*member, now time.Time) bool {
+	t.told++
+	switch t.told {
 	case toldEnd:
-		e.deadline = now.Add(drainTime)
-		if e.order == stopLogger {
-			s.log("qmail-start: stopped, but for the logger")
-			s.closeLog()
-		}
+		t.deadline = now.Add(drainTime)
 		for _, m := range members {
 			s.hangUp(m)
 		}
 	case toldTerm:
-		e.deadline = now.Add(termTime)
+		t.deadline = now.Add(termTime)
 		s.force(members, syscall.SIGTERM, "has not finished in time")
 	case toldKill:
-		e.deadline = now.Add(killTime)
+		t.deadline = now.Add(killTime)
 		s.force(members, syscall.SIGKILL, "does not end")
 	default:
 		for _, m := range members {
 			s.log(fmt.Sprintf("qmail-start: warning: %s (pid %d) cannot be killed; it is left behind", m.name, m.proc.pid()))
 		}
-		e.order, e.told = e.order+1, toldNothing
+		return false
 	}
+	return true
 }
 
 func (s *supervisor) force(members []*member, number syscall.Signal, why string) {

@@ -19,6 +19,14 @@ type supervisor struct {
 	doors  *doors
 	exits  chan exit
 	end    *ending // nil until it stops
+	// estate, successor and what follows are for an upgrade.
+	estate     estate
+	successor  successor
+	checking   bool       // the successor is being asked
+	checked    chan error // what it said
+	renewal    *renewal   // nil: nobody is being replaced
+	drainLimit time.Duration
+	newLogger  bool // the one of the predecessor is replaced
 	// pulseDue is when the members are looked at next.
 	pulseDue time.Time
 	// status is what run returns: 0 unless something forces the end.
@@ -27,22 +35,24 @@ type supervisor struct {
 	closeLog func()
 }
 
-// exit is the end of a member's process.
+// exit is the end of a process.
 type exit struct {
-	m      *member
+	proc   process
 	status syscall.WaitStatus
 	err    error
 }
 
 func newSupervisor(p *plan, l launcher, c clock.Clock, log func(string)) *supervisor {
 	return &supervisor{plan: p, launch: l, clock: c, log: log, doors: &doors{},
-		exits: make(chan exit, len(p.members)+1), closeLog: func() {}}
+		exits: make(chan exit, len(p.members)+1), checked: make(chan error, 1), closeLog: func() {}}
 }
 
 // run starts all, and returns the exit status when all has ended.
 func (s *supervisor) run(signals <-chan os.Signal) int {
 	for _, m := range s.plan.members {
-		s.start(m)
+		if m.proc == nil && m.leaving == nil {
+			s.start(m)
+		}
 	}
 	s.pulseDue = s.clock.Now().Add(pulseInterval)
 	for {
@@ -54,6 +64,8 @@ func (s *supervisor) run(signals <-chan os.Signal) int {
 		select {
 		case e := <-s.exits:
 			s.died(e)
+		case err := <-s.checked:
+			s.handOver(err)
 		case sig := <-signals:
 			s.signal(sig)
 		case <-wake:
@@ -74,6 +86,8 @@ func (s *supervisor) do() {
 			s.start(m)
 		}
 	}
+	s.continueRenewal(now)
+	s.leave(now)
 	s.open(now)
 	s.takePulses(now)
 }
@@ -91,6 +105,9 @@ func (s *supervisor) alarm() (<-chan time.Time, func()) {
 	} else {
 		sooner(s.doors.next)
 		sooner(s.pulseDue)
+		now := s.clock.Now()
+		s.nextRenewal(now, sooner)
+		s.nextLeaving(now, sooner)
 		for _, m := range s.plan.members {
 			sooner(m.due)
 		}
@@ -103,7 +120,8 @@ func (s *supervisor) alarm() (<-chan time.Time, func()) {
 	return s.clock.At(now.Add(next.Sub(now)))
 }
 
-// signal passes HUP and ALRM on, with new keys at HUP, and stops at TERM and INT.
+// signal passes HUP and ALRM on, with new keys at HUP, upgrades at USR2, and stops
+// at TERM and INT.
 func (s *supervisor) signal(sig os.Signal) {
 	number, ok := sig.(syscall.Signal)
 	if !ok {
@@ -113,7 +131,10 @@ func (s *supervisor) signal(sig os.Signal) {
 		s.stop("on signal "+number.String(), 0)
 		return
 	}
-	if number == syscall.SIGHUP {
+	switch number {
+	case syscall.SIGUSR2:
+		s.upgrade()
+	case syscall.SIGHUP:
 		s.renewKeys()
 	}
 	for _, m := range s.plan.members {

@@ -86,7 +86,10 @@ type play struct {
 }
 
 // newPlay starts a supervisor; call it in a synctest bubble.
-func newPlay(prepare func(*stage)) *play {
+func newPlay(prepare func(*stage)) *play { return newPlayWith(prepare, func(*supervisor) {}) }
+
+// newPlayWith is newPlay with a supervisor that is made ready.
+func newPlayWith(prepare func(*stage), ready func(*supervisor)) *play {
 	p := &play{
 		stage:   &stage{launched: map[string][]*actor{}, broken: map[string]bool{}, stubborn: map[string]bool{}, immortal: map[string]bool{}},
 		begun:   time.Now(),
@@ -98,6 +101,7 @@ func newPlay(prepare func(*stage)) *play {
 		p.lines = append(p.lines, fmt.Sprintf("%v %s", time.Since(p.begun), line))
 	}
 	s := newSupervisor(newPlan(someSettings(1, "qmail-smtpd")), p.stage, clock.Real(), log)
+	ready(s)
 	go func() { p.status <- s.run(p.signals) }()
 	synctest.Wait()
 	return p

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"postrider/internal/control"
@@ -49,6 +50,10 @@ type daemon struct {
 	stopped chan struct{} // closed: programs are killed
 	running sync.WaitGroup
 	drain   time.Duration // drainTime
+	// replaced is called once another process serves qmail-smtpd.
+	replaced  func()
+	accepting sync.WaitGroup // of connections from it
+	left      atomic.Bool    // nothing is left to do
 
 	mu      sync.Mutex
 	environ []string // that qmail-start was called with
@@ -72,7 +77,16 @@ func newDaemon(home string, s settings, l log) *daemon {
 
 // run serves until the control channel ends; then it lets programs finish.
 func (d *daemon) run(channel *parent.Channel) error {
+	d.replaced = func() {
+		d.accepting.Wait() // qmail-smtpd has the channel of another one now
+		d.running.Wait()
+		d.left.Store(true)
+		_ = channel.Close() // it is over
+	}
 	err := channel.Run(d.frame)
+	if d.left.Load() {
+		return nil
+	}
 	if !d.wait(d.drain) {
 		close(d.stopped)
 		d.wait(killTime)
@@ -93,7 +107,9 @@ func (d *daemon) frame(f parent.Frame) error {
 			_ = f.File.Close() // was only received
 			return err
 		}
-		go d.accept(link)
+		d.accepting.Go(func() { d.accept(link) })
+	case f.Kind == parent.Drain:
+		go d.replaced()
 	case f.File != nil:
 		_ = f.File.Close() // not for us
 		d.log.Line(logPrefix + "warning: control channel hands over " + f.Name + ", which is not for qmail-filter")

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"postrider/internal/control"
@@ -36,6 +37,11 @@ type daemon struct {
 	// mailboxes knows who has one; nil: by QMQP, nobody is asked.
 	mailboxes *mailboxes.Checker
 	drain     time.Duration // drainTime
+	ending    chan struct{} // closed when it stops
+	// replaced is called once another process serves the listeners.
+	replaced func()
+	leaving  atomic.Bool // it does
+	left     atomic.Bool // and nobody is connected to this one any more
 
 	mu        sync.Mutex
 	listeners []net.Listener
@@ -53,19 +59,46 @@ func newDaemon(home string, s *service) *daemon {
 		spool:    newSpool(s.lent),
 		limits:   sessionlimit.New(reserved),
 		drain:    drainTime,
+		ending:   make(chan struct{}),
 		sessions: make(map[*session]net.Conn),
 	}
+	d.spool.absence.Ending = d.ending
 	if s.protocol.verifies {
 		d.mailboxes = mailboxes.New()
 	}
 	return d
 }
 
-// run serves until the control channel ends, and then drains.
+// run serves until the control channel ends, and then drains; or until all
+// sessions have ended after another process has taken over the listeners.
 func (d *daemon) run(channel *parent.Channel) error {
+	d.replaced = func() {
+		d.leave()
+		_ = channel.Close() // it is over
+	}
 	err := channel.Run(d.frame)
+	if d.left.Load() {
+		return nil
+	}
 	d.stop()
 	return err
+}
+
+// leave lets another process take the connections that come from now on. Who
+// is connected is served to the end.
+func (d *daemon) leave() {
+	d.leaving.Store(true)
+	d.closeListeners()
+	d.running.Wait() // what accepts is among that
+	d.left.Store(true)
+}
+
+func (d *daemon) closeListeners() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, l := range d.listeners {
+		_ = l.Close() // nothing is lost with it
+	}
 }
 
 // frame does what qmail-start says.
@@ -86,6 +119,8 @@ func (d *daemon) frame(f parent.Frame) error {
 		d.listeners = append(d.listeners, l)
 		d.mu.Unlock()
 		d.running.Go(func() { d.accept(l) })
+	case f.Kind == parent.Drain:
+		go d.replaced()
 	case f.File != nil:
 		_ = f.File.Close() // not for us
 		d.log.Line(d.prefix() + "warning: control channel hands over " + f.Name + ", which is not for " + d.protocol.program)
@@ -102,6 +137,9 @@ func (d *daemon) accept(l net.Listener) {
 			if err == nil {
 				_ = c.Close() // nothing was said yet
 			}
+			return
+		}
+		if err != nil && d.leaving.Load() {
 			return
 		}
 		if err != nil {
@@ -218,11 +256,7 @@ func (d *daemon) turnedAway(client netip.Addr, rule string) {
 func (d *daemon) stop() {
 	d.stopping.Store(true)
 	close(d.ending)
-	d.mu.Lock()
-	for _, l := range d.listeners {
-		_ = l.Close() // nothing is lost with it
-	}
-	d.mu.Unlock()
+	d.closeListeners()
 	d.cut(func(s *session) bool { return s.atBoundary.Load() })
 	if d.wait(d.drain) {
 		return

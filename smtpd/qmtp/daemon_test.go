@@ -2,6 +2,7 @@ package qmtp
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"postrider/internal/netstring"
+	"postrider/internal/wire/parent"
 	"postrider/internal/wire/submit"
 )
 
@@ -318,5 +320,35 @@ func TestMemoryIsShared(t *testing.T) {
 	c.expect(ok) // handed on piece by piece
 	if got := h.spool.messages(); !slices.Equal(got, []string{`Fs@x Ta@example.com "x\n"`}) {
 		t.Errorf("queued %q", got)
+	}
+}
+
+// Who is connected when another process takes over is served to the end; then
+// the daemon is gone.
+func TestReplaced(t *testing.T) {
+	t.Parallel()
+	h := startHost(t, qmtpProtocol, nil)
+	c := h.dial()
+	c.send(mail("\nx\n", "s@x", "a@example.com"))
+	c.expect(ok)
+	h.send(parent.Frame{Kind: parent.Drain})
+	for {
+		conn, err := net.Dial("tcp", h.addr)
+		if err != nil {
+			break
+		}
+		conn.Close()
+	}
+	c.send(mail("\ny\n", "s@x", "a@example.com"))
+	c.expect(ok)
+	c.conn.Close()
+	select {
+	case err := <-h.ended:
+		if err != nil {
+			t.Errorf("it ends with %v", err)
+		}
+		h.ended <- nil
+	case <-time.After(patience):
+		t.Error("it does not end with its last session")
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"postrider/internal/absence"
 	"postrider/internal/fate"
 	"postrider/internal/fdpass"
 	"postrider/internal/sessionlimit"
@@ -43,15 +44,16 @@ type spool struct {
 	commits chan struct{}
 	streams *sessionlimit.Counter
 
-	mu       sync.Mutex
-	link     *fdpass.Packets // nil: there is none
-	relinked chan struct{}   // closed and replaced when a link comes
+	absence *absence.Absence
+
+	mu   sync.Mutex
+	link *fdpass.Packets // nil: there is none
 }
 
 func newSpool(lent *budget) *spool {
 	return &spool{
 		lent:    lent,
-		commits: make(chan struct{}, maxCommits), streams: sessionlimit.New(0), relinked: make(chan struct{}),
+		commits: make(chan struct{}, maxCommits), streams: sessionlimit.New(0), absence: absence.New(linkTime),
 	}
 }
 
@@ -68,27 +70,34 @@ func (p *spool) relink(f *os.File) error {
 		_ = p.link.Close() // its peer is gone
 	}
 	p.link = link
-	close(p.relinked)
-	p.relinked = make(chan struct{})
+	p.absence.End()
 	return nil
 }
 
-// nextLink returns a channel that is closed when a new link comes.
-func (p *spool) nextLink() <-chan struct{} {
+func (p *spool) linked() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.relinked
+	return p.link != nil
 }
 
-// begin only looks whether there is a spool: a message needs a connection at
-// its end, or when it is too large, so that slow clients hold none.
+// begin only looks whether there is a spool, or will be in a moment: a message
+// needs a connection at its end, or when it is too large, so that slow clients
+// hold none.
 func (p *spool) begin(from origin) (submission, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.link == nil {
+	if next := p.absence.Next(); !p.linked() && !p.absence.Await(next) {
 		return nil, errNoSpool
 	}
 	return newSpoolSubmission(p, from), nil
+}
+
+// awaited is connect, but waits for a spool that is being replaced.
+func (p *spool) awaited() (*os.File, error) {
+	next := p.absence.Next()
+	f, err := p.connect()
+	if err == nil || errors.Is(err, submit.ErrBusy) || !p.absence.Await(next) {
+		return f, err
+	}
+	return p.connect()
 }
 
 // connect makes a connection, and waits until the spool is ready.
@@ -119,10 +128,10 @@ func (p *spool) open() (*os.File, error) {
 	}
 	f, err := submit.Connect(p.link)
 	if errors.Is(err, unix.EPIPE) {
-		// The spool is gone: messages are refused until qmail-start sends a new
-		// link.
+		// The spool is gone, until qmail-start sends a new link.
 		_ = p.link.Close() // its peer is gone
 		p.link = nil
+		p.absence.Begin()
 		return nil, errNoSpool
 	}
 	if err != nil {

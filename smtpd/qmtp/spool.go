@@ -2,6 +2,7 @@ package qmtp
 
 import (
 	"crypto/rand"
+	"errors"
 	"os"
 	"time"
 
@@ -18,10 +19,12 @@ const (
 	maxKept = 64 << 10
 	// firstKept is what a short message needs.
 	firstKept = 4 << 10
-	// againTime is how long a message whose answer was lost waits for the next
-	// qmail-spool: as long as a restart takes, and no longer than the daemon
-	// has when it shall end.
-	againTime = 5 * time.Second
+	// linkTime is how long a qmail-spool may be gone before there is no waiting
+	// for the next one: as long as it takes to replace or to restart it.
+	linkTime = 20 * time.Second
+	// maxLost is how often the answer to a message may be lost: it may be why
+	// the spool dies.
+	maxLost = 3
 )
 
 // spoolSubmission is one message for qmail-spool.
@@ -114,7 +117,7 @@ func (s *spoolSubmission) send() error {
 		if s.pool.streams.Enter(s.from.client, maxStreams, most) != sessionlimit.Counted {
 			return errManyStreams
 		}
-		f, err := s.pool.connect()
+		f, err := s.pool.awaited()
 		if err != nil {
 			s.pool.streams.Leave(s.from.client)
 			return err
@@ -169,33 +172,28 @@ func (s *spoolSubmission) Commit() (string, error) {
 		return "", err
 	}
 	defer func() { <-s.pool.commits }()
-	relinked := s.pool.nextLink()
-	answer, sent, err := s.pool.submit(s.last())
-	if err != nil && sent {
-		answer, err = s.again(relinked, err)
-	}
+	answer, err := s.handIn()
 	if err != nil {
 		return "", err
 	}
 	return enqueue.Verdict(answer)
 }
 
-// again sends a message again after its answer was lost: the spool that died
-// may have committed it, and the client must not be told that it was not
-// accepted. The nonce makes one message of two.
-func (s *spoolSubmission) again(relinked <-chan struct{}, lost error) (submit.Answer, error) {
-	patience := time.NewTimer(againTime)
-	defer patience.Stop()
-	select {
-	case <-relinked:
-	case <-patience.C:
-		return submit.Answer{}, lost
+// handIn hands the message in, and again while the spool is being replaced. The
+// one that ended may have committed it, and the client must not be told that it
+// was not accepted: the nonce makes one message of two.
+func (s *spoolSubmission) handIn() (answer submit.Answer, err error) {
+	for lost := 0; ; {
+		next := s.pool.absence.Next()
+		var sent bool
+		answer, sent, err = s.pool.submit(s.last())
+		if sent {
+			lost++
+		}
+		if err == nil || errors.Is(err, submit.ErrBusy) || lost >= maxLost || !s.pool.absence.Await(next) {
+			return answer, err
+		}
 	}
-	answer, _, err := s.pool.submit(s.last())
-	if err != nil {
-		return submit.Answer{}, lost
-	}
-	return answer, nil
 }
 
 // submit hands in a whole message. sent says that the spool may have it.

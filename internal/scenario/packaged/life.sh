@@ -1,12 +1,17 @@
-# life.sh PACKAGE DIRECTORY: run in namespaces of its own; see the package's
-# comment. Any step that fails ends it.
+# life.sh PACKAGE NEWER LOAD DIRECTORY: run in namespaces of its own; see the
+# package's comment. Any step that fails ends it. LOAD is a program that sends
+# mail until /stop is there, and writes down in /acknowledged what was taken.
 set -eu
 package=$1
-dir=$2
+newer=$2
+load=$3
+dir=$4
 ip link set lo up
 hostname mail.example.org
 mount -t overlay overlay -o "lowerdir=/,upperdir=$dir/upper,workdir=$dir/work" "$dir/root"
 cp "$package" "$dir/root/package.deb"
+cp "$newer" "$dir/root/newer.deb"
+cp "$load" "$dir/root/load"
 mount -t proc proc "$dir/root/proc"
 mount -t tmpfs tmpfs "$dir/root/run"
 mount -t tmpfs tmpfs "$dir/root/tmp"
@@ -32,6 +37,11 @@ until_true() { # what, command
 }
 suite_ended() { ! grep -qs "^Name:.*qmail-" /proc/[0-9]*/status; }
 port_answers() { bash -c "exec 3<>/dev/tcp/127.0.0.1/25; head -n 1 <&3 | grep -q ^220"; }
+all_replaced() { ! ls -l /proc/[0-9]*/exe 2>/dev/null | grep -q "qmail/bin.*(deleted)"; }
+nothing_lost() {
+    grep -rhs "^Subject: load-" /home/joe/Maildir/new | sort >/delivered
+    [ -z "$(sort /acknowledged | comm -23 - /delivered)" ] && [ -z "$(uniq -d /delivered)" ]
+}
 arrived() { grep -qrs "^Subject: $1\$" /home/joe/Maildir/new; }
 
 useradd -m -s /bin/sh joe
@@ -50,13 +60,29 @@ printf "Subject: three\nTo: jim@far.example\n\nx\n" | /usr/sbin/sendmail -t
 until_true "mail waits" sh -c "mailq | grep -q jim@"
 /etc/init.d/postrider reload
 /etc/init.d/postrider flush
+cp /usr/share/doc/postrider/examples/postrider.socket /etc/systemd/system
+systemd-analyze verify /lib/systemd/system/postrider.service /etc/systemd/system/postrider.socket
 
+# Newer and older programs take the place of those that run, under load.
+echo 300 >/var/qmail/control/concurrencysmtp
+echo 300 >/var/qmail/control/concurrencysmtpip
 before=$(cat /run/postrider.pid)
-dpkg --force-conflicts -i /package.deb
-until_true "the port answers after the upgrade" port_answers
+POSTRIDER_TEST_LOAD=joe@mail.example.org /load &
+sender=$!
+sleep 2
+for deb in newer package; do
+    dpkg --force-conflicts -i /$deb.deb
+    until_true "all programs are those of $deb" all_replaced
+    [ "$(cat /run/postrider.pid)" = "$before" ] || fail "it was restarted, and not upgraded"
+    [ "$(readlink /proc/$before/exe)" = /var/qmail/bin/qmail-start ] || fail "the parent runs $(readlink /proc/$before/exe)"
+    sleep 1
+done
+touch /stop
+wait $sender || fail "a session saw the upgrade"
+until_true "all that was taken is there" nothing_lost
+echo "$(wc -l </acknowledged) messages were taken while the programs were replaced"
+[ "$(sort /acknowledged | uniq | wc -l)" -gt 500 ] || fail "that is no load"
 /etc/init.d/postrider status
-[ "$(cat /run/postrider.pid)" != "$before" ] || fail "the old suite runs on"
-[ ! -e "/proc/$before" ] || fail "the old suite is there"
 mailq | grep -q jim@ || fail "the queue is empty"
 
 dpkg -r postrider

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -29,21 +30,32 @@ func TestDebianPackage(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
-	dir := t.TempDir()
-	build := exec.CommandContext(ctx, "../../../contrib/debian/build", testhost.Programs(t), "0~test", dir)
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %v\n%s", build.Args, err, out)
-	}
-	packages, err := filepath.Glob(dir + "/postrider_0~test_*.deb")
-	if err != nil || len(packages) != 1 {
-		t.Fatalf("packages %v, %v", packages, err)
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
 	}
 	run := exec.CommandContext(ctx, "unshare", "--mount", "--pid", "--fork", "--net", "--uts", "--kill-child",
-		"sh", "-c", life, "sh", packages[0], overlay(t))
+		"sh", "-c", life, "sh", built(ctx, t, "0~test1"), built(ctx, t, "0~test2"), self, overlay(t))
 	out, err := run.CombinedOutput()
 	if err != nil || !strings.HasSuffix(string(out), "\nall is gone\n") {
 		t.Fatalf("%v\n%s", err, out)
 	}
+	t.Log(regexp.MustCompile("(?m)^.* were taken while .*$").FindString(string(out)))
+}
+
+// built returns a package of a version.
+func built(ctx context.Context, t *testing.T, version string) string {
+	t.Helper()
+	dir := t.TempDir()
+	build := exec.CommandContext(ctx, "../../../contrib/debian/build", testhost.Programs(t), version, dir)
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %v\n%s", build.Args, err, out)
+	}
+	packages, err := filepath.Glob(dir + "/postrider_*.deb")
+	if err != nil || len(packages) != 1 {
+		t.Fatalf("packages %v, %v", packages, err)
+	}
+	return packages[0]
 }
 
 // overlay returns a directory on memory, for what changes.

@@ -81,8 +81,8 @@ func (c *Client) verdict(q question) (Verdict, error) {
 	return parseVerdict(answer)
 }
 
-// ask waits for its turn and then for the answer. A question whose peer was
-// replaced is not asked again: the attempt may have been counted.
+// ask waits for its turn and then for the answer. The next peer that is asked
+// after one has ended counts attempts anew.
 func (c *Client) ask(q question) ([]byte, error) {
 	timer := time.NewTimer(Wait)
 	defer timer.Stop()

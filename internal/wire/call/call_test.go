@@ -108,8 +108,8 @@ func TestPeerIsReplaced(t *testing.T) {
 	}()
 	<-asked
 	serve(t, c, 1, echo)
-	if err := <-lost; !errors.Is(err, ErrLost) {
-		t.Errorf("asked before: %v", err)
+	if err := <-lost; err != nil {
+		t.Errorf("asked before, and not asked again: %v", err)
 	}
 	if a, err := c.Ask([]byte("to the second"), patient); err != nil || string(a) != "re: to the second" {
 		t.Errorf("asked after: %q, %v", a, err)
@@ -120,9 +120,62 @@ func TestPeerIsReplaced(t *testing.T) {
 	}
 }
 
+// A peer that ended is waited for, and no question ends two.
+func TestPeerComesBack(t *testing.T) {
+	t.Parallel()
+	c := NewClient("peer")
+	// doom links to a peer that ends once it is asked.
+	doom := func() (ended chan struct{}) {
+		ours, theirs := pair(t)
+		if err := c.Relink(ours); err != nil {
+			t.Fatal(err)
+		}
+		link, err := fdpass.NewPackets(theirs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ended = make(chan struct{})
+		go func() {
+			_, _, _ = link.Receive(make([]byte, 100), 0)
+			link.Close()
+			close(ended)
+		}()
+		return ended
+	}
+	asked := func(q string) chan error {
+		answered := make(chan error, 1)
+		go func() {
+			a, err := c.Ask([]byte(q), patient)
+			if err == nil && string(a) != "re: "+q {
+				err = fmt.Errorf("answer %q", a)
+			}
+			answered <- err
+		}()
+		return answered
+	}
+	ended := doom()
+	over := asked("it ends over this")
+	<-ended
+	away := asked("it is away")
+	serve(t, c, 2, echo)
+	for _, answered := range []chan error{over, away} {
+		if err := <-answered; err != nil {
+			t.Errorf("after it came back: %v", err)
+		}
+	}
+	ended = doom()
+	killer := asked("it ends over this each time")
+	<-ended
+	<-doom()
+	if err := <-killer; !errors.Is(err, ErrLost) {
+		t.Errorf("a question that two peers ended over: %v", err)
+	}
+}
+
 func TestPeerEnds(t *testing.T) {
 	t.Parallel()
 	c := NewClient("peer")
+	c.absence.Limit = 0
 	ours, theirs := pair(t)
 	if err := c.Relink(ours); err != nil {
 		t.Fatal(err)
@@ -141,8 +194,8 @@ func TestPeerEnds(t *testing.T) {
 		t.Fatal(err)
 	}
 	link.Close()
-	if err := <-lost; !errors.Is(err, ErrLost) {
-		t.Errorf("the peer ended: %v", err)
+	if err := <-lost; !errors.Is(err, ErrNoLink) {
+		t.Errorf("the peer ended for long: %v", err)
 	}
 	if c.Linked() {
 		t.Error("still linked")

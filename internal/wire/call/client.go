@@ -8,11 +8,19 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sys/unix"
+
+	"postrider/internal/absence"
 	"postrider/internal/fdpass"
 )
 
-// maxOpen bounds the questions of a client that have no answer yet.
-const maxOpen = 4096
+const (
+	// maxOpen bounds the questions of a client that have no answer yet.
+	maxOpen = 4096
+	// linkTime is how long a peer may be gone before there is no waiting for the
+	// next one: as long as it takes to replace or to restart it.
+	linkTime = 15 * time.Second
+)
 
 // Why there is no answer. All of them are temporary.
 var (
@@ -24,7 +32,8 @@ var (
 
 // Client asks one peer. It may be used by many goroutines.
 type Client struct {
-	peer string
+	peer    string
+	absence *absence.Absence
 
 	mu     sync.Mutex
 	link   *fdpass.Packets // nil: there is none
@@ -34,11 +43,11 @@ type Client struct {
 
 // NewClient returns a client of a peer, named for errors, that has no link yet.
 func NewClient(peer string) *Client {
-	return &Client{peer: peer, open: make(map[uint32]chan []byte)}
+	return &Client{peer: peer, absence: absence.New(linkTime), open: make(map[uint32]chan []byte)}
 }
 
 // Relink takes the link to a peer that starts, and owns f. Questions to the
-// one before are lost.
+// one before are asked again.
 func (c *Client) Relink(f *os.File) error {
 	link, err := fdpass.NewPackets(f)
 	if err != nil {
@@ -49,6 +58,7 @@ func (c *Client) Relink(f *os.File) error {
 	old := c.link
 	c.forget()
 	c.link = link
+	c.absence.End()
 	c.mu.Unlock()
 	if old != nil {
 		_ = old.Close() // its peer is gone
@@ -64,12 +74,28 @@ func (c *Client) Linked() bool {
 	return c.link != nil
 }
 
-// Ask waits for the answer to a question, no longer than for the given time.
-// An error says that there is none and why; asking again later may help.
-func (c *Client) Ask(question []byte, wait time.Duration) ([]byte, error) {
+// Ask waits for the answer to a question, no longer than for the given time
+// once it was asked. A peer that ended a moment ago is waited for; one that ends
+// over the question is asked again, once: the question may be why it ends. An
+// error says that there is no answer and why; asking again later may help.
+func (c *Client) Ask(question []byte, wait time.Duration) (answer []byte, err error) {
 	if len(question) == 0 || len(question) > MaxBody {
 		return nil, c.problem(ErrTooLarge)
 	}
+	for lost := false; ; lost = true {
+		next := c.absence.Next()
+		answer, err = c.ask(question, wait)
+		if errors.Is(err, ErrNoLink) && c.absence.Await(next) {
+			answer, err = c.ask(question, wait)
+		}
+		if lost || !errors.Is(err, ErrLost) {
+			return answer, err
+		}
+	}
+}
+
+// ask asks once.
+func (c *Client) ask(question []byte, wait time.Duration) ([]byte, error) {
 	number, answered, err := c.send(question)
 	if err != nil {
 		return nil, c.problem(err)
@@ -104,6 +130,10 @@ func (c *Client) send(question []byte) (uint32, chan []byte, error) {
 	}
 	c.number++
 	sent, err := c.link.TrySend(appendPacket(nil, c.number, question))
+	if errors.Is(err, unix.EPIPE) || errors.Is(err, unix.ECONNRESET) {
+		c.lose() // its reader is about to find out
+		return 0, nil, ErrNoLink
+	}
 	if err != nil {
 		return 0, nil, err
 	}
@@ -134,9 +164,15 @@ func (c *Client) read(link *fdpass.Packets) {
 	if c.link != link {
 		return // a new one is there
 	}
+	c.lose()
+}
+
+// lose takes note that the peer is gone; the caller holds mu.
+func (c *Client) lose() {
 	c.forget()
+	_ = c.link.Close() // nothing can come of it
 	c.link = nil
-	_ = link.Close() // nothing can come of it
+	c.absence.Begin()
 }
 
 func (c *Client) answered(number uint32, answer []byte) {

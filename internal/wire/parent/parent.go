@@ -9,9 +9,10 @@
 // The channel is a SOCK_SEQPACKET socket, descriptor 3 of the daemon. Only
 // the parent sends. A packet is one byte of kind, then:
 //
-//	L name       a link to another process; one descriptor, a connected
-//	             SOCK_SEQPACKET socket. A link of the same name replaces the
-//	             one before: the peer was restarted.
+//	L name N     a link to another process; one descriptor, a connected
+//	             SOCK_SEQPACKET socket, and the version in which the two
+//	             speak on it. A link of the same name replaces the one
+//	             before: the peer was restarted.
 //	S name words a listening socket; one descriptor. Several may share a name.
 //	             The words are mostly those of its line in the control file.
 //	E block      the environment qmail-start was called with, as data:
@@ -26,13 +27,26 @@
 //	             to be read from its beginning whatever its offset is.
 //	C            the keys are complete: those since the last C count, no others.
 //	G            all that belongs to the start was sent.
+//	D            another process does your work from now on, or will: take in
+//	             nothing more, finish what is in hand without haste, and exit.
+//	             For those who serve clients; the others pass it over.
 //	P            are you there? A daemon with a loop takes the next frame after
 //	             its loop has taken this one. Who leaves it is killed.
 //
 // End of file tells the daemon to finish what it has in hand and exit.
+//
+// # Versions
+//
+// All protocols between daemons, this one among them, have one version
+// together: Version. While a suite is upgraded, processes of two releases work
+// with each other, so a program speaks Oldest as well, which is the version
+// before, or the same if there is none. qmail-start knows what each process
+// speaks, and says with each link which version both ends have (Between). A
+// protocol that changes takes that from Frame.Version; today none has to.
 package parent
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -160,6 +174,31 @@ func ParseListener(text string) (name string, words []string) {
 	return fields[0], fields[1:]
 }
 
+// The versions of the protocols that the programs of this release speak.
+const (
+	Version = 1
+	Oldest  = 1
+)
+
+// VersionError is the error of processes that have no version in common.
+type VersionError struct {
+	Link string // or what it is about
+	Got  int
+}
+
+func (e *VersionError) Error() string {
+	return fmt.Sprintf("%s: the other side speaks version %d of the protocols between daemons, and this release %d to %d: "+
+		"stop the suite, and start it with the programs of one release", e.Link, e.Got, Oldest, Version)
+}
+
+// Between returns the version in which processes of two versions speak. Each
+// speaks the version before its own: it is the lower one.
+func Between(a, b int) int { return min(a, b) }
+
+// Adjacent reports whether a process that speaks a version can work with
+// those of this release: it is of the release, the one before or the one behind.
+func Adjacent(version int) bool { return Oldest <= version && version <= Version+1 }
+
 // Kind is the kind of a frame.
 type Kind byte
 
@@ -174,6 +213,7 @@ const (
 	Key             Kind = 'K'
 	KeysComplete    Kind = 'C'
 	Go              Kind = 'G'
+	Drain           Kind = 'D'
 	Pulse           Kind = 'P'
 )
 
@@ -186,6 +226,9 @@ type Frame struct {
 	Name string   // Link, Listener, Key
 	Data []byte   // Environment, DefaultDelivery, RemoteWorkers, Rewriting
 	File *os.File // Link, Listener, Key: the receiver owns it
+	// Version is that in which both ends of a Link speak; to send, 0 is that of
+	// this release.
+	Version int
 }
 
 // ErrTooLarge is returned for an environment or instructions over MaxData.
@@ -219,10 +262,26 @@ func Inherited() (*Channel, error) {
 	return NewChannel(f)
 }
 
+// HandedOver returns the parent's end of a channel that it has by a hand-over.
+func HandedOver(fd int) (*Channel, error) {
+	f, err := fdpass.Inherit(fd, "control channel")
+	if err != nil {
+		return nil, err
+	}
+	return NewChannel(f)
+}
+
+// Descriptor returns the number of the descriptor, to be handed over; it stays
+// the channel's.
+func (c *Channel) Descriptor() (int, error) { return c.packets.Descriptor() }
+
 // Send sends a frame; its file stays the caller's. It does not wait for a
 // daemon that has stopped reading: sent is then false.
 func (c *Channel) Send(f Frame) (sent bool, err error) {
 	data := append([]byte{byte(f.Kind)}, f.Name...)
+	if f.Kind == Link {
+		data = strconv.AppendInt(append(data, ' '), int64(cmp.Or(f.Version, Version)), 10)
+	}
 	data = append(data, f.Data...)
 	if len(data) > 1+MaxData {
 		return false, ErrTooLarge
@@ -253,7 +312,7 @@ func (c *Channel) Next() (Frame, error) {
 		f.Name, wantFile = string(rest), true
 	case Environment, DefaultDelivery, RemoteWorkers, Rewriting:
 		f.Data = append([]byte(nil), rest...)
-	case KeysComplete, Go, Pulse:
+	case KeysComplete, Go, Drain, Pulse:
 	default:
 		fdpass.CloseAll(files)
 		return Frame{}, fmt.Errorf("control channel: unknown frame %q", byte(f.Kind))
@@ -265,7 +324,27 @@ func (c *Channel) Next() (Frame, error) {
 	if wantFile {
 		f.File = files[0]
 	}
+	if f.Kind == Link {
+		if err := f.splitVersion(); err != nil {
+			_ = f.File.Close() // was only received
+			return Frame{}, fmt.Errorf("control channel: %w", err)
+		}
+	}
 	return f, nil
+}
+
+// splitVersion takes the version from behind the name of a link.
+func (f *Frame) splitVersion() error {
+	name, digits, _ := strings.Cut(f.Name, " ")
+	version, err := strconv.Atoi(digits)
+	if err != nil {
+		return fmt.Errorf("link %.100q has no version", f.Name)
+	}
+	f.Name, f.Version = name, version
+	if version < Oldest || version > Version {
+		return &VersionError{Link: "link " + name, Got: version}
+	}
+	return nil
 }
 
 // Close closes this end: the parent's way to say "finish and exit".

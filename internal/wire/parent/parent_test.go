@@ -1,9 +1,11 @@
 package parent
 
 import (
+	"errors"
 	"io"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -44,6 +46,7 @@ func TestFrames(t *testing.T) {
 		{Kind: Environment, Data: EncodeEnvironment(env)},
 		{Kind: DefaultDelivery, Data: []byte("./Maildir/\n")},
 		{Kind: Go},
+		{Kind: Drain},
 	} {
 		if sent, err := up.Send(f); !sent || err != nil {
 			t.Fatalf("%c: %v %v", f.Kind, sent, err)
@@ -55,8 +58,8 @@ func TestFrames(t *testing.T) {
 		kinds = append(kinds, f.Kind)
 		switch f.Kind {
 		case Link:
-			if f.Name != Entries || f.File == nil {
-				t.Errorf("link: got %q %v", f.Name, f.File)
+			if f.Name != Entries || f.File == nil || f.Version != Version {
+				t.Errorf("link: got %q %v of version %d", f.Name, f.File, f.Version)
 			}
 			f.File.Close()
 		case Environment:
@@ -70,7 +73,7 @@ func TestFrames(t *testing.T) {
 		}
 		return nil
 	})
-	if err != nil || !slices.Equal(kinds, []Kind{Link, Environment, DefaultDelivery, Go}) {
+	if err != nil || !slices.Equal(kinds, []Kind{Link, Environment, DefaultDelivery, Go, Drain}) {
 		t.Errorf("got %c, %v", kinds, err)
 	}
 }
@@ -96,5 +99,36 @@ func TestNextRefuses(t *testing.T) {
 	up, _ := channels(t)
 	if _, err := up.Send(Frame{Kind: Environment, Data: make([]byte, MaxData+1)}); err != ErrTooLarge {
 		t.Errorf("large environment: got %v", err)
+	}
+}
+
+// A link of a version that this release does not speak is refused, and the
+// error says what to do.
+func TestLinkOfAnotherVersion(t *testing.T) {
+	t.Parallel()
+	for _, version := range []int{Oldest - 1, Version + 1, 99} {
+		if version == 0 {
+			continue // 0 is not sent
+		}
+		up, down := channels(t)
+		if _, err := up.Send(Frame{Kind: Link, Name: Entries, Version: version, File: os.Stdin}); err != nil {
+			t.Fatal(err)
+		}
+		_, err := down.Next()
+		var wrong *VersionError
+		if !errors.As(err, &wrong) || wrong.Got != version || !strings.Contains(err.Error(), "link entries: the other side speaks version") {
+			t.Errorf("version %d: %v", version, err)
+		}
+	}
+	for _, c := range []struct {
+		version int
+		want    bool
+	}{{Oldest - 1, false}, {Oldest, true}, {Version, true}, {Version + 1, true}, {Version + 2, false}} {
+		if got := Adjacent(c.version); got != c.want {
+			t.Errorf("version %d beside this release: %v", c.version, got)
+		}
+	}
+	if Between(1, 2) != 1 || Between(2, 1) != 1 {
+		t.Error("two releases do not speak the version of the older one")
 	}
 }

@@ -90,10 +90,6 @@ func (s *Signer) Sign(_ io.Reader, digest []byte, opts crypto.SignerOpts) ([]byt
 		return nil, call.ErrBusy
 	}
 	answer, err := s.client.Ask(question, Wait)
-	if errors.Is(err, call.ErrLost) {
-		// A new link was made while the question was under way.
-		answer, err = s.client.Ask(question, Wait)
-	}
 	switch {
 	case err != nil:
 		return nil, err

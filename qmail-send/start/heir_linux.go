@@ -1,0 +1,190 @@
+package start
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"postrider/internal/footprint"
+	"postrider/internal/handover"
+	"postrider/internal/listenfds"
+	"postrider/internal/priv"
+	"postrider/internal/world"
+)
+
+// checkTime is how long a program has to say that it can take over.
+const checkTime = 20 * time.Second
+
+// caught are the signals that qmail-start acts upon.
+var caught = []os.Signal{syscall.SIGHUP, syscall.SIGALRM, syscall.SIGUSR2, syscall.SIGTERM, syscall.SIGINT}
+
+// handlerTime is how long a signal that was delivered takes to its reader.
+const handlerTime = 2 * time.Millisecond
+
+// heir is the successor on this machine.
+type heir struct {
+	path    string
+	args    []string
+	environ []string
+	null    *os.File
+	log     *os.File
+	signals <-chan os.Signal
+	flush   func() // writes the log lines that wait
+}
+
+func newHeir(w world.World, h *machine, signals <-chan os.Signal, flush func()) *heir {
+	return &heir{
+		path: filepath.Join(w.Home, "bin", "qmail-start"), args: w.Args, environ: listenfds.Strip(w.Environ),
+		null: h.null, log: h.log, signals: signals, flush: flush,
+	}
+}
+
+// check starts the program as a child, which says in the log why it cannot.
+func (h *heir) check(state handover.State) error {
+	text, err := sealed(state)
+	if err != nil {
+		return err
+	}
+	defer text.Close()
+	p, err := footprint.StartDaemon(h.path, h.args, &os.ProcAttr{
+		Dir: "/", Env: handover.WithCheck(h.environ), Files: []*os.File{h.null, h.null, h.log, text},
+	})
+	if err != nil {
+		return err
+	}
+	late := time.AfterFunc(checkTime, func() { _ = p.Kill() }) // or it has just ended
+	ended, err := p.Wait()
+	switch inTime := late.Stop(); {
+	case err != nil:
+		return err
+	case ended.ExitCode() == exitReady:
+		return nil
+	case !inTime:
+		return fmt.Errorf("%s has not said within %v that it can take over", h.path, checkTime)
+	case ended.ExitCode() == exitDeferred:
+		return errExplained
+	}
+	return fmt.Errorf("%s cannot take over: %v", h.path, ended)
+}
+
+// sealed returns the text of a state in a file of memory that nobody can change.
+func sealed(state handover.State) (*os.File, error) {
+	text, err := state.Append(nil)
+	if err != nil {
+		return nil, err
+	}
+	fd, err := unix.MemfdCreate("hand-over", unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
+	if err != nil {
+		return nil, os.NewSyscallError("memfd_create", err)
+	}
+	f := os.NewFile(uintptr(fd), "hand-over")
+	_, err = f.Write(text)
+	if err == nil {
+		_, err = unix.FcntlInt(f.Fd(), unix.F_ADD_SEALS, unix.F_SEAL_WRITE|unix.F_SEAL_SHRINK|unix.F_SEAL_GROW|unix.F_SEAL_SEAL)
+	}
+	if err != nil {
+		_ = f.Close() // of no use
+		return nil, err
+	}
+	return f, nil
+}
+
+// replace executes the program with the descriptors of the state. While two
+// programs change over signals are blocked, so that the new one gets them when
+// it listens for them.
+func (h *heir) replace(state handover.State) error {
+	text, err := sealed(state)
+	if err != nil {
+		return err
+	}
+	defer text.Close()
+	fds := append([]int{int(text.Fd())}, state.Files()...)
+	h.flush()
+	block(unix.SIG_BLOCK)
+	defer block(unix.SIG_UNBLOCK)
+	time.Sleep(handlerTime)
+	if len(h.signals) > 0 {
+		return errors.New("a signal came, which goes first")
+	}
+	syscall.ForkLock.Lock() // nobody else's child gets them
+	defer syscall.ForkLock.Unlock()
+	defer inheritable(fds, false)
+	if !inheritable(fds, true) {
+		return errors.New("the descriptors cannot be handed over")
+	}
+	err = syscall.Exec(h.path, h.args, handover.With(h.environ, os.Getpid(), fds))
+	return &os.PathError{Op: "exec", Path: h.path, Err: err}
+}
+
+// block blocks or unblocks the signals that are caught, in every thread.
+func block(how int) {
+	set := caughtSet()
+	_, _, _ = syscall.AllThreadsSyscall6(unix.SYS_RT_SIGPROCMASK, uintptr(how), uintptr(unsafe.Pointer(&set)), 0, sigsetSize, 0, 0)
+}
+
+// unblock unblocks them in this thread, whose children shall have them so: the
+// program began with them blocked if it was executed by replace.
+func unblock() {
+	set := caughtSet()
+	_ = unix.PthreadSigmask(unix.SIG_UNBLOCK, &set, nil) // fails for no known signal
+}
+
+// sigsetSize is that of the kernel's set of signals, in bytes.
+const sigsetSize = 8
+
+func caughtSet() (set unix.Sigset_t) {
+	word := 8 * uint(unsafe.Sizeof(set.Val[0]))
+	for _, s := range caught {
+		bit := uint(s.(syscall.Signal)) - 1
+		set.Val[bit/word] |= 1 << (bit % word)
+	}
+	return set
+}
+
+// inheritable sets whether descriptors go through exec.
+func inheritable(fds []int, through bool) bool {
+	flags := unix.FD_CLOEXEC
+	if through {
+		flags = 0
+	}
+	for _, fd := range fds {
+		if _, err := unix.FcntlInt(uintptr(fd), unix.F_SETFD, flags); err != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// openProcess returns a child that a predecessor started.
+func openProcess(pid int) (process, error) {
+	p, err := os.FindProcess(pid)
+	if err != nil {
+		return nil, err
+	}
+	return child{p}, nil
+}
+
+// installed tells whether all programs of a plan are there to be started, and
+// whether what was decided for good at the start still holds.
+func installed(p *plan, home string, policy priv.Policy) error {
+	for _, m := range p.members {
+		if m.order == stopLogger {
+			continue
+		}
+		path := filepath.Join(home, "bin", m.role.Program)
+		if err := unix.Access(path, unix.X_OK); err != nil {
+			return &os.PathError{Op: "access", Path: path, Err: err}
+		}
+	}
+	held, err := unix.PrctlRetInt(unix.PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0)
+	if err == nil && held == 1 && policy.SetuidPrograms {
+		return errors.New("control/setuidprograms was set since the start: that needs a stop and a start")
+	}
+	return nil
+}

@@ -1,0 +1,143 @@
+package start
+
+import (
+	"errors"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"postrider/internal/handover"
+	"postrider/internal/wire/parent"
+)
+
+// handed returns what a successor sees of a text: its descriptor is the first,
+// and those of the given files follow.
+func handed(t *testing.T, text []byte, fds ...int) []string {
+	t.Helper()
+	fd, err := unix.MemfdCreate("text", unix.MFD_CLOEXEC)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := unix.Write(fd, text); err != nil {
+		t.Fatal(err)
+	}
+	return handover.With(nil, os.Getpid(), append([]int{fd}, fds...))
+}
+
+func textOf(t *testing.T, s handover.State) []byte {
+	t.Helper()
+	text, err := s.Append(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+// TestHandOverIsRefused: what is newer, damaged, or not what it says is refused
+// in words, and so are members that no release beside this one has.
+func TestHandOverIsRefused(t *testing.T) {
+	t.Parallel()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	defer w.Close()
+	fd := int(r.Fd())
+	good := handover.State{Speaks: 1, Lock: fd, Public: fd, Manage: fd}
+	if in, err := takeHandOver(handed(t, textOf(t, good), fd), os.Getpid()); err != nil || !in.begun {
+		t.Fatalf("a good one: %+v, %v", in, err)
+	}
+	if in, err := takeHandOver(nil, os.Getpid()); in != nil || err != nil {
+		t.Errorf("none: %+v, %v", in, err)
+	}
+	far := good
+	far.Members = []handover.Member{{Name: "qmail-send", PID: 7, Channel: -1, Speaks: parent.Version + 2}}
+	next := good
+	next.Members = []handover.Member{{Name: "qmail-send", PID: 7, Channel: -1, Speaks: parent.Version + 1}}
+	if _, err := takeHandOver(handed(t, textOf(t, next), fd), os.Getpid()); err != nil {
+		t.Errorf("members of the next release, as at a downgrade: %v", err)
+	}
+	for _, c := range []struct {
+		name    string
+		environ []string
+		want    string
+	}{
+		{"members of a release far away", handed(t, textOf(t, far), fd), "qmail-send (pid 7): the other side speaks version 3 of the protocols between daemons, and this release 1 to 1: stop the suite"},
+		{"a later form", handed(t, []byte("postrider handover 2\nx\ncrc 0\n"), fd), `of version "2"`},
+		{"damaged", handed(t, append(textOf(t, good), 'x'), fd), "damaged"},
+		{"empty", handed(t, nil, fd), "hand-over"},
+		{"a descriptor that did not come along", handed(t, textOf(t, good)), "was not handed over"},
+		{"too long", handed(t, make([]byte, handover.MaxText+1), fd), "too long"},
+	} {
+		if in, err := takeHandOver(c.environ, os.Getpid()); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %+v, %v", c.name, in, err)
+		}
+	}
+	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
+	if err != nil || flags&unix.FD_CLOEXEC == 0 {
+		t.Error("a descriptor that was handed over goes on to children")
+	}
+}
+
+// heirloom is a successor that says what a test wants.
+type heirloom struct {
+	says     chan error
+	replaced int
+}
+
+func (h *heirloom) check(handover.State) error { return <-h.says }
+
+func (h *heirloom) replace(handover.State) error {
+	h.replaced++
+	return errors.New("exec failed")
+}
+
+// TestUpgradeThatFails: nothing is replaced by a successor that cannot go on, is
+// asked twice at a time, or cannot be executed.
+func TestUpgradeThatFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		heir := &heirloom{says: make(chan error)}
+		p := newPlayWith(func(*stage) {}, func(s *supervisor) {
+			s.successor = heir
+			for _, f := range []**os.File{&s.estate.lock, &s.estate.public.public, &s.estate.public.manage} {
+				*f = os.Stdin
+			}
+		})
+		p.signals <- syscall.SIGUSR2
+		p.signals <- syscall.SIGUSR2
+		synctest.Wait()
+		if !p.logged("an upgrade has begun already") {
+			t.Errorf("a second signal:\n%s", strings.Join(p.lines, "\n"))
+		}
+		heir.says <- errors.New("no such setting")
+		synctest.Wait()
+		if heir.replaced != 0 || !p.logged("no upgrade, all runs on as it was: no such setting") {
+			t.Errorf("%d replaced:\n%s", heir.replaced, strings.Join(p.lines, "\n"))
+		}
+		p.signals <- syscall.SIGUSR2
+		synctest.Wait()
+		heir.says <- nil
+		synctest.Wait()
+		if heir.replaced != 1 || !p.logged("no upgrade, all runs on as it was: exec failed") {
+			t.Errorf("%d replaced:\n%s", heir.replaced, strings.Join(p.lines, "\n"))
+		}
+		for name, all := range p.launched {
+			if len(all) != 1 || len(all[0].got) != 0 {
+				t.Errorf("%s was started %d times and got %v", name, len(all), all[0].got)
+			}
+		}
+		p.signals <- syscall.SIGUSR2 // and it stops while the successor thinks
+		synctest.Wait()
+		go func() { time.Sleep(time.Second); heir.says <- nil }()
+		if got := p.end(); got != 0 || heir.replaced != 1 {
+			t.Errorf("status %d, %d replaced", got, heir.replaced)
+		}
+		time.Sleep(time.Minute)
+	})
+}
