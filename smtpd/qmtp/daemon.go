@@ -37,7 +37,6 @@ type daemon struct {
 	// mailboxes knows who has one; nil: by QMQP, nobody is asked.
 	mailboxes *mailboxes.Checker
 	drain     time.Duration // drainTime
-	ending    chan struct{} // closed when it stops
 	// replaced is called once another process serves the listeners.
 	replaced func()
 	leaving  atomic.Bool // it does
@@ -59,7 +58,6 @@ func newDaemon(home string, s *service) *daemon {
 		spool:    newSpool(s.lent),
 		limits:   sessionlimit.New(reserved),
 		drain:    drainTime,
-		ending:   make(chan struct{}),
 		sessions: make(map[*session]net.Conn),
 	}
 	d.spool.absence.Ending = d.ending
