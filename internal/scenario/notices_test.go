@@ -33,9 +33,42 @@ assert returned.get_content_type() in ("message/rfc822", "message/global", "text
 print(m["Subject"] + ":", " ".join(r["Action"] for r in recipients))
 `
 
-// TestNoticesAreRead has Python's library read every notice of qmail-send's tests.
-func TestNoticesAreRead(t *testing.T) {
-	t.Parallel()
+// bounceParser is what programs for lists use to find out who is gone: whether
+// it is a bounce, and about whom.
+const bounceParser = `use Mail::DeliveryStatus::BounceParser;
+open my $in, "<", $ARGV[0] or die $!;
+my $b = Mail::DeliveryStatus::BounceParser->new($in);
+print $b->is_bounce ? "bounce" : "none", map({ " " . $_->get("email") } $b->reports), "\n";
+`
+
+// muttReader has mutt, on a terminal, show the one message of a mailbox.
+const muttReader = `import os, pty, sys
+open("/tmp/muttrc", "w").write("""set folder=/tmp
+set record=
+set pipe_decode=yes
+set wait_key=no
+set quit=yes
+folder-hook . 'push "<pipe-message>cat >/tmp/shown<enter><exit>"'
+""")
+text = open(sys.argv[1], "rb").read()
+open("/tmp/mbox", "wb").write(b"From MAILER-DAEMON Sun Nov 22 00:37:36 2026\n" + text)
+pid, terminal = pty.fork()
+if pid == 0:
+    os.environ.update(TERM="vt100", LANG="C.UTF-8", HOME="/tmp")
+    os.execvp("mutt", ["mutt", "-n", "-F", "/tmp/muttrc", "-R", "-f", "/tmp/mbox"])
+try:
+    while os.read(terminal, 4096):
+        pass
+except OSError:
+    pass # mutt has ended
+os.waitpid(pid, 0)
+sys.stdout.write(open("/tmp/shown").read())
+`
+
+// eachNotice calls check with every notice of qmail-send's tests, as a file on a
+// host, and its kind.
+func eachNotice(t *testing.T, check func(h *testhost.Host, name, kind, path string)) {
+	t.Helper()
 	const dir = "../../qmail-send/testdata/notices/"
 	entries, err := os.ReadDir(dir)
 	if err != nil || len(entries) < 11 {
@@ -48,14 +81,65 @@ func TestNoticesAreRead(t *testing.T) {
 			t.Fatal(err)
 		}
 		h.WriteFile("/tmp/notice", string(text), 0o644)
-		out := h.Must("/usr/bin/python3", "-c", noticeReader, "/tmp/notice")
 		kind, _, _ := strings.Cut(e.Name(), "-")
+		check(h, e.Name(), kind, "/tmp/notice")
+	}
+}
+
+// TestNoticesAreRead has Python's library read every notice.
+func TestNoticesAreRead(t *testing.T) {
+	t.Parallel()
+	eachNotice(t, func(h *testhost.Host, name, kind, path string) {
+		out := h.Must("/usr/bin/python3", "-c", noticeReader, path)
 		want := map[string]string{"delay": "delay notice: delayed", "success": "success notice: "}[kind]
 		if want == "" {
 			want = "failure notice: failed"
 		}
 		if !strings.HasPrefix(out, want) {
-			t.Errorf("%s: %q", e.Name(), out)
+			t.Errorf("%s: %q", name, out)
 		}
+	})
+}
+
+// TestBounceParser has a parser of delivery status notifications of others say
+// which notices are bounces, and whom they are about.
+func TestBounceParser(t *testing.T) {
+	t.Parallel()
+	about := map[string]string{
+		"expired": " z@rem.org", "operator": " z@rem.org", "failure": " d1@rem.org d2@rem.org", "failure-envelope": " o+o@x.org",
+		"failure-quoted": ` "d e"@rem.org`, "failure-utf8": ` d\x{F6}rte@rem.org`,
 	}
+	eachNotice(t, func(h *testhost.Host, name, kind, path string) {
+		want := "none"
+		if kind != "delay" && kind != "success" {
+			want = "bounce d@rem.org"
+			if whom := about[name]; whom != "" {
+				want = "bounce" + whom
+			}
+		}
+		if out := h.Must("/usr/bin/perl", "-e", bounceParser, path); strings.TrimSpace(out) != want {
+			t.Errorf("%s: %q, want %q", name, out, want)
+		}
+	})
+}
+
+// TestNoticesInMutt has mutt show every notice as a person sees it.
+func TestNoticesInMutt(t *testing.T) {
+	t.Parallel()
+	says := map[string]string{"delay": "has not been delivered yet", "success": "deliver"}
+	eachNotice(t, func(h *testhost.Host, name, kind, path string) {
+		out := h.Must("/usr/bin/python3", "-c", muttReader, path)
+		want := says[kind]
+		if want == "" {
+			want = "could not be delivered"
+		}
+		for _, words := range []string{"From: ", "This is the mail server at me.example.org.", want, "Final-Recipient: "} {
+			if !strings.Contains(out, words) {
+				t.Errorf("%s: mutt does not show %q:\n%s", name, words, out)
+			}
+		}
+		if strings.Contains(out, "BOUNDARY") || strings.Contains(out, "This is the qmail-send program") {
+			t.Errorf("%s: mutt shows what is for programs:\n%s", name, out)
+		}
+	})
 }
