@@ -63,7 +63,7 @@ var settings = []setting{
 	{"bindroutes", "indimail", migrate.Lost, "control/outgoingip: address to=domain", nil},
 	{"domainbindings", "patches", migrate.Lost, "control/outgoingip: address from=domain", nil},
 	{"qmtproutes", "indimail", migrate.Carried, "", same},
-	{"moreipme", "patches", migrate.Lost, "which addresses are this host's is what the kernel says; name the others in control/localiphost's domain, or route their domains", nil},
+	{"moreipme", "patches", migrate.Carried, "", same},
 	{"notipme", "patches", migrate.Lost, "which addresses are this host's is what the kernel says", nil},
 	{"smtpclustercookie", "qmail-ldap", migrate.Lost, "loops are seen by Received fields and Delivered-To", nil},
 
