@@ -19,7 +19,7 @@ import (
 // suite is started.
 func TestNothingIsLostByAnyBlock(t *testing.T) {
 	for _, disk := range []testhost.Disk{
-		{Size: 256 << 20, FS: "ext4"}, {Size: 320 << 20, FS: "xfs"}, {Size: 256 << 20, FS: "btrfs"},
+		{Size: 448 << 20, FS: "ext4"}, {Size: 512 << 20, FS: "xfs"}, {Size: 448 << 20, FS: "btrfs"},
 	} {
 		t.Run(disk.FS, func(t *testing.T) {
 			boundaries := testhost.Times(t, "flushes to replay, at most", 5, 1<<30)
@@ -109,7 +109,7 @@ func (b *blockRun) load(r *recording, d *blockDisk) {
 			defer c.Close()
 			for _, m := range list {
 				if err := c.Send("load@"+domain, m.Recipients, m.Text); err != nil {
-					b.t.Error(err)
+					b.t.Errorf("%v\nlog:\n%s", err, b.host.Log().Timed(0))
 					return
 				}
 				mu.Lock()

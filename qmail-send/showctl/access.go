@@ -239,8 +239,8 @@ func (i *inspector) identity(program string) (priv.Identity, bool) {
 	return id, err == nil
 }
 
-// byRoot are programs that root alone starts.
-var byRoot = []string{"newaliases", "qmail-pw2u", "qmail-qread", "qmail-queuectl", "qmail-qmqpc"}
+// byRoot are programs that root starts, as a rule.
+var byRoot = []string{"newaliases", "qmail-explain", "qmail-pw2u", "qmail-qread", "qmail-queuectl", "qmail-qmqpc"}
 
 // may reports whether an identity has a right, 4 read or 1 search.
 func may(id priv.Identity, st *unix.Stat_t, right uint32) bool {

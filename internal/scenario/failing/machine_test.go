@@ -29,7 +29,7 @@ const block = 4096
 // by block, and fills it again for as long as messages come in; then all
 // inodes are used up. Nobody starts anything again.
 func TestFullDisk(t *testing.T) {
-	r := newRigOn(t, testhost.Disk{Size: 256 << 20}, "alice")
+	r := newRigOn(t, testhost.Disk{Size: 448 << 20}, "alice")
 	r.onMovedClock()
 	for _, how := range []struct {
 		name       string
@@ -67,7 +67,7 @@ func TestFullDisk(t *testing.T) {
 // nothing ends; what was taken before is delivered when the disk is mounted
 // again.
 func TestReadOnlyDisk(t *testing.T) {
-	r := newRigOn(t, testhost.Disk{Size: 256 << 20}, "alice")
+	r := newRigOn(t, testhost.Disk{Size: 448 << 20}, "alice")
 	r.onMovedClock()
 	for range 12 {
 		r.bySMTP(noFault, sizes[r.sent%len(sizes)], "alice") // some are on their way
