@@ -62,7 +62,7 @@ func built(ctx context.Context, t *testing.T, version string) string {
 func overlay(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=512m,mode=755"); err != nil {
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=1g,mode=755"); err != nil {
 		t.Fatal(os.NewSyscallError("mount", err))
 	}
 	t.Cleanup(func() {
