@@ -13,7 +13,9 @@ import (
 // changed on disk, by edit.go, while it counts as being read. Of one that is in
 // hand deliveries may be under way, which nobody can call back: it can be held
 // and deleted, what is under way goes on to its end. All else waits until the
-// message is let go of, which happens at once if nothing is under way.
+// message is let go of, which happens at once if nothing is under way. An order
+// for one whose results could not be written has that tried again, and is
+// answered "later" if it fails: nobody waits for the time of the next try.
 
 // order is what somebody wants for some messages.
 type order struct {
@@ -86,15 +88,27 @@ func (s *scheduler) takeOne(e edit) {
 		s.tryNow(m, e)
 	case m.active != nil && m.active.outstanding() > 0:
 		s.orderInHand(m.active, e)
+	case m.active != nil && s.needsNoResults(m.active, e):
+		s.unstick(m.active)
+		s.release(m.active)
+		s.discard(m, e)
 	case m.active != nil || m.is(loading):
 		m.flags |= interrupted
 		s.orders.pending[m.id] = append(s.orders.pending[m.id], e)
 		if m.active != nil {
+			s.writeStuck(m.active)
 			s.settle(m.active)
 		}
 	default:
 		s.beginEdit(m, e)
 	}
+}
+
+// needsNoResults reports whether e can be done though the results of a could not
+// be written: all of it goes, and they with it. Where the disk is full, that makes
+// room.
+func (s *scheduler) needsNoResults(a *active, e edit) bool {
+	return a.stuck && !a.inHand() && e.Kind == manage.Delete && len(e.Recipients) == 0 && s.spool != nil
 }
 
 // mayBeFound reports whether a message that is not known may be in the queue
@@ -202,7 +216,8 @@ func (s *scheduler) noteOrder(a *active, lines []byte, e ...edit) {
 	a.progress.lines = append(a.progress.lines, lines...)
 	a.progress.count++
 	a.progress.orders = append(a.progress.orders, e...)
-	if !a.writing && !a.stuck {
+	s.writeStuck(a)
+	if !a.writing {
 		s.write(a)
 	}
 	s.settle(a)
@@ -221,6 +236,16 @@ func (s *scheduler) orderWritten(a *active, done []edit, err error) {
 			e.answer(manage.Done, "")
 		}
 	}
+}
+
+// putOff answers the orders that wait until m is let go of, when err keeps it in
+// hand.
+func (s *scheduler) putOff(m *message, err error) {
+	for _, e := range s.orders.pending[m.id] {
+		e.answer(manage.Later, "its results cannot be written down: %v", err)
+	}
+	delete(s.orders.pending, m.id)
+	m.flags &^= interrupted
 }
 
 // letGo is called when nobody has m in hand any more.

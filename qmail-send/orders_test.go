@@ -68,6 +68,7 @@ func deferredRig(t *testing.T, recipients ...string) (*rig, testMessage, *testAg
 	l := connectAgent(t, r.s, local, 0, byLocalPart)
 	m := testMessage{id: id(1), sender: "s@x.org", body: "hello", recipients: recipients}
 	re := connectAgent(t, r.s, remote, 0, byLocalPart)
+	r.until(t, "the end of the scan", func() bool { return r.s.spool != nil && !r.s.scan.running })
 	r.clock.advance(m.id.Time())
 	r.spool.accept(m)
 	r.until(t, "a deferral", func() bool { return r.s.messages[m.id] != nil && r.s.messages[m.id].is(attempted) })
@@ -309,6 +310,90 @@ func TestOrderForDamaged(t *testing.T) {
 	if got := r.one(t, root, manage.Hold, "", m.id); got.Outcome != manage.Missing {
 		t.Errorf("%q %s", got.Outcome, got.Text)
 	}
+}
+
+// TestOrdersForStuck: nobody waits until results that could not be written are
+// tried again by themselves.
+func TestOrdersForStuck(t *testing.T) {
+	t.Parallel()
+	for _, o := range []struct {
+		kind manage.Kind
+		text string
+		some []int
+	}{
+		{kind: manage.Hold}, {kind: manage.Delete, some: []int{1}}, {kind: manage.Bounce}, {kind: manage.Readdress, text: "k@loc.example.org", some: []int{1}},
+	} {
+		t.Run(string(rune(o.kind)), func(t *testing.T) {
+			t.Parallel()
+			r, m, l := stuckRig(t, "z@loc.example.org")
+			for range 2 {
+				if got := r.one(t, root, o.kind, o.text, m.id, o.some...); got.Outcome != manage.Later || !strings.Contains(got.Text, "cannot be written down") {
+					t.Errorf("%q %s", got.Outcome, got.Text)
+				}
+			}
+			r.host.blockProgress(t, false)
+			r.mustDo(t, o.kind, o.text, m.id, o.some...)
+			r.inside(r.s.flush)
+			if o.kind == manage.Hold {
+				if p := r.host.readInfo(t, m); p.Delivered != 1 || !p.Held {
+					t.Errorf("progress: %+v", p)
+				}
+				return
+			}
+			r.untilEmpty(t)
+			if got := l.recipients()[0]; got != "k@loc.example.org" || len(l.recipients()) > 3 {
+				t.Errorf("given out: %v", l.recipients())
+			}
+		})
+	}
+}
+
+// TestDeleteStuck: where there is no room, what is in the way can be deleted.
+func TestDeleteStuck(t *testing.T) {
+	t.Parallel()
+	r, m, _ := stuckRig(t, "z@loc.example.org")
+	r.mustDo(t, manage.Delete, "", m.id)
+	r.untilEmpty(t)
+	if n := len(r.s.stuck); n != 0 {
+		t.Errorf("%d are stuck still", n)
+	}
+}
+
+func TestOrdersForStuckUnderWay(t *testing.T) {
+	t.Parallel()
+	r, m, l := stuckRig(t, "w@loc.example.org")
+	if got := r.one(t, root, manage.Hold, "", m.id); got.Outcome != manage.Later || !strings.Contains(got.Text, "it is done, but cannot be written down") {
+		t.Errorf("%q %s", got.Outcome, got.Text)
+	}
+	r.host.blockProgress(t, false)
+	r.mustDo(t, manage.Release, "", m.id)
+	r.mustDo(t, manage.Hold, "", m.id)
+	if p := r.host.readInfo(t, m); p.Delivered != 1 || !p.Held {
+		t.Errorf("progress: %+v", p)
+	}
+	l.answer(1, spawn.Success, "ok\n")
+	r.spool.untilRemoved(m.id)
+}
+
+// stuckRig returns a rig with a message that was delivered to one recipient,
+// which cannot be written down; there is another one.
+func stuckRig(t *testing.T, other string) (*rig, testMessage, *testAgent) {
+	t.Helper()
+	r := newRig(t, newHost(t, nil), newManualClock())
+	r.connect()
+	l := connectAgent(t, r.s, local, 0, byLocalPart)
+	r.until(t, "the end of the scan", func() bool { return r.s.spool != nil && !r.s.scan.running })
+	r.host.blockProgress(t, true)
+	m := testMessage{id: id(1), sender: "s@x.org", body: "hello", recipients: []string{"k@loc.example.org", other}}
+	r.clock.advance(m.id.Time())
+	r.spool.accept(m)
+	r.until(t, "both deliveries", func() bool { return len(l.recipients()) == 2 })
+	if other[0] == 'w' {
+		r.until(t, "a result to write", func() bool { return len(r.s.flushes) == 1 })
+		r.clock.advance(m.id.Time().Add(flushDelay))
+	}
+	r.until(t, "it to be stuck", func() bool { return len(r.s.stuck) == 1 && r.s.atWork == 0 })
+	return r, m, l
 }
 
 // TestReasonsAreKept: the progress file says why each recipient waits.

@@ -285,21 +285,8 @@ func TestProgressCannotBeWritten(t *testing.T) {
 	r.connect()
 	loc := connectAgent(t, r.s, local, 0, byLocalPart)
 	m := testMessage{id: id(1), sender: "a@x.org", body: "x\n", recipients: []string{"k@loc.example.org", "z@loc.example.org", "d@loc.example.org"}}
-	dir := r.host.layout.InfoDir(m.id.Bucket())
-	blocked := func(on bool) {
-		t.Helper()
-		var err error
-		if on {
-			err = errors.Join(os.Remove(dir), os.WriteFile(dir, nil, 0o600))
-		} else {
-			err = errors.Join(os.Remove(dir), os.Mkdir(dir, 0o700))
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
 	r.until(t, "the end of the scan", func() bool { return !r.s.scan.running })
-	blocked(true)
+	r.host.blockProgress(t, true)
 	r.spool.accept(m)
 	r.log.await(t, "warning: open "+r.host.layout.Info(m.id)+": not a directory")
 	r.log.await(t, "warning: trouble writing to info/01/"+m.id.String()+"; will try again later")
@@ -312,7 +299,7 @@ func TestProgressCannotBeWritten(t *testing.T) {
 	if n := len(loc.recipients()); n != 4 {
 		t.Errorf("%d deliveries while results are not written, want 4", n)
 	}
-	blocked(false)
+	r.host.blockProgress(t, false)
 	r.clock.advance(again)
 	r.spool.until("the bounce", func() bool { return len(r.spool.bounces) == 1 })
 	r.untilIdle(t)
@@ -332,22 +319,7 @@ func TestTooManyResultsCannotBeWritten(t *testing.T) {
 	r.connect()
 	loc := connectAgent(t, r.s, local, 0, byLocalPart)
 	r.until(t, "the end of the scan", func() bool { return !r.s.scan.running })
-	blocked := func(on bool) {
-		t.Helper()
-		for i := range queuedir.Buckets {
-			dir := r.host.layout.InfoDir(queuedir.BucketName(i))
-			var err error
-			if on {
-				err = errors.Join(os.Remove(dir), os.WriteFile(dir, nil, 0o600))
-			} else {
-				err = errors.Join(os.Remove(dir), os.Mkdir(dir, 0o700))
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	blocked(true)
+	r.host.blockProgress(t, true)
 	for n := range maxStuck {
 		r.spool.accept(testMessage{id: id(n), sender: "a@x.org", body: "x\n", recipients: []string{"k@loc.example.org", "z@loc.example.org"}})
 	}
@@ -360,7 +332,7 @@ func TestTooManyResultsCannotBeWritten(t *testing.T) {
 	if n := len(loc.recipients()); n != 2*maxStuck {
 		t.Errorf("%d deliveries, want %d", n, 2*maxStuck)
 	}
-	blocked(false)
+	r.host.blockProgress(t, false)
 	r.clock.advance(testStart.Add(queueTrouble))
 	r.spool.untilRemoved(last.id)
 }

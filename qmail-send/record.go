@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -284,6 +285,8 @@ func (s *scheduler) writeFailed(a *active, u unwritten, err error) {
 		return
 	}
 	u.add(a.progress)
+	s.orderWritten(a, u.orders, err) // they came meanwhile
+	u.orders = nil
 	a.progress = u
 	a.rewrite = true
 	a.stuck = true
@@ -292,5 +295,21 @@ func (s *scheduler) writeFailed(a *active, u unwritten, err error) {
 	if len(s.stuck) == maxStuck {
 		s.logf("alert: results of %d messages cannot be written to info; nothing new starts until they can: is the disk full?", maxStuck)
 	}
+	s.putOff(a.m, err)
 	s.settle(a)
+}
+
+// writeStuck has results that could not be written tried again before their
+// time.
+func (s *scheduler) writeStuck(a *active) {
+	if a.stuck {
+		s.unstick(a)
+		s.write(a)
+	}
+}
+
+// unstick takes a out of those whose results could not be written.
+func (s *scheduler) unstick(a *active) {
+	a.stuck = false
+	s.stuck = slices.DeleteFunc(s.stuck, func(other *active) bool { return other == a })
 }

@@ -245,6 +245,24 @@ func (h host) set(t testing.TB, name, content string) {
 	}
 }
 
+// blockProgress makes that no progress file can be made, and takes that back;
+// there is none.
+func (h host) blockProgress(t testing.TB, on bool) {
+	t.Helper()
+	for i := range queuedir.Buckets {
+		dir := h.layout.InfoDir(queuedir.BucketName(i))
+		var err error
+		if on {
+			err = errors.Join(os.Remove(dir), os.WriteFile(dir, nil, 0o600))
+		} else {
+			err = errors.Join(os.Remove(dir), os.Mkdir(dir, 0o700))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // testMessage is a message as the spool would queue it.
 type testMessage struct {
 	id         queuedir.ID
