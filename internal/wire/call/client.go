@@ -8,8 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"postrider/internal/absence"
 	"postrider/internal/fdpass"
 )
@@ -130,7 +128,7 @@ func (c *Client) send(question []byte) (uint32, chan []byte, error) {
 	}
 	c.number++
 	sent, err := c.link.TrySend(appendPacket(nil, c.number, question))
-	if errors.Is(err, unix.EPIPE) || errors.Is(err, unix.ECONNRESET) {
+	if absence.Ended(err) {
 		c.lose() // its reader is about to find out
 		return 0, nil, ErrNoLink
 	}
