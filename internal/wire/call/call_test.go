@@ -203,6 +203,26 @@ func TestBusyPeerIsNotWaitedFor(t *testing.T) {
 	}
 }
 
+// Who takes the links does not wait for the next one.
+func TestAskNow(t *testing.T) {
+	t.Parallel()
+	c := NewClient("peer")
+	ours, theirs := pair(t)
+	if err := c.Relink(ours); err != nil {
+		t.Fatal(err)
+	}
+	theirs.Close()
+	begun := time.Now()
+	for range 2 {
+		if _, err := c.AskNow([]byte("?"), patient); !errors.Is(err, ErrNoLink) && !errors.Is(err, ErrLost) {
+			t.Errorf("got %v", err)
+		}
+	}
+	if waited := time.Since(begun); waited >= linkTime {
+		t.Errorf("after %v", waited)
+	}
+}
+
 func TestPeerEnds(t *testing.T) {
 	t.Parallel()
 	c := NewClient("peer")
