@@ -22,7 +22,7 @@ const (
 func (p *spool) submit(last, envelope []byte, nonce submitNonce) (answer submit.Answer, err error) {
 	for lost := 0; ; {
 		next := p.absence.Next()
-		for range 2 { // a connection may have ended while it was idle
+		for range 2 { // a connection may have ended while it was idle, or alone
 			answer, err = p.exchange(commitFrames(last, envelope, nonce))
 			if err == nil || errors.Is(err, submit.ErrBusy) {
 				return answer, err
@@ -31,7 +31,7 @@ func (p *spool) submit(last, envelope []byte, nonce submitNonce) (answer submit.
 				lost++
 			}
 		}
-		if lost >= maxLost || !p.absence.Await(next) {
+		if lost >= maxLost || !isGone(err) || !p.absence.Await(next) {
 			return answer, err
 		}
 	}

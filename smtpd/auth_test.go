@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"postrider/internal/wire/auth"
+	"postrider/internal/wire/parent"
 )
 
 func b64(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) }
@@ -360,6 +361,26 @@ func TestCheckerIsStartedAgain(t *testing.T) {
 	c.play(hello)
 	if got := c.say(plainWord("joe", "secret")); !strings.HasPrefix(got, "235 ") {
 		t.Errorf("again: %s", got)
+	}
+}
+
+// Helpers that end at their start hold up nobody: what comes next on the control
+// channel, the link to the next one among it, is taken at once.
+func TestHelpersDieAtTheirStart(t *testing.T) {
+	t.Parallel()
+	h := startHost(t, nil)
+	begun := time.Now()
+	for _, name := range []string{parent.Auth, parent.Sign} {
+		ours, theirs := socketPair(t)
+		theirs.Close()
+		h.send(parent.Frame{Kind: parent.Link, Name: name, File: ours})
+	}
+	h.giveUsers(map[string]string{"joe": "secret"})
+	h.listenAs() // comes behind the link
+	c := h.dial()
+	c.play(hello)
+	if took := time.Since(begun); took >= 15*time.Second {
+		t.Errorf("served after %v", took)
 	}
 }
 

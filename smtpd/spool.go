@@ -128,11 +128,18 @@ type connection struct {
 func (p *spool) connect() (connection, error) {
 	next := p.absence.Next()
 	c, err := p.connectNow()
-	if err == nil || errors.Is(err, submit.ErrBusy) || !p.absence.Await(next) {
+	if isGone(err) { // or it only lost this connection
+		c, err = p.connectNow()
+	}
+	if !isGone(err) || !p.absence.Await(next) {
 		return c, err
 	}
 	return p.connectNow()
 }
+
+// isGone reports whether err is that of a spool that ended. After others a new
+// one is not to be expected.
+func isGone(err error) bool { return absence.Ended(err) || errors.Is(err, errNoSpool) }
 
 // connectNow returns an idle connection that is alive, or a new one.
 func (p *spool) connectNow() (connection, error) {
@@ -170,7 +177,7 @@ func (p *spool) open() (connection, error) {
 		return connection{}, errNoSpool
 	}
 	f, err := submit.Connect(p.link)
-	if errors.Is(err, unix.EPIPE) {
+	if absence.Ended(err) {
 		// The spool is gone, until qmail-start sends a new link.
 		_ = p.link.Close() // its peer is gone
 		p.link = nil

@@ -3,16 +3,32 @@
 // has to be asked or handed in waits for it. One that stays away is not waited
 // for again and again.
 //
+// Only a peer that ended is waited for (Ended): what else fails is trouble of
+// the caller's own, or of a peer that is there, and no new link comes of it.
+//
 // Daemons that have links import it. It knows nothing of what goes over them.
 package absence
 
 import (
+	"errors"
+	"io"
 	"sync"
+	"syscall"
 	"time"
 )
 
 // Last is as much time as there is when the daemon itself ends.
 const Last = 5 * time.Second
+
+// Ended reports whether err is how a connection to a peer fails that ended.
+func Ended(err error) bool {
+	for _, end := range []error{io.EOF, io.ErrUnexpectedEOF, syscall.EPIPE, syscall.ECONNRESET} {
+		if errors.Is(err, end) {
+			return true
+		}
+	}
+	return false
+}
 
 // Absence is that of one peer. It may be used by many goroutines.
 type Absence struct {

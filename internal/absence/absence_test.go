@@ -1,6 +1,11 @@
 package absence
 
 import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -41,5 +46,28 @@ func TestAwait(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+func TestEnded(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		want bool
+	}{
+		{nil, false},
+		{io.EOF, true},
+		{fmt.Errorf("greeting: %w", io.ErrUnexpectedEOF), true},
+		{&os.PathError{Op: "write", Path: "link", Err: syscall.EPIPE}, true},
+		{os.NewSyscallError("recvmsg", syscall.ECONNRESET), true},
+		{os.NewSyscallError("recvmsg", syscall.ENOMEM), false},
+		{os.NewSyscallError("sendmsg", syscall.ENOBUFS), false},
+		{os.NewSyscallError("socketpair", syscall.EMFILE), false},
+		{os.NewSyscallError("socketpair", syscall.ENFILE), false},
+		{os.ErrDeadlineExceeded, false},
+		{errors.New("it says nonsense"), false},
+	} {
+		if got := Ended(c.err); got != c.want {
+			t.Errorf("%v: %v", c.err, got)
+		}
 	}
 }

@@ -38,6 +38,7 @@ type fakeSpool struct {
 	t      testing.TB
 	answer func(queuedMessage) submit.Answer // nil: accepted
 	hangUp bool                              // take messages and never answer
+	greet  func() []byte                     // nil: ready; nothing: closes without a word
 	// forgets says that text is dropped: there is much.
 	forgets bool
 
@@ -113,7 +114,13 @@ func (f *fakeSpool) messages() []string {
 
 func (f *fakeSpool) serve(c *os.File) {
 	defer c.Close()
-	if _, err := c.Write(submit.AppendFrame(nil, submit.Ready, []byte(submit.Version))); err != nil {
+	greeting := submit.AppendFrame(nil, submit.Ready, []byte(submit.Version))
+	f.note(func() {
+		if f.greet != nil {
+			greeting = f.greet()
+		}
+	})
+	if _, err := c.Write(greeting); err != nil || len(greeting) == 0 {
 		return
 	}
 	in := bufio.NewReaderSize(c, 128<<10)

@@ -6,8 +6,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"postrider/internal/absence"
 	"postrider/internal/fate"
 	"postrider/internal/fdpass"
@@ -94,11 +92,18 @@ func (p *spool) begin(from origin) (submission, error) {
 func (p *spool) awaited() (*os.File, error) {
 	next := p.absence.Next()
 	f, err := p.connect()
-	if err == nil || errors.Is(err, submit.ErrBusy) || !p.absence.Await(next) {
+	if isGone(err) { // or it only lost this connection
+		f, err = p.connect()
+	}
+	if !isGone(err) || !p.absence.Await(next) {
 		return f, err
 	}
 	return p.connect()
 }
+
+// isGone reports whether err is that of a spool that ended. After others a new
+// one is not to be expected.
+func isGone(err error) bool { return absence.Ended(err) || errors.Is(err, errNoSpool) }
 
 // connect makes a connection, and waits until the spool is ready.
 func (p *spool) connect() (*os.File, error) {
@@ -127,7 +132,7 @@ func (p *spool) open() (*os.File, error) {
 		return nil, errNoSpool
 	}
 	f, err := submit.Connect(p.link)
-	if errors.Is(err, unix.EPIPE) {
+	if absence.Ended(err) {
 		// The spool is gone, until qmail-start sends a new link.
 		_ = p.link.Close() // its peer is gone
 		p.link = nil

@@ -24,7 +24,7 @@ const (
 	linkTime = 20 * time.Second
 	// maxLost is how often the answer to a message may be lost: it may be why
 	// the spool dies.
-	maxLost = 3
+	maxLost = 4
 )
 
 // spoolSubmission is one message for qmail-spool.
@@ -180,17 +180,22 @@ func (s *spoolSubmission) Commit() (string, error) {
 }
 
 // handIn hands the message in, and again while the spool is being replaced. The
-// one that ended may have committed it, and the client must not be told that it
-// was not accepted: the nonce makes one message of two.
+// one that ended, or that we did not hear, may have committed it, and the client
+// must not be told that it was not accepted: the nonce makes one message of two.
 func (s *spoolSubmission) handIn() (answer submit.Answer, err error) {
 	for lost := 0; ; {
 		next := s.pool.absence.Next()
-		var sent bool
-		answer, sent, err = s.pool.submit(s.last())
-		if sent {
-			lost++
+		for range 2 { // only the connection may have failed
+			var sent bool
+			answer, sent, err = s.pool.submit(s.last())
+			if err == nil || errors.Is(err, submit.ErrBusy) {
+				return answer, err
+			}
+			if sent {
+				lost++
+			}
 		}
-		if err == nil || errors.Is(err, submit.ErrBusy) || lost >= maxLost || !s.pool.absence.Await(next) {
+		if lost >= maxLost || !isGone(err) || !s.pool.absence.Await(next) {
 			return answer, err
 		}
 	}

@@ -198,6 +198,10 @@ func (r *rig) awaitDropOr(enough func() bool) {
 	}
 }
 
+// exitOS is sendmail's trouble that passes, as sysexits has it: the manual page
+// says why not 75.
+const exitOS = 71
+
 // judgeExit: 0, or a temporary failure in the program's own words.
 func (r *rig) judgeExit(in ledger.Intent, o faultcall.Order, code int) outcome {
 	switch {
@@ -205,7 +209,7 @@ func (r *rig) judgeExit(in ledger.Intent, o faultcall.Order, code int) outcome {
 		return r.note(in, taken)
 	case code < 0 && o.Fault.Kill:
 		return r.note(in, unanswered)
-	case in.Via == "sendmail" && code != 75 && code != 111, in.Via == "qmail-queue" && (code >= 11 && code <= 40 || code < 0):
+	case in.Via == "sendmail" && code != exitOS, in.Via == "qmail-queue" && (code >= 11 && code <= 40 || code < 0):
 		r.wrong("%s: %s: exit code %d", in.ID, describe(o), code)
 	}
 	return r.note(in, refused)

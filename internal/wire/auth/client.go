@@ -32,9 +32,10 @@ func NewClient() *Client {
 	return &Client{call.NewClient("who checks passwords"), make(chan struct{}, atOnce)}
 }
 
-// Mechanisms asks what can be checked.
+// Mechanisms asks what can be checked, and waits for no peer that is gone
+// (call.Client.AskNow).
 func (c *Client) Mechanisms() (Mechanisms, error) {
-	answer, err := c.Ask(question{kind: kindMechanisms}.append(nil), soon)
+	answer, err := c.AskNow(question{kind: kindMechanisms}.append(nil), soon)
 	if err != nil {
 		return 0, err
 	}

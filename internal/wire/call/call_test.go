@@ -172,6 +172,57 @@ func TestPeerComesBack(t *testing.T) {
 	}
 }
 
+// Only a peer that ended is waited for: one that is there and takes no question
+// is busy, at once.
+func TestBusyPeerIsNotWaitedFor(t *testing.T) {
+	t.Parallel()
+	c := NewClient("peer")
+	ours, theirs := pair(t)
+	defer theirs.Close()
+	link, err := fdpass.NewPackets(ours)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for sent := true; sent; {
+		if sent, err = link.TrySend(appendPacket(nil, 0, []byte("?"))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := c.Relink(ours); err != nil {
+		t.Fatal(err)
+	}
+	begun := time.Now()
+	if _, err := c.Ask([]byte("?"), patient); !errors.Is(err, ErrBusy) {
+		t.Errorf("got %v", err)
+	}
+	if waited := time.Since(begun); waited >= linkTime {
+		t.Errorf("after %v", waited)
+	}
+	if !c.Linked() {
+		t.Error("the link is given up")
+	}
+}
+
+// Who takes the links does not wait for the next one.
+func TestAskNow(t *testing.T) {
+	t.Parallel()
+	c := NewClient("peer")
+	ours, theirs := pair(t)
+	if err := c.Relink(ours); err != nil {
+		t.Fatal(err)
+	}
+	theirs.Close()
+	begun := time.Now()
+	for range 2 {
+		if _, err := c.AskNow([]byte("?"), patient); !errors.Is(err, ErrNoLink) && !errors.Is(err, ErrLost) {
+			t.Errorf("got %v", err)
+		}
+	}
+	if waited := time.Since(begun); waited >= linkTime {
+		t.Errorf("after %v", waited)
+	}
+}
+
 func TestPeerEnds(t *testing.T) {
 	t.Parallel()
 	c := NewClient("peer")

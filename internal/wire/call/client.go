@@ -8,8 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"postrider/internal/absence"
 	"postrider/internal/fdpass"
 )
@@ -79,14 +77,11 @@ func (c *Client) Linked() bool {
 // over the question is asked again, once: the question may be why it ends. An
 // error says that there is no answer and why; asking again later may help.
 func (c *Client) Ask(question []byte, wait time.Duration) (answer []byte, err error) {
-	if len(question) == 0 || len(question) > MaxBody {
-		return nil, c.problem(ErrTooLarge)
-	}
 	for lost := false; ; lost = true {
 		next := c.absence.Next()
-		answer, err = c.ask(question, wait)
+		answer, err = c.AskNow(question, wait)
 		if errors.Is(err, ErrNoLink) && c.absence.Await(next) {
-			answer, err = c.ask(question, wait)
+			answer, err = c.AskNow(question, wait)
 		}
 		if lost || !errors.Is(err, ErrLost) {
 			return answer, err
@@ -94,8 +89,12 @@ func (c *Client) Ask(question []byte, wait time.Duration) (answer []byte, err er
 	}
 }
 
-// ask asks once.
-func (c *Client) ask(question []byte, wait time.Duration) ([]byte, error) {
+// AskNow is Ask of the peer that is linked, once, without waiting for another:
+// for who takes the links, since while he waits none can come.
+func (c *Client) AskNow(question []byte, wait time.Duration) ([]byte, error) {
+	if len(question) == 0 || len(question) > MaxBody {
+		return nil, c.problem(ErrTooLarge)
+	}
 	number, answered, err := c.send(question)
 	if err != nil {
 		return nil, c.problem(err)
@@ -130,7 +129,7 @@ func (c *Client) send(question []byte) (uint32, chan []byte, error) {
 	}
 	c.number++
 	sent, err := c.link.TrySend(appendPacket(nil, c.number, question))
-	if errors.Is(err, unix.EPIPE) || errors.Is(err, unix.ECONNRESET) {
+	if absence.Ended(err) {
 		c.lose() // its reader is about to find out
 		return 0, nil, ErrNoLink
 	}

@@ -36,11 +36,11 @@ func NewClient() *Client {
 }
 
 // Chains asks for all chains, the one without a name first. None means that
-// the peer has no key.
+// the peer has no key. It waits for no peer that is gone (call.Client.AskNow).
 func (c *Client) Chains() ([]Chain, error) {
 	var all []Chain
 	for i := range MaxChains {
-		answer, err := c.Ask(binary.BigEndian.AppendUint16([]byte{kindChain}, uint16(i)), Wait)
+		answer, err := c.AskNow(binary.BigEndian.AppendUint16([]byte{kindChain}, uint16(i)), Wait)
 		if err != nil {
 			return nil, err
 		}
