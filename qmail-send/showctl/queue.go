@@ -28,35 +28,22 @@ func (i *inspector) queue() {
 	default:
 		i.facts = append(i.facts, "the queue's disk has room: "+has)
 	}
-	if i.running() {
-		i.messages(layout)
-	} else {
+	// One connection for all: a user may have few at a time.
+	if c, err := manage.Dial(layout.Manage()); err != nil {
 		i.add(Finding{Warning, "", 0, "qmail-send does not run: no mail is delivered", "Start qmail-start."})
+	} else {
+		i.messages(layout, c)
+		c.Close()
 	}
 	i.aside(filepath.Join(layout.Root, "bad"), Error, "of messages that were damaged and set aside", "Look at each: qmail-queuectl(8) and the log say what it was.")
 	i.aside(filepath.Join(layout.Root, "bad", "unacked"), Warning, "that a crash has left of messages which nobody was told are accepted", "They go after 7 days.")
 	i.dropped(layout)
 }
 
-// running reports whether qmail-send answers.
-func (i *inspector) running() bool {
-	c, err := manage.Dial(queuedir.At(i.home).Manage())
-	if err != nil {
-		return false
-	}
-	c.Close()
-	return true
-}
-
 // messages counts what qmail-send has.
-func (i *inspector) messages(layout queuedir.Layout) {
-	c, err := manage.Dial(layout.Manage())
-	if err != nil {
-		return
-	}
-	defer c.Close()
+func (i *inspector) messages(layout queuedir.Layout, c *manage.Client) {
 	n, held, oldest := 0, 0, i.now
-	err = c.List(func(states []manage.State) error {
+	err := c.List(func(states []manage.State) error {
 		for _, s := range states {
 			n++
 			if s.Phase == manage.HeldBack {
@@ -140,4 +127,14 @@ func age(d time.Duration) string {
 		return fmt.Sprintf("%d hours ago", d/time.Hour)
 	}
 	return fmt.Sprintf("%d days ago", d/(24*time.Hour))
+}
+
+// running reports whether qmail-send answers.
+func (i *inspector) running() bool {
+	c, err := manage.Dial(queuedir.At(i.home).Manage())
+	if err != nil {
+		return false
+	}
+	c.Close()
+	return true
 }
