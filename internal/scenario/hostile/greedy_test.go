@@ -18,9 +18,10 @@ var greedy = []struct{ name, line, log string }{
 	{"memory", "|x=$(head -c 200000000 /dev/zero | tr '\\0' x); exit 111\n", `deferral: (.*Out_of_space|Aack,_child_crashed)`},
 	{"output", "|exec yes\n", `deferral: y/y/`},
 	{"cpu", "|while :; do :; done\n", `deferral: Aack,_child_crashed`},
-	{"files", "|head -c 10000000 /dev/zero >$HOME/zeros || exit 111\n", `deferral: `},
+	// What a shell is quick to start may have its worker's limits, which are larger.
+	{"files", "|sleep 1; head -c 10000000 /dev/zero >$HOME/zeros || exit 111\n", `deferral: /`},
 	{"waits", "|while sleep 1000 & do :; done\n", `deferral: .*Cannot_fork`},
-	{"bomb", "|(b() { b | b & }; b) & (b() { setsid sleep 1 & b | b & }; b)\n", `success: `},
+	{"bomb", "|(b() { b | b & }; b) & (b() { setsid sleep 1 & b | b & }; b)\n", `success: did_0\+0\+1/`},
 }
 
 // mostProcesses is what this test allows a user, well below the default.
