@@ -136,8 +136,11 @@ func awaitReadable(f *os.File) error {
 	var peek [1]byte
 	var recvErr error
 	err = raw.Read(func(fd uintptr) bool {
-		_, _, recvErr = unix.Recvfrom(int(fd), peek[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
-		return recvErr != unix.EAGAIN && recvErr != unix.EINTR
+		// What is there already wakes nobody: only EAGAIN may wait.
+		for recvErr = unix.EINTR; recvErr == unix.EINTR; {
+			_, _, recvErr = unix.Recvfrom(int(fd), peek[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
+		}
+		return recvErr != unix.EAGAIN
 	})
 	if err == nil {
 		err = recvErr
