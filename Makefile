@@ -5,8 +5,12 @@ DESTDIR =
 BUILD   = build
 GO      = go
 
-# Static programs; the home directory is the one path that is compiled in.
-BUILDFLAGS = -trimpath -ldflags '-s -w -X postrider/internal/qmailhome.Dir=$(PREFIX)'
+# Static programs; the home directory is the one path that is compiled in. Where
+# internal/world has a beginning for the processor, they begin there.
+ENTRY_amd64 = -E _postrider_entry
+ENTRY_arm64 = -E _postrider_entry
+ENTRY       = $(ENTRY_$(shell $(GO) env GOARCH))
+BUILDFLAGS  = -trimpath -ldflags '-s -w $(ENTRY) -X postrider/internal/qmailhome.Dir=$(PREFIX)'
 
 all:
 	mkdir -p '$(BUILD)'

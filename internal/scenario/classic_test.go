@@ -3,6 +3,7 @@ package scenario
 import (
 	"context"
 	"os"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -10,7 +11,8 @@ import (
 	"postrider/internal/testhost"
 )
 
-// TestSmtpdUnderTcpserver runs qmail-smtpd as qmail's own run scripts do.
+// TestSmtpdUnderTcpserver runs qmail-smtpd as qmail's own run scripts do, with
+// soft limits of memory (softlimit -m 50000000).
 func TestSmtpdUnderTcpserver(t *testing.T) {
 	t.Parallel()
 	h := mailHost(t, testhost.NewNetwork(t), "mx1.example", "alice")
@@ -44,6 +46,37 @@ func TestSmtpdUnderTcpserver(t *testing.T) {
 	h.StopSuite()
 }
 
+// TestLimitsOfMemory: soft limits of a caller, as by "softlimit -m 3000000", stop
+// none of the programs that queue mail; with hard ones they say what is wrong.
+func TestLimitsOfMemory(t *testing.T) {
+	t.Parallel()
+	h := mailHost(t, testhost.NewNetwork(t), "mx1.example", "alice")
+	h.StartSuite()
+	under := func(limits, program string) testhost.Result {
+		r, err := h.Run(t.Context(), testhost.Command{
+			Argv: []string{"sh", "-c", limits + "; exec " + program + " alice@mx1.example"}, Stdin: "Subject: " + program + "\n\n", User: "alice",
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	programs := []string{"/var/qmail/bin/sendmail", "/var/qmail/bin/qmail-inject"}
+	for _, program := range programs {
+		for _, kind := range []string{"v", "d"} {
+			if r := under("ulimit -S -"+kind+" 3000", program); r.Code != 0 {
+				t.Errorf("%s with a soft limit of -%s: %+v", program, kind, r)
+			}
+			r := under("ulimit -"+kind+" 20000", program)
+			if r.Code != 111 || !strings.HasPrefix(r.Stderr, "no memory to run in: the hard limits (ulimit -Hv and -Hd)") {
+				t.Errorf("%s with a hard limit of -%s: %+v", program, kind, r)
+			}
+		}
+	}
+	h.Maildir("alice").Wait(testhost.Within(t, soon), 2*len(programs))
+	h.StopSuite()
+}
+
 func startTcpserver(t *testing.T, h *testhost.Host) *testhost.Process {
 	t.Helper()
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
@@ -52,7 +85,7 @@ func startTcpserver(t *testing.T, h *testhost.Host) *testhost.Process {
 	}
 	defer null.Close()
 	server, err := h.Start(testhost.Command{
-		Argv: []string{"sh", "-c", "exec env - PATH=/var/qmail/bin:/usr/bin:/bin tcpserver -HRl mx1.example -x /etc/tcp.smtp.cdb " +
+		Argv: []string{"sh", "-c", "ulimit -S -v 50000; ulimit -S -d 50000; exec env - PATH=/var/qmail/bin:/usr/bin:/bin tcpserver -HRl mx1.example -x /etc/tcp.smtp.cdb " +
 			"-u `id -u qmaild` -g `id -g qmaild` 0 25 qmail-smtpd"},
 		Files: []*os.File{null, null, null},
 	})

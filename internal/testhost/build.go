@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -72,7 +73,7 @@ var buildSuite = sync.OnceValue(func() error {
 		if err := removeStale(filepath.Join(dir, target), filepath.Join(root, "cmd")); err != nil {
 			return err
 		}
-		build := exec.Command("go", "build", "-buildvcs=false", "-trimpath", "-ldflags", "-s -w", "-o", filepath.Join(dir, target)+"/", packages)
+		build := exec.Command("go", "build", "-buildvcs=false", "-trimpath", "-ldflags", linkerFlags(), "-o", filepath.Join(dir, target)+"/", packages)
 		build.Dir = root
 		build.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if out, err := build.CombinedOutput(); err != nil {
@@ -81,6 +82,15 @@ var buildSuite = sync.OnceValue(func() error {
 	}
 	return nil
 })
+
+// linkerFlags are those of the Makefile.
+func linkerFlags() string {
+	flags := "-s -w"
+	if runtime.GOARCH == "amd64" || runtime.GOARCH == "arm64" {
+		flags += " -E _postrider_entry" // internal/world
+	}
+	return flags
+}
 
 // Programs builds the suite, as hosts have it, and returns the directory with
 // its programs.

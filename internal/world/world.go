@@ -4,7 +4,18 @@
 //
 // Rooms and cmd may import it.
 //
-// world.go has the parts; stdin.go tells a standard file that is none.
+// It also holds where the programs begin, before Go does. Run scripts for qmail
+// bound the memory of its programs by soft limits: "softlimit -m 3000000
+// qmail-inject". Those count address space, of which Go reserves 700 MB that it
+// never uses; its runtime would give up before main. So a program first raises its
+// soft limits of address space (RLIMIT_AS) and data (RLIMIT_DATA) to the hard
+// ones, and what it starts inherits that. With hard limits in which no Go program
+// can run it says so, and ends with 111. The linker is told to begin there (-E
+// _postrider_entry, in the Makefile), on amd64 and arm64; elsewhere, and in tests,
+// programs begin as Go has it.
+//
+// world.go has the parts; stdin.go tells a standard file that is none;
+// entry_*.s are the beginning.
 package world
 
 import (
