@@ -78,17 +78,27 @@ func (t *destinationTable) ofSpec(key uint32, domain, name string, now moment) *
 
 // assign makes d that of a domain.
 func (t *destinationTable) assign(key uint32, d *destination) {
-	if _, known := t.byDomain[key]; !known && len(t.byDomain) >= maxDomains {
+	if !t.leave(key) && len(t.byDomain) >= maxDomains {
 		t.forgetDomain()
 	}
 	t.byDomain[key] = d
-	d.keys = append(d.keys, key)
+	d.keys[key] = struct{}{}
+}
+
+// leave makes a domain nobody's, and reports whether it was somebody's.
+func (t *destinationTable) leave(key uint32) bool {
+	d, known := t.byDomain[key]
+	if known {
+		delete(t.byDomain, key)
+		delete(d.keys, key)
+	}
+	return known
 }
 
 // forgetDomain forgets whose a domain is; it will be found out again.
 func (t *destinationTable) forgetDomain() {
 	for key, d := range t.byDomain {
-		delete(t.byDomain, key)
+		t.leave(key)
 		if d.atRest() && d.identity == 0 {
 			t.forget(d)
 		}
@@ -128,10 +138,8 @@ func (d *destination) older(other *destination) bool {
 }
 
 func (t *destinationTable) forget(d *destination) {
-	for _, key := range d.keys {
-		if t.byDomain[key] == d {
-			delete(t.byDomain, key)
-		}
+	for key := range d.keys {
+		t.leave(key)
 	}
 	if d.identity != 0 && t.byIdentity[d.identity] == d {
 		delete(t.byIdentity, d.identity)
@@ -163,7 +171,7 @@ func (t *destinationTable) learn(d *destination, key uint32, domain, hosts strin
 		return d, false
 	case e == nil:
 		// The domain has moved. Others may have stayed.
-		delete(t.byDomain, key)
+		t.leave(key)
 		if e = t.of(key, now); e == nil {
 			return d, false
 		}
@@ -181,10 +189,8 @@ func (t *destinationTable) learn(d *destination, key uint32, domain, hosts strin
 
 // join makes d part of e.
 func (t *destinationTable) join(d, e *destination) {
-	for _, key := range d.keys {
-		if t.byDomain[key] == d {
-			t.assign(key, e)
-		}
+	for key := range d.keys {
+		t.assign(key, e)
 	}
 	t.forget(d)
 	e.jobs += d.jobs

@@ -189,3 +189,32 @@ func TestStandingLinesAreBounded(t *testing.T) {
 		t.Errorf("%d lines in 100 s, %d others", logged, l.unsaid)
 	}
 }
+
+// A domain whose hosts change again and again, and domains that are forgotten and
+// found again, leave nothing behind.
+func TestDomainsLeaveNothing(t *testing.T) {
+	t.Parallel()
+	m := newShaped(t, 1, nil)
+	table, key := m.s.destinations, m.s.settings.senders.key("a.test")
+	for i := range 1000 {
+		d := table.ofSpec(key, "a.test", "a.test", 1)
+		table.learn(d, key, "a.test", fmt.Sprintf("mx%d.test", i%2), 1)
+	}
+	for i := range 2 * maxDomains {
+		domain := fmt.Sprintf("d%d.test", i)
+		d := table.ofSpec(m.s.settings.senders.key(domain), domain, domain, 1)
+		table.learn(d, m.s.settings.senders.key(domain), domain, "mx.test", 1)
+	}
+	known := 0
+	for d := range table.all {
+		known += len(d.keys)
+	}
+	if known > maxDomains {
+		t.Errorf("%d domains are known of destinations, and %d at all", known, len(table.byDomain))
+	}
+	for _, d := range m.s.describeDestinations() {
+		if d.Name != "mx.test" && d.Domains > 1 {
+			t.Errorf("one domain is shown as %d", d.Domains)
+		}
+	}
+}
