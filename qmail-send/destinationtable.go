@@ -196,9 +196,7 @@ func (t *destinationTable) join(d, e *destination) {
 	e.jobs += d.jobs
 	e.slots += d.slots
 	e.claims += d.claims
-	if e.standing == down {
-		e.asked = append(e.asked, d.asked[:min(len(d.asked), max(0, maxAsked-len(e.asked)))]...)
-	}
+	e.asked = append(e.asked, d.asked[:min(len(d.asked), max(0, maxAsked-len(e.asked)))]...)
 	e.last = max(e.last, d.last)
 	for k, q := range d.waiting {
 		for q != nil && q.len() > 0 {

@@ -2,11 +2,13 @@ package qmailsend
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"postrider/internal/wire/manage"
+	"postrider/internal/wire/spawn"
 )
 
 // deadHost is a simulation with one host that is down for three hours, and n
@@ -216,5 +218,47 @@ func TestDomainsLeaveNothing(t *testing.T) {
 		if d.Name != "mx.test" && d.Domains > 1 {
 			t.Errorf("one domain is shown as %d", d.Domains)
 		}
+	}
+}
+
+// A domain whose name servers do not answer says nothing of its hosts, which take
+// the mail of others. It waits for itself, and joins them again when it can be
+// looked up.
+func TestDomainThatCannotBeLookedUp(t *testing.T) {
+	t.Parallel()
+	h := &simHosts{name: "mx.test", domains: []string{"a.test", "b.test"}}
+	m := newShaped(t, 1, nil, h)
+	dark, asked := [2]time.Time{minutes(10), minutes(130)}, 0
+	m.deliver = func(x *simMessage, j job, r spawn.Recipient) (time.Duration, spawn.Class, string) {
+		if j.Host == "b.test" && !m.time.Before(dark[0]) && m.time.Before(dark[1]) {
+			asked++
+			m.tells = spawn.Destination{Trouble: spawn.Unreachable}
+			return 20 * time.Second, spawn.Deferral, "Sorry, I couldn't find any host by that name. (#4.1.2)\n"
+		}
+		return m.result(x, j, r)
+	}
+	late := time.Duration(0)
+	m.done = func(x *simMessage) {
+		if x.recipients[0] == "u@a.test" {
+			late = max(late, m.time.Sub(x.born))
+		}
+	}
+	m.mail(h, 2*140, 140*time.Minute)
+	m.run(minutes(120), m.check)
+	var stand []string
+	for _, d := range m.s.describeDestinations() {
+		stand = append(stand, fmt.Sprintf("%s %d %c", d.Name, d.Domains, d.Standing))
+	}
+	slices.Sort(stand)
+	if got, want := strings.Join(stand, ", "), fmt.Sprintf("b.test 1 %c, mx.test 1 %c", manage.Down, manage.Well); got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	if late > 3*time.Second || asked > 25 {
+		t.Errorf("mail to the other domain took %v; %d lookups", late, asked)
+	}
+	m.run(minutes(160), m.check)
+	m.empty()
+	if all := m.s.describeDestinations(); len(all) != 1 || all[0].Domains != 2 {
+		t.Errorf("%+v", all)
 	}
 }
