@@ -60,6 +60,7 @@ func (s *scheduler) heardOf(c *connection, r spawn.Result, now moment) {
 	d := c.to.resolved()
 	if r.Hosts != "" && r.Hosts != d.hosts {
 		d = s.learn(c, d, r.Hosts, now)
+		s.destinations.schedule(d, now)
 	}
 	if r.Hosts == "" && r.Trouble == spawn.Unreachable {
 		d = s.part(c, d, now)
@@ -128,10 +129,13 @@ func (s *scheduler) part(c *connection, d *destination, now moment) *destination
 // handOver makes the job of c, which d has, one of e.
 func (s *scheduler) handOver(c *connection, d, e *destination, now moment) {
 	c.to = e
-	d.jobs, e.jobs = d.jobs-1, e.jobs+1
-	d.slots, e.slots = d.slots-c.left, e.slots+c.left
-	e.last = max(e.last, c.began)
+	d.jobs--
+	d.slots -= c.left
 	s.destinations.schedule(d, now)
+	e.jobs++
+	e.slots += c.left
+	e.last = max(e.last, c.began)
+	s.destinations.schedule(e, now)
 	s.destinations.wake(d)
 	s.resumeStalled(d, now)
 }

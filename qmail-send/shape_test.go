@@ -262,3 +262,33 @@ func TestDomainThatCannotBeLookedUp(t *testing.T) {
 		t.Errorf("%+v", all)
 	}
 }
+
+// Those whose time has come are found, whatever a job tells before its end.
+func TestTimersStayInOrder(t *testing.T) {
+	t.Parallel()
+	m := newShaped(t, 1, nil)
+	table, now := m.s.destinations, m.s.now()
+	begin := func(domain string, lasts time.Duration) (*destination, uint32) {
+		key := m.s.settings.senders.key(domain)
+		d := table.ofSpec(key, domain, domain, now)
+		table.learn(d, key, domain, "mx."+domain, now)
+		if lasts > 0 {
+			d.unreachable(now, now, downText)
+			d.until = now.add(lasts)
+			w := newMessage(id(int(lasts)), now, 0)
+			w.lane = key
+			m.s.messages[w.id] = w
+			m.s.park(w, d, firsts, now, never)
+		}
+		return d, key
+	}
+	begin("first.test", time.Minute)
+	second, _ := begin("second.test", time.Hour)
+	d, key := begin("moves.test", 0)
+	d.begin(now, 2)
+	c := &connection{to: d, key: key, domain: "moves.test", began: now, left: 2}
+	m.s.heardOf(c, spawn.Result{Class: spawn.Success, Destination: spawn.Destination{Hosts: "mx.first.test"}}, now)
+	if at := table.next(); at != second.until {
+		t.Errorf("the next one is looked at in %v, want %v", time.Duration(at-now), time.Duration(second.until-now))
+	}
+}
