@@ -66,9 +66,14 @@ func (t *destinationTable) of(key uint32, now moment) *destination {
 	return d
 }
 
-// ofSpec is of for a domain whose name is known.
+// ofSpec is of for a domain whose name is known. One that has a line of its own
+// since it was found to belong to others goes its own way.
 func (t *destinationTable) ofSpec(key uint32, domain, name string, now moment) *destination {
 	d := t.of(key, now)
+	if d != nil && len(d.keys) > 1 && t.rules.For(domain, nil).Scope == destinations.OneDomain {
+		t.leave(key)
+		d = t.of(key, now)
+	}
 	if d != nil && d.name == "" {
 		d.name, d.domain = name, domain
 		d.rule = t.rules.For(domain, nil)
@@ -293,6 +298,9 @@ func (t *destinationTable) apply(rules *destinations.Table, now moment) {
 		var hosts []string
 		if d.hosts != "" {
 			hosts = strings.Split(d.hosts, ",")
+		}
+		if len(d.keys) > 1 && rules.For(d.domain, nil).Scope == destinations.OneDomain {
+			d.domain = "" // that one leaves the others: see ofSpec
 		}
 		d.rule = rules.For(d.domain, hosts)
 		d.identity, d.hosts = 0, ""

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"postrider/internal/destinations"
 	"postrider/internal/wire/manage"
 	"postrider/internal/wire/spawn"
 )
@@ -260,6 +261,40 @@ func TestDomainThatCannotBeLookedUp(t *testing.T) {
 	m.empty()
 	if all := m.s.describeDestinations(); len(all) != 1 || all[0].Domains != 2 {
 		t.Errorf("%+v", all)
+	}
+}
+
+// A line that comes for one domain of hosts that are known counts for that one
+// from HUP on, whichever it is, and not for the others.
+func TestLineForOneOfSeveral(t *testing.T) {
+	t.Parallel()
+	for _, limited := range []string{"a.test", "b.test"} {
+		h := &simHosts{name: "mx.test", domains: []string{"a.test", "b.test"}, takes: 5 * time.Second}
+		m := newShaped(t, 1, nil, h)
+		m.mail(h, 200, time.Minute)
+		m.run(minutes(20), m.check)
+		if all := m.s.describeDestinations(); len(all) != 1 || all[0].Domains != 2 {
+			t.Fatalf("%+v", all)
+		}
+		rules, err := destinations.Read(newHost(t, map[string]string{"destinations": limited + " connections=1\n"}).control)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.s.destinations.apply(rules, m.s.now())
+		jobs, most := make(map[string]int), make(map[string]int)
+		m.simulation.job = func(j job) func() {
+			jobs[j.Host]++
+			most[j.Host] = max(most[j.Host], jobs[j.Host])
+			return func() { jobs[j.Host]-- }
+		}
+		m.mail(h, 100, time.Second)
+		m.run(minutes(40), m.check)
+		m.empty()
+		for _, domain := range h.domains {
+			if n := most[domain]; (n == 1) != (domain == limited) {
+				t.Errorf("a line for %s: %d at a time to %s", limited, n, domain)
+			}
+		}
 	}
 }
 
