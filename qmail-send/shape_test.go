@@ -264,6 +264,32 @@ func TestDomainThatCannotBeLookedUp(t *testing.T) {
 	}
 }
 
+// A message of many recipients waits no longer than others when its domain is no
+// longer part of the destination for which it waits.
+func TestManyRecipientsMoveOn(t *testing.T) {
+	t.Parallel()
+	h := &simHosts{name: "mx.test", domains: []string{"a.test", "b.test"}, takes: 15 * time.Second}
+	m := newShaped(t, 1, map[string]string{"destinations": "* connections=1\n", "concurrencyremote": "200\n"}, h)
+	m.mail(h, 2, time.Minute)
+	m.run(minutes(5), m.check)
+	dark := [2]time.Time{minutes(7), minutes(30)}
+	m.deliver = func(x *simMessage, j job, r spawn.Recipient) (time.Duration, spawn.Class, string) {
+		if j.Host == "b.test" && !m.time.Before(dark[0]) && m.time.Before(dark[1]) {
+			m.tells = spawn.Destination{Trouble: spawn.Unreachable}
+			return 20 * time.Second, spawn.Deferral, "Sorry, I couldn't find any host by that name. (#4.1.2)\n"
+		}
+		return m.result(x, j, r)
+	}
+	m.mail(h, 70, time.Second)
+	many := &simMessage{sender: 8}
+	for i := range 1000 {
+		many.recipients = append(many.recipients, fmt.Sprintf("%d@b.test", i))
+	}
+	m.in(0, func() { m.arriveFrom(many) })
+	m.run(minutes(90), m.check)
+	m.empty()
+}
+
 // A line that comes for one domain of hosts that are known counts for that one
 // from HUP on, whichever it is, and not for the others.
 func TestLineForOneOfSeveral(t *testing.T) {
