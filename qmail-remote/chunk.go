@@ -40,6 +40,7 @@ func (c *client) withoutChunks(ctx context.Context, set *settings, s *session, m
 	}
 	c.pool.retire(s)
 	fresh.ext.chunking = false
+	fresh.limits = fresh.ext.limits.within(m.limits)
 	o, st := fresh.transact(ctx, m)
 	return fresh, o, st
 }

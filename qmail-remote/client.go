@@ -80,7 +80,9 @@ func (c *client) deliver(ctx context.Context, domain string, m mail) (outcome, e
 	all := m.recipients
 	m = m.only(good)
 	o := spread(c.walk(ctx, set, targets, m, domain), all, refused)
-	o.hosts = joined(hosts)
+	if !o.message.ours {
+		o.hosts = joined(hosts)
+	}
 	return o, nil
 }
 

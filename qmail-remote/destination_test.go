@@ -116,6 +116,16 @@ func TestToldOfDestinations(t *testing.T) {
 	}
 }
 
+// What this host lacks tells nothing of another one: it is not back for that.
+func TestShortageTellsNothing(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, oneMX...)
+	h.fails[at("192.0.2.1")] = os.NewSyscallError("socket", syscall.EMFILE)
+	if got := h.told(true, "r@d.example"); got != (spawn.Destination{}) {
+		t.Errorf("%+v", got)
+	}
+}
+
 // A probe asks a host that is known to time out; other mail does not.
 func TestProbeAsksWhoIsDown(t *testing.T) {
 	t.Parallel()

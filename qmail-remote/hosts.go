@@ -15,19 +15,26 @@ const maxHostsTold = 480
 func hostsOf(targets []target) []string {
 	var hosts []string
 	for _, t := range targets {
-		name := strings.Map(hostByte, strings.TrimSuffix(t.host, "."))
-		if name == "" {
-			name = t.addr.Addr().String()
-		}
-		if t.route && t.addr.Port() != smtpPort {
-			name = fmt.Sprintf("%s:%d", name, t.addr.Port())
-		}
-		if !slices.Contains(hosts, name) {
-			hosts = append(hosts, name)
+		for host := range strings.SplitSeq(t.host+t.also, "\n") {
+			if name := t.nameOf(host); !slices.Contains(hosts, name) {
+				hosts = append(hosts, name)
+			}
 		}
 	}
 	slices.Sort(hosts)
 	return hosts
+}
+
+// nameOf is the name that is told of a host with that address.
+func (t target) nameOf(host string) string {
+	name := strings.Map(hostByte, strings.TrimSuffix(host, "."))
+	if name == "" {
+		name = t.addr.Addr().String()
+	}
+	if t.route && t.addr.Port() != smtpPort {
+		name = fmt.Sprintf("%s:%d", name, t.addr.Port())
+	}
+	return name
 }
 
 // hostByte replaces what no name of a host has.

@@ -93,5 +93,5 @@ func (c *client) dialBy(ctx context.Context, set *settings, key poolKey) (net.Co
 
 func badProxy(p *proxyFailed) *report {
 	return &report{class: deferred, text: "Unable to use the proxy " + p.proxy.String() + " of control/outgoingip: " +
-		printable(p.Error()) + ". (#4.4.1)\n"}
+		printable(p.Error()) + ". (#4.4.1)\n", ours: true}
 }

@@ -31,6 +31,8 @@ type report struct {
 	passedOn bool
 	// trouble is what it says of the destination.
 	trouble spawn.Trouble
+	// ours: it is trouble of this host, and no other was asked.
+	ours bool
 	// unwelcome: it was refused because of the address that we come from.
 	unwelcome bool
 	// tls: for want of TLS no mail was sent.
@@ -128,7 +130,7 @@ func noMemory() *report {
 }
 
 func noResources() *report {
-	return &report{class: deferred, text: "System resources temporarily unavailable. (#4.3.0)\n"}
+	return &report{class: deferred, text: "System resources temporarily unavailable. (#4.3.0)\n", ours: true}
 }
 
 func unreadable() *report {

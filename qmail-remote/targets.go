@@ -23,6 +23,7 @@ type target struct {
 	addr netip.AddrPort
 	pref int
 	host string // whose address it is; empty if only the address was given
+	also string // other hosts with that address, each behind a line end
 	via
 	route bool // from a control file, not from the DNS
 }
@@ -108,10 +109,12 @@ func exchangers(ctx context.Context, dns lookups, domain string) ([]target, *rep
 		return nil, noHost(domain, err)
 	}
 
+	// Which of very many count stays the same: they tell destinations apart.
 	mxs = slices.Clone(mxs)
+	slices.SortFunc(mxs, func(a, b resolver.MX) int { return cmp.Or(cmp.Compare(a.Pref, b.Pref), cmp.Compare(a.Host, b.Host)) })
+	mxs = mxs[:min(len(mxs), maxExchanger)]
 	rand.Shuffle(len(mxs), func(i, j int) { mxs[i], mxs[j] = mxs[j], mxs[i] })
 	slices.SortStableFunc(mxs, func(a, b resolver.MX) int { return cmp.Compare(a.Pref, b.Pref) })
-	mxs = mxs[:min(len(mxs), maxExchanger)]
 
 	addrs, unknown := addressesOf(ctx, dns, mxs)
 	var found []target
@@ -157,14 +160,22 @@ func appendTargets(found []target, addrs []netip.Addr, port uint16, pref int, ho
 	return found
 }
 
-// unique drops addresses that come again later.
+// unique drops addresses that come again later. Whose they were is kept: which
+// host comes first is chance.
 func unique(found []target) []target {
-	seen := make(map[netip.AddrPort]bool, len(found))
-	return slices.DeleteFunc(found, func(t target) bool {
-		again := seen[t.addr]
-		seen[t.addr] = true
-		return again
-	})
+	places := make(map[netip.AddrPort]int, len(found))
+	kept := found[:0]
+	for _, t := range found {
+		at, again := places[t.addr]
+		switch {
+		case !again:
+			places[t.addr] = len(kept)
+			kept = append(kept, t)
+		case t.host != kept[at].host:
+			kept[at].also += "\n" + t.host
+		}
+	}
+	return kept
 }
 
 // withoutSelf drops this machine and every exchanger that is no better than

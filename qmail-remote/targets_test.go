@@ -180,3 +180,27 @@ func TestDNSTimeout(t *testing.T) {
 		t.Errorf("got %v", failed)
 	}
 }
+
+// The hosts of a domain are the same each time that they are told, though those of
+// one preference take turns.
+func TestHostsStayTheSame(t *testing.T) {
+	t.Parallel()
+	zone := []string{"d. 60 MX 10 a.d.", "d. 60 MX 10 b.d.", "a.d. 60 A 192.0.2.1", "b.d. 60 A 192.0.2.1"}
+	for i := range maxExchanger + 10 {
+		zone = append(zone, fmt.Sprintf("e. 60 MX 10 m%d.e.", i), fmt.Sprintf("m%d.e. 60 A 192.0.2.%d", i, i+2))
+	}
+	h := newHost(t, zone...)
+	for _, domain := range []string{"d", "e"} {
+		told := map[string]bool{}
+		for range 50 {
+			targets, failed := h.client.targets(context.Background(), &h.set, address.Address{}, domain)
+			if failed != nil {
+				t.Fatal(failed.text)
+			}
+			told[joined(hostsOf(targets))] = true
+		}
+		if len(told) != 1 || domain == "d" && !told["a.d,b.d"] {
+			t.Errorf("%s: %d answers, %t", domain, len(told), told["a.d,b.d"])
+		}
+	}
+}

@@ -325,7 +325,10 @@ func (s *session) messageSent(b *body, chunked bool, release func() bool) (r rep
 	if errors.Is(err, errUnreadable) {
 		return *unreadable(), settled, false
 	}
-	if late, ok := s.lateRefusal(err); ok {
+	switch late, ok := s.lateRefusal(err); {
+	case ok && chunked && isUnknown(late): // it has taken what it read for commands
+		return *messageUnasked(ip, late), unchunked, false
+	case ok:
 		return *messageFailed(ip, late), settled, false
 	}
 	if !b.again() {

@@ -240,5 +240,5 @@ func isBadSource(key poolKey, err error) bool {
 }
 
 func badSource(addr netip.Addr) *report {
-	return &report{class: deferred, text: "Unable to use control/outgoingip: " + addr.String() + " is not an address of this host. (#4.3.5)\n"}
+	return &report{class: deferred, text: "Unable to use control/outgoingip: " + addr.String() + " is not an address of this host. (#4.3.5)\n", ours: true}
 }

@@ -60,6 +60,10 @@ func (s *scheduler) heardOf(c *connection, r spawn.Result, now moment) {
 	d := c.to.resolved()
 	if r.Hosts != "" && r.Hosts != d.hosts {
 		d = s.learn(c, d, r.Hosts, now)
+		s.destinations.schedule(d, now)
+	}
+	if r.Hosts == "" && r.Trouble == spawn.Unreachable {
+		d = s.part(c, d, now)
 	}
 	if r.Trouble != spawn.None {
 		c.trouble, c.said = r.Trouble, r.Text
@@ -95,19 +99,45 @@ func (s *scheduler) learn(c *connection, d *destination, hosts string, now momen
 			s.unstall(p)
 			s.ready(p)
 		}
+		if e.standing != down {
+			s.isBack(e)
+		}
 		s.destinations.schedule(e, now)
 		return e
 	}
-	if e != d { // the job belongs to it
-		c.to = e
-		d.jobs, e.jobs = d.jobs-1, e.jobs+1
-		d.slots, e.slots = d.slots-c.left, e.slots+c.left
-		e.last = max(e.last, c.began)
-		s.destinations.schedule(d, now)
-		s.destinations.wake(d)
-		s.resumeStalled(d, now)
+	if e != d {
+		s.handOver(c, d, e, now)
 	}
 	return e
+}
+
+// part makes the domain of c a destination of its own, as it could not be looked
+// up: that says nothing of the hosts that it shares with others.
+func (s *scheduler) part(c *connection, d *destination, now moment) *destination {
+	e := s.destinations.byDomain[c.key]
+	if e == nil || len(e.keys) > 1 {
+		s.destinations.leave(c.key)
+		e = s.destinations.ofSpec(c.key, c.domain, c.domain, now)
+	}
+	if e == nil || e == d {
+		return d
+	}
+	s.handOver(c, d, e, now)
+	return e
+}
+
+// handOver makes the job of c, which d has, one of e.
+func (s *scheduler) handOver(c *connection, d, e *destination, now moment) {
+	c.to = e
+	d.jobs--
+	d.slots -= c.left
+	s.destinations.schedule(d, now)
+	e.jobs++
+	e.slots += c.left
+	e.last = max(e.last, c.began)
+	s.destinations.schedule(e, now)
+	s.destinations.wake(d)
+	s.resumeStalled(d, now)
 }
 
 // judge lets a destination react to a job that has ended.

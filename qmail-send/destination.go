@@ -12,9 +12,9 @@ import (
 // a distance when a host says that they are too many, and one message now and
 // then, a probe, while nobody can be reached.
 type destination struct {
-	name   string // for people: hosts, a pattern or a domain; "" not known yet
-	domain string // one of its domains
-	keys   []uint32
+	name   string              // for people: hosts, a pattern or a domain; "" not known yet
+	domain string              // one of its domains
+	keys   map[uint32]struct{} // the domains that are known to be its own
 	rule   destinations.Rule
 	hosts  string // as qmail-remote tells them; "" not known yet
 	// identity is shared by the domains that belong together; 0: not known yet.
@@ -90,7 +90,7 @@ const (
 )
 
 func newDestination() *destination {
-	return &destination{window: 1, narrow: maxWindow, place: nowhere}
+	return &destination{keys: make(map[uint32]struct{}), window: 1, narrow: maxWindow, place: nowhere}
 }
 
 // resolved returns who stands for d now.

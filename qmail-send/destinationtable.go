@@ -66,9 +66,14 @@ func (t *destinationTable) of(key uint32, now moment) *destination {
 	return d
 }
 
-// ofSpec is of for a domain whose name is known.
+// ofSpec is of for a domain whose name is known. One that has a line of its own
+// since it was found to belong to others goes its own way.
 func (t *destinationTable) ofSpec(key uint32, domain, name string, now moment) *destination {
 	d := t.of(key, now)
+	if d != nil && len(d.keys) > 1 && t.rules.For(domain, nil).Scope == destinations.OneDomain {
+		t.leave(key)
+		d = t.of(key, now)
+	}
 	if d != nil && d.name == "" {
 		d.name, d.domain = name, domain
 		d.rule = t.rules.For(domain, nil)
@@ -78,17 +83,27 @@ func (t *destinationTable) ofSpec(key uint32, domain, name string, now moment) *
 
 // assign makes d that of a domain.
 func (t *destinationTable) assign(key uint32, d *destination) {
-	if _, known := t.byDomain[key]; !known && len(t.byDomain) >= maxDomains {
+	if !t.leave(key) && len(t.byDomain) >= maxDomains {
 		t.forgetDomain()
 	}
 	t.byDomain[key] = d
-	d.keys = append(d.keys, key)
+	d.keys[key] = struct{}{}
+}
+
+// leave makes a domain nobody's, and reports whether it was somebody's.
+func (t *destinationTable) leave(key uint32) bool {
+	d, known := t.byDomain[key]
+	if known {
+		delete(t.byDomain, key)
+		delete(d.keys, key)
+	}
+	return known
 }
 
 // forgetDomain forgets whose a domain is; it will be found out again.
 func (t *destinationTable) forgetDomain() {
 	for key, d := range t.byDomain {
-		delete(t.byDomain, key)
+		t.leave(key)
 		if d.atRest() && d.identity == 0 {
 			t.forget(d)
 		}
@@ -128,10 +143,8 @@ func (d *destination) older(other *destination) bool {
 }
 
 func (t *destinationTable) forget(d *destination) {
-	for _, key := range d.keys {
-		if t.byDomain[key] == d {
-			delete(t.byDomain, key)
-		}
+	for key := range d.keys {
+		t.leave(key)
 	}
 	if d.identity != 0 && t.byIdentity[d.identity] == d {
 		delete(t.byIdentity, d.identity)
@@ -163,7 +176,7 @@ func (t *destinationTable) learn(d *destination, key uint32, domain, hosts strin
 		return d, false
 	case e == nil:
 		// The domain has moved. Others may have stayed.
-		delete(t.byDomain, key)
+		t.leave(key)
 		if e = t.of(key, now); e == nil {
 			return d, false
 		}
@@ -181,18 +194,14 @@ func (t *destinationTable) learn(d *destination, key uint32, domain, hosts strin
 
 // join makes d part of e.
 func (t *destinationTable) join(d, e *destination) {
-	for _, key := range d.keys {
-		if t.byDomain[key] == d {
-			t.assign(key, e)
-		}
+	for key := range d.keys {
+		t.assign(key, e)
 	}
 	t.forget(d)
 	e.jobs += d.jobs
 	e.slots += d.slots
 	e.claims += d.claims
-	if e.standing == down {
-		e.asked = append(e.asked, d.asked[:min(len(d.asked), max(0, maxAsked-len(e.asked)))]...)
-	}
+	e.asked = append(e.asked, d.asked[:min(len(d.asked), max(0, maxAsked-len(e.asked)))]...)
 	e.last = max(e.last, d.last)
 	for k, q := range d.waiting {
 		for q != nil && q.len() > 0 {
@@ -289,6 +298,9 @@ func (t *destinationTable) apply(rules *destinations.Table, now moment) {
 		var hosts []string
 		if d.hosts != "" {
 			hosts = strings.Split(d.hosts, ",")
+		}
+		if len(d.keys) > 1 && rules.For(d.domain, nil).Scope == destinations.OneDomain {
+			d.domain = "" // that one leaves the others: see ofSpec
 		}
 		d.rule = rules.For(d.domain, hosts)
 		d.identity, d.hosts = 0, ""

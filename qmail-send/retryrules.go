@@ -7,6 +7,7 @@ import (
 
 	"postrider/internal/control"
 	"postrider/internal/dsn"
+	"postrider/internal/idn"
 	"postrider/internal/route"
 )
 
@@ -63,7 +64,7 @@ func (r *retryRules) add(words []string) error {
 	if len(words) < 3 {
 		return fmt.Errorf("a rule is a destination, a kind of trouble and a schedule")
 	}
-	domain := strings.ToLower(words[0])
+	domain := idn.Key(words[0]) // as the domains of recipients are
 	if domain != "*" && (strings.ContainsAny(domain, "*@") || domain == ".") {
 		return fmt.Errorf("%q is no destination: a domain, .domain or *", words[0])
 	}

@@ -272,3 +272,16 @@ func TestSenders(t *testing.T) {
 		t.Errorf("lengths are %v", s.lengths)
 	}
 }
+
+// A rule for a domain in UTF-8 is for the domain that recipients have.
+func TestRulesInUTF8(t *testing.T) {
+	t.Parallel()
+	r := rulesOf(t, "bücher.example * 5m\n.köln.example * 7m\n")
+	for to, want := range map[string]time.Duration{
+		"r@xn--bcher-kva.example": 5 * time.Minute, "r@bücher.example": 5 * time.Minute, "r@mx.xn--kln-sna.example": 7 * time.Minute,
+	} {
+		if got := r.after(remote, to, "no\n"); len(got.ages) != 1 || got.ages[0] != want {
+			t.Errorf("%s: %v", to, got.ages)
+		}
+	}
+}

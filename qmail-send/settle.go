@@ -119,7 +119,10 @@ func (s *scheduler) setDue(p *pass, now moment) {
 	if p.deferred {
 		due = p.retryAt
 	}
-	if p.rests {
+	switch {
+	case p.rests && p.given == 0 && p.aside == nil && !p.deferred:
+		due = now // nothing of it goes there any more
+	case p.rests:
 		due = min(due, p.restAt)
 	}
 	if p.asideMore {

@@ -2,11 +2,14 @@ package qmailsend
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"postrider/internal/destinations"
 	"postrider/internal/wire/manage"
+	"postrider/internal/wire/spawn"
 )
 
 // deadHost is a simulation with one host that is down for three hours, and n
@@ -187,5 +190,166 @@ func TestStandingLinesAreBounded(t *testing.T) {
 	}
 	if logged < 150 || logged > maxStandings+101 || logged+l.unsaid != 100_000 {
 		t.Errorf("%d lines in 100 s, %d others", logged, l.unsaid)
+	}
+}
+
+// A domain whose hosts change again and again, and domains that are forgotten and
+// found again, leave nothing behind.
+func TestDomainsLeaveNothing(t *testing.T) {
+	t.Parallel()
+	m := newShaped(t, 1, nil)
+	table, key := m.s.destinations, m.s.settings.senders.key("a.test")
+	for i := range 1000 {
+		d := table.ofSpec(key, "a.test", "a.test", 1)
+		table.learn(d, key, "a.test", fmt.Sprintf("mx%d.test", i%2), 1)
+	}
+	for i := range 2 * maxDomains {
+		domain := fmt.Sprintf("d%d.test", i)
+		d := table.ofSpec(m.s.settings.senders.key(domain), domain, domain, 1)
+		table.learn(d, m.s.settings.senders.key(domain), domain, "mx.test", 1)
+	}
+	known := 0
+	for d := range table.all {
+		known += len(d.keys)
+	}
+	if known > maxDomains {
+		t.Errorf("%d domains are known of destinations, and %d at all", known, len(table.byDomain))
+	}
+	for _, d := range m.s.describeDestinations() {
+		if d.Name != "mx.test" && d.Domains > 1 {
+			t.Errorf("one domain is shown as %d", d.Domains)
+		}
+	}
+}
+
+// A domain whose name servers do not answer says nothing of its hosts, which take
+// the mail of others. It waits for itself, and joins them again when it can be
+// looked up.
+func TestDomainThatCannotBeLookedUp(t *testing.T) {
+	t.Parallel()
+	h := &simHosts{name: "mx.test", domains: []string{"a.test", "b.test"}}
+	m := newShaped(t, 1, nil, h)
+	dark, asked := [2]time.Time{minutes(10), minutes(130)}, 0
+	m.deliver = func(x *simMessage, j job, r spawn.Recipient) (time.Duration, spawn.Class, string) {
+		if j.Host == "b.test" && !m.time.Before(dark[0]) && m.time.Before(dark[1]) {
+			asked++
+			m.tells = spawn.Destination{Trouble: spawn.Unreachable}
+			return 20 * time.Second, spawn.Deferral, "Sorry, I couldn't find any host by that name. (#4.1.2)\n"
+		}
+		return m.result(x, j, r)
+	}
+	late := time.Duration(0)
+	m.done = func(x *simMessage) {
+		if x.recipients[0] == "u@a.test" {
+			late = max(late, m.time.Sub(x.born))
+		}
+	}
+	m.mail(h, 2*140, 140*time.Minute)
+	m.run(minutes(120), m.check)
+	var stand []string
+	for _, d := range m.s.describeDestinations() {
+		stand = append(stand, fmt.Sprintf("%s %d %c", d.Name, d.Domains, d.Standing))
+	}
+	slices.Sort(stand)
+	if got, want := strings.Join(stand, ", "), fmt.Sprintf("b.test 1 %c, mx.test 1 %c", manage.Down, manage.Well); got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	if late > 3*time.Second || asked > 25 {
+		t.Errorf("mail to the other domain took %v; %d lookups", late, asked)
+	}
+	m.run(minutes(160), m.check)
+	m.empty()
+	if all := m.s.describeDestinations(); len(all) != 1 || all[0].Domains != 2 {
+		t.Errorf("%+v", all)
+	}
+}
+
+// A message of many recipients waits no longer than others when its domain is no
+// longer part of the destination for which it waits.
+func TestManyRecipientsMoveOn(t *testing.T) {
+	t.Parallel()
+	h := &simHosts{name: "mx.test", domains: []string{"a.test", "b.test"}, takes: 15 * time.Second}
+	m := newShaped(t, 1, map[string]string{"destinations": "* connections=1\n", "concurrencyremote": "200\n"}, h)
+	m.mail(h, 2, time.Minute)
+	m.run(minutes(5), m.check)
+	dark := [2]time.Time{minutes(7), minutes(30)}
+	m.deliver = func(x *simMessage, j job, r spawn.Recipient) (time.Duration, spawn.Class, string) {
+		if j.Host == "b.test" && !m.time.Before(dark[0]) && m.time.Before(dark[1]) {
+			m.tells = spawn.Destination{Trouble: spawn.Unreachable}
+			return 20 * time.Second, spawn.Deferral, "Sorry, I couldn't find any host by that name. (#4.1.2)\n"
+		}
+		return m.result(x, j, r)
+	}
+	m.mail(h, 70, time.Second)
+	many := &simMessage{sender: 8}
+	for i := range 1000 {
+		many.recipients = append(many.recipients, fmt.Sprintf("%d@b.test", i))
+	}
+	m.in(0, func() { m.arriveFrom(many) })
+	m.run(minutes(90), m.check)
+	m.empty()
+}
+
+// A line that comes for one domain of hosts that are known counts for that one
+// from HUP on, whichever it is, and not for the others.
+func TestLineForOneOfSeveral(t *testing.T) {
+	t.Parallel()
+	for _, limited := range []string{"a.test", "b.test"} {
+		h := &simHosts{name: "mx.test", domains: []string{"a.test", "b.test"}, takes: 5 * time.Second}
+		m := newShaped(t, 1, nil, h)
+		m.mail(h, 200, time.Minute)
+		m.run(minutes(20), m.check)
+		if all := m.s.describeDestinations(); len(all) != 1 || all[0].Domains != 2 {
+			t.Fatalf("%+v", all)
+		}
+		rules, err := destinations.Read(newHost(t, map[string]string{"destinations": limited + " connections=1\n"}).control)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.s.destinations.apply(rules, m.s.now())
+		jobs, most := make(map[string]int), make(map[string]int)
+		m.simulation.job = func(j job) func() {
+			jobs[j.Host]++
+			most[j.Host] = max(most[j.Host], jobs[j.Host])
+			return func() { jobs[j.Host]-- }
+		}
+		m.mail(h, 100, time.Second)
+		m.run(minutes(40), m.check)
+		m.empty()
+		for _, domain := range h.domains {
+			if n := most[domain]; (n == 1) != (domain == limited) {
+				t.Errorf("a line for %s: %d at a time to %s", limited, n, domain)
+			}
+		}
+	}
+}
+
+// Those whose time has come are found, whatever a job tells before its end.
+func TestTimersStayInOrder(t *testing.T) {
+	t.Parallel()
+	m := newShaped(t, 1, nil)
+	table, now := m.s.destinations, m.s.now()
+	begin := func(domain string, lasts time.Duration) (*destination, uint32) {
+		key := m.s.settings.senders.key(domain)
+		d := table.ofSpec(key, domain, domain, now)
+		table.learn(d, key, domain, "mx."+domain, now)
+		if lasts > 0 {
+			d.unreachable(now, now, downText)
+			d.until = now.add(lasts)
+			w := newMessage(id(int(lasts)), now, 0)
+			w.lane = key
+			m.s.messages[w.id] = w
+			m.s.park(w, d, firsts, now, never)
+		}
+		return d, key
+	}
+	begin("first.test", time.Minute)
+	second, _ := begin("second.test", time.Hour)
+	d, key := begin("moves.test", 0)
+	d.begin(now, 2)
+	c := &connection{to: d, key: key, domain: "moves.test", began: now, left: 2}
+	m.s.heardOf(c, spawn.Result{Class: spawn.Success, Destination: spawn.Destination{Hosts: "mx.first.test"}}, now)
+	if at := table.next(); at != second.until {
+		t.Errorf("the next one is looked at in %v, want %v", time.Duration(at-now), time.Duration(second.until-now))
 	}
 }

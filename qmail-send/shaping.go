@@ -35,7 +35,7 @@ func (s *scheduler) describeDestinations() (all []manage.Destination) {
 			continue // nothing was given out to it yet
 		}
 		described := manage.Destination{
-			Name: d.name, Domains: uint32(s.destinations.domainsOf(d)), Standing: standingWords[d.standing], Waiting: uint32(d.waits),
+			Name: d.name, Domains: uint32(len(d.keys)), Standing: standingWords[d.standing], Waiting: uint32(d.waits),
 			Jobs: short(d.jobs), Deliveries: short(d.slots), Window: short(d.width()), Limit: short(d.rule.Connections),
 			Distance: uint32(min(d.distance()/time.Millisecond, 1<<32-1)), Rate: d.rule.Rate, Reason: strings.Join(strings.Fields(d.said), " "),
 		}
@@ -48,16 +48,6 @@ func (s *scheduler) describeDestinations() (all []manage.Destination) {
 		all = append(all, described)
 	}
 	return all
-}
-
-// domainsOf counts the domains of d that are remembered.
-func (t *destinationTable) domainsOf(d *destination) (n int) {
-	for _, key := range d.keys {
-		if t.byDomain[key] == d {
-			n++
-		}
-	}
-	return n
 }
 
 func short(n int) uint16 { return uint16(min(n, 1<<16-1)) }
