@@ -11,6 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"postrider/internal/fdpass"
+	"postrider/internal/footprint"
+	"postrider/internal/handover"
 	"postrider/internal/priv"
 	"postrider/internal/wire/parent"
 )
@@ -21,6 +23,10 @@ func TestMain(m *testing.M) {
 	name := filepath.Base(os.Args[0])
 	if name == "printer" {
 		playPrinter()
+		return
+	}
+	if name == "testator" {
+		playTestator()
 		return
 	}
 	for _, role := range priv.Roles() {
@@ -115,4 +121,20 @@ func playPrinter() {
 		fmt.Fprintln(os.Stdout, "logged: "+in.Text())
 	}
 	fmt.Fprintln(os.Stdout, "logger: end")
+}
+
+// playTestator is a qmail-start that is replaced by a program which tells its
+// signal mask, while other goroutines wait for the kernel, as those do that wait
+// for the daemons.
+func playTestator() {
+	footprint.OneProcessor()
+	for range 4 {
+		go func() {
+			for {
+				_ = unix.Nanosleep(&unix.Timespec{Nsec: 300_000}, nil) // of no matter
+			}
+		}()
+	}
+	h := &heir{path: "/bin/grep", args: []string{"grep", "SigBlk", "/proc/self/status"}, flush: func() {}}
+	fmt.Println(h.replace(handover.State{Speaks: parent.Version}))
 }

@@ -3,6 +3,7 @@ package start
 import (
 	"errors"
 	"os"
+	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
@@ -85,9 +86,31 @@ func TestHandOverIsRefused(t *testing.T) {
 	}
 }
 
+// TestSuccessorBeginsWithSignalsBlocked: until it listens for them they would end
+// it, and the suite with it. Mutation: without the thread that is held most
+// tries fail, since a goroutine that has slept goes on in another one.
+func TestSuccessorBeginsWithSignalsBlocked(t *testing.T) {
+	t.Parallel()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for try := range 20 {
+		out, err := (&exec.Cmd{Path: self, Args: []string{"testator"}}).Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		// HUP 1, INT 2, USR2 12, ALRM 14, TERM 15: bit n-1 of the word.
+		if got := string(out); got != "SigBlk:\t0000000000006803\n" {
+			t.Fatalf("try %d: the successor has %q", try, got)
+		}
+	}
+}
+
 // heirloom is a successor that says what a test wants.
 type heirloom struct {
 	says     chan error
+	signals  int // that come first
 	replaced int
 }
 
@@ -95,6 +118,9 @@ func (h *heirloom) check(handover.State) error { return <-h.says }
 
 func (h *heirloom) replace(handover.State) error {
 	h.replaced++
+	if h.replaced <= h.signals {
+		return errSignalFirst
+	}
 	return errors.New("exec failed")
 }
 
@@ -139,5 +165,27 @@ func TestUpgradeThatFails(t *testing.T) {
 			t.Errorf("status %d, %d replaced", got, heir.replaced)
 		}
 		time.Sleep(time.Minute)
+	})
+}
+
+// TestSignalAtTheLastMoment: it is obeyed, and the upgrade goes on.
+func TestSignalAtTheLastMoment(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		heir := &heirloom{says: make(chan error, 1), signals: 3}
+		p := newPlayWith(func(*stage) {}, func(s *supervisor) {
+			s.successor = heir
+			for _, f := range []**os.File{&s.estate.lock, &s.estate.public.public, &s.estate.public.manage} {
+				*f = os.Stdin
+			}
+		})
+		heir.says <- nil
+		p.signals <- syscall.SIGUSR2
+		synctest.Wait()
+		if heir.replaced != 4 || p.logged("which goes first") || !p.logged("no upgrade, all runs on as it was: exec failed") {
+			t.Errorf("%d tries:\n%s", heir.replaced, strings.Join(p.lines, "\n"))
+		}
+		if got := p.end(); got != 0 {
+			t.Errorf("status %d", got)
+		}
 	})
 }
