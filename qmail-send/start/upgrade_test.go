@@ -14,6 +14,7 @@ import (
 
 	"postrider/internal/handover"
 	"postrider/internal/wire/parent"
+	"postrider/internal/world"
 )
 
 // handed returns what a successor sees of a text: its descriptor is the first,
@@ -104,6 +105,31 @@ func TestSuccessorBeginsWithSignalsBlocked(t *testing.T) {
 		if got := string(out); got != "SigBlk:\t0000000000006803\n" {
 			t.Fatalf("try %d: the successor has %q", try, got)
 		}
+	}
+}
+
+// TestLoggerThatIsNotWantedAnyMore: it reads to the end of its pipe, of which
+// nothing is kept.
+func TestLoggerThatIsNotWantedAnyMore(t *testing.T) {
+	t.Parallel()
+	var own, given [2]int
+	if err := unix.Pipe2(own[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
+		t.Fatal(err)
+	}
+	for i, fd := range own {
+		var err error
+		if given[i], err = unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 3); err != nil {
+			t.Fatal(err)
+		}
+	}
+	defer unix.Close(own[0])
+	in := &inheritance{State: handover.State{Logger: true, LogRead: given[0], LogWrite: given[1]}}
+	if l, err := in.takeLogger(world.World{Home: t.TempDir()}, settings{}); l != nil || err != nil {
+		t.Fatalf("%v, %v", l, err)
+	}
+	unix.Close(own[1])
+	if n, err := unix.Read(own[0], make([]byte, 1)); n != 0 || err != nil {
+		t.Errorf("the logger reads %d bytes, %v: it never ends", n, err)
 	}
 }
 
