@@ -2,6 +2,7 @@ package start
 
 import (
 	"errors"
+	"net/netip"
 	"os"
 	"os/exec"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"postrider/internal/handover"
+	"postrider/internal/listener"
 	"postrider/internal/wire/parent"
 	"postrider/internal/world"
 )
@@ -209,6 +211,43 @@ func TestSignalAtTheLastMoment(t *testing.T) {
 		synctest.Wait()
 		if heir.replaced != 4 || p.logged("which goes first") || !p.logged("no upgrade, all runs on as it was: exec failed") {
 			t.Errorf("%d tries:\n%s", heir.replaced, strings.Join(p.lines, "\n"))
+		}
+		if got := p.end(); got != 0 {
+			t.Errorf("status %d", got)
+		}
+	})
+}
+
+// TestPortThatCannotBeHadAfterAnUpgrade: what ran before runs on, and the port
+// is served once it is there.
+func TestPortThatCannotBeHadAfterAnUpgrade(t *testing.T) {
+	any := netip.MustParseAddrPort("127.0.0.1:0")
+	taken, err := listenTCP(any)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	socket, err := takeOver(int(taken.Fd()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		p := newPlayWith(func(*stage) {}, func(s *supervisor) {
+			s.upgraded = true
+			v := services()[0]
+			s.want([]endpoint{{listener.Address{AddrPort: socket.at}, v, nil}, {listener.Address{AddrPort: netip.MustParseAddrPort("192.0.2.1:1")}, v, nil}})
+		})
+		time.Sleep(2 * patience)
+		synctest.Wait()
+		if !p.logged("alert: unable to listen on "+socket.at.String(), "another program has the port", "all else is served") ||
+			!p.logged("alert: unable to listen on 192.0.2.1:1", "does not have the address") || p.logged("stopping") {
+			t.Errorf("the log:\n%s", strings.Join(p.lines, "\n"))
+		}
+		socket.file.Close()
+		time.Sleep(2 * patience)
+		synctest.Wait()
+		if !p.logged("listening on " + socket.at.String()) {
+			t.Errorf("not served:\n%s", strings.Join(p.lines, "\n"))
 		}
 		if got := p.end(); got != 0 {
 			t.Errorf("status %d", got)
