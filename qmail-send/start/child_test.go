@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 	"testing"
@@ -25,8 +26,12 @@ func TestMain(m *testing.M) {
 		playPrinter()
 		return
 	}
-	if name == "testator" {
+	switch name {
+	case "testator":
 		playTestator()
+		return
+	case "dynasty":
+		playDynasty()
 		return
 	}
 	for _, role := range priv.Roles() {
@@ -137,4 +142,29 @@ func playTestator() {
 	}
 	h := &heir{path: "/bin/grep", args: []string{"grep", "SigBlk", "/proc/self/status"}, flush: func() {}}
 	fmt.Println(h.replace(handover.State{Speaks: parent.Version}))
+}
+
+// playDynasty is as many programs as its argument says, each executed by the one
+// before.
+func playDynasty() {
+	footprint.OneProcessor()
+	signals := make(chan os.Signal, 16)
+	signal.Notify(signals, caught...)
+	left, _ := strconv.Atoi(os.Args[1])
+	if len(os.Args) > 2 {
+		fmt.Println("the first one")
+	}
+	if left == 0 {
+		fmt.Println("the last one")
+		return
+	}
+	h := &heir{path: "/proc/self/exe", args: []string{os.Args[0], strconv.Itoa(left - 1)}, signals: signals, flush: func() {}}
+	err := errSignalFirst
+	for err == errSignalFirst {
+		for len(signals) > 0 {
+			<-signals
+		}
+		err = h.replace(handover.State{Speaks: parent.Version})
+	}
+	fmt.Println(err)
 }

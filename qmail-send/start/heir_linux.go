@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"runtime"
 	"syscall"
@@ -35,11 +36,11 @@ type heir struct {
 	environ []string
 	null    *os.File
 	log     *os.File
-	signals <-chan os.Signal
+	signals chan os.Signal
 	flush   func() // writes the log lines that wait
 }
 
-func newHeir(w world.World, h *machine, signals <-chan os.Signal, flush func()) *heir {
+func newHeir(w world.World, h *machine, signals chan os.Signal, flush func()) *heir {
 	return &heir{
 		path: filepath.Join(w.Home, "bin", "qmail-start"), args: w.Args, environ: listenfds.Strip(w.Environ),
 		null: h.null, log: h.log, signals: signals, flush: flush,
@@ -99,7 +100,9 @@ func sealed(state handover.State) (*os.File, error) {
 // replace executes the program with the descriptors of the state. It begins with
 // its signals blocked, so that one that comes before it listens for them waits,
 // and ends nothing: that is the mask of the thread that executes it. Our other
-// threads take them until exec ends them.
+// threads take them until exec ends them. The runtime of a Go program unblocks
+// some, HUP among them, but lets HUP be ignored: that is lost until the program
+// listens, which has read everything anew. TERM and INT end it, and the suite.
 func (h *heir) replace(state handover.State) error {
 	text, err := sealed(state)
 	if err != nil {
@@ -122,7 +125,9 @@ func (h *heir) replace(state handover.State) error {
 	if len(h.signals) > 0 { // as late as can be
 		return errSignalFirst
 	}
+	signal.Ignore(syscall.SIGHUP)
 	err = syscall.Exec(h.path, h.args, handover.With(h.environ, os.Getpid(), fds))
+	signal.Notify(h.signals, syscall.SIGHUP)
 	return &os.PathError{Op: "exec", Path: h.path, Err: err}
 }
 

@@ -1,7 +1,10 @@
 package start
 
 import (
+	"bufio"
 	"errors"
+	"fmt"
+	"io"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -106,6 +109,45 @@ func TestSuccessorBeginsWithSignalsBlocked(t *testing.T) {
 		// HUP 1, INT 2, USR2 12, ALRM 14, TERM 15: bit n-1 of the word.
 		if got := string(out); got != "SigBlk:\t0000000000006803\n" {
 			t.Fatalf("try %d: the successor has %q", try, got)
+		}
+	}
+}
+
+// TestSignalsEndNoSuccessor: at no moment of a change of programs does a signal end
+// the process.
+func TestSignalsEndNoSuccessor(t *testing.T) {
+	t.Parallel()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := &exec.Cmd{Path: self, Args: []string{"dynasty", "100", "first"}}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	in := bufio.NewReader(out)
+	if line, err := in.ReadString('\n'); line != "the first one\n" {
+		t.Fatalf("%q, %v", line, err)
+	}
+	ended := make(chan string, 1)
+	go func() {
+		rest, _ := io.ReadAll(in)
+		ended <- fmt.Sprint(string(rest), cmd.Wait())
+	}()
+	for sent := 0; ; sent++ {
+		select {
+		case how := <-ended:
+			if how != "the last one\n<nil>" {
+				t.Errorf("after %d signals: %s", sent, how)
+			}
+			return
+		case <-time.After(3 * time.Millisecond):
+			signals := []syscall.Signal{syscall.SIGHUP, syscall.SIGALRM, syscall.SIGUSR2}
+			_ = cmd.Process.Signal(signals[sent%len(signals)]) // or it has just ended
 		}
 	}
 }
