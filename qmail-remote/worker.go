@@ -3,7 +3,6 @@ package qmailremote
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"sync"
@@ -85,7 +84,7 @@ func (w *worker) wait(done <-chan struct{}, limit time.Duration) bool {
 func (w *worker) frame(ctx context.Context, f parent.Frame) error {
 	if f.Kind != parent.Link {
 		if f.File != nil {
-			return errors.Join(fmt.Errorf("unexpected descriptor %s", f.Name), f.File.Close())
+			w.pass(f)
 		}
 		return nil // what concerns other programs
 	}
@@ -102,7 +101,8 @@ func (w *worker) frame(ctx context.Context, f parent.Frame) error {
 		return w.takeDKIM(f.File)
 	case parent.Spawn:
 	default:
-		return errors.Join(fmt.Errorf("unexpected link %s", f.Name), f.File.Close())
+		w.pass(f)
+		return nil
 	}
 	if w.link != nil {
 		w.link.end()
@@ -114,6 +114,13 @@ func (w *worker) frame(ctx context.Context, f parent.Frame) error {
 	w.link = l
 	go w.serve(l)
 	return nil
+}
+
+// pass does without what is not for this program: while a suite is upgraded, the
+// next one may get it.
+func (w *worker) pass(f parent.Frame) {
+	_ = f.File.Close() // not for us
+	warn(w.log, "control channel hands over %s, which is not for qmail-remote", f.Name)
 }
 
 // serve takes jobs from a link until it ends. A peer that breaks the protocol

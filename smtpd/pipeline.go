@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"postrider/internal/absence"
 	"postrider/internal/wire/submit"
 )
 
@@ -107,6 +108,9 @@ func (l *pipeline) run() {
 			break
 		}
 		if err = l.send(frames); err != nil {
+			if absence.Ended(err) {
+				l.hearOut()
+			}
 			err = unavailable("write to qmail-spool", err)
 			break
 		}
@@ -141,6 +145,13 @@ func (l *pipeline) written() {
 	l.sent = append(l.sent, l.writing...)
 	l.writing = l.writing[:0]
 	l.changed.Broadcast()
+}
+
+// hearOut takes the answers that a spool gave before it ended. It has told its
+// successor nothing of those messages, which would take them a second time.
+func (l *pipeline) hearOut() {
+	l.written() // or as much as there will be
+	<-l.readEnded
 }
 
 // read takes the answers until the connection ends.

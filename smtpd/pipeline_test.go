@@ -248,6 +248,52 @@ func TestSpoolDiesWithMessagesUnanswered(t *testing.T) {
 	}
 }
 
+// A spool that is replaced answers what it has, and ends; its successor does not
+// know what was answered. So no answer may be lost because the next message could
+// not be written, or the successor takes one again that has its answer. Mutation:
+// without hearOut that happens some times in the rounds.
+func TestAnswerBeforeTheEndIsHeard(t *testing.T) {
+	t.Parallel()
+	s := &scriptedSpool{fakeSpool: newFakeSpool(t)}
+	p := newSpool()
+	relink := func() {
+		if err := p.relink(s.link()); err != nil {
+			t.Error(err)
+		}
+	}
+	s.serve = append(s.serve, func(c *os.File, in *bufio.Reader) {
+		if len(s.take(in, 1)) == 1 {
+			c.Write(acceptAs(1))
+			c.Close()
+			relink()
+		}
+	})
+	relink()
+	defer func() { p.current().Close() }()
+	const rounds = 3000
+	for round := range rounds {
+		var wg sync.WaitGroup
+		for i := range 2 {
+			wg.Go(func() {
+				// The second at any moment of the first one's life.
+				for begun := time.Now(); i > 0 && time.Since(begun) < time.Duration(round%100)*2*time.Microsecond; {
+				}
+				if _, err := p.commitShort([]byte("x"), []byte(testEnvelope)); err != nil {
+					t.Errorf("round %d, message %d: %v", round, i, err)
+				}
+			})
+		}
+		wg.Wait()
+	}
+	distinct := make(map[string]bool)
+	for _, nonce := range s.nonces {
+		distinct[nonce] = true
+	}
+	if again := len(s.nonces) - len(distinct); len(distinct) != 2*rounds || again > 0 {
+		t.Errorf("%d messages arrived, want %d; %d came again that had an answer", len(distinct), 2*rounds, again)
+	}
+}
+
 // Whoever comes after the spool left an idle connection gets another, also
 // before anybody has noticed.
 func TestConnectionBreaksWhileIdle(t *testing.T) {

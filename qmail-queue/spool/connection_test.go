@@ -2,8 +2,10 @@ package spool
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -333,6 +335,64 @@ func TestDrain(t *testing.T) {
 		t.Error("the connection goes on after its message")
 	}
 	q.server.wait(time.Minute)
+}
+
+// TestDrainForgetsNobody: a connection that was just admitted is among those
+// that are waited for.
+func TestDrainForgetsNobody(t *testing.T) {
+	t.Parallel()
+	for round := range 5000 {
+		s := newServer(nil, nil, func(string) {}, 10, nil)
+		ours, theirs, err := fdpass.Pair(unix.SOCK_STREAM)
+		if err != nil {
+			t.Fatal(err)
+		}
+		go s.start(&connection{server: s, f: theirs, opened: time.Now()})
+		for !s.hasConnection() {
+			runtime.Gosched()
+		}
+		s.refuse()
+		if !s.wait(time.Minute) {
+			t.Fatal("the connection does not end")
+		}
+		if s.hasConnection() {
+			t.Fatalf("round %d: all are said to have ended, and one has not", round)
+		}
+		ours.Close()
+	}
+}
+
+// TestDrainIsNotBusy: who connects while the spool begins to leave is told
+// nothing, so that he goes to its successor. "Busy" would be his client's answer.
+func TestDrainIsNotBusy(t *testing.T) {
+	t.Parallel()
+	for round := range 5000 {
+		s := newServer(nil, nil, func(string) {}, 10, nil)
+		ours, theirs, err := fdpass.Pair(unix.SOCK_STREAM)
+		if err != nil {
+			t.Fatal(err)
+		}
+		begun := make(chan struct{})
+		go func() {
+			close(begun)
+			s.start(&connection{server: s, f: theirs, opened: time.Now()})
+		}()
+		<-begun
+		for range round % 50 {
+			s.isDraining()
+		}
+		s.refuse()
+		if err := submit.ReadGreeting(ours); errors.Is(err, submit.ErrBusy) {
+			t.Fatalf("round %d: the spool says that it is busy", round)
+		}
+		ours.Close()
+	}
+}
+
+func (s *server) hasConnection() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.resting) > 0
 }
 
 // untilBusy waits until n messages are being received.

@@ -127,23 +127,22 @@ func (h *shortage) wait(err error) {
 
 // start serves c, or says at once that there are too many.
 func (s *server) start(c *connection) {
-	if s.isDraining() {
-		_ = c.f.Close() // it finds our successor
-		return
-	}
 	if !s.admit(c) {
-		// Not waiting: a fresh socket takes these few bytes.
-		_ = c.f.SetWriteDeadline(time.Now().Add(time.Millisecond))
-		_, _ = c.f.Write(submit.AppendFrame(nil, submit.Busy, nil))
+		if !s.isDraining() { // else it finds our successor
+			// Not waiting: a fresh socket takes these few bytes.
+			_ = c.f.SetWriteDeadline(time.Now().Add(time.Millisecond))
+			_, _ = c.f.Write(submit.AppendFrame(nil, submit.Busy, nil))
+		}
 		_ = c.f.Close()
 		return
 	}
-	s.done.Go(func() {
+	go func() {
+		defer s.done.Done()
 		defer s.dismiss(c)
 		if err := c.serve(); err != nil {
 			s.log(fmt.Sprintf("warning: submitter %s: %s", c.from.text, err))
 		}
-	})
+	}()
 }
 
 func (s *server) admit(c *connection) bool {
@@ -163,6 +162,7 @@ func (s *server) admit(c *connection) bool {
 		s.handed++
 	}
 	s.resting[c] = false
+	s.done.Add(1) // who waits after refuse must know of it
 	return true
 }
 

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 	"testing"
@@ -11,6 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"postrider/internal/fdpass"
+	"postrider/internal/footprint"
+	"postrider/internal/handover"
 	"postrider/internal/priv"
 	"postrider/internal/wire/parent"
 )
@@ -21,6 +24,14 @@ func TestMain(m *testing.M) {
 	name := filepath.Base(os.Args[0])
 	if name == "printer" {
 		playPrinter()
+		return
+	}
+	switch name {
+	case "testator":
+		playTestator()
+		return
+	case "dynasty":
+		playDynasty()
 		return
 	}
 	for _, role := range priv.Roles() {
@@ -115,4 +126,45 @@ func playPrinter() {
 		fmt.Fprintln(os.Stdout, "logged: "+in.Text())
 	}
 	fmt.Fprintln(os.Stdout, "logger: end")
+}
+
+// playTestator is a qmail-start that is replaced by a program which tells its
+// signal mask, while other goroutines wait for the kernel, as those do that wait
+// for the daemons.
+func playTestator() {
+	footprint.OneProcessor()
+	for range 4 {
+		go func() {
+			for {
+				_ = unix.Nanosleep(&unix.Timespec{Nsec: 300_000}, nil) // of no matter
+			}
+		}()
+	}
+	h := &heir{path: "/bin/grep", args: []string{"grep", "SigBlk", "/proc/self/status"}, flush: func() {}}
+	fmt.Println(h.replace(handover.State{Speaks: parent.Version}))
+}
+
+// playDynasty is as many programs as its argument says, each executed by the one
+// before.
+func playDynasty() {
+	footprint.OneProcessor()
+	signals := make(chan os.Signal, 16)
+	signal.Notify(signals, caught...)
+	left, _ := strconv.Atoi(os.Args[1])
+	if len(os.Args) > 2 {
+		fmt.Println("the first one")
+	}
+	if left == 0 {
+		fmt.Println("the last one")
+		return
+	}
+	h := &heir{path: "/proc/self/exe", args: []string{os.Args[0], strconv.Itoa(left - 1)}, signals: signals, flush: func() {}}
+	err := errSignalFirst
+	for err == errSignalFirst {
+		for len(signals) > 0 {
+			<-signals
+		}
+		err = h.replace(handover.State{Speaks: parent.Version})
+	}
+	fmt.Println(err)
 }

@@ -48,7 +48,7 @@ func (s *supervisor) open(now time.Time) {
 		return
 	}
 	var busy []endpoint
-	var busyErr error
+	var busyErrs []error
 	for _, at := range d.wanted {
 		f, err := listenTCP(at.AddrPort)
 		switch {
@@ -57,26 +57,43 @@ func (s *supervisor) open(now time.Time) {
 		case at.Optional && (errors.Is(err, unix.EAFNOSUPPORT) || errors.Is(err, unix.EADDRNOTAVAIL)):
 			s.log(fmt.Sprintf("qmail-start: not listening on %v: this machine has no such addresses", at.AddrPort))
 		case errors.Is(err, unix.EADDRINUSE) || errors.Is(err, unix.EADDRNOTAVAIL):
-			busy, busyErr = append(busy, at), err
+			busy, busyErrs = append(busy, at), append(busyErrs, err)
 		default:
-			s.log("qmail-start: fatal: " + explain(at, err))
-			s.stop("without mail from the network", exitDeferred)
-			return
+			if s.cannotListen(at, err) {
+				return
+			}
 		}
 	}
 	d.wanted, d.next = busy, time.Time{}
 	switch {
 	case len(busy) == 0:
 	case !now.Before(d.giveUp):
-		s.log("qmail-start: fatal: " + explain(busy[0], busyErr))
-		s.stop("without mail from the network", exitDeferred)
+		for i, at := range busy {
+			if s.cannotListen(at, busyErrs[i]) {
+				return
+			}
+		}
+		d.next = now.Add(patience)
 	default:
 		d.next = now.Add(tryInterval)
 		if !d.waiting && !now.Before(d.giveUp.Add(busyRemark-patience)) {
-			s.log(fmt.Sprintf("qmail-start: warning: %s; trying again for %v", explain(busy[0], busyErr), patience))
+			s.log(fmt.Sprintf("qmail-start: warning: %s; trying again for %v", explain(busy[0], busyErrs[0]), patience))
 			d.waiting = true
 		}
 	}
+}
+
+// cannotListen says that an address cannot be had. A suite that begins ends with
+// that, and somebody looks; one that was upgraded serves all else as before. It
+// reports whether the suite ends.
+func (s *supervisor) cannotListen(at endpoint, err error) bool {
+	if s.upgraded {
+		s.log("qmail-start: alert: " + explain(at, err) + "; all else is served")
+		return false
+	}
+	s.log("qmail-start: fatal: " + explain(at, err))
+	s.stop("without mail from the network", exitDeferred)
+	return true
 }
 
 func (s *supervisor) opened(f *os.File, at endpoint) {

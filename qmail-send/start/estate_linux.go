@@ -127,27 +127,28 @@ func (in *inheritance) estate(w world.World, set settings) (e estate, err error)
 
 // takeLogger takes over the log program: a pipe with its end at the one that
 // runs. One of the suite's own is replaced, and gets a pipe of its own: the
-// other reads what the predecessor's daemons write until they are gone. A
-// program of others runs on, with qmail-logjson if that is in front of it; a
-// second one might wait for a lock of the first.
-func (in *inheritance) takeLogger(w world.World, set settings) (*logger, error) {
-	if !set.hasLogger() {
+// other reads what the predecessor's daemons write until they are gone, as it
+// does if there is to be none any more. A program of others runs on, with
+// qmail-logjson if that is in front of it; a second one might wait for a lock of
+// the first.
+func (in *inheritance) takeLogger(w world.World, set settings) (l *logger, err error) {
+	if set.hasLogger() {
+		if l, err = findLogger(w, set); err != nil {
+			return nil, err
+		}
+	}
+	if in.Logger {
+		read, write := os.NewFile(uintptr(in.LogRead), "log"), os.NewFile(uintptr(in.LogWrite), "log")
+		if l != nil && !l.isOwn(w.Home) {
+			l.read, l.write = read, write
+			return l, nil
+		}
+		_, _ = read.Close(), write.Close() // others have them
+	}
+	if l == nil {
 		return nil, nil
 	}
-	l, err := findLogger(w, set)
-	if err != nil {
-		return nil, err
-	}
-	if !in.Logger {
-		return l, l.pipe()
-	}
-	read, write := os.NewFile(uintptr(in.LogRead), "log"), os.NewFile(uintptr(in.LogWrite), "log")
-	if l.isOwn(w.Home) {
-		_, _ = read.Close(), write.Close() // others have them
-		return l, l.pipe()
-	}
-	l.read, l.write = read, write
-	return l, nil
+	return l, l.pipe()
 }
 
 // isOwn reports whether the program is one of the suite's.

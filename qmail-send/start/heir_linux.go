@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/signal"
 	"path/filepath"
+	"runtime"
 	"syscall"
 	"time"
 	"unsafe"
@@ -34,11 +36,11 @@ type heir struct {
 	environ []string
 	null    *os.File
 	log     *os.File
-	signals <-chan os.Signal
+	signals chan os.Signal
 	flush   func() // writes the log lines that wait
 }
 
-func newHeir(w world.World, h *machine, signals <-chan os.Signal, flush func()) *heir {
+func newHeir(w world.World, h *machine, signals chan os.Signal, flush func()) *heir {
 	return &heir{
 		path: filepath.Join(w.Home, "bin", "qmail-start"), args: w.Args, environ: listenfds.Strip(w.Environ),
 		null: h.null, log: h.log, signals: signals, flush: flush,
@@ -95,9 +97,12 @@ func sealed(state handover.State) (*os.File, error) {
 	return f, nil
 }
 
-// replace executes the program with the descriptors of the state. While two
-// programs change over signals are blocked, so that the new one gets them when
-// it listens for them.
+// replace executes the program with the descriptors of the state. It begins with
+// its signals blocked, so that one that comes before it listens for them waits,
+// and ends nothing: that is the mask of the thread that executes it. Our other
+// threads take them until exec ends them. The runtime of a Go program unblocks
+// some, HUP among them, but lets HUP be ignored: that is lost until the program
+// listens, which has read everything anew. TERM and INT end it, and the suite.
 func (h *heir) replace(state handover.State) error {
 	text, err := sealed(state)
 	if err != nil {
@@ -106,37 +111,32 @@ func (h *heir) replace(state handover.State) error {
 	defer text.Close()
 	fds := append([]int{int(text.Fd())}, state.Files()...)
 	h.flush()
-	block(unix.SIG_BLOCK)
-	defer block(unix.SIG_UNBLOCK)
-	time.Sleep(handlerTime)
-	if len(h.signals) > 0 {
-		return errors.New("a signal came, which goes first")
-	}
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	mask(unix.SIG_BLOCK)
+	defer mask(unix.SIG_UNBLOCK)
 	syscall.ForkLock.Lock() // nobody else's child gets them
 	defer syscall.ForkLock.Unlock()
 	defer inheritable(fds, false)
 	if !inheritable(fds, true) {
 		return errors.New("the descriptors cannot be handed over")
 	}
+	time.Sleep(handlerTime)
+	if len(h.signals) > 0 { // as late as can be
+		return errSignalFirst
+	}
+	signal.Ignore(syscall.SIGHUP)
 	err = syscall.Exec(h.path, h.args, handover.With(h.environ, os.Getpid(), fds))
+	signal.Notify(h.signals, syscall.SIGHUP)
 	return &os.PathError{Op: "exec", Path: h.path, Err: err}
 }
 
-// block blocks or unblocks the signals that are caught, in every thread.
-func block(how int) {
+// mask blocks or unblocks the signals that are caught, in the calling thread: a
+// goroutine must be locked to it. A thread's children begin with its mask.
+func mask(how int) {
 	set := caughtSet()
-	_, _, _ = syscall.AllThreadsSyscall6(unix.SYS_RT_SIGPROCMASK, uintptr(how), uintptr(unsafe.Pointer(&set)), 0, sigsetSize, 0, 0)
+	_ = unix.PthreadSigmask(how, &set, nil) // fails for no known signal
 }
-
-// unblock unblocks them in this thread, whose children shall have them so: the
-// program began with them blocked if it was executed by replace.
-func unblock() {
-	set := caughtSet()
-	_ = unix.PthreadSigmask(unix.SIG_UNBLOCK, &set, nil) // fails for no known signal
-}
-
-// sigsetSize is that of the kernel's set of signals, in bytes.
-const sigsetSize = 8
 
 func caughtSet() (set unix.Sigset_t) {
 	word := 8 * uint(unsafe.Sizeof(set.Val[0]))

@@ -131,7 +131,8 @@ func serve(w world.World, set settings, identities map[string]priv.Identity, std
 		setuidPrograms: set.setuidPrograms}
 	s := newSupervisor(set.plan(own.public), h, w.Clock, stderr.Line)
 	s.estate, s.drainLimit = own, set.drainLimit
-	s.newLogger = set.handed != nil && own.logger != nil && own.logger.isOwn(w.Home)
+	s.upgraded = set.handed != nil
+	s.newLogger = s.upgraded && own.logger != nil && own.logger.isOwn(w.Home)
 	flush := stderr.Flush
 	if own.logger != nil {
 		flush = s.attachLogger(h, own.logger, stderr)

@@ -6,6 +6,8 @@ import (
 	"runtime"
 	"syscall"
 
+	"golang.org/x/sys/unix"
+
 	"postrider/internal/footprint"
 	"postrider/internal/priv"
 )
@@ -67,7 +69,7 @@ func (h *machine) launch(m *member, control *os.File) (process, error) {
 	err := h.bound(m.role, func() (err error) {
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
-		unblock()
+		mask(unix.SIG_UNBLOCK) // the program began with them blocked if replace executed it
 		p, err = startProcess(path, args, attr)
 		return err
 	})

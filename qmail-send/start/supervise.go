@@ -27,6 +27,7 @@ type supervisor struct {
 	renewal    *renewal   // nil: nobody is being replaced
 	drainLimit time.Duration
 	newLogger  bool // the one of the predecessor is replaced
+	upgraded   bool // there was a predecessor
 	// pulseDue is when the members are looked at next.
 	pulseDue time.Time
 	// status is what run returns: 0 unless something forces the end.

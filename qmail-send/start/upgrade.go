@@ -14,6 +14,9 @@ const exitReady = 20
 // errExplained says that no upgrade is possible, and that the log has the reason.
 var errExplained = errors.New("the program that is installed has said why")
 
+// errSignalFirst says that a signal came at the last moment: its turn is first.
+var errSignalFirst = errors.New("a signal came, which goes first")
+
 // stays begins every line that says that nothing was changed.
 const stays = "qmail-start: warning: no upgrade, all runs on as it was: "
 
@@ -57,6 +60,11 @@ func (s *supervisor) handOver(err error) {
 	}
 	if err == nil {
 		err = s.successor.replace(state)
+	}
+	if errors.Is(err, errSignalFirst) {
+		s.checking = true
+		s.checked <- nil // the answer still holds
+		return
 	}
 	s.stay(err)
 }

@@ -1,8 +1,13 @@
 package start
 
 import (
+	"bufio"
 	"errors"
+	"fmt"
+	"io"
+	"net/netip"
 	"os"
+	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
@@ -12,7 +17,9 @@ import (
 	"golang.org/x/sys/unix"
 
 	"postrider/internal/handover"
+	"postrider/internal/listener"
 	"postrider/internal/wire/parent"
+	"postrider/internal/world"
 )
 
 // handed returns what a successor sees of a text: its descriptor is the first,
@@ -85,9 +92,95 @@ func TestHandOverIsRefused(t *testing.T) {
 	}
 }
 
+// TestSuccessorBeginsWithSignalsBlocked: until it listens for them they would end
+// it, and the suite with it. Mutation: without the thread that is held most
+// tries fail, since a goroutine that has slept goes on in another one.
+func TestSuccessorBeginsWithSignalsBlocked(t *testing.T) {
+	t.Parallel()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for try := range 20 {
+		out, err := (&exec.Cmd{Path: self, Args: []string{"testator"}}).Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		// HUP 1, INT 2, USR2 12, ALRM 14, TERM 15: bit n-1 of the word.
+		if got := string(out); got != "SigBlk:\t0000000000006803\n" {
+			t.Fatalf("try %d: the successor has %q", try, got)
+		}
+	}
+}
+
+// TestSignalsEndNoSuccessor: at no moment of a change of programs does a signal end
+// the process.
+func TestSignalsEndNoSuccessor(t *testing.T) {
+	t.Parallel()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := &exec.Cmd{Path: self, Args: []string{"dynasty", "100", "first"}}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	in := bufio.NewReader(out)
+	if line, err := in.ReadString('\n'); line != "the first one\n" {
+		t.Fatalf("%q, %v", line, err)
+	}
+	ended := make(chan string, 1)
+	go func() {
+		rest, _ := io.ReadAll(in)
+		ended <- fmt.Sprint(string(rest), cmd.Wait())
+	}()
+	for sent := 0; ; sent++ {
+		select {
+		case how := <-ended:
+			if how != "the last one\n<nil>" {
+				t.Errorf("after %d signals: %s", sent, how)
+			}
+			return
+		case <-time.After(3 * time.Millisecond):
+			signals := []syscall.Signal{syscall.SIGHUP, syscall.SIGALRM, syscall.SIGUSR2}
+			_ = cmd.Process.Signal(signals[sent%len(signals)]) // or it has just ended
+		}
+	}
+}
+
+// TestLoggerThatIsNotWantedAnyMore: it reads to the end of its pipe, of which
+// nothing is kept.
+func TestLoggerThatIsNotWantedAnyMore(t *testing.T) {
+	t.Parallel()
+	var own, given [2]int
+	if err := unix.Pipe2(own[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
+		t.Fatal(err)
+	}
+	for i, fd := range own {
+		var err error
+		if given[i], err = unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 3); err != nil {
+			t.Fatal(err)
+		}
+	}
+	defer unix.Close(own[0])
+	in := &inheritance{State: handover.State{Logger: true, LogRead: given[0], LogWrite: given[1]}}
+	if l, err := in.takeLogger(world.World{Home: t.TempDir()}, settings{}); l != nil || err != nil {
+		t.Fatalf("%v, %v", l, err)
+	}
+	unix.Close(own[1])
+	if n, err := unix.Read(own[0], make([]byte, 1)); n != 0 || err != nil {
+		t.Errorf("the logger reads %d bytes, %v: it never ends", n, err)
+	}
+}
+
 // heirloom is a successor that says what a test wants.
 type heirloom struct {
 	says     chan error
+	signals  int // that come first
 	replaced int
 }
 
@@ -95,6 +188,9 @@ func (h *heirloom) check(handover.State) error { return <-h.says }
 
 func (h *heirloom) replace(handover.State) error {
 	h.replaced++
+	if h.replaced <= h.signals {
+		return errSignalFirst
+	}
 	return errors.New("exec failed")
 }
 
@@ -139,5 +235,64 @@ func TestUpgradeThatFails(t *testing.T) {
 			t.Errorf("status %d, %d replaced", got, heir.replaced)
 		}
 		time.Sleep(time.Minute)
+	})
+}
+
+// TestSignalAtTheLastMoment: it is obeyed, and the upgrade goes on.
+func TestSignalAtTheLastMoment(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		heir := &heirloom{says: make(chan error, 1), signals: 3}
+		p := newPlayWith(func(*stage) {}, func(s *supervisor) {
+			s.successor = heir
+			for _, f := range []**os.File{&s.estate.lock, &s.estate.public.public, &s.estate.public.manage} {
+				*f = os.Stdin
+			}
+		})
+		heir.says <- nil
+		p.signals <- syscall.SIGUSR2
+		synctest.Wait()
+		if heir.replaced != 4 || p.logged("which goes first") || !p.logged("no upgrade, all runs on as it was: exec failed") {
+			t.Errorf("%d tries:\n%s", heir.replaced, strings.Join(p.lines, "\n"))
+		}
+		if got := p.end(); got != 0 {
+			t.Errorf("status %d", got)
+		}
+	})
+}
+
+// TestPortThatCannotBeHadAfterAnUpgrade: what ran before runs on, and the port
+// is served once it is there.
+func TestPortThatCannotBeHadAfterAnUpgrade(t *testing.T) {
+	any := netip.MustParseAddrPort("127.0.0.1:0")
+	taken, err := listenTCP(any)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	socket, err := takeOver(int(taken.Fd()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		p := newPlayWith(func(*stage) {}, func(s *supervisor) {
+			s.upgraded = true
+			v := services()[0]
+			s.want([]endpoint{{listener.Address{AddrPort: socket.at}, v, nil}, {listener.Address{AddrPort: netip.MustParseAddrPort("192.0.2.1:1")}, v, nil}})
+		})
+		time.Sleep(2 * patience)
+		synctest.Wait()
+		if !p.logged("alert: unable to listen on "+socket.at.String(), "another program has the port", "all else is served") ||
+			!p.logged("alert: unable to listen on 192.0.2.1:1", "does not have the address") || p.logged("stopping") {
+			t.Errorf("the log:\n%s", strings.Join(p.lines, "\n"))
+		}
+		socket.file.Close()
+		time.Sleep(2 * patience)
+		synctest.Wait()
+		if !p.logged("listening on " + socket.at.String()) {
+			t.Errorf("not served:\n%s", strings.Join(p.lines, "\n"))
+		}
+		if got := p.end(); got != 0 {
+			t.Errorf("status %d", got)
+		}
 	})
 }

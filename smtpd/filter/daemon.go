@@ -57,6 +57,7 @@ type daemon struct {
 
 	mu      sync.Mutex
 	environ []string // that qmail-start was called with
+	ending  bool     // what is running is waited for: nothing may be added to it
 }
 
 func newDaemon(home string, s settings, l log) *daemon {
@@ -87,6 +88,7 @@ func (d *daemon) run(channel *parent.Channel) error {
 	if d.left.Load() {
 		return nil
 	}
+	d.end()
 	if !d.wait(d.drain) {
 		close(d.stopped)
 		d.wait(killTime)
@@ -143,10 +145,24 @@ func (d *daemon) open(conn *os.File) {
 		_ = conn.Close() // refused; nothing was said
 		return
 	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.ending {
+		<-d.places
+		_ = conn.Close() // refused; nothing was said
+		return
+	}
 	d.running.Go(func() {
 		defer func() { <-d.places }()
 		d.serve(conn)
 	})
+}
+
+// end refuses what comes from now on.
+func (d *daemon) end() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.ending = true
 }
 
 // wait waits until no message is there any more, or for the given time.
