@@ -13,9 +13,9 @@ import (
 
 // chosen calls visit with the messages that are meant.
 func (r *run) chosen(want reading, visit func(*message, *queuedir.Entry) error) error {
-	s, err := newSource(r.layout, func(id queuedir.ID, err error) {
+	s, err := newSource(r.layout, func(what string, err error) {
 		r.failed = true
-		r.complain("warning: %s: %v", id, err)
+		r.complain("warning: %s: %v", what, err)
 	})
 	if err != nil {
 		return err
