@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"runtime"
 	"slices"
 	"time"
 
@@ -209,6 +210,7 @@ func (w editor) bulk(batch []edit) (done []*edited) {
 	var last *edited
 	var written []*edited
 	for _, e := range batch {
+		runtime.Gosched() // the scheduler has the same processor, and other work
 		d := w.begin(e)
 		done = append(done, d)
 		if d.file == nil {
@@ -294,44 +296,72 @@ func (w editor) one(d *edited) error {
 		d.end(manage.Missing, "")
 		return nil
 	}
+	if d.Kind == manage.Delete && len(d.Recipients) == 0 {
+		return nil // all of it goes, whatever was done of it
+	}
 	if d.recipients, err = entry.CountRecipients(); err != nil {
 		return err
 	}
-	p, err := readProgress(w.recorder.layout, d.ID, d.recipients)
+	f, size, due, err := w.open(d.ID)
 	if err != nil {
 		return err
 	}
-	d.size, d.held, d.owed = p.Size, p.Held, p.Unbounced
-	d.left = d.recipients - p.Delivered - p.Failed
-	lines, err := d.lines(envelope, p)
+	p := queuedir.Progress{Finished: queuedir.NewBitmap(d.recipients)}
+	if size > 0 {
+		p, err = queuedir.ReadProgress(f, d.recipients)
+	}
+	var lines []byte
+	if err == nil {
+		d.size, d.held, d.owed = p.Size, p.Held, p.Unbounced
+		d.left = d.recipients - p.Delivered - p.Failed
+		lines, err = d.lines(envelope, p)
+	}
 	if err != nil || len(lines) == 0 || d.outcome != 0 {
+		if f != nil {
+			_ = f.Close() // only read from
+		}
 		return err
 	}
+	d.file, d.due = f, due
 	return w.append(d, p.Mend(lines))
 }
 
-func (w editor) append(d *edited, lines []byte) error {
-	name := w.recorder.layout.Info(d.ID)
-	f, err := os.OpenFile(name, os.O_RDWR|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
-	fresh := errors.Is(err, os.ErrNotExist)
-	if fresh {
-		f, err = os.OpenFile(name, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o600)
+// open opens the progress file of a message to be read and appended to; nil: it has
+// none. due is the time of its next attempt.
+func (w editor) open(id queuedir.ID) (f *os.File, size int64, due time.Time, err error) {
+	name := w.recorder.layout.Info(id)
+	f, err = os.OpenFile(name, os.O_RDWR|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, 0, w.due, nil
 	}
 	if err != nil {
-		return err
+		return nil, 0, due, err
 	}
-	d.file, d.wrote, d.due = f, true, w.due
 	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = &fs.PathError{Op: "open", Path: name, Err: queuedir.ErrNotFile}
+	}
 	if err != nil {
+		_ = f.Close() // nothing was written
+		return nil, 0, due, err
+	}
+	return f, info.Size(), info.ModTime(), nil
+}
+
+// append appends lines to the file that is open, or to a new one.
+func (w editor) append(d *edited, lines []byte) (err error) {
+	if d.file == nil {
+		name := w.recorder.layout.Info(d.ID)
+		if d.file, err = os.OpenFile(name, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o600); err != nil {
+			d.file = nil
+			return err
+		}
+	}
+	d.wrote = true
+	if err := w.recorder.fill(d.file, record{id: d.ID, lines: lines, size: d.size}); err != nil {
 		return err
 	}
-	if !fresh {
-		d.due = info.ModTime()
-	}
-	if err := w.recorder.fill(f, record{id: d.ID, lines: lines, size: d.size}); err != nil {
-		return err
-	}
-	return setDue(f, d.due)
+	return setDue(d.file, d.due)
 }
 
 // lines returns what the progress file is to say, or how d ends without.
@@ -351,10 +381,6 @@ func (d *edited) lines(envelope *queuedir.EnvelopeReader, p queuedir.Progress) (
 		}
 		d.held = false
 		return d.record(queuedir.Released, nil), nil
-	case manage.Delete:
-		if len(d.Recipients) == 0 {
-			return nil, nil // all of it goes
-		}
 	}
 	indexes, ok := d.wanted(p)
 	if !ok {

@@ -1,9 +1,11 @@
 package qmailsend
 
 import (
+	"bytes"
 	"errors"
 	"io/fs"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -167,6 +169,29 @@ func TestOrdersForManyOneByOne(t *testing.T) {
 	for _, d := range (editor{recorder: rec, due: testStart}).edit(batch) {
 		if d.outcome != want[d.ID] {
 			t.Errorf("%s: %q %s, want %q", d.ID, d.outcome, d.text, want[d.ID])
+		}
+	}
+}
+
+// A message is deleted whatever its progress file is, which a huge one keeps from
+// everything else.
+func TestDeleteOfWhatCannotBeRead(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, nil)
+	rec, err := newRecorder(h.layout)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := testMessage{id: id(1), sender: "s@x.org", body: "x", recipients: []string{"joe@loc.example.org"}}
+	h.queue(t, m)
+	if err := os.WriteFile(h.layout.Info(m.id), bytes.Repeat([]byte("x"), 17<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for kind, want := range map[manage.Kind]manage.Outcome{manage.Hold: manage.Later, manage.Delete: 0} {
+		ask := &order{Order: manage.Order{Kind: kind}, from: root, at: testStart}
+		d := editor{recorder: rec, due: testStart}.edit([]edit{{ask, manage.Target{ID: m.id}}})[0]
+		if d.outcome != want || want == manage.Later && !strings.Contains(d.text, queuedir.ErrHuge.Error()) {
+			t.Errorf("%c: %q %s", kind, d.outcome, d.text)
 		}
 	}
 }

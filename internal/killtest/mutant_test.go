@@ -59,7 +59,7 @@ var disobedient = []suiteWith{
 	{"sound", "", testhost.Mutant{}},
 	{"an order is not written down", "L11", testhost.Mutant{
 		Program: "qmail-send", File: "qmail-send/edit.go",
-		Old: "\tif err := w.recorder.fill(f, record{id: d.ID, lines: lines, size: d.size}); err != nil {\n\t\treturn err\n\t}\n", New: "",
+		Old: "\tif err := w.recorder.fill(d.file, record{id: d.ID, lines: lines, size: d.size}); err != nil {\n\t\treturn err\n\t}\n", New: "",
 	}},
 	{"deleted is not removed", "L11", testhost.Mutant{
 		Program: "qmail-send", File: "qmail-send/orders.go",

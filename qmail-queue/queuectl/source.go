@@ -91,6 +91,15 @@ func (s *source) each(ids []queuedir.ID, want reading, visit func(*message, *que
 	return nil
 }
 
+// everything returns the numbers of all messages of whoever asks.
+func (s *source) everything() ([]queuedir.ID, error) {
+	if s.direct {
+		return s.all(), nil
+	}
+	err := s.learn()
+	return s.ids, err
+}
+
 // all returns the numbers of all messages, in order. A directory that cannot be
 // read is told of, the others are read.
 func (s *source) all() (ids []queuedir.ID) {
