@@ -124,7 +124,8 @@ func (p *Operator) Give(ctx context.Context, o ledger.Order) (there bool, err er
 }
 
 // GiveAll gives an order about many whole messages with one command, until it is
-// done with all. The orders differ in their messages only.
+// done with all, or there is nothing to do. The orders differ in their messages
+// only.
 func (p *Operator) GiveAll(ctx context.Context, orders []ledger.Order) error {
 	left := make(map[string]ledger.Order)
 	for _, o := range orders {
@@ -145,8 +146,13 @@ func (p *Operator) GiveAll(ctx context.Context, orders []ledger.Order) error {
 			if json.Unmarshal([]byte(line), &result) != nil {
 				continue
 			}
-			if o, wanted := left[result.ID]; wanted && result.Outcome == "done" {
+			o, wanted := left[result.ID]
+			switch {
+			case !wanted:
+			case result.Outcome == "done":
 				p.Done(o)
+				delete(left, result.ID)
+			case result.Outcome == "nothing to do":
 				delete(left, result.ID)
 			}
 		}
