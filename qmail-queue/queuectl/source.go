@@ -30,8 +30,7 @@ type source struct {
 // newSource looks at what can be asked and read.
 func newSource(l queuedir.Layout, trouble func(string, error)) (*source, error) {
 	s := &source{layout: l, trouble: trouble}
-	s.direct = unix.Access(l.NewDir(queuedir.BucketName(0)), unix.R_OK|unix.X_OK) == nil &&
-		unix.Access(l.InfoDir(queuedir.BucketName(0)), unix.R_OK|unix.X_OK) == nil
+	s.direct = readable(l)
 	client, err := manage.Dial(l.Manage())
 	switch {
 	case err == nil:
@@ -42,6 +41,18 @@ func newSource(l queuedir.Layout, trouble func(string, error)) (*source, error) 
 		return nil, errors.New("qmail-send does not run, and only root may read the queue itself")
 	}
 	return s, nil
+}
+
+// readable reports whether a queue may be read, of which some directories may be
+// damaged.
+func readable(l queuedir.Layout) bool {
+	for i := range queuedir.Buckets {
+		name := queuedir.BucketName(i)
+		if unix.Access(l.NewDir(name), unix.R_OK|unix.X_OK) == nil && unix.Access(l.InfoDir(name), unix.R_OK|unix.X_OK) == nil {
+			return true
+		}
+	}
+	return false
 }
 
 func (s *source) close() {
