@@ -27,7 +27,8 @@
 //  6. Nothing is given out of an entry that a scan found before the spool has
 //     said that it is committed.
 //  7. An order is durable before it is answered, but for "try now"; it changes
-//     nothing about a delivery that is under way.
+//     nothing about a delivery that is under way. One whose sync failed is
+//     answered as not done, and never synced again as it is.
 //  8. No more goes to a destination than control/destinations allows and its
 //     hosts take, and none holds all slots. What waits for that has no attempt,
 //     and waits beside the others' way; its sender hears what he would have

@@ -6,6 +6,8 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"runtime"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -17,9 +19,14 @@ import (
 
 const (
 	// maxEditors is how many goroutines change progress files, and editBatch
-	// how many of them each makes durable at a time: the disk merges them.
+	// how many of them each is given at a time: between these pieces other work
+	// has its turn.
 	maxEditors = 4
-	editBatch  = 64
+	editBatch  = 500
+	// editGroup is how many are made durable each by its own sync, which the
+	// disk merges; more than that by one sync of the file system, where that
+	// can be relied on: from there on it takes less (docs/performance.md).
+	editGroup = 32
 )
 
 // beginEdit has m changed, which is in no hand; nobody takes it until that is
@@ -55,9 +62,10 @@ func (s *scheduler) startEditors() {
 // edited is what an editor found and did.
 type edited struct {
 	edit
-	file       *os.File // whose end is not durable yet
-	size       int64    // of what was good before
-	uid        uint32   // whose message it is
+	file       *os.File  // whose end is not durable yet
+	size       int64     // of what was good before
+	due        time.Time // its time of the next attempt
+	uid        uint32    // whose message it is
 	recipients int
 	left       int // recipients that are not finished
 	owed       int // results to be told
@@ -146,20 +154,30 @@ type editor struct {
 	due      time.Time // of a message that has no progress file yet
 }
 
-// edit does a batch, and makes it durable at once.
-func (w editor) edit(batch []edit) []*edited {
+// edit does a batch, and makes it durable.
+//
+// The order, of each message: its lines are appended, then the time of its next
+// attempt is set; nothing is renamed. Then file and directory are synced, with
+// those of others. Only after that an order is answered "done". What could not
+// be synced is taken back and answered "later"; it is never synced again as it
+// is: the next order for the message writes its page anew.
+func (w editor) edit(batch []edit) (done []*edited) {
+	if len(batch) > editGroup && w.recorder.group.Whole() {
+		return w.bulk(batch)
+	}
+	for part := range slices.Chunk(batch, editGroup) {
+		done = append(done, w.some(part)...)
+	}
+	return done
+}
+
+// some makes each file of a batch durable by itself.
+func (w editor) some(batch []edit) (done []*edited) {
 	ticket := w.recorder.group.Begin()
-	var done []*edited
 	var files []durable.Syncer
 	var dirs []durable.Directory
 	for _, e := range batch {
-		d := &edited{edit: e}
-		if err := w.one(d); errors.Is(err, fs.ErrNotExist) {
-			d.end(manage.Missing, "")
-		} else if err != nil {
-			d.undo()
-			d.end(manage.Later, err.Error())
-		}
+		d := w.begin(e)
 		if d.file != nil {
 			files = append(files, d.file)
 			dirs = append(dirs, durable.Directory{Tree: w.recorder.tree, Name: d.ID.Bucket()})
@@ -175,22 +193,89 @@ func (w editor) edit(batch []edit) []*edited {
 			continue
 		}
 		if err != nil {
-			d.end(manage.Later, "cannot be written: "+err.Error())
-			d.undo()
-		} else if closeErr := d.file.Close(); closeErr != nil {
-			d.end(manage.Later, "cannot be written: "+closeErr.Error())
+			w.undo(d, err)
+		} else if err := d.close(); err != nil {
+			w.undo(d, err)
 		}
 	}
 	return done
 }
 
-// undo takes back what could not be made durable, as far as that is possible.
-func (d *edited) undo() {
-	if d.file == nil {
-		return
+// bulk makes all files of a batch durable by one sync of the file system, which
+// finds also those that are closed by then. The last one stays open: it is asked
+// for by itself afterwards, and its time is set again, since a file system that
+// takes no changes any more has nothing to sync, and must not have said yes.
+func (w editor) bulk(batch []edit) (done []*edited) {
+	ticket := w.recorder.group.Begin()
+	var last *edited
+	var written []*edited
+	for _, e := range batch {
+		runtime.Gosched() // the scheduler has the same processor, and other work
+		d := w.begin(e)
+		done = append(done, d)
+		if d.file == nil {
+			continue
+		}
+		if last != nil {
+			if err := last.close(); err != nil {
+				w.undo(last, err)
+			} else {
+				written = append(written, last)
+			}
+		}
+		last = d
 	}
-	_ = d.file.Truncate(d.size) // who reads on finds the end torn otherwise
-	_ = d.file.Close()          // the order is answered "later"
+	if last == nil {
+		return done
+	}
+	err := w.recorder.group.Bulk(ticket, last.file)
+	if err == nil {
+		err = setDue(last.file, last.due)
+	}
+	if closeErr := last.close(); err == nil {
+		err = closeErr
+	}
+	if err != nil {
+		for _, d := range append(written, last) {
+			w.undo(d, err)
+		}
+	}
+	return done
+}
+
+// begin writes what e wants. Only if the file is open afterwards there is
+// something to be made durable.
+func (w editor) begin(e edit) *edited {
+	d := &edited{edit: e}
+	if err := w.one(d); errors.Is(err, fs.ErrNotExist) {
+		d.end(manage.Missing, "")
+	} else if err != nil {
+		if d.file != nil {
+			w.undo(d, err)
+		}
+		d.end(manage.Later, err.Error())
+	}
+	return d
+}
+
+func (d *edited) close() error {
+	err := d.file.Close()
+	d.file = nil
+	return err
+}
+
+// undo takes back what could not be made durable, as far as that is possible.
+func (w editor) undo(d *edited, err error) {
+	d.end(manage.Later, "cannot be written: "+err.Error())
+	f := d.file
+	if f == nil {
+		if f, err = os.OpenFile(w.recorder.layout.Info(d.ID), os.O_RDWR|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0); err != nil {
+			return // who reads on finds what the order wanted; it is answered "later"
+		}
+	}
+	_ = f.Truncate(d.size) // who reads on finds the end torn otherwise
+	_ = setDue(f, d.due)   // or else it is tried too soon after a restart
+	_ = f.Close()          // the order is answered "later"
 	d.file = nil
 }
 
@@ -211,45 +296,72 @@ func (w editor) one(d *edited) error {
 		d.end(manage.Missing, "")
 		return nil
 	}
+	if d.Kind == manage.Delete && len(d.Recipients) == 0 {
+		return nil // all of it goes, whatever was done of it
+	}
 	if d.recipients, err = entry.CountRecipients(); err != nil {
 		return err
 	}
-	p, err := readProgress(w.recorder.layout, d.ID, d.recipients)
+	f, size, due, err := w.open(d.ID)
 	if err != nil {
 		return err
 	}
-	d.size, d.held, d.owed = p.Size, p.Held, p.Unbounced
-	d.left = d.recipients - p.Delivered - p.Failed
-	lines, err := d.lines(envelope, p)
+	p := queuedir.Progress{Finished: queuedir.NewBitmap(d.recipients)}
+	if size > 0 {
+		p, err = queuedir.ReadProgress(f, d.recipients)
+	}
+	var lines []byte
+	if err == nil {
+		d.size, d.held, d.owed = p.Size, p.Held, p.Unbounced
+		d.left = d.recipients - p.Delivered - p.Failed
+		lines, err = d.lines(envelope, p)
+	}
 	if err != nil || len(lines) == 0 || d.outcome != 0 {
+		if f != nil {
+			_ = f.Close() // only read from
+		}
 		return err
 	}
+	d.file, d.due = f, due
 	return w.append(d, p.Mend(lines))
 }
 
-func (w editor) append(d *edited, lines []byte) error {
-	name := w.recorder.layout.Info(d.ID)
-	f, err := os.OpenFile(name, os.O_RDWR|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
-	fresh := errors.Is(err, os.ErrNotExist)
-	if fresh {
-		f, err = os.OpenFile(name, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o600)
+// open opens the progress file of a message to be read and appended to; nil: it has
+// none. due is the time of its next attempt.
+func (w editor) open(id queuedir.ID) (f *os.File, size int64, due time.Time, err error) {
+	name := w.recorder.layout.Info(id)
+	f, err = os.OpenFile(name, os.O_RDWR|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, 0, w.due, nil
 	}
 	if err != nil {
-		return err
+		return nil, 0, due, err
 	}
-	d.file, d.wrote = f, true
 	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = &fs.PathError{Op: "open", Path: name, Err: queuedir.ErrNotFile}
+	}
 	if err != nil {
+		_ = f.Close() // nothing was written
+		return nil, 0, due, err
+	}
+	return f, info.Size(), info.ModTime(), nil
+}
+
+// append appends lines to the file that is open, or to a new one.
+func (w editor) append(d *edited, lines []byte) (err error) {
+	if d.file == nil {
+		name := w.recorder.layout.Info(d.ID)
+		if d.file, err = os.OpenFile(name, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o600); err != nil {
+			d.file = nil
+			return err
+		}
+	}
+	d.wrote = true
+	if err := w.recorder.fill(d.file, record{id: d.ID, lines: lines, size: d.size}); err != nil {
 		return err
 	}
-	if err := w.recorder.fill(f, record{id: d.ID, lines: lines, size: d.size}); err != nil {
-		return err
-	}
-	due := w.due
-	if !fresh {
-		due = info.ModTime()
-	}
-	return setDue(f, due)
+	return setDue(d.file, d.due)
 }
 
 // lines returns what the progress file is to say, or how d ends without.
@@ -269,10 +381,6 @@ func (d *edited) lines(envelope *queuedir.EnvelopeReader, p queuedir.Progress) (
 		}
 		d.held = false
 		return d.record(queuedir.Released, nil), nil
-	case manage.Delete:
-		if len(d.Recipients) == 0 {
-			return nil, nil // all of it goes
-		}
 	}
 	indexes, ok := d.wanted(p)
 	if !ok {

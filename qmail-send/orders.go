@@ -2,6 +2,7 @@ package qmailsend
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"postrider/internal/queuedir"
@@ -112,9 +113,10 @@ func (s *scheduler) needsNoResults(a *active, e edit) bool {
 }
 
 // mayBeFound reports whether a message that is not known may be in the queue
-// nevertheless: nobody has looked there since qmail-spool was away.
+// nevertheless: nobody has looked there since qmail-spool was away, or could.
 func (s *scheduler) mayBeFound(id queuedir.ID) bool {
-	return s.spool == nil || s.scan.running && (s.scan.again || id.BucketIndex() >= s.scan.bucket)
+	return s.spool == nil || s.scan.running && (s.scan.again || id.BucketIndex() >= s.scan.bucket) ||
+		slices.Contains(s.scan.failed, id.BucketIndex())
 }
 
 // tryNow makes a message due. That is not written down: after a crash it is

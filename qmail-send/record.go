@@ -28,7 +28,8 @@ func newRecorder(l queuedir.Layout) (recorder, error) {
 	if err != nil {
 		return recorder{}, err
 	}
-	return recorder{layout: l, tree: tree, group: durable.FileGroup()}, nil
+	group, err := durable.OpenGroup(l.Root + "/info")
+	return recorder{layout: l, tree: tree, group: group}, err
 }
 
 // record is one append.

@@ -11,9 +11,15 @@ import (
 	"postrider/internal/queuedir"
 )
 
-// scanStep is how many names of a directory are looked at in one piece; new
-// mail is served between the pieces.
-const scanStep = 512
+const (
+	// scanStep is how many names of a directory are looked at in one piece; new
+	// mail is served between the pieces.
+	scanStep = 512
+	// scanAgain is how long directories wait that could not be read, and
+	// maxScanAlerts of how many of them each is named.
+	scanAgain     = 10 * time.Minute
+	maxScanAlerts = 5
+)
 
 // scanState is what the scheduler knows of the scan that runs in the
 // background. A scan hands ids only: whether an entry is committed, and still
@@ -25,6 +31,10 @@ type scanState struct {
 	// over holds the messages of this bucket that were finished since its
 	// reading began: names read before must not bring them back.
 	over map[queuedir.ID]bool
+	// failed are the buckets that could not be read. When nothing runs they are
+	// read again at that time.
+	failed  []int
+	againAt moment
 }
 
 // finished notes that a message left the table.
@@ -47,9 +57,32 @@ func (s *scheduler) startScan() {
 		s.scan.again = true
 		return
 	}
+	all := make([]int, queuedir.Buckets)
+	for i := range all {
+		all[i] = i
+	}
+	s.scanBuckets(all)
+}
+
+// scanBuckets has some buckets looked through, in order.
+func (s *scheduler) scanBuckets(buckets []int) {
 	s.scan = scanState{running: true, bucket: -1}
 	sc := &scanner{layout: s.layout, s: s}
-	go sc.run()
+	go sc.run(buckets)
+}
+
+// rescan has those looked through that could not be read, when that is due.
+func (s *scheduler) rescan(now moment) {
+	if s.rescanAt() <= now {
+		s.scanBuckets(s.scan.failed)
+	}
+}
+
+func (s *scheduler) rescanAt() moment {
+	if s.scan.running || len(s.scan.failed) == 0 || s.spool == nil || s.exiting {
+		return never
+	}
+	return s.scan.againAt
 }
 
 // beginBucket is called before the names of a bucket are read.
@@ -58,9 +91,22 @@ func (s *scheduler) beginBucket(bucket int) {
 	s.scan.over = make(map[queuedir.ID]bool)
 }
 
+// scanFailed notes that a bucket cannot be read. Its messages wait; all others
+// are worked on.
+func (s *scheduler) scanFailed(bucket int, err error) {
+	s.scan.failed = append(s.scan.failed, bucket)
+	if len(s.scan.failed) <= maxScanAlerts {
+		s.logf("alert: unable to scan the queue: %v; what is queued there waits: %s; it is looked at again every %v",
+			err, queuedir.DirAdvice, scanAgain)
+	}
+}
+
 func (s *scheduler) endScan() {
-	again := s.scan.again
-	s.scan = scanState{}
+	again, failed := s.scan.again, s.scan.failed
+	if n := len(failed) - maxScanAlerts; n > 0 {
+		s.logf("alert: unable to scan the queue: %d more directories", n)
+	}
+	s.scan = scanState{failed: failed, againAt: s.now().add(scanAgain)}
 	if again && !s.exiting {
 		s.startScan()
 	}
@@ -112,15 +158,13 @@ type scanner struct {
 	s      *scheduler
 }
 
-func (sc *scanner) run() {
-	for bucket := range queuedir.Buckets {
+func (sc *scanner) run(buckets []int) {
+	for _, bucket := range buckets {
 		if !sc.sync(func() { sc.s.beginBucket(bucket) }) {
 			return
 		}
 		if err := sc.bucket(queuedir.BucketName(bucket)); err != nil {
-			if !sc.sync(func() {
-				sc.s.logf("alert: unable to scan the queue: %v", err)
-			}) {
+			if !sc.sync(func() { sc.s.scanFailed(bucket, err) }) {
 				return
 			}
 		}
@@ -201,7 +245,7 @@ func (sc *scanner) look(bucket string, names []string, infos map[queuedir.ID]boo
 // eachName calls visit with the names in a directory, a piece at a time, until
 // it returns false.
 func eachName(dir string, visit func([]string) bool) error {
-	d, err := os.Open(dir)
+	d, err := queuedir.OpenDir(dir)
 	if err != nil {
 		return err
 	}

@@ -1,7 +1,9 @@
 package qmailsend
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"math/rand/v2"
 	"os"
@@ -10,8 +12,11 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"postrider/internal/queuedir"
 	"postrider/internal/wire/entries"
+	"postrider/internal/wire/manage"
 	"postrider/internal/wire/spawn"
 )
 
@@ -304,4 +309,62 @@ func (h host) empty(t *testing.T) bool {
 		}
 	}
 	return true
+}
+
+// Whatever stands in the place of a directory of the queue, the other directories
+// are scanned, one line says what to do, and what was queued there goes out once
+// the directory is back.
+func TestScanOfWhatIsNoDirectory(t *testing.T) {
+	t.Parallel()
+	kinds := []func(string) error{
+		func(name string) error { return os.WriteFile(name, nil, 0o600) },
+		func(name string) error { return unix.Mkfifo(name, 0o666) },
+		func(name string) error { return os.Symlink("/etc", name) },
+		func(name string) error { return os.Symlink(name+".away", name) },
+		func(string) error { return nil },
+	}
+	h := newHost(t, nil)
+	var messages []testMessage
+	var broken []string
+	for i := range 2*len(kinds) + 1 {
+		m := testMessage{
+			id: queuedir.NewID(testStart.Add(-time.Minute), 0, i), sender: "s@x.org", body: "hello", recipients: []string{fmt.Sprintf("k%d@loc.example.org", i)},
+		}
+		h.queue(t, m)
+		messages = append(messages, m)
+		if i == 2*len(kinds) {
+			break // of a sound one
+		}
+		dir := []string{h.layout.NewDir(m.id.Bucket()), h.layout.InfoDir(m.id.Bucket())}[i%2]
+		if err := errors.Join(os.Rename(dir, dir+".away"), kinds[i/2](dir)); err != nil {
+			t.Fatal(err)
+		}
+		broken = append(broken, dir)
+	}
+	r := newRig(t, h, newManualClock())
+	l := connectAgent(t, r.s, local, 0, byLocalPart)
+	r.connect()
+	sound := messages[len(messages)-1]
+	l.until("the delivery of what can be read", func() bool { return len(l.jobs) == 1 })
+	r.until(t, "the end of the scan", func() bool { return !r.s.scan.running && len(r.s.scan.failed) == len(broken) })
+	if got := l.recipients(); got[0] != sound.recipients[0] {
+		t.Errorf("delivered to %v", got)
+	}
+	r.log.await(t, "alert: unable to scan the queue: open "+broken[0]+": not a directory; what is queued there waits: "+queuedir.DirAdvice+"; it is looked at again every 10m0s")
+	r.log.await(t, fmt.Sprintf("alert: unable to scan the queue: %d more directories", len(broken)-maxScanAlerts))
+	if got := r.one(t, root, manage.Hold, "", messages[0].id); got.Outcome != manage.Later {
+		t.Errorf("an order about one that nobody can see: %q %s", got.Outcome, got.Text)
+	}
+	for _, dir := range broken {
+		if err := os.Remove(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			t.Fatal(err)
+		}
+		if err := os.Rename(dir+".away", dir); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.clock.advance(r.clock.Now().Add(scanAgain))
+	l.until("the delivery of the others", func() bool { return len(l.jobs) == len(messages) })
+	r.untilEmpty(t)
+	r.until(t, "no directory that failed", func() bool { return len(r.s.scan.failed) == 0 })
 }

@@ -167,7 +167,7 @@ func (s *scheduler) timer(at, now moment) (<-chan time.Time, func()) {
 
 // next returns when do has something to do if nothing happens before.
 func (s *scheduler) next() moment {
-	at := s.exitBy
+	at := min(s.exitBy, s.rescanAt())
 	if s.again {
 		return s.now()
 	}
@@ -205,6 +205,7 @@ func (s *scheduler) do(now moment) {
 		s.topUp(w, now)
 	}
 	s.settleDue(now)
+	s.rescan(now)
 	if s.exiting {
 		s.tryExit(now)
 	}

@@ -25,6 +25,7 @@ import (
 // queue in memory, and with destinations of its own making. Nothing in it waits
 // and nothing runs at the same time: one seed is one course of events.
 type simulation struct {
+	close                       func() // the log of the scheduler
 	t                           testing.TB
 	random                      *rand.Rand
 	s                           *scheduler
@@ -105,8 +106,17 @@ func (m *simulation) in(d time.Duration, what func()) { m.at(m.time.Add(d), what
 
 func newSimulation(t testing.TB, seed uint64, set settings) *simulation {
 	t.Helper()
+	m := oneOfMany(t, seed, set)
+	t.Cleanup(func() { m.close() })
+	return m
+}
+
+// oneOfMany is newSimulation for those who close it themselves.
+func oneOfMany(t testing.TB, seed uint64, set settings) *simulation {
+	t.Helper()
 	m := &simulation{
-		t: t, random: rand.New(rand.NewPCG(seed, 1)), time: testStart, queue: make(map[queuedir.ID]*simMessage),
+		close: func() {},
+		t:     t, random: rand.New(rand.NewPCG(seed, 1)), time: testStart, queue: make(map[queuedir.ID]*simMessage),
 		disk:  func() (time.Duration, error) { return 0, nil },
 		began: func(*simMessage, *delivery) {}, done: func(*simMessage) {}, job: func(job) func() { return func() {} },
 	}
@@ -116,13 +126,16 @@ func newSimulation(t testing.TB, seed uint64, set settings) *simulation {
 
 // start begins with a fresh scheduler, as after a crash.
 func (m *simulation) start(set settings) {
+	m.close()
 	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
 	if err != nil {
 		m.t.Fatal(err)
 	}
-	m.t.Cleanup(func() { null.Close() })
 	log := logline.NewWriter(null)
-	m.t.Cleanup(log.Close)
+	m.close = func() {
+		log.Close()
+		null.Close()
+	}
 	m.life++
 	m.s = schedulerOf(simClock{m}, log, m, set)
 	m.s.spool = &spoolLink{out: newMailbox[entries.Message]()}

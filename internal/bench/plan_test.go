@@ -8,12 +8,13 @@ import (
 )
 
 var (
-	runBench  = flag.Bool("bench-run", false, "measure all mail systems and write docs/performance.md")
-	quick     = flag.Bool("bench-quick", false, "measure with few messages and write nothing")
-	runFan    = flag.Bool("bench-fan", false, "measure W9 alone, beside Postfix, and write docs/performance.md")
-	runCurves = flag.Bool("bench-curves", false, "measure how cost grows and write docs/performance.md")
-	bigQueue  = flag.Int("bench-backlog", 0, "measure the suite with so many messages that cannot be sent, and write nothing")
-	only      = flag.String("bench-only", "", "measure only the workloads and mail systems whose names are in this comma-separated list, and write nothing; or only these curves")
+	runBench   = flag.Bool("bench-run", false, "measure all mail systems and write docs/performance.md")
+	quick      = flag.Bool("bench-quick", false, "measure with few messages and write nothing")
+	runFan     = flag.Bool("bench-fan", false, "measure W9 alone, beside Postfix, and write docs/performance.md")
+	runCurves  = flag.Bool("bench-curves", false, "measure how cost grows and write docs/performance.md")
+	bigQueue   = flag.Int("bench-backlog", 0, "measure the suite with so many messages that cannot be sent, and write nothing")
+	orderQueue = flag.Int("bench-orders", 0, "measure the orders of an operator about so many messages that wait, and write nothing")
+	only       = flag.String("bench-only", "", "measure only the workloads and mail systems whose names are in this comma-separated list, and write nothing; or only these curves")
 )
 
 // plan is how much is measured.

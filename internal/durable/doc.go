@@ -10,10 +10,12 @@
 // the same time, and then each of their directories once. A Maildir delivery
 // waits twice, once for its data and once for its rename.
 //
-// Files are synced one by one, never the whole file system: every error is
-// that of a file of ours, and nobody waits for what others have written. The
-// kernel runs the syncs of a group side by side and the journal merges them.
-// docs/performance.md compares that with syncfs.
+// Files are synced one by one, not the whole file system: every error is that
+// of a file of ours, and nobody waits for what others have written. The kernel
+// runs the syncs of a group side by side and the journal merges them.
+// docs/performance.md compares that with syncfs. That is for those who have
+// changed hundreds of files at a time and are in less of a hurry than others
+// (Group.Bulk), on file systems whose syncfs is known to tell of every error.
 //
 // Invariants:
 //

@@ -11,6 +11,7 @@ import (
 // Group makes what its members wrote durable together.
 type Group struct {
 	syncAll func() error // syncfs
+	whole   bool         // which tells of all that it could not write
 	queue   *syncQueue   // nil: files are synced by goroutines
 
 	mu       sync.Mutex
@@ -58,7 +59,7 @@ type batch struct {
 
 // NewGroup returns a group whose members are synced file by file. syncAll makes
 // durable everything that was written before it.
-func NewGroup(syncAll func() error) *Group { return &Group{syncAll: syncAll} }
+func NewGroup(syncAll func() error) *Group { return &Group{syncAll: syncAll, whole: true} }
 
 // Begin must be called before the first change that Wait shall make durable.
 func (g *Group) Begin() Ticket {
@@ -91,6 +92,25 @@ func (g *Group) All(t Ticket) error {
 	g.mu.Lock()
 	g.forming.all = true
 	g.join(&member{ticket: t, done: func(err error) { result <- err }})
+	g.mu.Unlock()
+	return <-result
+}
+
+// Whole reports whether Bulk can be used: whether the file system's syncfs is
+// known to tell of all that it could not write.
+func (g *Group) Whole() bool { return g.whole }
+
+// Bulk is Wait for very many files of the file system that the group was opened
+// on: one sync of all of it is in place of theirs and their directories', so
+// that they need not be open any more. It waits also for what others have
+// written. last is the file that was written last, still open: a file system
+// that has fallen read-only has nothing to sync as a whole and says yes; asked
+// for a file it does not.
+func (g *Group) Bulk(t Ticket, last Syncer) error {
+	result := make(chan error, 1)
+	g.mu.Lock()
+	g.forming.all = true
+	g.join(&member{ticket: t, files: []Syncer{last}, done: func(err error) { result <- err }})
 	g.mu.Unlock()
 	return <-result
 }

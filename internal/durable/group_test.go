@@ -200,6 +200,43 @@ func TestAllSyncsEverything(t *testing.T) {
 	})
 }
 
+// Bulk is one sync of everything, and then of the file that was written last; if
+// either fails it is final for who had begun to write.
+func TestBulkSyncsEverythingAndTheLastFile(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name      string
+		all, last error
+	}{{"all well", nil, nil}, {"everything", errBroken, nil}, {"the last file", nil, errBroken}} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			p := &place{broken: map[string]error{"last": tc.last}}
+			g := NewGroup(func() error { p.note("everything"); return tc.all })
+			if !g.Whole() {
+				t.Error("it cannot be used")
+			}
+			early := g.Begin()
+			err := g.Bulk(g.Begin(), noted{p, "last"})
+			if want := tc.all != nil || tc.last != nil; (err != nil) != want {
+				t.Errorf("error %v", err)
+			}
+			want := []string{"everything", "sync last"}
+			if tc.all != nil {
+				want = want[:1]
+			}
+			if !slices.Equal(p.did, want) {
+				t.Errorf("did %q, want %q", p.did, want)
+			}
+			if later := g.Wait(early, []Syncer{&instant{}}); (later != nil) != (err != nil) {
+				t.Errorf("who had begun before, with another sync: %v", later)
+			}
+		})
+	}
+	if g := FileGroup(); g.Whole() {
+		t.Error("a group of files anywhere would sync a file system")
+	}
+}
+
 // Whatever sync fails, it fails for its whole batch and for all who had begun
 // to write; who begins later is served again (R5).
 func TestFailedSyncIsFinal(t *testing.T) {

@@ -104,3 +104,37 @@ func TestSyncAfterShutdown(t *testing.T) {
 		}
 	}
 }
+
+// TestBulkAfterShutdown: the same of everything that was written to a file, when
+// it is synced with all of the file system.
+func TestBulkAfterShutdown(t *testing.T) {
+	for _, fs := range []string{"xfs", "ext4"} {
+		t.Run(fs, func(t *testing.T) {
+			tree, shutDown := mounted(t, fs)
+			group := groupOn(tree.(systemTree).fd)
+			if !group.Whole() {
+				t.Fatal("its syncfs is not relied on")
+			}
+			ticket := group.Begin()
+			file, err := tree.Create("tmp/a", 0o600)
+			if err == nil {
+				_, err = file.Write([]byte("before\n"))
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := group.Bulk(ticket, file); err != nil {
+				t.Errorf("before: %v", err)
+			}
+			ticket = group.Begin()
+			if _, err := file.Write([]byte("after\n")); err != nil {
+				t.Fatal(err)
+			}
+			shutDown()
+			if err := group.Bulk(ticket, file); err == nil {
+				t.Error("what is lost was said to be durable")
+			}
+			_ = file.Close() // it is lost on purpose
+		})
+	}
+}

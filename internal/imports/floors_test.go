@@ -56,6 +56,7 @@ var floors = [][]string{
 		"internal/dkim/dkimtest",
 		"internal/durable/durabletest",
 		"internal/faultcall",
+		"internal/migrate/migratetest",
 		"internal/milterwire/miltertest",
 		"internal/killtest",
 		"internal/ledger",

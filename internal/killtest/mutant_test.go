@@ -59,7 +59,7 @@ var disobedient = []suiteWith{
 	{"sound", "", testhost.Mutant{}},
 	{"an order is not written down", "L11", testhost.Mutant{
 		Program: "qmail-send", File: "qmail-send/edit.go",
-		Old: "\tif err := w.recorder.fill(f, record{id: d.ID, lines: lines, size: d.size}); err != nil {\n\t\treturn err\n\t}\n", New: "",
+		Old: "\tif err := w.recorder.fill(d.file, record{id: d.ID, lines: lines, size: d.size}); err != nil {\n\t\treturn err\n\t}\n", New: "",
 	}},
 	{"deleted is not removed", "L11", testhost.Mutant{
 		Program: "qmail-send", File: "qmail-send/orders.go",
@@ -145,8 +145,11 @@ func fewKills(t *testing.T, h *site) []ledger.Violation {
 	return rest(t, h, book)
 }
 
-// fewOrders holds a message, deletes one and changes the address of one, all of
-// which wait, and kills the scheduler.
+// many is how many messages an order must be about that those share a sync.
+const many = 40
+
+// fewOrders holds a message, deletes one and changes the address of one, holds
+// many with one command, all of which wait, and kills the scheduler.
 func fewOrders(t *testing.T, h *site) []ledger.Violation {
 	t.Helper()
 	h.sink.SetScript(operator.Closed)
@@ -185,6 +188,27 @@ func fewOrders(t *testing.T, h *site) []ledger.Violation {
 		}
 		give(o)
 	}
+	var to []string
+	var together []ledger.Order
+	for n := range many {
+		to = append(to, fmt.Sprintf("%sm%d@%s", operator.Waiting, n, far))
+		in, text := letter(fmt.Sprint("om-", n), to[n:])
+		book.Intend(in)
+		if !l.trySMTP(t.Context(), in, text, plainly) {
+			t.Fatal("not taken")
+		}
+		together = append(together, ledger.Order{ID: in.ID, Kind: ledger.Hold})
+	}
+	entries, err := op.FindAll(testhost.Within(t, soon), to)
+	for n := range entries {
+		together[n].QueueID = entries[n]
+	}
+	if err == nil {
+		err = op.GiveAll(testhost.Within(t, soon), together)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 	// What begins from now on begins against an order.
 	pause(t.Context(), 3*time.Second)
 	book.Fault("kill", "qmail-send")
@@ -194,6 +218,12 @@ func fewOrders(t *testing.T, h *site) []ledger.Violation {
 		_ = h.Suite().Signal(syscall.SIGALRM)
 	}
 	give(release)
+	for n := range together {
+		together[n].Kind = ledger.Release
+	}
+	if err := op.GiveAll(testhost.Within(t, soon), together); err != nil && !t.Failed() {
+		t.Log(err) // a mutant holds none
+	}
 	h.sink.SetScript(nil)
 	return rest(t, h, book)
 }

@@ -10,6 +10,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -63,6 +64,40 @@ func (p *Operator) Find(ctx context.Context, to string) (entry string, err error
 	}
 }
 
+// FindAll returns the numbers of the messages that wait for these recipients, in
+// their order, when there is one for each, and no delivery of any is under way.
+func (p *Operator) FindAll(ctx context.Context, to []string) (entries []string, err error) {
+	for {
+		r, err := p.queuectl(ctx, "list", "--json")
+		found := make(map[string]string)
+		for line := range strings.Lines(r.Stdout) {
+			var m struct {
+				ID, State  string
+				Recipients []struct{ Address string }
+			}
+			if json.Unmarshal([]byte(line), &m) == nil && (m.State == "deferred" || m.State == "held") {
+				for _, recipient := range m.Recipients {
+					found[recipient.Address] = m.ID
+				}
+			}
+		}
+		entries = entries[:0]
+		for _, address := range to {
+			if entry := found[address]; entry != "" {
+				entries = append(entries, entry)
+			}
+		}
+		if len(entries) == len(to) {
+			return entries, nil
+		}
+		select {
+		case <-time.After(again):
+		case <-ctx.Done():
+			return nil, fmt.Errorf("qmail-queuectl has %d of %d messages: %v, exit %d: %s", len(entries), len(to), err, r.Code, r.Stderr)
+		}
+	}
+}
+
 // Give gives an order until it is answered: it is done, there is nothing to do,
 // or the message is not there any more.
 func (p *Operator) Give(ctx context.Context, o ledger.Order) (there bool, err error) {
@@ -84,6 +119,50 @@ func (p *Operator) Give(ctx context.Context, o ledger.Order) (there bool, err er
 		case <-time.After(again):
 		case <-ctx.Done():
 			return false, fmt.Errorf("nobody does it: %+v: %v, exit %d: %s%s", o, err, r.Code, r.Stdout, r.Stderr)
+		}
+	}
+}
+
+// GiveAll gives an order about many whole messages with one command, until it is
+// done with all, or there is nothing to do. The orders differ in their messages
+// only.
+func (p *Operator) GiveAll(ctx context.Context, orders []ledger.Order) error {
+	left := make(map[string]ledger.Order)
+	for _, o := range orders {
+		left[o.QueueID] = o
+	}
+	for {
+		args := p.arguments(orders[0])
+		args = slices.DeleteFunc(args, func(a string) bool { return a == orders[0].QueueID })
+		for _, o := range orders {
+			if _, wanted := left[o.QueueID]; wanted {
+				p.Asked(o)
+				args = append(args, o.QueueID)
+			}
+		}
+		r, err := p.queuectl(ctx, args...)
+		for line := range strings.Lines(r.Stdout) {
+			var result struct{ ID, Outcome string }
+			if json.Unmarshal([]byte(line), &result) != nil {
+				continue
+			}
+			o, wanted := left[result.ID]
+			switch {
+			case !wanted:
+			case result.Outcome == "done":
+				p.Done(o)
+				delete(left, result.ID)
+			case result.Outcome == "nothing to do":
+				delete(left, result.ID)
+			}
+		}
+		if len(left) == 0 {
+			return nil
+		}
+		select {
+		case <-time.After(again):
+		case <-ctx.Done():
+			return fmt.Errorf("%d of %d orders are not done: %+v: %v, exit %d: %s", len(left), len(orders), orders[0], err, r.Code, r.Stderr)
 		}
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"testing"
 
+	"postrider/internal/ledger"
+	"postrider/internal/operator"
 	"postrider/internal/testhost"
 )
 
@@ -44,6 +46,7 @@ type blockRun struct {
 	tree   *Tree
 	log    []blockOp
 	acks   []blockAck
+	obeyed []blockAnswer
 	random *rand.Rand
 }
 
@@ -52,6 +55,16 @@ type blockAck struct {
 	position int
 	message  Message
 }
+
+// blockAnswer is an order that was answered when so much had been written.
+type blockAnswer struct {
+	position int
+	entry    string
+}
+
+// waiting is where the mail waits that orders are about: with a user of the host
+// itself, since what another host has cannot be seen on the disk.
+const waiting = "erin-waiting-"
 
 func recordBlocks(t *testing.T, disk testhost.Disk) *blockRun {
 	t.Helper()
@@ -70,12 +83,15 @@ func recordBlocks(t *testing.T, disk testhost.Disk) *blockRun {
 	s := newStation(t, testhost.WithDisk(disk))
 	s.concurrency(20)
 	s.host.Must("touch", "/tmp/open")
+	s.host.WriteFile("/home/erin/.qmail-waiting-default", "|test -e /tmp/released || exit 111\n./Maildir/\n", 0o644)
+	s.host.Chown("/home/erin/.qmail-waiting-default", "erin")
 	s.host.Must("sync", "-f", "/var/qmail")
 	run := &blockRun{station: s, size: size, tree: s.tree()}
 	run.base = d.record()
 	r := &recording{station: s, c: Case{Places: make(map[string]Place)}}
 	s.host.StartSuite()
 	run.load(r, d)
+	s.host.Must("touch", "/tmp/released")
 	r.empty()
 	s.host.StopSuite()
 	d.mu.Lock()
@@ -95,6 +111,14 @@ func (b *blockRun) load(r *recording, d *blockDisk) {
 			r.compose(70_000, "alice", "dave"), r.compose(900, "nobody"), r.compose(4000, "alice"),
 		})
 	}
+	var some, others []Message
+	for n := range courses() {
+		some = append(some, r.compose(600, fmt.Sprintf("%s%d", waiting, n), "alice"))
+	}
+	for n := range many {
+		others = append(others, r.compose(600, fmt.Sprintf("%sm%d", waiting, n)))
+	}
+	lists = append(lists, some, others)
 	var all sync.WaitGroup
 	var mu sync.Mutex
 	for _, list := range lists {
@@ -118,7 +142,41 @@ func (b *blockRun) load(r *recording, d *blockDisk) {
 			}
 		})
 	}
+	all.Go(func() { b.operate(r, d, some, others) })
 	all.Wait()
+}
+
+// courses are those of an operator that leave the mail on the host.
+func courses() [][]operator.Step {
+	return slices.DeleteFunc(operator.Courses(), func(course []operator.Step) bool {
+		return slices.ContainsFunc(course, func(s operator.Step) bool { return s.Kind == ledger.Reroute })
+	})
+}
+
+// operate does one course with each of some messages, and holds and releases all
+// others with one command each, while mail comes in. He is the only one who
+// changes the case then.
+func (b *blockRun) operate(r *recording, d *blockDisk, some, others []Message) {
+	random := rand.New(rand.NewPCG(1, 1))
+	op := r.operator()
+	op.Done = func(o ledger.Order) { b.obeyed = append(b.obeyed, blockAnswer{d.position(), o.QueueID}) }
+	ctx, cancel := context.WithTimeout(b.t.Context(), soon)
+	defer cancel()
+	for n, course := range courses() {
+		m := some[n]
+		c := operator.Case{ID: m.ID, To: m.Recipients[0], Address: fmt.Sprintf("alice-moved-%d@%s", n, domain)}
+		r.c.Places[c.Address] = placeOf(c.Address)
+		if err := op.Follow(ctx, course, c, random); err != nil {
+			b.t.Error(err)
+			return
+		}
+	}
+	for _, kind := range []ledger.OrderKind{ledger.Hold, ledger.Release} {
+		if err := r.giveAll(ctx, op, others, kind); err != nil {
+			b.t.Error(err)
+			return
+		}
+	}
 }
 
 // replay makes disks of the log. The host's own disk is not used any more.
@@ -133,7 +191,7 @@ func (b *blockRun) replay(boundaries, subsets, starts int) {
 			writes++
 		}
 	}
-	b.t.Logf("%d writes and %d flushes for %d messages", writes, len(flushes), len(b.acks))
+	b.t.Logf("%d writes and %d flushes for %d messages and %d orders", writes, len(flushes), len(b.acks), len(b.obeyed))
 	chosen := make(map[int]bool)
 	for _, i := range b.random.Perm(len(flushes))[:min(boundaries, len(flushes))] {
 		chosen[i] = true
@@ -189,7 +247,7 @@ func (b *blockRun) part(disk image, writes []blockOp) {
 func (b *blockRun) look(name string, content image, until int, start bool) {
 	b.t.Helper()
 	b.t.Run(name, func(t *testing.T) {
-		tree, broken := b.check(t, content, b.acked(until))
+		tree, broken := b.check(t, content, b.acked(until), b.answered(until))
 		for _, v := range broken {
 			t.Errorf("%v", v)
 		}
@@ -214,14 +272,24 @@ func (b *blockRun) acked(until int) Case {
 	return c
 }
 
+// answered are the answers to orders when so much had been written.
+func (b *blockRun) answered(until int) (marks []Mark) {
+	for _, a := range b.obeyed {
+		if a.position <= until {
+			marks = append(marks, Mark{Kind: Obeyed, ID: a.entry})
+		}
+	}
+	return marks
+}
+
 // check mounts a disk; it stays mounted.
-func (b *blockRun) check(t *testing.T, content image, c Case) (*Tree, []Violation) {
+func (b *blockRun) check(t *testing.T, content image, c Case, marks []Mark) (*Tree, []Violation) {
 	t.Helper()
 	d := newBlockDisk(t, content, b.size)
 	b.host.SetDisk(d.file)
 	tree := (&station{t: t, host: b.host}).tree()
 	k := NewChecker(&Trace{Base: b.tree}, c)
-	return tree, k.Check(&State{Tree: tree, durable: &moment{tree: &Tree{}}})
+	return tree, k.Check(&State{Tree: tree, Marks: marks, durable: &moment{tree: &Tree{}}})
 }
 
 // start starts the suite on the disk that is mounted.
@@ -229,6 +297,7 @@ func (b *blockRun) start(t *testing.T, tree *Tree, c Case) {
 	t.Helper()
 	s := &station{t: t, host: b.host, sink: b.sink}
 	s.host.StartSuite()
+	(&recording{station: s}).release()
 	s.finish()
 	p := sample{recorded{"block replay", &Trace{Base: b.tree}, c}, State{Tree: tree}}
 	s.holdLedger(t.Name(), p, c.Acked, nil)
@@ -245,11 +314,23 @@ func (b *blockRun) mustFail() {
 		for _, o := range b.log[:b.acks[0].position] {
 			content.write(o.at, o.data)
 		}
-		_, broken := b.check(t, content, b.acked(len(b.log)))
+		_, broken := b.check(t, content, b.acked(len(b.log)), nil)
 		b.host.RemoveDisk()
 		t.Logf("%d rules broken", len(broken))
 		if !slices.ContainsFunc(broken, func(v Violation) bool { return v.Rule == Lost }) {
 			t.Errorf("no message is missed: %v", broken)
+		}
+	})
+	b.t.Run("a disk that lies about orders", func(t *testing.T) {
+		first := b.obeyed[0].position
+		content := maps.Clone(b.base)
+		for _, o := range b.log[:first] {
+			content.write(o.at, o.data)
+		}
+		_, broken := b.check(t, content, b.acked(first), b.answered(len(b.log)))
+		b.host.RemoveDisk()
+		if !slices.ContainsFunc(broken, func(v Violation) bool { return v.Rule == Forgotten }) {
+			t.Errorf("no order is missed: %v", broken)
 		}
 	})
 }

@@ -28,9 +28,10 @@ var (
 	accepted = regexp.MustCompile(`K\x00\x00\x00\x14(\d{20})`)
 	// said is the answer of qmail-smtpd to a message.
 	said = regexp.MustCompile(`(?m)^250[ -].* qp (\d{20})\r?$`)
-	// obeyed is the answer of qmail-send to an order about one entry
-	// (internal/wire/manage).
-	obeyed = regexp.MustCompile(`^c\x00\x01(\d{20})k\x00`)
+	// results begins an answer of qmail-send to an order (internal/wire/manage),
+	// obeyed is what it says of an entry with which it is done.
+	results = regexp.MustCompile(`(?s)^c..\d{20}[a-z]\x00`)
+	obeyed  = regexp.MustCompile(`(\d{20})k\x00`)
 	// invoked is the line by which an entry is known in what is sent.
 	invoked = regexp.MustCompile(`(?m)^Received: \(qmail (\d{20}) invoked `)
 )
@@ -71,8 +72,10 @@ func (m *marker) wrote(c *call, decode func(string) (string, error)) error {
 	case "qmail-smtpd":
 		m.accept(c, said, s)
 	case "qmail-send":
-		if found := obeyed.FindStringSubmatch(s); found != nil {
-			m.add(Mark{Kind: Obeyed, ID: found[1], At: c.begin})
+		if results.MatchString(s) {
+			for _, found := range obeyed.FindAllStringSubmatch(s, -1) {
+				m.add(Mark{Kind: Obeyed, ID: found[1], At: c.begin})
+			}
 		}
 	case "qmail-remote":
 		if found := invoked.FindStringSubmatch(strings.ReplaceAll(s, "\r\n", "\n")); found != nil {

@@ -48,6 +48,9 @@ var mutations = []struct {
 	{"no sync of an order", "orders", Forgotten, []Model{Ordered, Unordered}, func(t *Trace, _ Case) int {
 		return dropSyncs(t, func(s Sync) bool { return strings.Contains(s.Name, "/queue/info/") })
 	}},
+	{"no sync of orders for many", "orders for many", Forgotten, []Model{Ordered, Unordered}, func(t *Trace, _ Case) int {
+		return dropSyncs(t, func(s Sync) bool { return s.Kind == SyncAll && strings.HasSuffix(s.Name, "/queue/info") })
+	}},
 	{"no sync of what is deleted", "orders", Forgotten, []Model{Ordered, Unordered}, func(t *Trace, _ Case) int {
 		return dropSyncs(t, func(s Sync) bool { return s.Kind == SyncDir && strings.Contains(s.Name, "/queue/new/") })
 	}},

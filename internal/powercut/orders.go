@@ -64,7 +64,16 @@ func (k *Checker) deleted(marks []Mark) map[Pair]bool {
 func (k *Checker) orderedPairs() map[string]map[string][]Pair {
 	found := make(map[string]map[string][]Pair)
 	for _, o := range k.c.Orders {
-		if found[o.QueueID] != nil || k.t.Entries[o.QueueID] == 0 {
+		if found[o.QueueID] != nil {
+			continue
+		}
+		if k.t.Entries[o.QueueID] == 0 {
+			if m := k.sent[o.ID]; m != nil { // of no trace: it is as it was sent
+				found[o.QueueID] = make(map[string][]Pair)
+				for _, r := range m.Recipients {
+					found[o.QueueID][r] = []Pair{{o.ID, r}}
+				}
+			}
 			continue
 		}
 		e, text := k.queued(o.QueueID)

@@ -148,7 +148,11 @@ func TestParseMarks(t *testing.T) {
 func TestParseOrders(t *testing.T) {
 	t.Parallel()
 	const id = "01234567890123456789"
-	for said, marks := range map[string]int{"c\x00\x01" + id + "k\x00\x00\x00\x00": 1, "c\x00\x01" + id + "z\x00\x00\x00\x00": 0, "." + id: 0} {
+	const other = "98765432109876543210"
+	for said, marks := range map[string]int{
+		"c\x00\x01" + id + "k\x00\x00\x00\x00": 1, "c\x00\x01" + id + "z\x00\x00\x00\x00": 0, "." + id: 0,
+		"c\x00\x02" + other + "z\x00\x00\x00\x03not" + id + "k\x00\x00\x00\x00": 1,
+	} {
 		text := traceOf("1 sendmsg(5<socket:[1]>, {msg_name=NULL, msg_namelen=0, msg_iov=[{iov_base='" + said + "', iov_len=28}], msg_iovlen=1, msg_controllen=0, msg_flags=0}, MSG_NOSIGNAL) = 28")
 		text = strings.Replace(text, hexed("qmail-spool"), hexed("qmail-send"), 1)
 		trace, err := Parse(strings.NewReader(text), emptyBase(), []string{"/r"})

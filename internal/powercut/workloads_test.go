@@ -1,6 +1,7 @@
 package powercut
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -42,6 +43,7 @@ func workloads() []workload {
 		{"bounce", 20, func(r *recording) { r.through(r.compose(600, "nobody"), r.compose(700, "alice", "no-one", "x@"+far)) }},
 		{"drop", 20, drop},
 		{"orders", 20, orders},
+		{"orders for many", 20, ordersForMany},
 		{"enqueue a large one", 0, func(r *recording) { r.traced(func() { r.must(r.fresh(large, 2)) }) }},
 		{"restart", 20, restart},
 	}
@@ -162,11 +164,54 @@ func orders(r *recording) {
 	})
 }
 
+// many is how many messages an order must be about that their progress files are
+// made durable together.
+const many = 40
+
+// ordersForMany has an operator hold many messages with one command, and release
+// them with another.
+func ordersForMany(r *recording) {
+	r.sink.SetScript(operator.Closed)
+	var messages []Message
+	for n := range many {
+		messages = append(messages, r.compose(600, fmt.Sprintf("%s%d@%s", operator.Waiting, n, far)))
+	}
+	r.traced(func() {
+		r.must(messages...)
+		ctx := testhost.Within(r.t, soon)
+		for _, kind := range []ledger.OrderKind{ledger.Hold, ledger.Release} {
+			if err := r.giveAll(ctx, r.operator(), messages, kind); err != nil {
+				r.t.Fatal(err)
+			}
+		}
+		r.sink.SetScript(nil)
+		r.empty()
+	})
+}
+
+// giveAll gives an order about messages when all of them wait and none is under
+// way.
+func (r *recording) giveAll(ctx context.Context, op *operator.Operator, messages []Message, kind ledger.OrderKind) error {
+	var to []string
+	for _, m := range messages {
+		to = append(to, m.Recipients[0])
+	}
+	entries, err := op.FindAll(ctx, to)
+	if err != nil {
+		return err
+	}
+	var orders []ledger.Order
+	for n, m := range messages {
+		orders = append(orders, ledger.Order{ID: m.ID, Kind: kind, QueueID: entries[n]})
+	}
+	return op.GiveAll(ctx, orders)
+}
+
 // operator gives orders that are part of the case. What he sends another way
 // goes to the same host.
 func (r *recording) operator() *operator.Operator {
 	asked := func(o ledger.Order) {
-		if n := len(r.c.Orders); n > 0 && r.c.Orders[n-1].QueueID == o.QueueID && r.c.Orders[n-1].Kind == o.Kind {
+		if before := r.c.about(o.QueueID); len(before) > 0 && before[len(before)-1].Kind == o.Kind {
 			return // it was "not now"
 		}
 		r.c.Orders = append(r.c.Orders, o)

@@ -22,6 +22,7 @@
 //	handed.go    the same for who was handed its files
 //	regular.go   opening files of the queue, which may be anything
 //	progress.go  what was done so far for a message that waits
+//	size.go      how long such a file may be
 //	operator.go  of attempts, and what operators changed
 //	drop.go      what is left for a qmail-spool that does not answer
 package queuedir

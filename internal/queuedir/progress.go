@@ -305,10 +305,18 @@ func parseIndex(field []byte) (int, error) {
 
 // ReadRecords calls visit for each record of the progress file in r, with the
 // offset of the end of its line. It returns the length of what is good: a
-// writer continues there. An error is ErrDamaged, ErrNewer, that of r, or that of
-// visit.
+// writer continues there. An error is ErrDamaged, ErrNewer, ErrHuge, that of r, or
+// that of visit.
 func ReadRecords(r io.Reader, visit func(Record, int64) error) (int64, error) {
-	in := bufio.NewReaderSize(r, maxProgressLine)
+	return readRecords(r, maxProgressFile, visit)
+}
+
+// readRecords is ReadRecords of a file that has at most so many bytes.
+func readRecords(r io.Reader, limit int64, visit func(Record, int64) error) (int64, error) {
+	in, err := lines(r, limit)
+	if err != nil {
+		return 0, err
+	}
 	var good, offset int64
 	torn := false
 	for {
@@ -362,7 +370,7 @@ type Progress struct {
 // of recipients.
 func ReadProgress(r io.Reader, recipients int) (Progress, error) {
 	p := Progress{Finished: NewBitmap(recipients)}
-	size, err := ReadRecords(r, func(record Record, end int64) error {
+	size, err := readRecords(r, progressLimit(recipients), func(record Record, end int64) error {
 		for _, index := range record.Indexes {
 			if index >= recipients {
 				return fmt.Errorf("%w: progress of recipient %d of %d", ErrDamaged, index, recipients)

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -159,6 +161,73 @@ func TestProgressLongGarbageIsTorn(t *testing.T) {
 	p, err := ReadProgress(io.MultiReader(bytes.NewReader(b), bytes.NewReader(tail)), 5)
 	if err != nil || p.Size != int64(len(b)) {
 		t.Errorf("progress %+v, %v", p, err)
+	}
+}
+
+// A file that is longer than a message can make it is not read, unless what is too
+// long of it is a hole at its end.
+func TestProgressThatIsHuge(t *testing.T) {
+	t.Parallel()
+	good := AppendDelivered(nil, []int{1})
+	for _, tc := range []struct {
+		name     string
+		size     int64 // of what is written
+		hole     int64 // behind that
+		filler   byte
+		want     error
+		wantSize int64
+	}{
+		{"short", 0, 0, 0, nil, int64(len(good))},
+		{"with garbage at its end", 1 << 20, 0, 'x', nil, int64(len(good))},
+		{"with a hole of 100 GB at its end", 0, 100 << 30, 0, nil, int64(len(good))},
+		{"with garbage and a hole at its end", 1 << 20, 100 << 30, 'x', nil, int64(len(good))},
+		{"too long", progressLimit(5) + 1, 0, 'x', ErrHuge, 0},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			f, err := os.Create(filepath.Join(t.TempDir(), "progress"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer f.Close()
+			content := append(good[:len(good):len(good)], bytes.Repeat([]byte{tc.filler}, int(tc.size))...)
+			if _, err := f.Write(content); err != nil {
+				t.Fatal(err)
+			}
+			if err := f.Truncate(int64(len(content)) + tc.hole); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := f.Seek(0, io.SeekStart); err != nil {
+				t.Fatal(err)
+			}
+			p, err := ReadProgress(f, 5)
+			if !errors.Is(err, tc.want) || p.Size != tc.wantSize || tc.want == nil && p.Delivered != 1 {
+				t.Errorf("%+v, %v", p, err)
+			}
+		})
+	}
+}
+
+// What is appended while a file is read is not seen, not even by half.
+func TestProgressThatGrows(t *testing.T) {
+	t.Parallel()
+	f, err := os.Create(filepath.Join(t.TempDir(), "progress"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	line := AppendDelivered(nil, []int{1})
+	if _, err := f.WriteAt(line, 0); err != nil {
+		t.Fatal(err)
+	}
+	seen := 0
+	size, err := ReadRecords(f, func(Record, int64) error {
+		seen++
+		_, err := f.WriteAt(AppendFailed(nil, 2, failedAt, strings.Repeat("x", 5000)), int64(len(line)))
+		return err
+	})
+	if err != nil || seen != 1 || size != int64(len(line)) {
+		t.Errorf("%d records, %d bytes, %v", seen, size, err)
 	}
 }
 

@@ -33,3 +33,13 @@ func OpenFile(name string) (*os.File, error) {
 	}
 	return f, nil
 }
+
+// OpenDir opens a directory of the queue to list it. It follows no link and
+// waits for nobody, whatever stands in its place.
+func OpenDir(name string) (*os.File, error) {
+	return os.OpenFile(name, openFlags|unix.O_DIRECTORY, 0)
+}
+
+// DirAdvice is what the administrator does about a directory of the queue that
+// OpenDir cannot open.
+const DirAdvice = "move away what is in its place, if it is none, and run qmail-setup"

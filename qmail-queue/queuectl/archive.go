@@ -25,7 +25,11 @@ func (r *run) export(operands []string) error {
 		return err
 	}
 	var ids []queuedir.ID
-	s, err := newSource(r.layout, func(id queuedir.ID, err error) { r.skip(id.String(), err) })
+	spare := func(what string, err error) {
+		r.failed = true
+		r.complain("warning: not exported: %s: %v", what, err)
+	}
+	s, err := newSource(r.layout, spare)
 	if err != nil {
 		return err
 	}
@@ -34,7 +38,7 @@ func (r *run) export(operands []string) error {
 		return errors.New("only root may export")
 	}
 	if r.choice.wide() { // all of them, whatever they say
-		ids, err = s.all()
+		ids = s.all()
 	} else {
 		err = s.each(r.choice.ids, reading{}, func(m *message, _ *queuedir.Entry) error {
 			if r.choice.matches(m) {
@@ -47,22 +51,26 @@ func (r *run) export(operands []string) error {
 		return err
 	}
 	out := tar.NewWriter(r.out)
+	exported := 0
 	for _, id := range ids {
 		it, err := queued(r.layout, id)
 		if err != nil {
-			r.skip(id.String(), err)
-			continue
+			if _, gone := os.Lstat(r.layout.Entry(id)); len(r.choice.ids) > 0 || !errors.Is(gone, fs.ErrNotExist) {
+				spare(id.String(), err)
+			}
+			continue // it was delivered meanwhile
 		}
 		err = it.archive(out)
 		it.close()
 		if err != nil {
 			return err
 		}
+		exported++
 	}
 	if err := out.Close(); err != nil {
 		return err
 	}
-	r.complain("exported: %d; they stay in the queue", len(ids))
+	r.complain("exported: %d; they stay in the queue", exported)
 	return nil
 }
 

@@ -49,7 +49,9 @@ func (r *run) change(o manage.Order) error {
 			}
 		}
 	}
-	if targets == nil {
+	if targets == nil && r.choice.wide() { // --all
+		targets, err = r.everything()
+	} else if targets == nil {
 		err = r.chosen(reading{}, func(m *message, _ *queuedir.Entry) error {
 			t := manage.Target{ID: m.id}
 			if some {
@@ -74,6 +76,20 @@ func (r *run) change(o manage.Order) error {
 		return nil
 	}
 	return r.give(client, o, targets)
+}
+
+// everything is all messages, of which nothing needs to be read.
+func (r *run) everything() (targets []manage.Target, err error) {
+	s, err := newSource(r.layout, r.unread)
+	if err != nil {
+		return nil, err
+	}
+	defer s.close()
+	ids, err := s.everything()
+	for _, id := range ids {
+		targets = append(targets, manage.Target{ID: id})
+	}
+	return targets, err
 }
 
 // give gives the order in as many packets as it takes, and tells what became of
@@ -118,6 +134,9 @@ var outcomes = map[manage.Outcome]string{
 
 // result tells what became of a message, unless it was simply done.
 func (r *run) result(res manage.Result) error {
+	if res.Outcome == manage.Missing && len(r.choice.ids) == 0 {
+		return nil // it was delivered since it was chosen
+	}
 	if res.Outcome != manage.Done && res.Outcome != manage.Nothing {
 		r.failed = true
 	}

@@ -73,7 +73,7 @@ func (w classicWriter) message(n int, born time.Time, sender string, locals, rem
 // found reads all messages of a queue.
 func found(t testing.TB, home string) (all []*message) {
 	t.Helper()
-	s := &source{layout: queuedir.At(home), direct: true, trouble: func(id queuedir.ID, err error) { t.Errorf("%s: %v", id, err) }}
+	s := &source{layout: queuedir.At(home), direct: true, trouble: func(id string, err error) { t.Errorf("%s: %v", id, err) }}
 	err := s.each(nil, reading{}, func(m *message, e *queuedir.Entry) error {
 		all = append(all, m)
 		return e.CheckBody()

@@ -117,9 +117,10 @@ func (r *run) importQueue(from queuedir.Layout, journal string) error {
 			return errClassicRuns
 		}
 	}
-	ids, err := (&source{layout: from}).all()
-	if err != nil {
-		return err
+	var unread error // it is no queue, or not all of one
+	ids := (&source{layout: from, trouble: func(_ string, err error) { unread = errors.Join(unread, err) }}).all()
+	if unread != nil {
+		return unread
 	}
 	p, err := newPlacer(r.world.Home, journal)
 	if err != nil {

@@ -13,10 +13,7 @@ import (
 
 // chosen calls visit with the messages that are meant.
 func (r *run) chosen(want reading, visit func(*message, *queuedir.Entry) error) error {
-	s, err := newSource(r.layout, func(id queuedir.ID, err error) {
-		r.failed = true
-		r.complain("warning: %s: %v", id, err)
-	})
+	s, err := newSource(r.layout, r.unread)
 	if err != nil {
 		return err
 	}
@@ -36,6 +33,12 @@ func (r *run) chosen(want reading, visit func(*message, *queuedir.Entry) error) 
 		}
 	}
 	return err
+}
+
+// unread tells of a message or directory that cannot be read; others go on.
+func (r *run) unread(what string, err error) {
+	r.failed = true
+	r.complain("warning: %s: %v", what, err)
 }
 
 // list is the command.

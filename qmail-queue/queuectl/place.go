@@ -274,7 +274,7 @@ func (p *placer) note(word string, batch []item) error {
 
 // sync makes all of the queue's file system durable: one call for a batch.
 func (p *placer) sync() error {
-	dir, err := os.Open(p.layout.NewDir(queuedir.BucketName(0)))
+	dir, err := queuedir.OpenDir(p.layout.NewDir(queuedir.BucketName(0)))
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package queuectl
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -22,15 +23,14 @@ type source struct {
 	direct bool           // the files can be read
 	states map[queuedir.ID]manage.State
 	ids    []queuedir.ID // of states, in order
-	// trouble is told of messages that cannot be read.
-	trouble func(queuedir.ID, error)
+	// trouble is told what cannot be read, a message or a directory.
+	trouble func(what string, err error)
 }
 
 // newSource looks at what can be asked and read.
-func newSource(l queuedir.Layout, trouble func(queuedir.ID, error)) (*source, error) {
+func newSource(l queuedir.Layout, trouble func(string, error)) (*source, error) {
 	s := &source{layout: l, trouble: trouble}
-	s.direct = unix.Access(l.NewDir(queuedir.BucketName(0)), unix.R_OK|unix.X_OK) == nil &&
-		unix.Access(l.InfoDir(queuedir.BucketName(0)), unix.R_OK|unix.X_OK) == nil
+	s.direct = readable(l)
 	client, err := manage.Dial(l.Manage())
 	switch {
 	case err == nil:
@@ -41,6 +41,18 @@ func newSource(l queuedir.Layout, trouble func(queuedir.ID, error)) (*source, er
 		return nil, errors.New("qmail-send does not run, and only root may read the queue itself")
 	}
 	return s, nil
+}
+
+// readable reports whether a queue may be read, of which some directories may be
+// damaged.
+func readable(l queuedir.Layout) bool {
+	for i := range queuedir.Buckets {
+		name := queuedir.BucketName(i)
+		if unix.Access(l.NewDir(name), unix.R_OK|unix.X_OK) == nil && unix.Access(l.InfoDir(name), unix.R_OK|unix.X_OK) == nil {
+			return true
+		}
+	}
+	return false
 }
 
 func (s *source) close() {
@@ -80,10 +92,7 @@ func (s *source) each(ids []queuedir.ID, want reading, visit func(*message, *que
 		return s.eachAsked(ids, want, visit)
 	}
 	if len(ids) == 0 {
-		var err error
-		if ids, err = s.all(); err != nil {
-			return err
-		}
+		ids = s.all()
 	}
 	for _, id := range ids {
 		if err := s.one(id, want, visit); err != nil {
@@ -93,17 +102,29 @@ func (s *source) each(ids []queuedir.ID, want reading, visit func(*message, *que
 	return nil
 }
 
-// all returns the numbers of all messages, in order.
-func (s *source) all() (ids []queuedir.ID, err error) {
+// everything returns the numbers of all messages of whoever asks.
+func (s *source) everything() ([]queuedir.ID, error) {
+	if s.direct {
+		return s.all(), nil
+	}
+	err := s.learn()
+	return s.ids, err
+}
+
+// all returns the numbers of all messages, in order. A directory that cannot be
+// read is told of, the others are read.
+func (s *source) all() (ids []queuedir.ID) {
 	for i := range queuedir.Buckets {
-		dir, err := os.Open(s.layout.NewDir(queuedir.BucketName(i)))
+		name := s.layout.NewDir(queuedir.BucketName(i))
+		dir, err := queuedir.OpenDir(name)
 		if err != nil {
-			return nil, err
+			s.trouble(name, fmt.Errorf("%w; %s", err, queuedir.DirAdvice))
+			continue
 		}
 		names, err := dir.Readdirnames(-1)
 		_ = dir.Close() // only read from
 		if err != nil {
-			return nil, err
+			s.trouble(name, err)
 		}
 		for _, name := range names {
 			// What is no number is the body of a message.
@@ -113,7 +134,7 @@ func (s *source) all() (ids []queuedir.ID, err error) {
 		}
 	}
 	slices.SortFunc(ids, compareIDs)
-	return ids, nil
+	return ids
 }
 
 // one reads a message from its files. One that is not there any more is passed
@@ -147,7 +168,7 @@ func (s *source) one(id queuedir.ID, want reading, visit func(*message, *queuedi
 
 func (s *source) tell(id queuedir.ID, err error) {
 	if !errors.Is(err, fs.ErrNotExist) {
-		s.trouble(id, err)
+		s.trouble(id.String(), err)
 	}
 }
 
@@ -202,7 +223,7 @@ func (s *source) eachAsked(ids []queuedir.ID, want reading, visit func(*message,
 func (s *source) handed(id queuedir.ID, f *manage.Message, want reading, visit func(*message, *queuedir.Entry) error) error {
 	entry, err := queuedir.HandedEntry(id, f.Entry, f.Body)
 	if err != nil {
-		s.trouble(id, err)
+		s.trouble(id.String(), err)
 		return nil
 	}
 	defer entry.Close()
@@ -212,7 +233,7 @@ func (s *source) handed(id queuedir.ID, f *manage.Message, want reading, visit f
 	}
 	m, err := want.read(entry, progress)
 	if err != nil {
-		s.trouble(id, err)
+		s.trouble(id.String(), err)
 		return nil
 	}
 	s.finish(m, nil)

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 
 	"postrider/internal/queuedir"
 )
@@ -16,26 +15,34 @@ const exitTemporary = 111
 // namesAtOnce bounds how much of a directory is in memory.
 const namesAtOnce = 1000
 
-// entries calls visit with each message of the queue, bucket by bucket.
+// entries calls visit with each message of the queue, bucket by bucket. Those of a
+// directory that cannot be read are missing; the error says so at the end.
 func entries(l queuedir.Layout, visit func(queuedir.ID) error) error {
+	var unread error
 	for i := range queuedir.Buckets {
+		var stop error
 		err := names(l.NewDir(queuedir.BucketName(i)), func(name string) error {
 			// What is no ID is the body of one.
 			if id, err := queuedir.ParseID(name); err == nil {
-				return visit(id)
+				stop = visit(id)
 			}
-			return nil
+			return stop
 		})
-		if err != nil {
-			return err
+		switch {
+		case stop != nil:
+			return stop
+		case errors.Is(err, errNotPermitted):
+			return err // nor may others be read
+		case unread == nil:
+			unread = err
 		}
 	}
-	return nil
+	return unread
 }
 
 // names calls visit with the names in a directory.
 func names(path string, visit func(string) error) error {
-	dir, err := os.Open(path)
+	dir, err := queuedir.OpenDir(path)
 	if err != nil {
 		return unreadable(path, err)
 	}

@@ -30,7 +30,9 @@ func (d *draft) commit(nonce queuedir.Nonce, done func(entries.Message, error)) 
 	}
 	if err == nil {
 		d.free()
-		err = d.publish()
+		if err = d.publish(); err != nil {
+			d.s.leaveBucket(d.id)
+		}
 	}
 	if err != nil {
 		d.abort()

@@ -32,3 +32,10 @@ func (n *names) next(now time.Time) queuedir.ID {
 	}
 	return queuedir.NewID(now, n.sequence, n.bucket)
 }
+
+// leave makes the next number one of another bucket.
+func (n *names) leave(bucket int) {
+	if n.bucket == bucket {
+		n.used = namesInRow
+	}
+}

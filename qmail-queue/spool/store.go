@@ -90,6 +90,14 @@ func (s *Store) newID(now time.Time) queuedir.ID {
 	}
 }
 
+// leaveBucket keeps the next messages out of a bucket into which one could not be
+// renamed: its directory may be damaged, and only that one.
+func (s *Store) leaveBucket(id queuedir.ID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.names.leave(id.BucketIndex())
+}
+
 // settled ends the flight of id.
 func (s *Store) settled(id queuedir.ID) {
 	s.mu.Lock()

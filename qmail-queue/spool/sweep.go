@@ -68,17 +68,29 @@ func (s *Store) sweep() {
 	}))
 	entries := int64(0)
 	for i := range queuedir.Buckets {
-		trouble = errors.Join(trouble, s.each(layout.NewDir(queuedir.BucketName(i)), func(name string) error {
+		dir := layout.NewDir(queuedir.BucketName(i))
+		err := s.each(dir, func(name string) error {
 			if !strings.HasSuffix(name, queuedir.BodySuffix) {
 				entries++
 			}
 			return s.sweepBody(name)
-		}))
+		})
+		if isOf(err, dir) {
+			s.log("alert: " + err.Error() + "; no mail can be queued there: " + queuedir.DirAdvice)
+			continue
+		}
+		trouble = errors.Join(trouble, err)
 	}
 	s.entries.Store(entries)
 	if trouble != nil {
 		s.log("warning: sweep of the queue: " + firstLine(trouble))
 	}
+}
+
+// isOf reports whether an error is that of a directory, and not of a file in it.
+func isOf(err error, dir string) bool {
+	var of *fs.PathError
+	return errors.As(err, &of) && of.Path == dir
 }
 
 // firstLine keeps one of the errors of several directories.

@@ -12,8 +12,13 @@ const pause = 10 * time.Millisecond
 
 // latency sends o.Messages one after another and measures from the beginning
 // of the connection until the file is in the mailbox o.Dir. It gives up after
-// o.Limit and answers with what it has.
-func latency(o Order, _ io.Reader, say func(Answer)) error {
+// o.Limit, or when its input ends, and answers with what it has.
+func latency(o Order, in io.Reader, say func(Answer)) error {
+	enough := make(chan struct{})
+	go func() {
+		_, _ = io.Copy(io.Discard, in) // there is nothing in it
+		close(enough)
+	}()
 	box, err := watch(o.Dir)
 	if err != nil {
 		return err
@@ -22,7 +27,7 @@ func latency(o Order, _ io.Reader, say func(Answer)) error {
 	data := text(o.Size, o.Recipients[0])
 	a := Answer{Began: time.Now()}
 	for range o.Messages {
-		if time.Since(a.Began) > o.Limit {
+		if time.Since(a.Began) > o.Limit || ended(enough) {
 			break
 		}
 		start := time.Now()
@@ -44,6 +49,15 @@ func latency(o Order, _ io.Reader, say func(Answer)) error {
 	a.Ended, a.Count = time.Now(), len(a.Millis)
 	say(a)
 	return nil
+}
+
+func ended(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
 }
 
 // first tries to send one message from before the server listens, and says

@@ -1,50 +1,18 @@
 package qmail
 
 import (
-	"os"
-	"slices"
-	"strings"
+	"cmp"
 	"testing"
+
+	"postrider/internal/migrate/migratetest"
 )
 
-// TestPageHasTheTable holds the tables of docs/migrate-from-qmail.md to the source.
+// The table of docs/migrate-from-qmail.md is control files and the like.
 func TestPageHasTheTable(t *testing.T) {
 	t.Parallel()
-	page, err := os.ReadFile("../../../docs/migrate-from-qmail.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var got []string
-	for line := range strings.Lines(string(page)) {
-		if strings.HasPrefix(line, "| `") {
-			got = append(got, strings.TrimSuffix(line, "\n"))
-		}
-	}
-	want := rows()
-	if len(want) < 60 {
-		t.Errorf("%d rows", len(want))
-	}
-	for _, row := range want {
-		if !slices.Contains(got, row) {
-			t.Errorf("the page does not have\n%s", row)
-		}
-	}
-	if len(got) != len(want) {
-		t.Errorf("the page has %d rows, the source %d", len(got), len(want))
-	}
-}
-
-// rows are those of the table.
-func rows() (all []string) {
+	var rows []string
 	for _, s := range settings {
-		text := s.text
-		if text == "" {
-			text = "as it is"
-		}
-		all = append(all, "| `"+s.name+"` | "+s.from+" | "+string(s.kind)+" | "+cell(text)+" |")
+		rows = append(rows, migratetest.Row(s.name, cmp.Or(s.text, "as it is"), s.from, string(s.kind)))
 	}
-	return all
+	migratetest.Page(t, "migrate-from-qmail.md", rows)
 }
-
-// cell is a text in a table.
-func cell(text string) string { return strings.ReplaceAll(text, "|", `\|`) }

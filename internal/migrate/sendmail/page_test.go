@@ -1,53 +1,21 @@
 package sendmail
 
 import (
-	"os"
 	"slices"
-	"strings"
 	"testing"
+
+	"postrider/internal/migrate/migratetest"
 )
 
-// TestPageHasTheTable holds the tables of docs/migrate-from-sendmail.md to the source.
+// The tables of docs/migrate-from-sendmail.md are what define names, then features
+// and macros.
 func TestPageHasTheTable(t *testing.T) {
 	t.Parallel()
-	page, err := os.ReadFile("../../../docs/migrate-from-sendmail.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var got []string
-	for line := range strings.Lines(string(page)) {
-		if strings.HasPrefix(line, "| `") {
-			got = append(got, strings.TrimSuffix(line, "\n"))
-		}
-	}
-	want := rows()
-	if len(want) < 60 {
-		t.Errorf("%d rows", len(want))
-	}
-	for _, row := range want {
-		if !slices.Contains(got, row) {
-			t.Errorf("the page does not have\n%s", row)
-		}
-	}
-	if len(got) != len(want) {
-		t.Errorf("the page has %d rows, the source %d", len(got), len(want))
-	}
-}
-
-// rows are those of the tables: what define names, then features and macros.
-func rows() (all []string) {
+	var rows []string
 	for _, s := range append(slices.Clone(defines), features...) {
-		if s.text == "" {
-			continue
+		if s.text != "" {
+			rows = append(rows, migratetest.Row(s.name, s.text, string(s.kind), migratetest.File(s.file)))
 		}
-		file := "-"
-		if s.file != "" {
-			file = "`" + s.file + "`"
-		}
-		all = append(all, "| `"+s.name+"` | "+string(s.kind)+" | "+file+" | "+cell(s.text)+" |")
 	}
-	return all
+	migratetest.Page(t, "migrate-from-sendmail.md", rows)
 }
-
-// cell is a text in a table.
-func cell(text string) string { return strings.ReplaceAll(text, "|", `\|`) }
