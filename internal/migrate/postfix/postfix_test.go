@@ -75,6 +75,7 @@ func TestCutHop(t *testing.T) {
 	for hop, want := range map[string]string{
 		"[mx.example]:587": "mx.example:587", "mx.example": "mx.example", "[192.0.2.1]": "192.0.2.1", "[mx.example]:submission": "mx.example:587",
 		"mx.example:25": "mx.example", "": "", "[a], [b]": "a",
+		"[2001:db8::25]": "[2001:db8::25]", "[2001:db8::1]:587": "[2001:db8::1]:587", "[ipv6:2001:db8::1]:25": "[2001:db8::1]",
 	} {
 		if got := c.relay(hop, "smtp"); got != want {
 			t.Errorf("%q is %q, want %q", hop, got, want)
