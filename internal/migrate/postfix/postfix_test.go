@@ -2,7 +2,10 @@ package postfix
 
 import (
 	"slices"
+	"strings"
 	"testing"
+
+	"postrider/internal/migrate"
 )
 
 func TestLogicalLines(t *testing.T) {
@@ -65,6 +68,27 @@ func TestNetwork(t *testing.T) {
 	for _, bad := range []string{"", "host.example", "10.0.0.0/33", "1..2", "a"} {
 		if got, ok := network(bad); ok {
 			t.Errorf("%q is %q", bad, got)
+		}
+	}
+}
+
+// Of two networks that an address is in the first counts for Postfix: nobody may
+// relay here who may not there.
+func TestRelayClients(t *testing.T) {
+	t.Parallel()
+	for value, want := range map[string]string{
+		"!10.0.0.0/8, 10.1.0.0/16":   "10.0.0.0/8:allow",
+		"!10.1.0.0/16, 10.0.0.0/8":   `10.1.0.0/16:allow 10.0.0.0/8:allow,RELAYCLIENT=""`,
+		"!10.0.0.0/16, 10.0.0.0/8":   `10.0.0.0/16:allow 10.0.0.0/8:allow,RELAYCLIENT=""`,
+		"10.0.0.0/8, !10.1.0.0/16":   `10.0.0.0/8:allow,RELAYCLIENT="" 10.1.0.0/16:allow`,
+		"10.0.0.0/8 10.0.0.0/8":      `10.0.0.0/8:allow,RELAYCLIENT=""`,
+		"!192.0.2.7 192.0.2.7":       "192.0.2.7:allow",
+		"[::ffff:127.0.0.0]/104 ::1": `::ffff:127.0.0.0/104:allow,RELAYCLIENT="" ::1:allow,RELAYCLIENT=""`,
+	} {
+		r := &reader{config: &config{main: parseMain("mynetworks = "+value+"\n", "/f", "h")}, site: migrate.New("Postfix")}
+		r.relayClients()
+		if got := strings.Join(r.rules, " "); got != want {
+			t.Errorf("%s becomes %s, want %s", value, got, want)
 		}
 	}
 }
