@@ -93,6 +93,32 @@ func TestRelayClients(t *testing.T) {
 	}
 }
 
+// What words of restrictions say is a line that qmail-smtpd takes, or is told.
+func TestRestrictions(t *testing.T) {
+	t.Parallel()
+	for value, want := range map[string]string{
+		"reject_rbl_client l.example=127.0.0.2":          "-l.example=127.0.0.2",
+		"reject_rbl_client l.example=127.0.0.[2..11;14]": "-l.example=127.0.0.2-11,127.0.0.14",
+		"permit_dnswl_client l.example=127.0.[0..255].1": "+l.example Lost",
+		"reject_rbl_client l.example=127.0.0.[11..2]":    "-l.example Lost",
+		"reject_rbl_client l.example=127.0.0.[2..11":     "-l.example Lost",
+		"reject_rbl_client l.example=[127..128].0.0.2":   "-l.example Lost",
+		"sleep 2s":   "2",
+		"sleep 5m":   "60",
+		"sleep soon": "Lost",
+	} {
+		r := &reader{config: &config{main: parseMain("", "/f", "h")}, site: migrate.New("Postfix")}
+		restrictions(r, setting{name: "smtpd_client_restrictions"}, value)
+		got := strings.Join(append(r.site.Control["dnsbllist"], r.site.Control["greetdelay"]...), " ")
+		if r.site.Count(migrate.Lost) > 0 {
+			got = strings.TrimSpace(got + " Lost")
+		}
+		if got != want {
+			t.Errorf("%s becomes %q, want %q", value, got, want)
+		}
+	}
+}
+
 func TestCutHop(t *testing.T) {
 	t.Parallel()
 	c := &config{main: parseMain("", "/f", "h")}
