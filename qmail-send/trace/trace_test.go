@@ -2,10 +2,12 @@ package trace
 
 import (
 	"compress/gzip"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"postrider/internal/clock"
 	"postrider/internal/world"
@@ -179,5 +181,21 @@ func TestExitCodes(t *testing.T) {
 		if code != tc.code || out != "" || !strings.Contains(errs, tc.says) {
 			t.Errorf("%v: exit %d, %q, %q", tc.args, code, out, errs)
 		}
+	}
+}
+
+// An address that sends to lists has more messages than are kept in mind, and what
+// is kept of one is not its line.
+func TestBounded(t *testing.T) {
+	t.Parallel()
+	f := newFinder("news@ours.example", time.Now())
+	f.begin()
+	for i := range maxMessages + 1000 {
+		f.visit(fmt.Sprintf("info msg 17%018d: bytes 1 from <news@ours.example> qp 1 uid 1", i))
+		f.visit(fmt.Sprintf("qmail-smtpd: accepted session=%d from=news@ours.example id=17%018d", i, i))
+		f.visit(fmt.Sprintf("qmail-smtpd: end session=%d", i))
+	}
+	if len(f.messages) > maxMessages || len(f.sessions) > maxMessages || !f.left {
+		t.Errorf("%d messages and %d sessions are kept, and that there were more: %v", len(f.messages), len(f.sessions), f.left)
 	}
 }
