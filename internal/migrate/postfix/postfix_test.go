@@ -119,6 +119,23 @@ func TestRestrictions(t *testing.T) {
 	}
 }
 
+// An entry for all domains counts more than relayhost, and an empty one is as good
+// as none.
+func TestRoutes(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ maps, want string }{
+		{"*=smtp:[out.example]", ":out.example"},
+		{"a.example=:, b.example=smtp:", "a.example:relay.example b.example: :relay.example"},
+		{"*=:", ":relay.example"},
+	} {
+		r := &reader{config: &config{main: parseMain("relayhost = [relay.example]\ntransport_maps = inline:{"+c.maps+"}\n", "/f", "h"), tables: map[string]*table{}}, site: migrate.New("Postfix")}
+		r.routes()
+		if got := strings.Join(r.site.Control["smtproutes"], " "); got != c.want {
+			t.Errorf("%s becomes %q, want %q", c.maps, got, c.want)
+		}
+	}
+}
+
 func TestCutHop(t *testing.T) {
 	t.Parallel()
 	c := &config{main: parseMain("", "/f", "h")}
