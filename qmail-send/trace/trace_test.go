@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"postrider/internal/clock"
 	"postrider/internal/world"
 )
@@ -181,6 +183,28 @@ func TestExitCodes(t *testing.T) {
 		if code != tc.code || out != "" || !strings.Contains(errs, tc.says) {
 			t.Errorf("%v: exit %d, %q, %q", tc.args, code, out, errs)
 		}
+	}
+}
+
+// A pipe that is named, as a shell makes it for <(zcat log.gz), is read to its end.
+func TestNamedPipe(t *testing.T) {
+	t.Parallel()
+	fifo := filepath.Join(t.TempDir(), "fifo")
+	if err := unix.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	wrote := make(chan error, 1)
+	go func() {
+		text, err := os.ReadFile(log)
+		if err == nil {
+			err = os.WriteFile(fifo, text, 0o600)
+		}
+		wrote <- err
+	}()
+	_, want, _ := run(t, "", "17641515001234560001", log)
+	code, out, errs := run(t, "", "17641515001234560001", fifo)
+	if err := <-wrote; err != nil || code != exitFound || errs != "" || out != want {
+		t.Errorf("%v, exit %d, %s\n%s\nwant\n%s", err, code, errs, out, want)
 	}
 }
 
