@@ -12,6 +12,9 @@ import (
 // leap seconds, so that this is all.
 const tai = 1<<62 + 10
 
+// lastSecond is that of the year 9999, after which RFC 3339 has no times.
+const lastSecond = 253402300799
+
 // Stamp takes the time, the host and the tag that a logger has put in front of a
 // line off it, and returns the time, or the zero one if the line has none, and
 // the rest. It knows the labels of multilog and tai64n, those that tai64nlocal
@@ -49,6 +52,9 @@ func labelled(line string, _ time.Time) (time.Time, string, bool) {
 	}
 	for _, c := range b[8:] {
 		nanos = nanos<<8 | int64(c)
+	}
+	if seconds < tai || seconds-tai > lastSecond || nanos >= 1e9 {
+		return time.Time{}, "", false // no logger made it
 	}
 	return time.Unix(int64(seconds-tai), nanos), rest, true
 }

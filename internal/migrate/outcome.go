@@ -93,15 +93,30 @@ func Expand(address string, step func(address string) (ends, next []string)) []s
 	return slices.Compact(all)
 }
 
-// Relay is a host that is asked by a protocol, in one spelling.
+// Relay is a host that is asked by a protocol, in one spelling: host or host:port,
+// with an IPv6 address in brackets, as routes have it.
 func Relay(protocol, host string) string {
 	if host == "" {
 		return ""
 	}
-	usual := map[string]string{"smtp": ":25", "lmtp": ":24", "qmtp": ":209"}[protocol]
-	host = strings.NewReplacer("[", "", "]", "").Replace(strings.TrimSuffix(host, usual))
-	if protocol == "smtp" {
-		return host
+	name, port := host, ""
+	if inner, closed := strings.CutPrefix(host, "["); closed {
+		name, port, _ = strings.Cut(inner, "]")
+		port = strings.TrimPrefix(port, ":")
+	} else if strings.Count(host, ":") == 1 {
+		name, port, _ = strings.Cut(host, ":")
 	}
-	return protocol + ":" + host
+	if len(name) > 5 && strings.EqualFold(name[:5], "IPv6:") {
+		name = name[5:]
+	}
+	if strings.Contains(name, ":") {
+		name = "[" + name + "]"
+	}
+	if port != "" && port != map[string]string{"smtp": "25", "lmtp": "24", "qmtp": "209"}[protocol] {
+		name += ":" + port
+	}
+	if protocol == "smtp" {
+		return name
+	}
+	return protocol + ":" + name
 }

@@ -1,12 +1,14 @@
 package queuectl
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"postrider/internal/queuedir"
 )
@@ -61,11 +63,22 @@ func (r *run) list(operands []string) error {
 	return err
 }
 
-// object writes a line of JSON.
+// object writes a line of JSON. What a terminal takes for a command is escaped:
+// json does that for the octets below a blank alone.
 func (r *run) object(v any) error {
 	b, err := json.Marshal(v)
 	if err != nil {
 		return err
+	}
+	for {
+		at := bytes.IndexFunc(b, func(c rune) bool { return 0x7f <= c && c < 0xa0 })
+		if at < 0 {
+			break
+		}
+		c, size := utf8.DecodeRune(b[at:])
+		_, _ = r.out.Write(b[:at]) // an error stays until the line's end
+		_, _ = fmt.Fprintf(r.out, "\\u%04x", c)
+		b = b[at+size:]
 	}
 	_, err = r.out.Write(append(b, '\n'))
 	return err

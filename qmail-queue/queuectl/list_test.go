@@ -3,6 +3,7 @@ package queuectl
 import (
 	"encoding/json"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -201,5 +202,24 @@ func TestDamaged(t *testing.T) {
 	code, stdout, stderr := call(t, home, "list")
 	if code != exitTemporary || !strings.Contains(stdout, "1 messages") || strings.Count(stderr, "warning: ") != 3 {
 		t.Errorf("exit %d\n%s%s", code, stdout, stderr)
+	}
+}
+
+// Text of strangers does not get to a terminal as a command, in JSON as little as
+// in words: neither what begins with ESC nor what is one character beyond ASCII.
+func TestHostileText(t *testing.T) {
+	t.Parallel()
+	home, l := newHome(t)
+	id := queuedir.NewID(born(), 1, 1)
+	entry(t, l, id, 1, "Subject: a\x1b[2Jb\u009b2Jc\x7fd\x80e\n\nbody\n", "a\u009b31m@x.example", "b\u0085@y.example")
+	for _, args := range [][]string{{"list"}, {"list", "--json"}, {"show", id.String()}, {"show", "--json", id.String()}} {
+		out := must(t, home, args...)
+		if strings.ContainsFunc(out, func(c rune) bool { return c < ' ' && c != '\n' || 0x7f <= c && c < 0xa0 }) {
+			t.Errorf("%q: %q", args, out)
+		}
+		var m message
+		if slices.Contains(args, "--json") && (json.Unmarshal([]byte(out), &m) != nil || m.Sender != "a\u009b31m@x.example") {
+			t.Errorf("%q: the sender is %q", args, m.Sender)
+		}
 	}
 }

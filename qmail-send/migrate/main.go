@@ -168,7 +168,7 @@ func (r *run) read(tree *migrate.Tree) (*migrate.Site, migrate.Judge, error) {
 // visible makes a line of text that may hold anything.
 func visible(s string) string {
 	return strings.Map(func(c rune) rune {
-		if c < ' ' || c == 0x7f || c == 0xfffd {
+		if c < ' ' || 0x7f <= c && c < 0xa0 || c == 0xfffd {
 			return '?'
 		}
 		return c

@@ -15,6 +15,9 @@ const (
 	maxPasses = 16
 	// maxLines is how many lines are collected.
 	maxLines = 1 << 17
+	// maxMessages is how many messages, and how many sessions, are followed: each
+	// has a line at least. Of an address that sends to lists there may be millions.
+	maxMessages = maxLines
 )
 
 // delivery is one that has begun.
@@ -29,8 +32,9 @@ type finder struct {
 	id      string // the message that was asked for, or
 	address string // the address, in small letters
 
-	messages map[string]bool
+	messages map[string]bool // at most maxMessages
 	sessions map[session]bool
+	left     bool // there were more messages or sessions
 
 	// Of the present pass:
 	deliveries map[string]delivery
@@ -74,7 +78,26 @@ func (f *finder) collect(s *sources) (lines []found, more bool, err error) {
 			more = true
 		}
 	})
-	return lines, more, err
+	return lines, more || f.left, err
+}
+
+// follow adds a message. Its number is copied: it would keep the whole line.
+func (f *finder) follow(id string) {
+	switch {
+	case f.messages[id]:
+	case len(f.messages) >= maxMessages:
+		f.left = true
+	default:
+		f.messages[strings.Clone(id)] = true
+	}
+}
+
+func (f *finder) followSession(s session) {
+	if len(f.sessions) >= maxMessages && !f.sessions[s] {
+		f.left = true
+		return
+	}
+	f.sessions[s] = true
 }
 
 func (f *finder) begin() {
@@ -108,7 +131,7 @@ func (f *finder) visitOther(one *found) bool {
 	}
 	f.last++
 	one.session = f.last // of this one line
-	f.sessions[one.session] = true
+	f.followSession(one.session)
 	return true
 }
 
@@ -135,7 +158,7 @@ func (f *finder) visitSend(one *found) bool {
 		return false
 	}
 	for _, other := range one.children() {
-		f.messages[other] = true
+		f.follow(other)
 		one.messages = append(one.messages, other)
 	}
 	return true
@@ -144,7 +167,7 @@ func (f *finder) visitSend(one *found) bool {
 // askedFor adds a message if an address of it was asked for.
 func (f *finder) askedFor(id, address string) {
 	if f.address != "" && f.sameAddress(address) {
-		f.messages[id] = true
+		f.follow(id)
 	}
 }
 
@@ -171,15 +194,15 @@ func (f *finder) visitSession(one *found) bool {
 	}
 	id := one.Get("id")
 	if f.address != "" && f.namesAddress(one) {
-		f.sessions[one.session] = true
+		f.followSession(one.session)
 		if id != "" {
-			f.messages[id] = true
+			f.follow(id)
 		}
 	}
 	if id != "" {
 		one.messages = append(one.messages, id)
 		if f.messages[id] {
-			f.sessions[one.session] = true
+			f.followSession(one.session)
 		}
 	}
 	return f.sessions[one.session]

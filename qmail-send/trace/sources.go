@@ -79,9 +79,32 @@ func (s *sources) add(name string, stdin io.Reader) error {
 		if err != nil {
 			return err
 		}
+		if entry.Type().IsRegular() {
+			s.list = append(s.list, source{path, f})
+			return nil
+		}
+		return s.addOpen(path, f)
+	})
+}
+
+// addOpen adds what is not known to be a file: a link to one, or a pipe such as
+// <(zcat log.gz), which cannot be read twice.
+func (s *sources) addOpen(path string, f *os.File) error {
+	info, err := f.Stat()
+	if err == nil && info.Mode().IsRegular() {
 		s.list = append(s.list, source{path, f})
 		return nil
-	})
+	}
+	defer f.Close() // was only read
+	if err != nil {
+		return err
+	}
+	kept, err := keep(f)
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	s.list = append(s.list, source{file: kept})
+	return nil
 }
 
 // isLog tells the files with lines in a log directory from those that a logger
@@ -102,7 +125,7 @@ func keep(in io.Reader) (*os.File, error) {
 	}
 	if err != nil {
 		_ = f.Close() // the first error counts
-		return nil, fmt.Errorf("unable to keep standard input: %w", err)
+		return nil, fmt.Errorf("unable to keep what is read: %w", err)
 	}
 	return f, nil
 }

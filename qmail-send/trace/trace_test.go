@@ -2,10 +2,14 @@ package trace
 
 import (
 	"compress/gzip"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
 
 	"postrider/internal/clock"
 	"postrider/internal/world"
@@ -179,5 +183,43 @@ func TestExitCodes(t *testing.T) {
 		if code != tc.code || out != "" || !strings.Contains(errs, tc.says) {
 			t.Errorf("%v: exit %d, %q, %q", tc.args, code, out, errs)
 		}
+	}
+}
+
+// A pipe that is named, as a shell makes it for <(zcat log.gz), is read to its end.
+func TestNamedPipe(t *testing.T) {
+	t.Parallel()
+	fifo := filepath.Join(t.TempDir(), "fifo")
+	if err := unix.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	wrote := make(chan error, 1)
+	go func() {
+		text, err := os.ReadFile(log)
+		if err == nil {
+			err = os.WriteFile(fifo, text, 0o600)
+		}
+		wrote <- err
+	}()
+	_, want, _ := run(t, "", "17641515001234560001", log)
+	code, out, errs := run(t, "", "17641515001234560001", fifo)
+	if err := <-wrote; err != nil || code != exitFound || errs != "" || out != want {
+		t.Errorf("%v, exit %d, %s\n%s\nwant\n%s", err, code, errs, out, want)
+	}
+}
+
+// An address that sends to lists has more messages than are kept in mind, and what
+// is kept of one is not its line.
+func TestBounded(t *testing.T) {
+	t.Parallel()
+	f := newFinder("news@ours.example", time.Now())
+	f.begin()
+	for i := range maxMessages + 1000 {
+		f.visit(fmt.Sprintf("info msg 17%018d: bytes 1 from <news@ours.example> qp 1 uid 1", i))
+		f.visit(fmt.Sprintf("qmail-smtpd: accepted session=%d from=news@ours.example id=17%018d", i, i))
+		f.visit(fmt.Sprintf("qmail-smtpd: end session=%d", i))
+	}
+	if len(f.messages) > maxMessages || len(f.sessions) > maxMessages || !f.left {
+		t.Errorf("%d messages and %d sessions are kept, and that there were more: %v", len(f.messages), len(f.sessions), f.left)
 	}
 }

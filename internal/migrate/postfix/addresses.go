@@ -149,7 +149,12 @@ func (r *reader) routes() {
 			r.routeOf(e)
 		}
 	}
-	if out := r.outward(); out.nexthop != "" {
+	rest, found, _ := r.find("transport_maps", "*", false) // a table that is not read is a remark
+	if out := r.outward(); found && cutHop(rest.value) != (hop{}) {
+		if out.nexthop != "" {
+			r.site.Remark(migrate.Decided, r.main.where("relayhost"), "relayhost", "transport_maps has an entry for all domains, which counts")
+		}
+	} else if out.nexthop != "" {
 		r.addRoute("", out, r.main.where("relayhost"), "relayhost")
 	} else if r.speaks(out.transport) != bySMTP {
 		r.site.Remark(migrate.Lost, r.main.where("default_transport"), "default_transport = "+out.transport, "mail for others goes by SMTP, LMTP or QMTP")
@@ -178,6 +183,9 @@ func (r *reader) routeOf(e entry) {
 			r.site.Remark(migrate.Lost, e.where, e.key+" "+e.value, "the domain's addresses are in tables here: put what delivers into its .qmail files")
 		}
 	default:
+		if h == (hop{}) { // as if there were no transport_maps
+			h = r.outward()
+		}
 		r.addRoute(key, h, e.where, e.key+" "+e.value)
 		if strings.HasPrefix(key, ".") {
 			key = "mail" + key

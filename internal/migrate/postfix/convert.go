@@ -2,6 +2,7 @@ package postfix
 
 import (
 	"fmt"
+	"net/netip"
 	"strconv"
 	"strings"
 
@@ -206,15 +207,60 @@ func postscreenLists(r *reader, s setting, value string) {
 		if strings.HasPrefix(weight, "-") {
 			sign = "+"
 		}
-		zone, answers, _ := strings.Cut(site, "=")
-		entry := sign + zone
-		if answers != "" && !strings.ContainsAny(answers, "[;") {
-			entry += "=" + answers
-		} else if answers != "" {
-			r.site.Remark(migrate.Lost, s.where, word, "of the answers of this list all count: write those that do as 127.0.0.2-11")
-		}
-		r.site.Add("dnsbllist", entry)
+		r.dnsList(s, word, sign, site)
 	}
+}
+
+// dnsList adds a list in the DNS, zone or zone=answers.
+func (r *reader) dnsList(s setting, word, sign, site string) {
+	zone, answers, _ := strings.Cut(site, "=")
+	if answers == "" {
+		r.site.Add("dnsbllist", sign+zone)
+		return
+	}
+	codes, ok := dnsCodes(answers)
+	if !ok {
+		r.site.Add("dnsbllist", sign+zone)
+		r.site.Remark(migrate.Lost, s.where, word, "of the answers of this list all count: write those that do as 127.0.0.2-11")
+		return
+	}
+	r.site.Add("dnsbllist", sign+zone+"="+codes)
+}
+
+// dnsCodes are answers such as 127.0.0.[2..11;14] as control/dnsbllist has them. Of
+// those in which another number than the last is not one alone, ok is false.
+func dnsCodes(answers string) (codes string, ok bool) {
+	at := strings.LastIndexByte(answers, '.')
+	if open := strings.IndexByte(answers, '['); open >= 0 {
+		at = open - 1
+	}
+	if at < 0 || answers[at] != '.' {
+		return "", false
+	}
+	last := answers[at+1:]
+	if inner, open := strings.CutPrefix(last, "["); open {
+		if last, ok = strings.CutSuffix(inner, "]"); !ok {
+			return "", false
+		}
+	}
+	var all []string
+	for _, part := range strings.Split(last, ";") {
+		first, end, isRange := strings.Cut(part, "..")
+		low, err := netip.ParseAddr(answers[:at+1] + first)
+		high := low
+		if isRange && err == nil {
+			high, err = netip.ParseAddr(answers[:at+1] + end)
+		}
+		if err != nil || high.Less(low) {
+			return "", false
+		}
+		if code := low.String(); isRange {
+			all = append(all, code+"-"+end)
+		} else {
+			all = append(all, code)
+		}
+	}
+	return strings.Join(all, ","), true
 }
 
 func tlsKey(r *reader, s setting, value string) {

@@ -2,7 +2,10 @@ package postfix
 
 import (
 	"slices"
+	"strings"
 	"testing"
+
+	"postrider/internal/migrate"
 )
 
 func TestLogicalLines(t *testing.T) {
@@ -69,12 +72,77 @@ func TestNetwork(t *testing.T) {
 	}
 }
 
+// Of two networks that an address is in the first counts for Postfix: nobody may
+// relay here who may not there.
+func TestRelayClients(t *testing.T) {
+	t.Parallel()
+	for value, want := range map[string]string{
+		"!10.0.0.0/8, 10.1.0.0/16":   "10.0.0.0/8:allow",
+		"!10.1.0.0/16, 10.0.0.0/8":   `10.1.0.0/16:allow 10.0.0.0/8:allow,RELAYCLIENT=""`,
+		"!10.0.0.0/16, 10.0.0.0/8":   `10.0.0.0/16:allow 10.0.0.0/8:allow,RELAYCLIENT=""`,
+		"10.0.0.0/8, !10.1.0.0/16":   `10.0.0.0/8:allow,RELAYCLIENT="" 10.1.0.0/16:allow`,
+		"10.0.0.0/8 10.0.0.0/8":      `10.0.0.0/8:allow,RELAYCLIENT=""`,
+		"!192.0.2.7 192.0.2.7":       "192.0.2.7:allow",
+		"[::ffff:127.0.0.0]/104 ::1": `::ffff:127.0.0.0/104:allow,RELAYCLIENT="" ::1:allow,RELAYCLIENT=""`,
+	} {
+		r := &reader{config: &config{main: parseMain("mynetworks = "+value+"\n", "/f", "h")}, site: migrate.New("Postfix")}
+		r.relayClients()
+		if got := strings.Join(r.rules, " "); got != want {
+			t.Errorf("%s becomes %s, want %s", value, got, want)
+		}
+	}
+}
+
+// What words of restrictions say is a line that qmail-smtpd takes, or is told.
+func TestRestrictions(t *testing.T) {
+	t.Parallel()
+	for value, want := range map[string]string{
+		"reject_rbl_client l.example=127.0.0.2":          "-l.example=127.0.0.2",
+		"reject_rbl_client l.example=127.0.0.[2..11;14]": "-l.example=127.0.0.2-11,127.0.0.14",
+		"permit_dnswl_client l.example=127.0.[0..255].1": "+l.example Lost",
+		"reject_rbl_client l.example=127.0.0.[11..2]":    "-l.example Lost",
+		"reject_rbl_client l.example=127.0.0.[2..11":     "-l.example Lost",
+		"reject_rbl_client l.example=[127..128].0.0.2":   "-l.example Lost",
+		"sleep 2s":   "2",
+		"sleep 5m":   "60",
+		"sleep soon": "Lost",
+	} {
+		r := &reader{config: &config{main: parseMain("", "/f", "h")}, site: migrate.New("Postfix")}
+		restrictions(r, setting{name: "smtpd_client_restrictions"}, value)
+		got := strings.Join(append(r.site.Control["dnsbllist"], r.site.Control["greetdelay"]...), " ")
+		if r.site.Count(migrate.Lost) > 0 {
+			got = strings.TrimSpace(got + " Lost")
+		}
+		if got != want {
+			t.Errorf("%s becomes %q, want %q", value, got, want)
+		}
+	}
+}
+
+// An entry for all domains counts more than relayhost, and an empty one is as good
+// as none.
+func TestRoutes(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ maps, want string }{
+		{"*=smtp:[out.example]", ":out.example"},
+		{"a.example=:, b.example=smtp:", "a.example:relay.example b.example: :relay.example"},
+		{"*=:", ":relay.example"},
+	} {
+		r := &reader{config: &config{main: parseMain("relayhost = [relay.example]\ntransport_maps = inline:{"+c.maps+"}\n", "/f", "h"), tables: map[string]*table{}}, site: migrate.New("Postfix")}
+		r.routes()
+		if got := strings.Join(r.site.Control["smtproutes"], " "); got != c.want {
+			t.Errorf("%s becomes %q, want %q", c.maps, got, c.want)
+		}
+	}
+}
+
 func TestCutHop(t *testing.T) {
 	t.Parallel()
 	c := &config{main: parseMain("", "/f", "h")}
 	for hop, want := range map[string]string{
 		"[mx.example]:587": "mx.example:587", "mx.example": "mx.example", "[192.0.2.1]": "192.0.2.1", "[mx.example]:submission": "mx.example:587",
 		"mx.example:25": "mx.example", "": "", "[a], [b]": "a",
+		"[2001:db8::25]": "[2001:db8::25]", "[2001:db8::1]:587": "[2001:db8::1]:587", "[ipv6:2001:db8::1]:25": "[2001:db8::1]",
 	} {
 		if got := c.relay(hop, "smtp"); got != want {
 			t.Errorf("%q is %q, want %q", hop, got, want)

@@ -23,7 +23,7 @@ var restrictionWords = []restriction{
 	{"permit_tls_clientcerts", false, migrate.Step, "control/tlsclients and clientca.pem", nil},
 	{"permit_auth_destination", false, migrate.Carried, "control/rcpthosts", nil},
 	{"permit_mx_backup", false, migrate.Lost, "name the domains for which this host is a backup in control/rcpthosts", nil},
-	{"permit_dnswl_client", true, migrate.Carried, "control/dnsbllist, with + in front", func(r *reader, _ setting, arg string) { r.site.Add("dnsbllist", "+"+arg) }},
+	{"permit_dnswl_client", true, migrate.Carried, "control/dnsbllist, with + in front", func(r *reader, s setting, arg string) { r.dnsList(s, arg, "+", arg) }},
 	{"reject", false, migrate.Carried, "at port 587: the word submission in control/smtplisten", nil},
 	{"defer", false, migrate.Lost, "there is no such switch", nil},
 	{"reject_unauth_destination", false, migrate.Carried, "control/rcpthosts", nil},
@@ -32,7 +32,7 @@ var restrictionWords = []restriction{
 	{"reject_unverified_recipient", false, migrate.Lost, "other hosts are not asked whether an address exists", nil},
 	{"reject_unverified_sender", false, migrate.Lost, "other hosts are not asked whether an address exists", nil},
 	{"reject_unlisted_sender", false, migrate.Lost, "senders of domains here are not looked up", nil},
-	{"reject_rbl_client", true, migrate.Carried, "control/dnsbllist", func(r *reader, _ setting, arg string) { r.site.Add("dnsbllist", "-"+arg) }},
+	{"reject_rbl_client", true, migrate.Carried, "control/dnsbllist", func(r *reader, s setting, arg string) { r.dnsList(s, arg, "-", arg) }},
 	{"reject_rhsbl_client", true, migrate.Lost, "lists are asked about addresses of clients, not about names", nil},
 	{"reject_rhsbl_sender", true, migrate.Lost, "lists are asked about addresses of clients, not about names", nil},
 	{"reject_rhsbl_helo", true, migrate.Lost, "lists are asked about addresses of clients, not about names", nil},
@@ -66,7 +66,9 @@ var restrictionWords = []restriction{
 	{"check_reverse_client_hostname_access", true, migrate.Lost, "rules go by addresses", nil},
 	{"check_sasl_access", true, migrate.Lost, "rules go by addresses", nil},
 	{"warn_if_reject", false, migrate.Lost, "nothing is tried out in the log, but for a list with = in control/dnsbllist: what follows is carried over as if it refused", nil},
-	{"sleep", true, migrate.Carried, "control/greetdelay", func(r *reader, _ setting, arg string) { r.site.Set("greetdelay", arg) }},
+	{"sleep", true, migrate.Carried, "control/greetdelay", func(r *reader, s setting, arg string) {
+		duration("s")(r, setting{name: s.name + ": sleep", value: arg, where: s.where, file: "greetdelay"}, arg)
+	}},
 }
 
 // restrictions goes through a list of them.

@@ -132,8 +132,6 @@ func (c *config) relay(nexthop, protocol string) string {
 		return ""
 	}
 	switch port {
-	case "":
-		return migrate.Relay(protocol, host)
 	case "smtp":
 		port = "25"
 	case "submission":
@@ -143,7 +141,7 @@ func (c *config) relay(nexthop, protocol string) string {
 	case "lmtp":
 		port = "24"
 	}
-	return migrate.Relay(protocol, host+":"+port)
+	return migrate.Relay(protocol, "["+host+"]:"+port)
 }
 
 // splitHop takes [host]:port or host:port apart.

@@ -1,6 +1,7 @@
 package postfix
 
 import (
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -16,19 +17,41 @@ func (r *reader) relayClients() {
 		r.exemptions()
 		return
 	}
+	var before networks.List
 	err := r.networks("mynetworks", func(i item, n string) {
-		rule := n + `:allow,RELAYCLIENT=""`
-		if i.not {
-			rule = n + ":allow"
-		}
-		if !slices.Contains(r.rules, rule) {
-			r.rules = append(r.rules, rule)
-		}
+		list, _ := networks.Parse([]string{n}) // none of an IPv4 address in IPv6, which no client has
+		r.relayClient(i, n, slices.ContainsFunc(list, func(p netip.Prefix) bool { return isWithin(p, before) }))
+		before = append(before, list...)
 	}, func(i item, why string) { r.site.Remark(migrate.Lost, i.where, "mynetworks: "+i.word, "%s", why) })
 	if err != nil {
 		r.site.Remark(migrate.Lost, r.main.where("mynetworks"), "mynetworks", "%v", err)
 	}
 	r.exemptions()
+}
+
+// relayClient adds the rule of a network. For Postfix the first network of the list
+// that has an address counts, and here the smallest: within one that stands in
+// front of it, another that may relay is none.
+func (r *reader) relayClient(i item, network string, within bool) {
+	rule := network + `:allow,RELAYCLIENT=""`
+	if i.not {
+		rule = network + ":allow"
+	}
+	switch {
+	case slices.Contains(r.rules, rule):
+		return
+	case within && i.not:
+		r.site.Remark(migrate.Decided, i.where, "mynetworks: !"+i.word, "a network in front of it has these addresses: by Postfix they may relay, and here they may not")
+	case within:
+		r.site.Remark(migrate.Decided, i.where, "mynetworks: "+i.word, "a network in front of it has these addresses: what is said of that counts")
+		return
+	}
+	r.rules = append(r.rules, rule)
+}
+
+// isWithin tells whether a network is a part of one in a list.
+func isWithin(n netip.Prefix, list networks.List) bool {
+	return slices.ContainsFunc(list, func(p netip.Prefix) bool { return p.Bits() <= n.Bits() && p.Contains(n.Addr()) })
 }
 
 // exemptions are rules for clients about which nothing is asked. One that may relay

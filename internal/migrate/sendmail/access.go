@@ -186,5 +186,5 @@ func (r *reader) login(host string, e entry) {
 	}
 	r.site.Remark(migrate.Carried, e.where, "AuthInfo:"+host, "control/remoteauth: it belongs to qmailr, mode 0600")
 	r.site.Secret["remoteauth"] = true
-	r.site.Add("remoteauth", strings.Trim(host, "[]")+"|"+user+"|"+password)
+	r.site.Add("remoteauth", relayOf(host)+"|"+user+"|"+password)
 }

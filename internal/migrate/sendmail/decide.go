@@ -86,7 +86,7 @@ func (c *config) step(address string) (ends, next []string) {
 	local, domain := migrate.Split(address)
 	lower := migrate.Lower(domain)
 	if c.null {
-		return []string{migrate.ToHost(address, migrate.Relay("smtp", relayOf(c.smart)))}, nil
+		return []string{migrate.ToHost(address, relayOf(c.smart))}, nil
 	}
 	if c.local[lower] || c.virtual[lower] {
 		if e, found := c.virtuser(local, lower); found {
@@ -152,7 +152,7 @@ func (c *config) remote(address, domain string) (ends, next []string) {
 		}
 		switch h := cutHop(e.value); {
 		case bySMTP[h.mailer]:
-			return []string{migrate.ToHost(address, migrate.Relay("smtp", relayOf(h.to)))}, nil
+			return []string{migrate.ToHost(address, relayOf(h.to))}, nil
 		case h.mailer == "local":
 			local, _ := migrate.Split(address)
 			if h.to != "" {
@@ -171,11 +171,7 @@ func (c *config) remote(address, domain string) (ends, next []string) {
 		return []string{migrate.Refused}, nil // its mail exchanger is this host
 	}
 	if c.smart != "" {
-		_, to, found := strings.Cut(c.smart, ":")
-		if !found {
-			to = c.smart
-		}
-		return []string{migrate.ToHost(address, migrate.Relay("smtp", relayOf(to)))}, nil
+		return []string{migrate.ToHost(address, relayOf(smartHop(c.smart)))}, nil
 	}
 	return []string{migrate.ToHost(address, "")}, nil
 }

@@ -46,6 +46,21 @@ func TestPrefix(t *testing.T) {
 	}
 }
 
+func TestRelayOf(t *testing.T) {
+	t.Parallel()
+	for to, want := range map[string]string{
+		"mx.example": "mx.example", "[10.3.0.9]": "10.3.0.9", "[mx.example]:b.example": "mx.example", "a.example:b.example": "a.example",
+		"[IPv6:2001:db8::25]": "[2001:db8::25]", "[IPv6:2001:db8::25]:b.example": "[2001:db8::25]", "": "",
+	} {
+		if got := relayOf(smartHop("esmtp:" + to)); got != want {
+			t.Errorf("%q is %q, want %q", to, got, want)
+		}
+	}
+	if got := smartHop("[IPv6:2001:db8::25]"); got != "[IPv6:2001:db8::25]" {
+		t.Errorf("an address in SMART_HOST is %q", got)
+	}
+}
+
 func FuzzCalls(f *testing.F) {
 	f.Add("define(`a', `b')dnl\ndivert(-1)\nFEATURE(x")
 	f.Add("`'`'(,)a(b(c,`d')")

@@ -138,12 +138,8 @@ func (r *reader) mailertable() {
 		}
 	}
 	if r.smart != "" {
-		mailer, to, found := strings.Cut(r.smart, ":")
-		if !found {
-			to = mailer
-		}
 		if _, set := r.mailers.find("."); !set {
-			r.route("", to, entry{key: "SMART_HOST", value: r.smart, where: migrate.Where{File: r.file}})
+			r.route("", smartHop(r.smart), entry{key: "SMART_HOST", value: r.smart, where: migrate.Where{File: r.file}})
 		}
 	}
 }
@@ -161,12 +157,30 @@ func below(key string) string {
 
 // relayOf is a next hop as routes have it.
 func relayOf(to string) string {
-	to, _, _ = strings.Cut(to, ":") // further ones are asked if the first does not answer
-	return strings.Trim(to, "[]")
+	to, _ = firstHop(to)
+	return migrate.Relay("smtp", strings.Trim(to, "[]"))
+}
+
+// smartHop is SMART_HOST, mailer:host or host, without the mailer.
+func smartHop(smart string) string {
+	if _, host, found := strings.Cut(smart, ":"); found && smart[0] != '[' {
+		return host
+	}
+	return smart
+}
+
+// firstHop cuts hosts apart, which have colons between them. Further ones are asked
+// if the first does not answer. An IPv6 address is in brackets.
+func firstHop(to string) (first string, more bool) {
+	if literal, rest, closed := strings.Cut(to, "]"); closed && to[0] == '[' {
+		return literal + "]", rest != ""
+	}
+	first, _, more = strings.Cut(to, ":")
+	return first, more
 }
 
 func (r *reader) route(key, to string, e entry) {
-	if strings.Contains(to, ":") {
+	if _, more := firstHop(to); more {
 		r.site.Remark(migrate.Lost, e.where, e.key+" "+e.value, "a route has one host: the first one counts; give it several addresses in the DNS")
 	}
 	relay := relayOf(to)
