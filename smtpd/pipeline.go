@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"postrider/internal/submitlink"
 	"postrider/internal/wire/submit"
 )
 
@@ -64,8 +65,8 @@ func (p *spool) exchange(frames [][]byte) (submit.Answer, error) {
 func (p *spool) pipeline() (*pipeline, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.short == nil || p.short.isBroken() {
-		c, err := p.open()
+	if p.short == nil || p.short.isBroken() || p.link.Replaced(p.short.connection) {
+		c, err := p.link.Open()
 		if err != nil {
 			return nil, err
 		}
@@ -95,7 +96,7 @@ func (l *pipeline) put(m *shortMessage) bool {
 // run writes messages until the connection breaks, and then tells all that are
 // left. Until then nobody gets back the memory that is being written from.
 func (l *pipeline) run() {
-	err := l.greeting()
+	err := l.Greeting()
 	if err == nil {
 		go l.read()
 	} else {
@@ -106,8 +107,8 @@ func (l *pipeline) run() {
 		if frames == nil {
 			break
 		}
-		if err = l.send(frames); err != nil {
-			err = unavailable("write to qmail-spool", err)
+		if err = l.Send(frames); err != nil {
+			err = submitlink.Unavailable("write to qmail-spool", err)
 			break
 		}
 		l.written()
@@ -146,14 +147,14 @@ func (l *pipeline) written() {
 // read takes the answers until the connection ends.
 func (l *pipeline) read() {
 	defer close(l.readEnded)
-	in := bufio.NewReader(l.file)
+	in := bufio.NewReader(l.File)
 	for {
 		answer, err := submit.ReadAnswer(in)
 		if err == nil && !l.answered(answer) {
 			err = errors.New("an answer to nothing")
 		}
 		if err != nil {
-			l.breakOff(unavailable("answer of qmail-spool", err))
+			l.breakOff(submitlink.Unavailable("answer of qmail-spool", err))
 			return
 		}
 	}
@@ -182,9 +183,9 @@ func (l *pipeline) answered(answer submit.Answer) bool {
 func (l *pipeline) setDeadline() {
 	deadline := time.Time{}
 	if len(l.sent)+len(l.writing) > 0 {
-		deadline = time.Now().Add(commitTime)
+		deadline = time.Now().Add(submitlink.CommitTime)
 	}
-	_ = l.file.SetReadDeadline(deadline) // fails only if closed, which the reader sees
+	_ = l.File.SetReadDeadline(deadline) // fails only if closed, which the reader sees
 }
 
 // breakOff ends the pipeline for the reason that was first.
@@ -194,7 +195,7 @@ func (l *pipeline) breakOff(err error) {
 	if l.broken == nil {
 		l.broken = err
 	}
-	_ = l.file.Close() // drops what was not committed, and ends a write that waits
+	_ = l.File.Close() // drops what was not committed, and ends a write that waits
 	l.changed.Broadcast()
 }
 
