@@ -134,7 +134,7 @@ func TestSlowProgram(t *testing.T) {
 // TestLeftBehind: what a program leaves behind has the program's time.
 func TestLeftBehind(t *testing.T) {
 	t.Parallel()
-	p, _ := program(t, `setsid sleep 1000 & echo $! >"$(dirname "$0")/pid"; exec "$@"`)
+	p, _ := program(t, `setsid sleep 200 & echo $! >"$(dirname "$0")/pid"; exec "$@"`)
 	p.Limit = time.Second
 	begun := time.Now()
 	if ok, err := p.Check("joe", []byte("x"), nil); time.Since(begun) < p.Limit && (!ok || err != nil) {

@@ -420,7 +420,7 @@ func TestTimeOfAQueueProgram(t *testing.T) {
 		{"exec sleep 1000", ExitTimeout},
 	} {
 		out := filepath.Join(t.TempDir(), "pid")
-		o := Options{Home: home(t), QueueProgram: script(t, "setsid sleep 1000 </dev/null >/dev/null 2>&1 4>&1 6>&1 & echo $! >"+out+"; "+c.script),
+		o := Options{Home: home(t), QueueProgram: script(t, "setsid sleep 200 </dev/null >/dev/null 2>&1 4>&1 6>&1 & echo $! >"+out+"; "+c.script),
 			Environ: []string{"PATH=/usr/bin:/bin"}, Limit: limit}
 		begun := time.Now()
 		if _, err := put(o, "x"); ExitCode(err) != c.code {

@@ -20,7 +20,7 @@
 //
 // A program that ends itself may leave others behind. Where that is not wanted for
 // ever, they have time until the program's own would be over (Rest). A process that
-// is killed forgets whom it has given time.
+// ends forgets whom it has given time, but for EndRest.
 //
 // Files: mark.go (what a program carries), kill.go (its end), expiry.go (its end
 // before its time), rest.go (the end of what it has left behind).
