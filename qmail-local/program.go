@@ -106,6 +106,9 @@ func (d *delivery) runProgram(line string, in, out *os.File) error {
 	}
 	state, err := process.Wait()
 	killed := limit.Ended()
+	if killed {
+		family.Rest(time.Now()) // who escaped
+	}
 	if err != nil {
 		return temporary("wait", err, "Unable to wait for program: %s. (#4.3.0)", reason(err))
 	}

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"postrider/internal/fate"
 )
 
 const (
@@ -168,7 +170,7 @@ func (j *journey) visit(ctx context.Context, at int, from source) (o outcome, se
 	}
 	won := j.open(ctx, candidate{at: at, from: from, key: key})
 	switch {
-	case won.err != nil && isShortage(won.err):
+	case won.err != nil && fate.IsShortage(won.err):
 		return whole(noResources()), true
 	case won.err != nil:
 		return o, false

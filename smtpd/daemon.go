@@ -52,7 +52,7 @@ func newDaemon(home string, s *service) *daemon {
 	s.ending = make(chan struct{})
 	s.keys = newKeyring()
 	queue := newSpool()
-	queue.absence.Ending = s.ending
+	queue.link.Absence.Ending = s.ending
 	passwords := newAuthLink()
 	s.auth = passwords
 	s.mailboxes = mailboxes.New()

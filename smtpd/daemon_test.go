@@ -281,10 +281,12 @@ func TestShortMemory(t *testing.T) {
 func TestOneClientLeavesRoomForLongMessages(t *testing.T) {
 	t.Parallel()
 	h := startHost(t, map[string]string{"tcp.smtp": "127.0.0.2:allow,RELAYCLIENT=\"\"\n:allow\n"})
-	streams := h.d.spool.streams
-	for range streamsOfOne {
-		for _, addr := range []string{"127.0.0.1", "127.0.0.2"} {
-			streams.Enter(netip.MustParseAddr(addr), maxStreams, maxStreams)
+	link, clients := h.d.spool.link, []netip.Addr{netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("127.0.0.2")}
+	for range maxStreams / 8 {
+		for _, addr := range clients {
+			if err := link.Enter(addr, false); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
 	long := strings.Repeat(strings.Repeat("x", 98)+"\r\n", 3000) + ".\r\n"
@@ -303,8 +305,11 @@ func TestOneClientLeavesRoomForLongMessages(t *testing.T) {
 	trusted.send(long)
 	trusted.play("S: 250 2.0.0 ok *" + bye)
 	h.free(0)
-	if sessions, addresses := streams.Open(); sessions != 2*streamsOfOne || addresses != 2 {
-		t.Errorf("left: %d of %d addresses", sessions, addresses)
+	for _, addr := range clients { // what their messages had is given back, and no more
+		link.Leave(addr)
+		if link.Enter(addr, false) != nil || link.Enter(addr, false) == nil {
+			t.Errorf("%v has not the places that it had before", addr)
+		}
 	}
 }
 

@@ -291,7 +291,7 @@ func TestQueueTrouble(t *testing.T) {
 	t.Run("a spool that vanished", func(t *testing.T) {
 		t.Parallel()
 		h := startHost(t, nil)
-		h.d.spool.absence.Limit = 0                                           // nobody waits for another one
+		h.d.spool.link.Absence.Limit = 0                                      // nobody waits for another one
 		h.spool.note(func() { h.spool.greet = func() []byte { return nil } }) // closes without a word
 		h.dial().play(send("451 4.3.0 *"))
 	})

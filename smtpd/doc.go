@@ -80,7 +80,6 @@
 //	queue.go       what a session asks of the queue
 //	spool.go       the queue of the daemon: connections to qmail-spool
 //	pipeline.go    the one that short messages share
-//	again.go       short messages whose answer was lost
 //	programs.go    the queue of the classic form
 //	milter.go      milters: what is asked about a transaction, and their changes
 //	filter.go      the queue of clients with a filter: qmail-filter

@@ -56,6 +56,7 @@ type fakeSpool struct {
 	hangUp bool                              // take messages and never answer
 
 	mu       sync.Mutex
+	channels []*fdpass.Packets
 	taken    []queuedMessage
 	nonces   []string
 	aborted  int // connections that ended inside a message
@@ -81,6 +82,7 @@ func (f *fakeSpool) link() *os.File {
 	if err != nil {
 		f.t.Fatal(err)
 	}
+	f.note(func() { f.channels = append(f.channels, channel) })
 	go func() {
 		defer channel.Close()
 		for {
@@ -92,6 +94,15 @@ func (f *fakeSpool) link() *os.File {
 		}
 	}()
 	return ours
+}
+
+// leave ends the links to f.
+func (f *fakeSpool) leave() {
+	f.note(func() {
+		for _, channel := range f.channels {
+			channel.Close()
+		}
+	})
 }
 
 func (f *fakeSpool) note(change func()) {
@@ -205,9 +216,7 @@ func (f *fakeSpool) receive(in *bufio.Reader) (queuedMessage, error) {
 
 // current returns the link that is used now.
 func (p *spool) current() *fdpass.Packets {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.link
+	return p.link.Current()
 }
 
 // recordedLog keeps the lines.

@@ -66,7 +66,7 @@ func (f *filters) connect() (connection, error) {
 		_ = f.link.Close() // its peer is gone
 		f.link, err = nil, errNoFilter
 	}
-	return connection{file: file}, err
+	return connection{File: file}, err
 }
 
 func (f *filters) linked() bool {
@@ -142,7 +142,7 @@ func (f *filterSubmission) write(piece []byte) error {
 		return err
 	}
 	header := submit.AppendHeader(nil, submit.Message, len(piece))
-	if err := f.stream.send([][]byte{header, piece}); err != nil {
+	if err := f.stream.Send([][]byte{header, piece}); err != nil {
 		return noAnswer(err)
 	}
 	return nil
@@ -150,7 +150,7 @@ func (f *filterSubmission) write(piece []byte) error {
 
 // open connects for the first piece.
 func (f *filterSubmission) open() error {
-	if f.stream.file != nil {
+	if f.stream.File != nil {
 		return nil
 	}
 	select {
@@ -164,7 +164,7 @@ func (f *filterSubmission) open() error {
 		return noAnswer(err)
 	}
 	f.stream = c
-	if err := c.send([][]byte{submit.AppendFrame(nil, filter.Variables, f.client)}); err != nil {
+	if err := c.Send([][]byte{submit.AppendFrame(nil, filter.Variables, f.client)}); err != nil {
 		return noAnswer(err)
 	}
 	return nil
@@ -175,13 +175,13 @@ func (f *filterSubmission) commit(last, envelope []byte) (string, error) {
 	if err := f.open(); err != nil {
 		return "", err
 	}
-	if err := f.stream.send(commitFrames(last, envelope, submitNonce{})); err != nil {
+	if err := f.stream.Send(commitFrames(last, envelope, submitNonce{})); err != nil {
 		return "", noAnswer(err)
 	}
-	if err := f.stream.file.SetReadDeadline(time.Now().Add(filter.AnswerTime)); err != nil {
+	if err := f.stream.File.SetReadDeadline(time.Now().Add(filter.AnswerTime)); err != nil {
 		return "", noAnswer(err)
 	}
-	answer, err := submit.ReadAnswer(f.stream.file)
+	answer, err := submit.ReadAnswer(f.stream.File)
 	if err != nil {
 		return "", noAnswer(err)
 	}
@@ -189,10 +189,10 @@ func (f *filterSubmission) commit(last, envelope []byte) (string, error) {
 }
 
 func (f *filterSubmission) abort() {
-	if f.stream.file == nil {
+	if f.stream.File == nil {
 		return
 	}
-	_ = f.stream.file.Close() // drops the message if it was not committed
+	_ = f.stream.File.Close() // drops the message if it was not committed
 	f.stream = connection{}
 	<-f.filters.places
 }

@@ -9,6 +9,7 @@ import (
 
 	"postrider/internal/clock"
 	"postrider/internal/rcpthosts"
+	"postrider/internal/submitlink"
 )
 
 // memoryQueue is a queue without a spool.
@@ -214,7 +215,7 @@ func TestEnhancedCodes(t *testing.T) {
 		replyEarlyTalk, replyNotSMTP, replyDenied, syntaxError(""), syntaxError("why"), quitReply("x"),
 		replyNoMailbox, replyRcptUnsure, replyMailboxFull, replyTooManyBadTos, replyBadHelo, replyBadMailTo, replyBadRcptTo,
 		replyNoName, replyUnconfirmed, replyNameUnsure, replyGreylisted, replyGreyUnsure, replyListsUnsure, replySPFUnsure, replySPF,
-		replyManyConnects, replyManyMails, replyManyRcpts, acceptedReply(1, "2"), queueReply(errNoSpool), refusedReply("x"), refusedReply("-x"), *refuse(501, "x"),
+		replyManyConnects, replyManyMails, replyManyRcpts, acceptedReply(1, "2"), queueReply(submitlink.ErrNoSpool), refusedReply("x"), refusedReply("-x"), *refuse(501, "x"),
 	} {
 		if len(r.enhanced) < 5 || r.enhanced[0] != byte('0'+r.code/100) || r.enhanced[1] != '.' {
 			t.Errorf("%d %q %s", r.code, r.enhanced, r.text)

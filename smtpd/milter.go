@@ -63,7 +63,7 @@ func (s *session) openTalk() (*talk, error) {
 	if told.User != "" {
 		told.AuthMethod = s.login.method
 	}
-	if err := c.send([][]byte{milter.AppendSession(nil, told)}); err != nil {
+	if err := c.Send([][]byte{milter.AppendSession(nil, told)}); err != nil {
 		t.close()
 		return nil, err
 	}
@@ -71,31 +71,31 @@ func (s *session) openTalk() (*talk, error) {
 }
 
 func (t *talk) close() {
-	if t.stream.file == nil {
+	if t.stream.File == nil {
 		return
 	}
-	_ = t.stream.file.Close() // ends it
+	_ = t.stream.File.Close() // ends it
 	t.stream = connection{}
 	<-t.filters.talks
 }
 
 // send tells something.
 func (t *talk) send(frames ...[]byte) error {
-	if t.stream.file == nil {
+	if t.stream.File == nil {
 		return os.ErrClosed
 	}
-	return t.stream.send(frames)
+	return t.stream.Send(frames)
 }
 
 // outcome waits for an answer; changes and piece are those of ReadOutcome.
 func (t *talk) outcome(changes *[]milter.Change, piece func([]byte) error) (milter.Answer, error) {
-	if err := t.stream.file.SetReadDeadline(time.Now().Add(milter.AnswerTime)); err != nil {
+	if err := t.stream.File.SetReadDeadline(time.Now().Add(milter.AnswerTime)); err != nil {
 		return milter.Answer{}, err
 	}
 	if changes == nil {
-		return milter.ReadAnswer(t.stream.file)
+		return milter.ReadAnswer(t.stream.File)
 	}
-	return milter.ReadOutcome(t.stream.file, changes, piece)
+	return milter.ReadOutcome(t.stream.File, changes, piece)
 }
 
 // milterMail asks about the sender; the zero reply is consent, here and below.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"postrider/internal/absence"
+	"postrider/internal/submitlink"
 	"postrider/internal/wire/submit"
 )
 
@@ -65,8 +66,8 @@ func (p *spool) exchange(frames [][]byte) (submit.Answer, error) {
 func (p *spool) pipeline() (*pipeline, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.short == nil || p.short.isBroken() {
-		c, err := p.open()
+	if p.short == nil || p.short.isBroken() || p.link.Replaced(p.short.connection) {
+		c, err := p.link.Open()
 		if err != nil {
 			return nil, err
 		}
@@ -96,7 +97,7 @@ func (l *pipeline) put(m *shortMessage) bool {
 // run writes messages until the connection breaks, and then tells all that are
 // left. Until then nobody gets back the memory that is being written from.
 func (l *pipeline) run() {
-	err := l.greeting()
+	err := l.Greeting()
 	if err == nil {
 		go l.read()
 	} else {
@@ -107,11 +108,11 @@ func (l *pipeline) run() {
 		if frames == nil {
 			break
 		}
-		if err = l.send(frames); err != nil {
+		if err = l.Send(frames); err != nil {
 			if absence.Ended(err) {
 				l.hearOut()
 			}
-			err = unavailable("write to qmail-spool", err)
+			err = submitlink.Unavailable("write to qmail-spool", err)
 			break
 		}
 		l.written()
@@ -157,14 +158,14 @@ func (l *pipeline) hearOut() {
 // read takes the answers until the connection ends.
 func (l *pipeline) read() {
 	defer close(l.readEnded)
-	in := bufio.NewReader(l.file)
+	in := bufio.NewReader(l.File)
 	for {
 		answer, err := submit.ReadAnswer(in)
 		if err == nil && !l.answered(answer) {
 			err = errors.New("an answer to nothing")
 		}
 		if err != nil {
-			l.breakOff(unavailable("answer of qmail-spool", err))
+			l.breakOff(submitlink.Unavailable("answer of qmail-spool", err))
 			return
 		}
 	}
@@ -193,9 +194,9 @@ func (l *pipeline) answered(answer submit.Answer) bool {
 func (l *pipeline) setDeadline() {
 	deadline := time.Time{}
 	if len(l.sent)+len(l.writing) > 0 {
-		deadline = time.Now().Add(commitTime)
+		deadline = time.Now().Add(submitlink.CommitTime)
 	}
-	_ = l.file.SetReadDeadline(deadline) // fails only if closed, which the reader sees
+	_ = l.File.SetReadDeadline(deadline) // fails only if closed, which the reader sees
 }
 
 // breakOff ends the pipeline for the reason that was first.
@@ -205,7 +206,7 @@ func (l *pipeline) breakOff(err error) {
 	if l.broken == nil {
 		l.broken = err
 	}
-	_ = l.file.Close() // drops what was not committed, and ends a write that waits
+	_ = l.File.Close() // drops what was not committed, and ends a write that waits
 	l.changed.Broadcast()
 }
 

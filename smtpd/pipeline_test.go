@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"postrider/internal/fdpass"
+	"postrider/internal/submitlink"
 	"postrider/internal/wire/submit"
 )
 
@@ -451,55 +452,15 @@ func TestBreakEndsTheWriting(t *testing.T) {
 	}
 }
 
-// A write of more pieces than the kernel takes at a time.
-func TestManyFramesInOneWrite(t *testing.T) {
-	t.Parallel()
-	ours, theirs, err := fdpass.Pair(unix.SOCK_STREAM)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ours.Close()
-	const pieces = 5000
-	var frames [][]byte
-	for i := range pieces {
-		frames = append(frames, []byte{byte(i)}, nil)
-	}
-	sent := make(chan error, 1)
-	go func() {
-		sent <- connection{file: theirs}.send(frames)
-		theirs.Close()
-	}()
-	got := make([]byte, 0, pieces)
-	buf := make([]byte, 1000)
-	for {
-		n, err := ours.Read(buf)
-		got = append(got, buf[:n]...)
-		if err != nil {
-			break
-		}
-	}
-	if err := <-sent; err != nil {
-		t.Error(err)
-	}
-	if len(got) != pieces {
-		t.Fatalf("%d of %d arrived", len(got), pieces)
-	}
-	for i, b := range got {
-		if b != byte(i) {
-			t.Fatalf("piece %d is another", i)
-		}
-	}
-}
-
 // Without a spool a short message is not taken.
 func TestCommitWithoutSpool(t *testing.T) {
 	t.Parallel()
 	p := newSpool()
 	start := time.Now()
-	if _, err := p.commitShort([]byte("x"), []byte(testEnvelope)); !errors.Is(err, errNoSpool) {
+	if _, err := p.commitShort([]byte("x"), []byte(testEnvelope)); !errors.Is(err, submitlink.ErrNoSpool) {
 		t.Errorf("got %v", err)
 	}
-	if waited := time.Since(start); waited >= linkTime {
+	if waited := time.Since(start); waited >= submitlink.Wait {
 		t.Errorf("waited for %v", waited)
 	}
 }
@@ -537,7 +498,7 @@ func TestUnsentIsRefusedAtOnce(t *testing.T) {
 			defer channel.Close()
 			p := newSpool()
 			if c.name == "away" {
-				p.absence.Limit = 0
+				p.link.Absence.Limit = 0
 			}
 			if err := p.relink(ours); err != nil {
 				t.Fatal(err)
@@ -548,7 +509,7 @@ func TestUnsentIsRefusedAtOnce(t *testing.T) {
 			if !errors.Is(err, errUnsent) || queueReply(err).code != 451 {
 				t.Errorf("got %v", err)
 			}
-			if waited := time.Since(begun); waited >= linkTime {
+			if waited := time.Since(begun); waited >= submitlink.Wait {
 				t.Errorf("after %v", waited)
 			}
 		})

@@ -119,8 +119,10 @@ func (p Program) run(input []byte) (syscall.WaitStatus, error) {
 		state, err := process.Wait()
 		ended <- end{state, err}
 	}()
+	until := time.Now().Add(p.Limit)
 	timer := time.NewTimer(p.Limit)
 	defer timer.Stop()
+	defer func() { family.Rest(until) }() // what it has left behind has the same time
 	select {
 	case e := <-ended:
 		if e.err != nil {

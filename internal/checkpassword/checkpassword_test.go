@@ -130,3 +130,31 @@ func TestSlowProgram(t *testing.T) {
 		t.Errorf("somebody is left: %d, %v", n, err)
 	}
 }
+
+// TestLeftBehind: what a program leaves behind has the program's time.
+func TestLeftBehind(t *testing.T) {
+	t.Parallel()
+	p, _ := program(t, `setsid sleep 200 & echo $! >"$(dirname "$0")/pid"; exec "$@"`)
+	p.Limit = time.Second
+	begun := time.Now()
+	if ok, err := p.Check("joe", []byte("x"), nil); time.Since(begun) < p.Limit && (!ok || err != nil) {
+		t.Fatalf("%v, %v", ok, err)
+	}
+	pid, err := os.ReadFile(filepath.Dir(p.Argv[0]) + "/pid")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for {
+		stat, err := os.ReadFile("/proc/" + strings.TrimSpace(string(pid)) + "/stat")
+		if err != nil || strings.Contains(string(stat), ") Z ") {
+			break
+		}
+		if time.Since(begun) > time.Minute {
+			t.Fatalf("it is there for ever: %s", stat)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	if took := time.Since(begun); took < p.Limit {
+		t.Errorf("it ended after %v", took)
+	}
+}

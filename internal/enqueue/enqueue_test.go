@@ -406,6 +406,53 @@ func TestQueueProgramLeavesAChild(t *testing.T) {
 	}
 }
 
+// TestTimeOfAQueueProgram: what a program under a time limit leaves behind has that
+// time, too, and no more. One that is killed leaves nothing.
+//
+// Not parallel: a program without a limit would be taken for what is left behind.
+func TestTimeOfAQueueProgram(t *testing.T) {
+	const limit = 2 * time.Second
+	for _, c := range []struct {
+		script string
+		code   int
+	}{
+		{"cat >/dev/null; cat <&1 >/dev/null", ExitOK},
+		{"exec sleep 1000", ExitTimeout},
+	} {
+		out := filepath.Join(t.TempDir(), "pid")
+		o := Options{Home: home(t), QueueProgram: script(t, "setsid sleep 200 </dev/null >/dev/null 2>&1 4>&1 6>&1 & echo $! >"+out+"; "+c.script),
+			Environ: []string{"PATH=/usr/bin:/bin"}, Limit: limit}
+		begun := time.Now()
+		if _, err := put(o, "x"); ExitCode(err) != c.code {
+			t.Errorf("%s: %v", c.script, err)
+		}
+		text, err := os.ReadFile(out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		early := time.Since(begun) < limit/2
+		if lives := isThere(t, string(text)); early && !lives {
+			t.Errorf("%s: what is left behind has no time", c.script)
+		}
+		for isThere(t, string(text)) {
+			if time.Since(begun) > time.Minute {
+				t.Fatalf("%s: it is there for ever", c.script)
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+		if took := time.Since(begun); took < limit {
+			t.Errorf("%s: it ended after %v", c.script, took)
+		}
+	}
+}
+
+// isThere tells whether a process has not ended.
+func isThere(t *testing.T, pid string) bool {
+	t.Helper()
+	stat, err := os.ReadFile("/proc/" + strings.TrimSpace(pid) + "/stat")
+	return err == nil && !strings.Contains(string(stat), ") Z ")
+}
+
 // An abort ends the envelope too early: the program sees no closing NUL.
 func TestQueueProgramAbort(t *testing.T) {
 	t.Parallel()

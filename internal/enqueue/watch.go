@@ -11,10 +11,11 @@ import (
 )
 
 // watch is a child that may be killed, with all that it has started, while
-// somebody waits for it.
+// somebody waits for it. What it leaves behind has time until its own is over.
 type watch struct {
 	pid    int
 	family offspring.Family
+	until  time.Time     // zero: without an end
 	ended  chan struct{} // closed when the child was waited for
 
 	mu     sync.Mutex
@@ -27,6 +28,7 @@ type watch struct {
 func watchProgram(pid int, family offspring.Family, limit time.Duration, giveUp <-chan struct{}) *watch {
 	w := &watch{pid: pid, family: family, ended: make(chan struct{})}
 	if limit > 0 {
+		w.until = time.Now().Add(limit)
 		go w.run(limit, giveUp)
 	}
 	return w
@@ -56,6 +58,7 @@ func (w *watch) kill() {
 
 // wait waits for the end of the child, once.
 func (w *watch) wait() (status syscall.WaitStatus, err error) {
+	defer w.rest()
 	defer close(w.ended)
 	// First only look, so that no moment lies between the end of the child's
 	// number and reaped.
@@ -75,5 +78,15 @@ func (w *watch) wait() (status syscall.WaitStatus, err error) {
 		if err != syscall.EINTR {
 			return status, err
 		}
+	}
+}
+
+// rest ends what the child has left behind: in time, or now if it was killed.
+func (w *watch) rest() {
+	switch {
+	case w.killed:
+		w.family.Rest(time.Now())
+	case !w.until.IsZero():
+		w.family.Rest(w.until)
 	}
 }

@@ -86,6 +86,17 @@ func ClassOf(err error) Class {
 	return Temporary
 }
 
+// IsShortage reports whether err is trouble of this machine, which says nothing
+// about a peer: descriptors, memory or buffers that it does not have now.
+func IsShortage(err error) bool {
+	for _, errno := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.ENOBUFS} {
+		if errors.Is(err, errno) {
+			return true
+		}
+	}
+	return false
+}
+
 // IsTemporaryErrno reports whether err carries one of the error numbers that
 // qmail counts as temporary when opening or executing something.
 func IsTemporaryErrno(err error) bool {

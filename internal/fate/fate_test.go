@@ -38,6 +38,17 @@ func TestClassOf(t *testing.T) {
 	}
 }
 
+func TestIsShortage(t *testing.T) {
+	for err, want := range map[error]bool{
+		syscall.EMFILE: true, syscall.ENOMEM: true, syscall.ECONNREFUSED: false, errors.New("x"): false,
+		&fs.PathError{Op: "open", Path: "x", Err: syscall.ENFILE}: true,
+	} {
+		if got := IsShortage(err); got != want {
+			t.Errorf("%v: got %v, want %v", err, got, want)
+		}
+	}
+}
+
 func TestIsTemporaryErrno(t *testing.T) {
 	for err, want := range map[error]bool{
 		syscall.ENOSPC: true,

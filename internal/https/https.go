@@ -22,6 +22,8 @@ import (
 	"net/http"
 	"net/netip"
 	"time"
+
+	"postrider/internal/fate"
 )
 
 const (
@@ -37,6 +39,15 @@ type Ours struct{ Err error }
 
 func (o *Ours) Error() string { return o.Err.Error() }
 func (o *Ours) Unwrap() error { return o.Err }
+
+// blame marks an error as Ours that says nothing of the server.
+func blame(err error) error {
+	var ours *Ours
+	if err == nil || errors.As(err, &ours) || !fate.IsShortage(err) {
+		return err
+	}
+	return &Ours{err}
+}
 
 // Names looks up addresses; resolver.Resolver.
 type Names interface {
@@ -71,10 +82,10 @@ func (c *Client) Do(request *http.Request, use func(*http.Response) error) error
 	}
 	response, err := client.Do(request)
 	if err != nil {
-		return err
+		return blame(err)
 	}
 	defer response.Body.Close()
-	return use(response)
+	return blame(use(response))
 }
 
 // connect connects to a server by its name.

@@ -51,6 +51,9 @@ func (s *site) giveServices() {
 	s.Control("greylist", "1")
 	s.Control("milters", "inet:127.0.0.1:8893 timeout=20")
 	s.Control("timeoutfilter", "30")
+	s.Control("mtasts", "1")
+	s.Control("tlsremember", "30")
+	s.Control("tlsrpt", "tls@"+here)
 	own := `:allow,GREYLIST="0",NOMILTERS=""`
 	s.Control("tcp.smtp", s.IP.String()+own, "127."+own, s.scanned.IP.String()+own+`,QMAILQUEUE="bin/scan"`, ":allow")
 	s.WriteFile("/var/qmail/bin/scan", scan, 0o755)

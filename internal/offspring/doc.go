@@ -18,6 +18,10 @@
 // the limit of this process for good. If that is limited already, by whoever
 // started us, programs are not marked, and what is ended is the process group.
 //
+// A program that ends itself may leave others behind. Where that is not wanted for
+// ever, they have time until the program's own would be over (Rest). A process that
+// ends forgets whom it has given time, but for EndRest.
+//
 // Files: mark.go (what a program carries), kill.go (its end), expiry.go (its end
-// before its time).
+// before its time), rest.go (the end of what it has left behind).
 package offspring

@@ -46,7 +46,7 @@ func startWithin(limit time.Duration, start func() (leader int, err error)) (Fam
 	defer marks.Unlock()
 	mark := nextMark()
 	if mark != 0 {
-		defer time.AfterFunc(limit, func() { Family{mark: mark}.signal(unix.SIGKILL) }).Stop()
+		defer time.AfterFunc(limit, kin{mark: true}.end).Stop()
 	}
 	leader, err := start()
 	return Family{leader, mark}, err
@@ -75,9 +75,14 @@ func nextMark() uint64 {
 	return next
 }
 
-// has tells whether a process carries the mark. Limits of other users'
-// processes cannot be read.
-func (f Family) has(pid int) bool {
+// markOf returns what a process carries. Limits of other users' processes cannot
+// be read: 0.
+func markOf(pid int) uint64 {
 	var limit unix.Rlimit
-	return unix.Prlimit(pid, unix.RLIMIT_RTTIME, nil, &limit) == nil && limit.Max == f.mark
+	if unix.Prlimit(pid, unix.RLIMIT_RTTIME, nil, &limit) != nil {
+		return 0
+	}
+	return limit.Max
 }
+
+func (f Family) kin() kin { return kin{f.mark: true} }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"os"
 	"os/exec"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -19,7 +20,7 @@ const patience = 20 * time.Second
 // started.
 func family(t *testing.T, script string) (f Family, said int, wait func()) {
 	t.Helper()
-	c := exec.Command("/bin/sh", "-c", script)
+	c := exec.Command("/bin/sh", "-c", script, t.TempDir()+"/script")
 	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	out, err := c.StdoutPipe()
 	if err != nil {
@@ -82,20 +83,36 @@ func TestKill(t *testing.T) {
 	}
 }
 
-// TestKillOfWhatForks: one that starts others all the time has an end, too.
+// TestKillOfWhatForks: those that start others all the time have an end, too: one
+// whose children live for a while, and one that hands over to its child at once,
+// in every session. Others have the processors meanwhile.
 func TestKillOfWhatForks(t *testing.T) {
 	t.Parallel()
-	f, _, wait := family(t, "loop() { while :; do setsid sleep 0.3 & done; }\n(loop &); (loop &); sleep 0.3; echo 1; exec sleep 1000")
-	f.Kill()
-	wait()
-	names, err := processes()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range names {
-		if pid, err := strconv.Atoi(name); err == nil && f.has(pid) {
-			gone(t, pid)
+	for range 2 * runtime.NumCPU() {
+		busy := exec.Command("/bin/sh", "-c", "while :; do :; done")
+		if err := busy.Start(); err != nil {
+			t.Fatal(err)
 		}
+		defer busy.Wait()
+		defer busy.Process.Kill()
+	}
+	for _, script := range []string{
+		"loop() { while :; do setsid sleep 0.3 & done; }\n(loop &); (loop &)",
+		"chain() { ( chain ) & exit; }\n(chain &); (chain &); (chain &)",
+		"cat >$0.chain <<'X'\nsetsid sh $0 &\nX\n(sh $0.chain &); (sh $0.chain &)",
+	} {
+		f, _, wait := family(t, "set -- \"$0\"\n"+script+"\nsleep 0.3; echo 1; exec sleep 1000")
+		begun := time.Now()
+		f.Kill()
+		wait()
+		f.Rest(time.Now())
+		for f.kin().live() {
+			if time.Since(begun) > patience {
+				t.Fatalf("%q: %v live", script, f.kin().find())
+			}
+			time.Sleep(time.Millisecond)
+		}
+		t.Logf("%q: ended after %v", script, time.Since(begun))
 	}
 }
 
@@ -106,7 +123,7 @@ func TestOthersStay(t *testing.T) {
 	second, _, waitSecond := family(t, "echo 1; exec sleep 1000")
 	first.Kill()
 	waitFirst()
-	if !second.has(second.leader) || unix.Kill(second.leader, 0) != nil {
+	if markOf(second.leader) != second.mark || unix.Kill(second.leader, 0) != nil {
 		t.Error("another program's end was its sister's")
 	}
 	second.Kill()
@@ -127,5 +144,67 @@ func TestStartHasAnEnd(t *testing.T) {
 	})
 	if err == nil || f.leader != 0 || time.Since(begun) > patience {
 		t.Errorf("%+v, %v after %v", f, err, time.Since(begun))
+	}
+}
+
+const leftBehind = "(setsid sh -c 'echo $$; exec sleep 1000' & )"
+
+// TestRest: who is left behind has time, and then an end. Where nobody is, nobody is
+// waited for.
+//
+// Not parallel, as the next: all tests have the same families at rest.
+func TestRest(t *testing.T) {
+	f, pid, wait := family(t, leftBehind)
+	wait()
+	begun := time.Now()
+	f.Rest(begun.Add(300 * time.Millisecond))
+	if unix.Kill(pid, 0) != nil && time.Since(begun) < 300*time.Millisecond {
+		t.Error("it has no time")
+	}
+	gone(t, pid)
+	if took := time.Since(begun); took < 300*time.Millisecond {
+		t.Errorf("it ended after %v", took)
+	}
+	alone, _, wait := family(t, "echo 1")
+	wait()
+	alone.Rest(time.Now().Add(time.Hour))
+	for begun := time.Now(); atRest() > 0; time.Sleep(time.Millisecond) {
+		if time.Since(begun) > patience {
+			t.Fatalf("%d families are at rest", atRest())
+		}
+	}
+}
+
+func atRest() int {
+	resting.Lock()
+	defer resting.Unlock()
+	return len(resting.until)
+}
+
+// TestRestHasABound: one more than may have time has none; and with this process
+// the time of all is over.
+func TestRestHasABound(t *testing.T) {
+	var pids []int
+	for range maxResting + 1 {
+		f, pid, wait := family(t, leftBehind)
+		wait()
+		f.Rest(time.Now().Add(time.Hour))
+		pids = append(pids, pid)
+	}
+	if n := atRest(); n != maxResting {
+		t.Errorf("%d families are at rest", n)
+	}
+	gone(t, pids[maxResting])
+	for _, pid := range pids[:maxResting] {
+		if unix.Kill(pid, 0) != nil {
+			t.Error("one of those that have time has ended")
+		}
+	}
+	EndRest()
+	for _, pid := range pids {
+		gone(t, pid)
+	}
+	if n := atRest(); n > 0 {
+		t.Errorf("%d families are at rest", n)
 	}
 }

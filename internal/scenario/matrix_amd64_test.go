@@ -113,6 +113,38 @@ func TestTheMatrixSeesWhatIsMissing(t *testing.T) {
 	h.CrashSuite() // its processes are not what they were
 }
 
+// withoutARule are programs whose filter lacks one rule, or a part of one, and what
+// they then can do.
+var withoutARule = []struct{ program, right, wrong, can string }{
+	{tlsseen, "mayNot(unix.SYS_MMAP, 2, unix.PROT_EXEC),", "{Call: unix.SYS_MMAP},", "make code by mmap"},
+	{mtasts, "{Arg: 2, Values: []uint32{0, unix.IPPROTO_TCP, unix.IPPROTO_UDP}},", "", "use MPTCP"},
+	{tlsseen, "{Arg: 2, Values: []uint32{0}}, {Arg: 2, Upper: true, Values: []uint32{0}},", "", "limit itself"},
+}
+
+// TestTheMatrixSeesAMissingRule: one is enough to be found, and nothing else is.
+func TestTheMatrixSeesAMissingRule(t *testing.T) {
+	t.Parallel()
+	for _, c := range withoutARule[:testhost.Times(t, "programs whose filter lacks a rule", 1, len(withoutARule))] {
+		t.Run(c.can, func(t *testing.T) {
+			t.Parallel()
+			h, message := hostWithADelivery(t, func(h *testhost.Host) {
+				h.InstallMutant("../..", testhost.Mutant{Program: c.program, File: "internal/priv/calls_linux.go", Old: c.right, New: c.wrong})
+			})
+			f := findings{t, make(map[string]bool)}
+			tryAll(f, h, h.Find(c.program)[0], inside{message: message, victim: h.Find(spool)[0].PID}, &counted{})
+			if !f.found[fmt.Sprintf("%s, thread 0: can %s (errno 0)", c.program, c.can)] {
+				t.Errorf("not found that %s can %s", c.program, c.can)
+			}
+			for finding := range f.found {
+				if !strings.HasSuffix(finding, "can "+c.can+" (errno 0)") {
+					t.Error(finding)
+				}
+			}
+			h.CrashSuite() // its processes are not what they were
+		})
+	}
+}
+
 // hostWithADelivery is a host whose suite runs, with a program of alice's that
 // waits, and returns the message that it delivers. configure is for what
 // comes before the start.

@@ -223,7 +223,7 @@ func All() []Setting {
 			Meaning:  "How many programs that `QMAILQUEUE` in `tcp.smtp` names run at a time, 1 to 1000; messages that milters read count too. If the file exists, qmail-filter is started in any case."},
 		{Name: "timeoutfilter", Area: Checks, Kind: Number, Default: "300", Min: 1, Max: 3000,
 			Programs: "qmail-filter",
-			Meaning:  "Seconds, 1 to 3000, after which such a program is killed."},
+			Meaning:  "Seconds, 1 to 3000, after which such a program is killed. What a program leaves behind that ends before, a daemon that it starts on purpose, too, has no more time than that from its start."},
 		// the queue
 		{Name: "concurrencylocal", Area: Queue, Kind: Number, Default: "10", Max: 10000,
 			Programs: "qmail-send",

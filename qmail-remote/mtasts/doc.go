@@ -19,7 +19,8 @@
 //  4. Each question ends within its time, and what runs, is read, and is kept
 //     has bounds.
 //
-//  5. A damaged file costs the policies that it holds.
+//  5. A damaged file costs the policies that it holds. One that cannot be read now
+//     is not damaged: what it says is not known then.
 //
 //     main.go   Main: the control channel, links
 //     find.go   what counts for a domain: what is kept, what is new

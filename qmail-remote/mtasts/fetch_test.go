@@ -8,7 +8,9 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"os"
 	"strings"
+	"syscall"
 	"testing"
 
 	"postrider/internal/https"
@@ -104,5 +106,17 @@ func TestFetch(t *testing.T) {
 	var here *https.Ours
 	if _, err := f.fetch(context.Background(), "example.com"); !errors.As(err, &here) {
 		t.Errorf("without authorities: %v", err)
+	}
+	for errno, want := range map[error]bool{syscall.EMFILE: true, syscall.ENOBUFS: true, syscall.ECONNREFUSED: false} {
+		f.web.Roots = func() (*x509.CertPool, error) { return x509.NewCertPool(), nil }
+		f.web.Names = func() (https.Names, error) {
+			return addresses{"mta-sts.example.com": {netip.MustParseAddr("192.0.2.1")}}, nil
+		}
+		f.web.Dial = func(context.Context, string, string) (net.Conn, error) {
+			return nil, &net.OpError{Op: "dial", Err: os.NewSyscallError("socket", errno)}
+		}
+		if _, err := f.fetch(context.Background(), "example.com"); err == nil || errors.As(err, &here) != want {
+			t.Errorf("%v: %v is our trouble: %v", errno, err, !want)
+		}
 	}
 }

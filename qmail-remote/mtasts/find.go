@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"postrider/internal/clock"
+	"postrider/internal/fate"
 	"postrider/internal/https"
 	"postrider/internal/mtasts"
 	"postrider/internal/resolver"
@@ -84,7 +85,12 @@ func (f *finder) find(domain string) (mtasts.Policy, error) {
 
 // learn looks at what is kept and at the record, and fetches what is new.
 func (f *finder) learn(ctx context.Context, domain string) (mtasts.Policy, error) {
-	kept, known := f.store.use(domain, f.clock.Now())
+	kept, known, err := f.store.use(domain, f.clock.Now())
+	if err != nil {
+		err = fmt.Errorf("what was kept of %s: %w", domain, err)
+		f.trouble(err)
+		return mtasts.Policy{}, err
+	}
 	id, announced, err := f.record(ctx, domain)
 	if err != nil {
 		return mtasts.Policy{}, err
@@ -104,7 +110,7 @@ func (f *finder) learn(ctx context.Context, domain string) (mtasts.Policy, error
 }
 
 // record looks for the record that there is a policy. Trouble of name servers
-// is as if there were none.
+// is as if there were none; trouble of this machine is an error.
 func (f *finder) record(ctx context.Context, domain string) (id string, announced bool, err error) {
 	dns, err := f.dns()
 	if err != nil {
@@ -113,6 +119,11 @@ func (f *finder) record(ctx context.Context, domain string) (id string, announce
 	ctx, cancel := context.WithTimeout(ctx, recordTime)
 	defer cancel()
 	texts, err := dns.TXT(ctx, "_mta-sts."+domain)
+	if fate.IsShortage(err) {
+		err = fmt.Errorf("_mta-sts.%s: %w", domain, err)
+		f.trouble(err)
+		return "", false, err
+	}
 	if err != nil {
 		if !resolver.IsAnswer(err) {
 			f.trouble(fmt.Errorf("_mta-sts.%s: %w", domain, err))

@@ -3,10 +3,12 @@ package mtasts
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"os"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -240,10 +242,60 @@ func TestOwnTrouble(t *testing.T) {
 	}
 	f.fetch = w.fetch
 	expect(t, f, mtasts.Enforce) // at once
+	w.dnsErr = fmt.Errorf("socket: %w", syscall.EMFILE)
+	if _, err := f.find("other.example"); err == nil {
+		t.Error("without a socket for the DNS")
+	}
+	w.dnsErr = nil
 	f.dns = func() (lookups, error) { return nil, errors.New("no resolv.conf") }
 	if _, err := f.find("other.example"); err == nil {
 		t.Error("without a resolver")
 	}
+}
+
+// TestUnreadableFiles are not damaged ones: what they say is not known, until they
+// can be read.
+func TestUnreadableFiles(t *testing.T) {
+	t.Parallel()
+	w, dir := newWeb(), t.TempDir()
+	f := w.finder(t, dir)
+	w.set("d.example", "1", week)
+	w.set("e.example", "1", week)
+	expect(t, f, mtasts.Enforce)
+	if _, err := f.find("e.example"); err != nil {
+		t.Fatal(err)
+	}
+	w.set("d.example", "", "") // who has it forgotten sees to that, too
+	file := dir + "/d.example"
+	if err := os.Rename(file, file+".away"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(file, 0o700); err != nil { // which opens and cannot be read
+		t.Fatal(err)
+	}
+	if err := os.Rename(file+".away", dir+"/../away"); err != nil {
+		t.Fatal(err)
+	}
+	f.store = newStore(dir)
+	if damaged, err := f.store.load(w.Now()); err == nil || damaged > 0 {
+		t.Errorf("%d damaged, %v", damaged, err)
+	}
+	if _, err := f.find("d.example"); err == nil {
+		t.Error("what cannot be read counts for nothing")
+	}
+	if p, err := f.find("e.example"); err != nil || p.Mode != mtasts.Enforce {
+		t.Errorf("one of the others: %v, %v", p.Mode, err)
+	}
+	if p, err := f.find("none.example"); err != nil || p.Mode != 0 {
+		t.Errorf("one that was never kept: %v, %v", p.Mode, err)
+	}
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(dir+"/../away", file); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, f, mtasts.Enforce)
 }
 
 func TestDamagedFiles(t *testing.T) {

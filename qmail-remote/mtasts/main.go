@@ -89,7 +89,7 @@ func newServer(w world.World, log func(string)) *server {
 // answer gets none.
 func (s *server) run(channel *parent.Channel) error {
 	if damaged, err := s.store.load(s.clock.Now()); err != nil {
-		s.warn(fmt.Errorf("what was kept is not known: %w", err))
+		s.warn(fmt.Errorf("what was kept cannot be read now: %w", err))
 	} else if damaged > 0 {
 		s.log(fmt.Sprintf("%swarning: %d damaged files are removed", logPrefix, damaged))
 	}

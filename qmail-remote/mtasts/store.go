@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -45,21 +46,38 @@ type store struct {
 
 	mu      sync.Mutex
 	entries map[string]entry
+	// partly: not all files could be read; what is not in memory may be there.
+	partly bool
 }
 
 func newStore(dir string) *store { return &store{dir: dir, entries: make(map[string]entry)} }
 
-// use returns what is kept of a domain and counts.
-func (s *store) use(domain string, now time.Time) (e entry, known bool) {
+// use returns what is kept of a domain and counts. An error means that it cannot
+// be said whether something is.
+func (s *store) use(domain string, now time.Time) (e entry, known bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	e, known = s.entries[domain]
+	if !known && s.partly {
+		if e, err = s.read(domain); err != nil {
+			return entry{}, false, withoutAnswers(err)
+		}
+		known = !e.fetched.After(now)
+	}
 	if !known || e.expired(now) {
-		return entry{}, false
+		return entry{}, false, nil
 	}
 	e.used = now
 	s.entries[domain] = e
-	return e, true
+	return e, true, nil
+}
+
+// withoutAnswers leaves out the errors which say that there is no policy in a file.
+func withoutAnswers(err error) error {
+	if errors.Is(err, errDamaged) || errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
 }
 
 // put keeps a policy. With an error it is kept in memory only.
@@ -128,37 +146,49 @@ func (s *store) stale(now time.Time) (domains []string) {
 	return domains[:min(len(domains), maxRefresh)]
 }
 
-// load reads what was kept before. What is damaged or too old is removed.
+// load reads what was kept before. What is damaged or too old is removed. What
+// cannot be read now is read when it is asked for.
 func (s *store) load(now time.Time) (damaged int, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	defer func() { s.partly = err != nil }()
 	dir, err := os.Open(s.dir)
 	if err != nil {
 		return 0, err
 	}
 	defer dir.Close()
 	for {
-		names, err := dir.Readdirnames(1000)
-		if err == io.EOF {
-			return damaged, nil
-		}
-		if err != nil {
-			return damaged, err
-		}
+		names, end := dir.Readdirnames(1000)
 		for _, name := range names {
-			e, err := s.read(name)
-			switch {
-			case err == nil && !e.expired(now) && !e.fetched.After(now) && len(s.entries) < maxKept:
-				s.entries[name] = e
-				continue
-			case err != nil && !strings.HasPrefix(name, unfinished):
+			removed, trouble := s.loadFile(name, now)
+			if err == nil {
+				err = trouble // of more, the first one tells
+			}
+			if removed && !strings.HasPrefix(name, unfinished) {
 				damaged++
 			}
-			if err := os.Remove(filepath.Join(s.dir, name)); err != nil {
-				return damaged, err
-			}
+		}
+		if end == io.EOF {
+			return damaged, err
+		}
+		if end != nil {
+			return damaged, errors.Join(err, end)
 		}
 	}
+}
+
+// loadFile reads one file, and removes it if it counts for nothing.
+func (s *store) loadFile(name string, now time.Time) (damaged bool, err error) {
+	e, err := s.read(name)
+	damaged = errors.Is(err, errDamaged)
+	switch {
+	case err != nil && !damaged:
+		return false, err
+	case err == nil && !e.expired(now) && !e.fetched.After(now) && len(s.entries) < maxKept:
+		s.entries[name] = e
+		return false, nil
+	}
+	return damaged, os.Remove(filepath.Join(s.dir, name))
 }
 
 var errDamaged = errors.New("it is no file of a policy")
@@ -173,7 +203,10 @@ func (s *store) read(name string) (e entry, err error) {
 	}
 	defer f.Close()
 	text, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if err != nil || len(text) > maxFile {
+	if err != nil {
+		return e, err
+	}
+	if len(text) > maxFile {
 		return e, errDamaged
 	}
 	line, rest, _ := strings.Cut(string(text), "\n")

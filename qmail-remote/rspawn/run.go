@@ -99,6 +99,7 @@ func (p program) start(ctx context.Context, argv []string, in, out *os.File) (*o
 	defer stop()
 	state, err := process.Wait()
 	if limit.Ended() {
+		family.Rest(time.Now()) // who escaped
 		return nil, nil
 	}
 	return state, err

@@ -108,11 +108,7 @@ func readReporter(dir control.Dir) (r reporter, on bool, err error) {
 
 // run serves until the control channel ends.
 func (s *server) run(channel *parent.Channel) error {
-	if damaged, err := s.load(); err != nil {
-		s.warn(fmt.Errorf("what was counted today is not known: %w", err))
-	} else if damaged > 0 {
-		s.log(fmt.Sprintf("%swarning: %d damaged lines of today are left out", logPrefix, damaged))
-	}
+	s.tell(s.load())
 	ctx, cancel := context.WithCancel(context.Background())
 	var work sync.WaitGroup
 	work.Go(func() { s.keep(ctx) })
@@ -123,10 +119,21 @@ func (s *server) run(channel *parent.Channel) error {
 	return err
 }
 
-// keep writes what is new every minute, and in the end.
+// tell tells what became of reading what was counted today.
+func (s *server) tell(damaged int, err error) {
+	if err != nil {
+		s.warn(fmt.Errorf("what was counted today cannot be read now: %w", err))
+	} else if damaged > 0 {
+		s.log(fmt.Sprintf("%swarning: %d damaged lines of today are left out", logPrefix, damaged))
+	}
+}
+
+// keep writes what is new every minute, and in the end. What could not be read is
+// read before.
 func (s *server) keep(ctx context.Context) {
 	for {
 		s.pause(ctx, writeEvery, nil)
+		s.tell(s.again())
 		if err := s.write(); err != nil {
 			s.warn(err) // it stays in memory, and is tried again
 		}

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"maps"
@@ -31,6 +32,8 @@ const (
 	unfinished = "="
 )
 
+var errUnread = errors.New("what was counted is not written before the file of today can be read")
+
 // store counts what was found today. Its file is named as the day, 2006-01-02 in
 // UTC, and has a line for each domain: its results, as JSON.
 type store struct {
@@ -43,6 +46,10 @@ type store struct {
 	size    int
 	changed bool
 	lost    int64 // sessions that are not counted at all
+	// unread: today's file, which is there, could not be read yet. unwritten is
+	// why the file of a day that is over is not whole.
+	unread    bool
+	unwritten error
 }
 
 func newStore(dir string, c clock.Clock) *store {
@@ -57,7 +64,9 @@ func (s *store) count(f tlsrpt.Finding) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if today := dayOf(s.clock.Now()); today != s.day {
-		_ = s.writeLocked() // at worst the last minute of the day is not counted
+		if err := s.writeLocked(); err != nil {
+			s.unwritten = fmt.Errorf("the last of what was counted on %s is lost: %w", s.day, err)
+		}
 		s.begin(today)
 	}
 	s.changed = true
@@ -75,7 +84,7 @@ func (s *store) count(f tlsrpt.Finding) {
 
 // begin begins a day; the lock is held.
 func (s *store) begin(day string) {
-	s.day, s.size, s.changed = day, 0, false
+	s.day, s.size, s.changed, s.unread = day, 0, false, false
 	clear(s.domains)
 }
 
@@ -129,34 +138,71 @@ func (s *store) load() (damaged int, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.begin(dayOf(s.clock.Now()))
+	return s.readToday()
+}
+
+// again reads what load could not.
+func (s *store) again() (damaged int, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.unread {
+		return 0, nil
+	}
+	return s.readToday()
+}
+
+// readToday adds what today's file has, all of it or nothing; the lock is held.
+func (s *store) readToday() (damaged int, err error) {
+	was := newStore(s.dir, s.clock)
 	damaged, err = eachDomain(filepath.Join(s.dir, s.day), func(results []tlsrpt.Result) error {
 		for _, r := range results {
-			if room := s.result(r.Policy); room != nil {
-				room.Summary = r.Summary
-				for _, f := range r.Failures[:min(len(r.Failures), maxFailures)] {
-					s.size += overhead + len(f.MXHost) + len(f.Reason)
-					room.Failures = append(room.Failures, f)
-				}
-			}
+			was.add(r)
 		}
 		return nil
 	})
 	if errors.Is(err, fs.ErrNotExist) {
 		err = nil
 	}
-	return damaged, err
+	if s.unread = err != nil; s.unread {
+		return damaged, err
+	}
+	for _, results := range was.domains {
+		for _, r := range results {
+			s.add(r)
+		}
+	}
+	return damaged, nil
+}
+
+// add adds what was counted before of a policy.
+func (s *store) add(r tlsrpt.Result) {
+	room := s.result(r.Policy)
+	if room == nil {
+		return
+	}
+	room.Summary.Good += r.Summary.Good
+	room.Summary.Failed += r.Summary.Failed
+	for _, f := range r.Failures[:min(len(r.Failures), maxFailures-len(room.Failures))] {
+		s.size += overhead + len(f.MXHost) + len(f.Reason)
+		room.Failures = append(room.Failures, f)
+	}
 }
 
 // write brings the file up to date.
 func (s *store) write() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.writeLocked()
+	unwritten := s.unwritten
+	s.unwritten = nil
+	return errors.Join(unwritten, s.writeLocked())
 }
 
 func (s *store) writeLocked() (err error) {
-	if !s.changed {
+	switch {
+	case !s.changed:
 		return nil
+	case s.unread:
+		return errUnread
 	}
 	path := filepath.Join(s.dir, unfinished+s.day)
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)

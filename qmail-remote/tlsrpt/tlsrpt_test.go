@@ -293,3 +293,47 @@ func FuzzLine(f *testing.F) {
 		}
 	})
 }
+
+// TestTodayCannotBeRead: what is counted meanwhile is added to it, and does not
+// take its place.
+func TestTodayCannotBeRead(t *testing.T) {
+	t.Parallel()
+	now, dir := &calendar{clock.Real(), noon}, t.TempDir()
+	open := func() *store {
+		s := newStore(dir, now)
+		if damaged, err := s.load(); damaged > 0 || err != nil {
+			t.Errorf("%d damaged, %v", damaged, err)
+		}
+		return s
+	}
+	s := open()
+	s.count(finding("d.example", "", ""))
+	if err := s.write(); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(dir, s.day)
+	if err := errors.Join(os.Rename(file, dir+"/away"), os.Mkdir(file, 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	s = newStore(dir, now)
+	if _, err := s.load(); err == nil {
+		t.Fatal("a directory is read")
+	}
+	s.count(finding("d.example", "", ""))
+	s.count(finding("d.example", "", ""))
+	if _, err := s.again(); err == nil || s.write() == nil {
+		t.Error("a directory is read, or written")
+	}
+	if err := errors.Join(os.Remove(file), os.Rename(dir+"/away", file)); err != nil {
+		t.Fatal(err)
+	}
+	if damaged, err := s.again(); damaged > 0 || err != nil {
+		t.Errorf("%d damaged, %v", damaged, err)
+	}
+	if err := s.write(); err != nil {
+		t.Error(err)
+	}
+	if got := open().domains["d.example"]; len(got) != 1 || got[0].Summary.Good != 3 {
+		t.Errorf("counted: %+v", got)
+	}
+}

@@ -12,7 +12,8 @@
 //  2. Memory and file have bounds. Of more than maxHosts, those seen longest ago
 //     go, a part of them at a time.
 //
-//  3. A damaged line costs the host in it.
+//  3. A damaged line costs the host in it. While the file cannot be read nothing is
+//     said of hosts that may be in it.
 //
 //     main.go   Main: the control channel, links
 //     store.go  the hosts, in memory and in a file

@@ -57,11 +57,7 @@ func Main(w world.World) int {
 // run serves until the control channel ends. A question that then has no
 // answer gets none.
 func (s *server) run(channel *parent.Channel) error {
-	if damaged, err := s.load(); err != nil {
-		s.log(logPrefix + "warning: what was remembered is not known: " + err.Error())
-	} else if damaged > 0 {
-		s.log(fmt.Sprintf("%swarning: %s: %d damaged lines are left out", logPrefix, s.path, damaged))
-	}
+	s.tell(s.load())
 	ending := make(chan struct{})
 	var writer sync.WaitGroup
 	writer.Go(func() { s.keep(ending) })
@@ -71,7 +67,24 @@ func (s *server) run(channel *parent.Channel) error {
 	return err
 }
 
-// keep writes what is new every few seconds, and in the end.
+// tell tells what became of reading the file.
+func (s *server) tell(damaged int, err error) {
+	if err != nil {
+		s.warn(fmt.Errorf("what was remembered cannot be read now: %w", err))
+	} else if damaged > 0 {
+		s.log(fmt.Sprintf("%swarning: %s: %d damaged lines are left out", logPrefix, s.path, damaged))
+	}
+}
+
+// warn logs trouble, one line a minute for each cause.
+func (s *server) warn(err error) {
+	if note, ok := s.seldom.Allow(s.clock.Now(), err); ok {
+		s.log(logPrefix + "warning: " + err.Error() + note)
+	}
+}
+
+// keep writes what is new every few seconds, and in the end. What could not be
+// read is read before.
 func (s *server) keep(ending <-chan struct{}) {
 	for over := false; !over; {
 		wake, stop := s.clock.At(s.clock.Now().Add(writeEvery))
@@ -81,10 +94,9 @@ func (s *server) keep(ending <-chan struct{}) {
 			over = true
 		}
 		stop()
+		s.tell(s.again())
 		if err := s.write(); err != nil {
-			if note, ok := s.seldom.Allow(s.clock.Now(), err); ok {
-				s.log(logPrefix + "warning: " + err.Error() + note) // it stays in memory, and is tried again
-			}
+			s.warn(err) // it stays in memory, and is tried again
 		}
 	}
 }

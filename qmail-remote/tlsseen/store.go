@@ -36,6 +36,10 @@ type store struct {
 
 	mu    sync.Mutex
 	hosts map[string]wire.Day
+	// trouble is why the file could not be read yet; torn says that its last line
+	// may not be whole.
+	trouble error
+	torn    bool
 	// waiting are lines that are not in the file yet; lines are how many are.
 	waiting bytes.Buffer
 	lines   int
@@ -62,12 +66,15 @@ func (s *store) Saw(host string) {
 	}
 }
 
-// Last returns when a host did last.
-func (s *store) Last(host string) (day wire.Day, known bool) {
+// Last returns when a host did last. While the file cannot be read that is not
+// known of those that were not seen since.
+func (s *store) Last(host string) (day wire.Day, known bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	day, known = s.hosts[host]
-	return day, known
+	if day, known = s.hosts[host]; known {
+		return day, true, nil
+	}
+	return 0, false, s.trouble
 }
 
 func line(host string, day wire.Day) string {
@@ -94,6 +101,26 @@ func (s *store) makeRoom(but string) {
 
 // load reads the file, if there is one.
 func (s *store) load() (damaged int, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	damaged, err = s.readFile()
+	s.trouble = err
+	return damaged, err
+}
+
+// again reads the file if it could not be read before.
+func (s *store) again() (damaged int, err error) {
+	s.mu.Lock()
+	failed := s.trouble != nil
+	s.mu.Unlock()
+	if !failed {
+		return 0, nil
+	}
+	return s.load()
+}
+
+// readFile is load; the lock is held.
+func (s *store) readFile() (damaged int, err error) {
 	f, err := os.Open(s.path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return 0, nil
@@ -102,8 +129,7 @@ func (s *store) load() (damaged int, err error) {
 		return 0, err
 	}
 	defer f.Close()
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.lines = 0
 	today := wire.DayOf(s.clock.Now())
 	r := bufio.NewReaderSize(f, maxLine)
 	for {
@@ -134,14 +160,15 @@ func parse(text string) (host string, day wire.Day, ok bool) {
 }
 
 // write brings the file up to date: it appends, and makes it anew where most of
-// its lines do not count any more.
+// its lines do not count any more, which is known if it could be read, or
+// where the last write failed.
 func (s *store) write() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.waiting.Len() == 0 {
 		return nil
 	}
-	if s.lines > 2*len(s.hosts)+spare {
+	if s.trouble == nil && (s.torn || s.lines > 2*len(s.hosts)+spare) {
 		return s.rewrite()
 	}
 	f, err := os.OpenFile(s.path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
@@ -151,6 +178,7 @@ func (s *store) write() error {
 	n := bytes.Count(s.waiting.Bytes(), []byte("\n"))
 	_, err = f.Write(s.waiting.Bytes())
 	if err = errors.Join(err, f.Close()); err != nil {
+		s.torn = true
 		return err
 	}
 	s.lines += n
@@ -177,7 +205,7 @@ func (s *store) rewrite() error {
 		err = os.Rename(path, s.path)
 	}
 	if err == nil {
-		s.lines = len(s.hosts)
+		s.lines, s.torn = len(s.hosts), false
 		s.waiting.Reset()
 	}
 	return err

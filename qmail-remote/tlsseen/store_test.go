@@ -24,7 +24,9 @@ func expect(t *testing.T, s *store, want string, hosts ...string) {
 	t.Helper()
 	var got []string
 	for _, host := range hosts {
-		if day, known := s.Last(host); known {
+		if day, known, err := s.Last(host); err != nil {
+			t.Error(err)
+		} else if known {
 			got = append(got, fmt.Sprint(day))
 			continue
 		}
@@ -120,4 +122,66 @@ func TestHostsAreBounded(t *testing.T) {
 	if s.write() == nil || s.waiting.Len() == 0 {
 		t.Error("what cannot be written does not wait")
 	}
+}
+
+// TestFileThatCannotBeRead: nothing is said of hosts that may be in it, until it
+// can be read; nor is it made anew without them.
+func TestFileThatCannotBeRead(t *testing.T) {
+	t.Parallel()
+	now, path := &calendar{clock.Real(), 1000}, t.TempDir()+"/hosts"
+	if err := os.Mkdir(path, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	s := newStore(path, now)
+	if _, err := s.load(); err == nil {
+		t.Fatal("a directory is read")
+	}
+	s.Saw("new")
+	expect(t, s, "1000", "new")
+	if _, known, err := s.Last("old"); known || err == nil {
+		t.Errorf("known %v, %v", known, err)
+	}
+	s.lines = 10 * spare
+	if s.write() == nil {
+		t.Error("a directory is written")
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte("999 old\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if damaged, err := s.again(); damaged > 0 || err != nil {
+		t.Errorf("%d damaged, %v", damaged, err)
+	}
+	expect(t, s, "1000 999 -", "new", "old", "none")
+	if err := s.write(); err != nil {
+		t.Error(err)
+	}
+	s = newStore(path, now)
+	if damaged, err := s.load(); damaged > 0 || err != nil {
+		t.Errorf("%d damaged, %v", damaged, err)
+	}
+	expect(t, s, "1000 999", "new", "old")
+}
+
+// TestTornWrite: what part of a line has reached the disk spoils no other.
+func TestTornWrite(t *testing.T) {
+	t.Parallel()
+	now, path := &calendar{clock.Real(), 1000}, t.TempDir()+"/hosts"
+	if err := os.WriteFile(path, []byte("999 old\n1000 n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := newStore(path, now)
+	s.hosts["old"] = 999
+	s.torn = true // as a write that failed leaves it
+	s.Saw("new")
+	if err := s.write(); err != nil {
+		t.Fatal(err)
+	}
+	s = newStore(path, now)
+	if damaged, err := s.load(); damaged > 0 || err != nil {
+		t.Errorf("%d damaged, %v", damaged, err)
+	}
+	expect(t, s, "1000 999", "new", "old")
 }

@@ -12,6 +12,7 @@ import (
 	"postrider/internal/control"
 	"postrider/internal/limits"
 	"postrider/internal/logline"
+	"postrider/internal/offspring"
 	"postrider/internal/priv"
 	"postrider/internal/wire/auth"
 	"postrider/internal/wire/call"
@@ -53,6 +54,7 @@ func Main(w world.World) int {
 		d, err = newDaemon(w, logger.Line)
 	}
 	if err == nil {
+		defer offspring.EndRest()
 		err = d.run(channel)
 	}
 	if err != nil {
@@ -102,7 +104,7 @@ func newDaemon(w world.World, log func(string)) (*daemon, error) {
 }
 
 // run serves until the control channel ends. A program that then runs goes on
-// without us; its client is told to try again.
+// without us; its client is told to try again. What others have left behind ends.
 func (d *daemon) run(channel *parent.Channel) error { return channel.Run(d.frame) }
 
 // frame does what qmail-start says.

@@ -12,6 +12,7 @@ import (
 	"postrider/internal/limits"
 	"postrider/internal/logline"
 	"postrider/internal/milter"
+	"postrider/internal/offspring"
 	"postrider/internal/priv"
 	"postrider/internal/wire/parent"
 	"postrider/internal/world"
@@ -96,6 +97,7 @@ func run(home string, channel *parent.Channel, log *logline.Writer) error {
 	if err := s.programs.Bound(); err != nil {
 		return err
 	}
+	defer offspring.EndRest()
 	return newDaemon(home, s, log).run(channel)
 }
 

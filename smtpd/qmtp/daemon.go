@@ -60,7 +60,7 @@ func newDaemon(home string, s *service) *daemon {
 		drain:    drainTime,
 		sessions: make(map[*session]net.Conn),
 	}
-	d.spool.absence.Ending = d.ending
+	d.spool.link.Absence.Ending = d.ending
 	if s.protocol.verifies {
 		d.mailboxes = mailboxes.New()
 	}

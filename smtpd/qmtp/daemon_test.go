@@ -304,7 +304,9 @@ func TestMemoryIsShared(t *testing.T) {
 		t.Fatal("no memory")
 	}
 	for range maxStreams {
-		h.d.spool.streams.Enter(netip.Addr{}, maxStreams, maxStreams)
+		if err := h.d.spool.link.Enter(netip.Addr{}, true); err != nil {
+			t.Fatal(err)
+		}
 	}
 	c := h.dial()
 	c.send(mail("\nx\n", "s@x", "z@foo.org"))
@@ -314,7 +316,7 @@ func TestMemoryIsShared(t *testing.T) {
 	c.send(mail("\nx\n", "s@x", "a@example.com"))
 	c.expect("Zqq trouble: too many large messages at once (#4.3.2)")
 	for range maxStreams {
-		h.d.spool.streams.Leave(netip.Addr{})
+		h.d.spool.link.Leave(netip.Addr{})
 	}
 	c.send(mail("\nx\n", "s@x", "a@example.com"))
 	c.expect(ok) // handed on piece by piece

@@ -60,7 +60,7 @@
 //	answers.go   all answers
 //	queue.go     what a session asks of the queue
 //	spool.go     the queue of the daemon: messages on their way to qmail-spool
-//	link.go      its connections
+//	link.go      its connections (internal/submitlink)
 //	budget.go    memory that sessions share
 //	log.go       log lines
 package qmtp

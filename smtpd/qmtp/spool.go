@@ -2,13 +2,10 @@ package qmtp
 
 import (
 	"crypto/rand"
-	"errors"
-	"os"
-	"time"
 
 	"postrider/internal/enqueue"
 	"postrider/internal/esmtp"
-	"postrider/internal/sessionlimit"
+	"postrider/internal/submitlink"
 	"postrider/internal/wire/submit"
 )
 
@@ -19,12 +16,6 @@ const (
 	maxKept = 64 << 10
 	// firstKept is what a short message needs.
 	firstKept = 4 << 10
-	// linkTime is how long a qmail-spool may be gone before there is no waiting
-	// for the next one: as long as it takes to replace or to restart it.
-	linkTime = 20 * time.Second
-	// maxLost is how often the answer to a message may be lost: it may be why
-	// the spool dies.
-	maxLost = 4
 )
 
 // spoolSubmission is one message for qmail-spool.
@@ -32,10 +23,11 @@ type spoolSubmission struct {
 	pool     *spool
 	from     origin
 	nonce    [16]byte
-	text     []byte   // not yet sent
-	envelope []byte   // not yet sent; none as long as text is sent
-	stream   *os.File // nil until the message is too large to be kept
-	frame    []byte   // of the stream
+	text     []byte // not yet sent
+	envelope []byte // not yet sent; none as long as text is sent
+	frame    []byte // of the stream
+	// stream has no file until the message is too large to be kept.
+	stream submitlink.Connection
 }
 
 func newSpoolSubmission(p *spool, from origin) *spoolSubmission {
@@ -109,20 +101,16 @@ func (s *spoolSubmission) keep(to *[]byte, p []byte) bool {
 
 // send sends what is kept, over a connection that is the message's own now.
 func (s *spoolSubmission) send() error {
-	if s.stream == nil {
-		most := streamsOfOne
-		if s.from.trusted {
-			most = maxStreams
-		}
-		if s.pool.streams.Enter(s.from.client, maxStreams, most) != sessionlimit.Counted {
-			return errManyStreams
-		}
-		f, err := s.pool.awaited()
-		if err != nil {
-			s.pool.streams.Leave(s.from.client)
+	if s.stream.File == nil {
+		if err := s.pool.link.Enter(s.from.client, s.from.trusted); err != nil {
 			return err
 		}
-		s.stream = f
+		c, err := s.pool.link.Connect()
+		if err != nil {
+			s.pool.link.Leave(s.from.client)
+			return err
+		}
+		s.stream = c
 	}
 	s.frame = s.frames(s.frame[:0])
 	s.text, s.envelope = s.text[:0], s.envelope[:0]
@@ -131,12 +119,8 @@ func (s *spoolSubmission) send() error {
 
 // write sends frames.
 func (s *spoolSubmission) write(frames []byte) error {
-	err := s.stream.SetWriteDeadline(time.Now().Add(commitTime))
-	if err == nil {
-		_, err = s.stream.Write(frames)
-	}
-	if err != nil {
-		return unavailable("write to qmail-spool", err)
+	if err := s.stream.Send([][]byte{frames}); err != nil {
+		return submitlink.Unavailable("write to qmail-spool", err)
 	}
 	return nil
 }
@@ -161,79 +145,42 @@ func (s *spoolSubmission) last() []byte {
 
 func (s *spoolSubmission) Commit() (string, error) {
 	defer s.Abort() // frees what is held
-	if s.stream != nil {
-		answer, err := exchange(s.stream, s.last())
+	if s.stream.File != nil {
+		answer, err := s.stream.Exchange([][]byte{s.last()})
 		if err != nil {
 			return "", err
 		}
 		return enqueue.Verdict(answer)
 	}
-	if err := s.pool.turn(); err != nil {
+	if err := s.pool.link.Turn(); err != nil {
 		return "", err
 	}
-	defer func() { <-s.pool.commits }()
-	answer, err := s.handIn()
+	defer s.pool.link.Done()
+	answer, err := s.pool.link.Again(s.handIn)
 	if err != nil {
 		return "", err
 	}
 	return enqueue.Verdict(answer)
 }
 
-// handIn hands the message in, and again while the spool is being replaced. The
-// one that ended, or that we did not hear, may have committed it, and the client
-// must not be told that it was not accepted: the nonce makes one message of two.
-func (s *spoolSubmission) handIn() (answer submit.Answer, err error) {
-	for lost := 0; ; {
-		next := s.pool.absence.Next()
-		for range 2 { // only the connection may have failed
-			var sent bool
-			answer, sent, err = s.pool.submit(s.last())
-			if err == nil || errors.Is(err, submit.ErrBusy) {
-				return answer, err
-			}
-			if sent {
-				lost++
-			}
-		}
-		if lost >= maxLost || !isGone(err) || !s.pool.absence.Await(next) {
-			return answer, err
-		}
-	}
-}
-
-// submit hands in a whole message. sent says that the spool may have it.
-func (p *spool) submit(frames []byte) (answer submit.Answer, sent bool, err error) {
-	f, err := p.connect()
+// handIn hands in a message that was kept. sent says that the spool may have it.
+func (s *spoolSubmission) handIn() (answer submit.Answer, sent bool, err error) {
+	c, err := s.pool.link.ConnectNow()
 	if err != nil {
 		return submit.Answer{}, false, err
 	}
-	defer f.Close() // the answer is all that counts
-	answer, err = exchange(f, frames)
+	defer c.File.Close() // the answer is all that counts
+	answer, err = c.Exchange([][]byte{s.last()})
 	return answer, true, err
-}
-
-// exchange sends the rest of a message and waits for the answer.
-func exchange(f *os.File, frames []byte) (submit.Answer, error) {
-	if err := f.SetDeadline(time.Now().Add(commitTime)); err != nil {
-		return submit.Answer{}, unavailable("write to qmail-spool", err)
-	}
-	if _, err := f.Write(frames); err != nil {
-		return submit.Answer{}, unavailable("write to qmail-spool", err)
-	}
-	answer, err := submit.ReadAnswer(f)
-	if err != nil {
-		return submit.Answer{}, unavailable("answer of qmail-spool", err)
-	}
-	return answer, nil
 }
 
 // Abort drops a message that was not committed, and frees what it holds.
 func (s *spoolSubmission) Abort() {
 	s.pool.lent.give(cap(s.text) + cap(s.envelope))
 	s.text, s.envelope, s.frame = nil, nil, nil
-	if s.stream != nil {
-		_ = s.stream.Close() // drops the unfinished message
-		s.stream = nil
-		s.pool.streams.Leave(s.from.client)
+	if s.stream.File != nil {
+		_ = s.stream.File.Close() // drops the unfinished message
+		s.stream = submitlink.Connection{}
+		s.pool.link.Leave(s.from.client)
 	}
 }

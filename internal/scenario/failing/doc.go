@@ -27,6 +27,7 @@
 //	policy_test.go     SPF, and the greylist with its file
 //	caller_test.go     sendmail, qmail-queue, and the drop directory
 //	orders_test.go     orders of an operator about many messages
+//	tlspolicy_test.go  TLS that domains ask for: the daemons that know, and report
 //	deliver_test.go    Maildir, mbox, bounces; kills at any call
 //	machine_test.go    full disks, no inodes, no descriptors, no processes, no memory
 //	mutant_test.go     programs with a fault that the sweeps must find

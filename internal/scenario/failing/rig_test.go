@@ -41,6 +41,8 @@ type rig struct {
 	silent   int      // submissions without an answer
 	problems []string // what a fault must not lead to
 	passed   []string // lines that each message has which was delivered
+	// abroad is what was delivered beyond the next host.
+	abroad   []ledger.Delivery
 	injected tally
 	random   *rand.Rand
 }
@@ -197,6 +199,7 @@ func (r *rig) judge() {
 	r.t.Helper()
 	r.host.StopSuite()
 	evidence := collect(r.t, r.book, r.host, r.users...)
+	evidence.Deliveries = append(evidence.Deliveries, r.abroad...)
 	if r.next != nil {
 		for _, a := range r.next.Accepted() {
 			for _, to := range a.Recipients {

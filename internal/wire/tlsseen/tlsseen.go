@@ -20,6 +20,7 @@
 //	D days      it did on that day, counted from 1970-01-01 in UTC: 32 bits,
 //	            big-endian
 //	N           nothing is known of it
+//	T           what is remembered cannot be read now
 //	R           the question has not this form
 //
 // No answer, or another one, is trouble, and temporary.
@@ -42,10 +43,14 @@ const (
 	kindKept    = 'K'
 	kindDay     = 'D'
 	kindNone    = 'N'
+	kindTrouble = 'T'
 	kindRefused = 'R'
 )
 
-var errAnswer = errors.New("answer is not of the form that the protocol has")
+var (
+	errAnswer  = errors.New("answer is not of the form that the protocol has")
+	errTrouble = errors.New("what is remembered cannot be read now")
+)
 
 // Day is a day in UTC, counted from 1970-01-01.
 type Day uint32
@@ -56,10 +61,11 @@ func DayOf(t time.Time) Day { return Day(max(t.Unix(), 0) / (24 * 60 * 60)) }
 // Time returns the beginning of the day.
 func (d Day) Time() time.Time { return time.Unix(int64(d)*24*60*60, 0).UTC() }
 
-// Memory is what the one who answers has.
+// Memory is what the one who answers has. An error says that it is not known now
+// whether a host is remembered.
 type Memory interface {
 	Saw(host string)
-	Last(host string) (day Day, known bool)
+	Last(host string) (day Day, known bool, err error)
 }
 
 // Tell says that a host has spoken TLS.
@@ -84,6 +90,8 @@ func parseAnswer(b []byte) (day Day, known bool, err error) {
 	switch {
 	case len(b) == 1 && b[0] == kindNone:
 		return 0, false, nil
+	case len(b) == 1 && b[0] == kindTrouble:
+		return 0, false, errTrouble
 	case len(b) == 5 && b[0] == kindDay:
 		return Day(binary.BigEndian.Uint32(b[1:])), true, nil
 	}
@@ -101,7 +109,10 @@ func Reply(question []byte, m Memory) []byte {
 		m.Saw(host)
 		return []byte{kindKept}
 	case kindAsk:
-		if day, known := m.Last(host); known {
+		switch day, known, err := m.Last(host); {
+		case err != nil:
+			return []byte{kindTrouble}
+		case known:
 			return binary.BigEndian.AppendUint32([]byte{kindDay}, uint32(day))
 		}
 		return []byte{kindNone}
