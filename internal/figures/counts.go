@@ -12,10 +12,15 @@ type Counts struct {
 	words atomic.Pointer[[]uint64]
 }
 
-// Take counts into an area from now on, which is the process's alone. It closes
-// f. An area of another layout is left alone.
+// Take counts into an area from now on, and closes its file. An area of another
+// layout is left alone.
 func (c *Counts) Take(layout string, f *os.File) error {
 	defer f.Close() // the memory stays
+	return c.Use(layout, f)
+}
+
+// Use is Take for who keeps the file. The area is this process's alone.
+func (c *Counts) Use(layout string, f *os.File) error {
 	if layout != here.sum {
 		return nil // a release beside ours: its reader does not know our rows
 	}

@@ -56,3 +56,6 @@ func (m Metric) cells() int {
 	}
 	return len(m.Series)
 }
+
+// BuildInfo is the metric that qmail-metrics adds to those of the table.
+const BuildInfo = "postrider_build_info"

@@ -1,5 +1,7 @@
 package figures
 
+import "slices"
+
 // The rows of the table.
 const (
 	StartTime ID = iota
@@ -108,6 +110,9 @@ var Rules = []string{
 	"rcpthosts", "spfbehavior", "submission", "tcp.smtp", "verifyrcpt",
 }
 
+// RuleSeries is the series of refusals by a rule.
+func RuleSeries(rule string) int { return max(0, slices.Index(Rules, rule)) }
+
 // Results are those of attempts to log in.
 var Results = []string{"accepted", "refused", "unsure"}
 
@@ -140,7 +145,7 @@ func table() [metrics]Metric {
 	program, channel := []string{"program"}, []string{"channel"}
 	return [metrics]Metric{
 		StartTime: {Name: "postrider_start_time_seconds", Kind: Optional, By: start, Series: one, Unit: 1,
-			Help: "When the suite was started, in seconds since 1970."},
+			Help: "When qmail-start began, or its successor at the last upgrade, in seconds since 1970."},
 		ProcessUp: {Name: "postrider_process_up", Kind: Optional, By: start, Labels: program, Series: each(Programs), Unit: 1,
 			Help: "Whether all processes of a program run that the configuration asks for."},
 		ProcessRestarts: {Name: "postrider_process_restarts_total", Kind: Counter, By: start, Labels: program, Series: each(Programs), Unit: 1,
@@ -149,11 +154,11 @@ func table() [metrics]Metric {
 			Help: "Processes of a program that run."},
 
 		Accepted: {Name: "postrider_messages_accepted_total", Kind: Counter, By: spool, Labels: []string{"via"}, Series: each(Ways), Unit: 1,
-			Help: "Messages that were made durable and acknowledged, by the way on which they came."},
+			Help: "Messages that were made durable, by the way on which they came."},
 		AcceptedBytes: {Name: "postrider_message_bytes_total", Kind: Counter, By: spool, Labels: []string{"via"}, Series: each(Ways), Unit: 1,
 			Help: "Bytes of these messages, as they are in the queue."},
 		CommitSeconds: {Name: "postrider_commit_seconds", Kind: Histogram, By: spool, Series: one, Bounds: ofDisks, Unit: micro,
-			Help: "From the end of a message until it is durable and answered."},
+			Help: "From the end of a message until it is durable."},
 		QueueSyncs: {Name: "postrider_queue_syncs_total", Kind: Counter, By: spool, Labels: []string{"of"}, Series: each([]string{"file", "directory"}), Unit: 1,
 			Help: "Files and directories of the queue that were synced by groups of messages."},
 		SyncGroupSize: {Name: "postrider_queue_sync_group_size", Kind: Histogram, By: spool, Series: one, Bounds: ofGroups, Unit: 1,
