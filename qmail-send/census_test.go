@@ -9,7 +9,7 @@ import (
 )
 
 // countIn makes s count, and returns what reads that.
-func countIn(t *testing.T, s *scheduler) (read func() map[string]float64) {
+func countIn(t testing.TB, s *scheduler) (read func() map[string]float64) {
 	t.Helper()
 	open := func(number int, program string) (figures.Area, *figures.Counts) {
 		f, err := figures.NewArea(program)
