@@ -6,6 +6,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -210,6 +212,9 @@ func TestFigures(t *testing.T) {
 	awaitFigure(t, far, h, 1, "process_up", "program=qmail-send")
 	compare(t, scrape(t, far, h, "tcp"), before)
 	t.Logf("%d messages by SMTP, %d by sendmail", n, sent)
+	if mode := strings.TrimSpace(h.Must("stat", "-c", "%U:%G %a", "/var/qmail/run/metrics.sock")); mode != "root:qmailm 660" {
+		t.Errorf("the socket is %s", mode)
+	}
 
 	upgrade(t, h)
 	compare(t, scrape(t, far, h, "tcp"), before)
@@ -219,4 +224,50 @@ func TestFigures(t *testing.T) {
 	}
 	awaitFigure(t, far, h, float64(n+1), "messages_accepted_total", "via=smtp")
 	h.StopSuite()
+}
+
+// TestFiguresWithoutSeparation: in a private installation all is alice's, and
+// who is not her cannot read the socket.
+func TestFiguresWithoutSeparation(t *testing.T) {
+	t.Parallel()
+	h := mailHost(t, testhost.NewNetwork(t), "mx1.example", "alice", "bob")
+	h.Control("smtplisten", ":2525")
+	h.Control("metricslisten") // the socket alone
+	h.Must("chown", "-R", "alice:alice", "/var/qmail")
+	log, err := os.Create(h.Path("/tmp/log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	p, err := h.Start(testhost.Command{Argv: []string{"/var/qmail/bin/qmail-start", "./Maildir/"}, User: "alice", Files: []*os.File{log, log, log}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx := testhost.Within(t, soon)
+	for ready := regexp.MustCompile(`listening on 0\.0\.0\.0:2525`); !ready.MatchString(h.ReadFile("/tmp/log")); pause(ctx) {
+		if ctx.Err() != nil {
+			t.Fatalf("log:\n%s", h.ReadFile("/tmp/log"))
+		}
+	}
+	sendmail(h, "alice", []string{"alice"}, letter("alice", "m"))
+	h.Maildir("alice").Wait(ctx, 1)
+	if n := scrape(t, h, h, "unix").sum("messages_accepted_total", "via=local"); n != 1 {
+		t.Errorf("%v messages", n)
+	}
+	ask := []string{"curl", "-sS", "--unix-socket", "/var/qmail/run/metrics.sock", "http://localhost/metrics"}
+	for user, may := range map[string]bool{"alice": true, "bob": false} {
+		result, err := h.Run(ctx, testhost.Command{Argv: ask, User: user})
+		if err != nil || strings.Contains(result.Stdout, "\npostrider_workers{") != may {
+			t.Errorf("%s: %v, %+v", user, err, result)
+		}
+	}
+	if err := p.Signal(syscall.SIGTERM); err != nil {
+		t.Error(err)
+	}
+	if _, err := p.Wait(ctx); err != nil {
+		t.Error(err)
+	}
+	if text := h.ReadFile("/tmp/log"); strings.Contains(text, "counts nothing") || strings.Contains(text, "nothing is counted") {
+		t.Errorf("log:\n%s", text)
+	}
 }
