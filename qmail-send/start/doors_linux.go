@@ -56,7 +56,9 @@ func (s *supervisor) open(now time.Time) {
 			s.opened(f, at)
 		case at.Optional && (errors.Is(err, unix.EAFNOSUPPORT) || errors.Is(err, unix.EADDRNOTAVAIL)):
 			s.log(fmt.Sprintf("qmail-start: not listening on %v: this machine has no such addresses", at.AddrPort))
-		case errors.Is(err, unix.EADDRINUSE) || errors.Is(err, unix.EADDRNOTAVAIL):
+		case at.service.spare && (!isBusy(err) || !now.Before(d.giveUp)):
+			s.log("qmail-start: warning: " + explain(at, err) + "; the suite does without")
+		case isBusy(err):
 			busy, busyErrs = append(busy, at), append(busyErrs, err)
 		default:
 			if s.cannotListen(at, err) {
@@ -94,6 +96,11 @@ func (s *supervisor) cannotListen(at endpoint, err error) bool {
 	s.log("qmail-start: fatal: " + explain(at, err))
 	s.stop("without mail from the network", exitDeferred)
 	return true
+}
+
+// isBusy reports whether an address may be there for us in a moment.
+func isBusy(err error) bool {
+	return errors.Is(err, unix.EADDRINUSE) || errors.Is(err, unix.EADDRNOTAVAIL)
 }
 
 func (s *supervisor) opened(f *os.File, at endpoint) {

@@ -216,7 +216,9 @@ func (s *supervisor) state() (state handover.State, err error) {
 		}
 		state.Members = append(state.Members, told)
 	}
-	return state, err
+	areas, areasErr := s.handAreas()
+	state.Areas = areas
+	return state, errors.Join(err, areasErr)
 }
 
 // takeMembers puts those who run into the places of the plan. They are of the
@@ -233,6 +235,7 @@ func (s *supervisor) takeMembers(members []handover.Member, open func(pid int) (
 			m = s.plan.addLeaving(told.Name, m, told.Until)
 		}
 		m.proc, m.speaks, m.old, m.started = proc, told.Speaks, true, s.clock.Now()
+		s.takeArea(m)
 		if told.Channel >= 0 {
 			if m.lines, err = parent.HandedOver(told.Channel); err != nil {
 				return fmt.Errorf("hand-over: channel of %s: %w", told.Name, err)
@@ -241,6 +244,7 @@ func (s *supervisor) takeMembers(members []handover.Member, open func(pid int) (
 		}
 		s.await(proc)
 	}
+	s.takeRest()
 	return nil
 }
 

@@ -370,7 +370,7 @@ func TestPlanAgreesWithTheTable(t *testing.T) {
 	set.clientKey, set.dkimKeys = set.keys, set.keys
 	set.asksPolicy = true
 	set.asksMTASTS, set.remembersTLS, set.reportsTLS = true, true, true
-	set.filters = true
+	set.filters, set.metrics = true, true
 	domains, _ := priv.RoleOf("qmail-vlookup")
 	set.looksIntoDomains = &domains
 	add := func(m *member, name string) {
@@ -405,6 +405,7 @@ func TestPlanAgreesWithTheTable(t *testing.T) {
 	add(p.member("qmail-smtpd"), parent.ListenSMTP)
 	add(p.member("qmail-qmtpd"), parent.ListenQMTP)
 	add(p.member("qmail-qmqpd"), parent.ListenQMQP)
+	add(p.member("qmail-metrics"), parent.ListenMetrics)
 	for _, role := range priv.Roles() {
 		got, want := received[role.Program], slices.Clone(role.Links)
 		slices.Sort(got)
@@ -438,6 +439,35 @@ func TestPortThatStaysBusy(t *testing.T) {
 		}
 		if !slices.ContainsFunc(lines, func(l string) bool { return strings.HasPrefix(l, "qmail-start: fatal: unable to listen on") }) {
 			t.Errorf("the log does not say so:\n%s", strings.Join(lines, "\n"))
+		}
+	})
+}
+
+// TestFiguresNeverStopMail: their port is waited for as others are, and then the
+// suite does without.
+func TestFiguresNeverStopMail(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	set := someSettings(1, "qmail-smtpd")
+	set.metrics = true
+	busy := endpoint{Address: listener.Address{AddrPort: netip.MustParseAddrPort(l.Addr().String())}, service: services()[3]}
+	synctest.Test(t, func(t *testing.T) {
+		var s *supervisor
+		p := newPlayWith(func(*stage) {}, func(made *supervisor) {
+			s = made
+			s.plan = newPlan(set)
+			s.want([]endpoint{busy})
+		})
+		time.Sleep(patience + time.Minute)
+		synctest.Wait()
+		if s.end != nil || len(s.doors.wanted) > 0 || !p.logged("qmail-start: warning: unable to listen on", "the suite does without") {
+			t.Errorf("wanted %v, log:\n%s", s.doors.wanted, strings.Join(p.lines, "\n"))
+		}
+		if status := p.end(); status != 0 {
+			t.Errorf("status %d", status)
 		}
 	})
 }
