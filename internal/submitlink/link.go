@@ -110,17 +110,19 @@ func (l *Link) Ready() error {
 	return nil
 }
 
-// Connect is ConnectNow, but waits for a spool that is being replaced.
+// Connect is ConnectNow, but waits for a spool that is being replaced, and tries
+// one that ends connections again.
 func (l *Link) Connect() (Connection, error) {
-	next := l.Absence.Next()
-	c, err := l.ConnectNow()
-	if isGone(err) { // or it only lost this connection
-		c, err = l.ConnectNow()
+	for m := l.moments(); ; {
+		next := l.Absence.Next()
+		c, err := l.ConnectNow()
+		if isGone(err) { // or it only lost this connection
+			c, err = l.ConnectNow()
+		}
+		if !isGone(err) || !m.await(next) {
+			return c, err
+		}
 	}
-	if !isGone(err) || !l.Absence.Await(next) {
-		return c, err
-	}
-	return l.ConnectNow()
 }
 
 // isGone reports whether err is that of a spool that ended. After others a new

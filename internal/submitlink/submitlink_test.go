@@ -35,6 +35,16 @@ func accept(int) []byte {
 
 func nothing(int) []byte { return nil }
 
+// lost says nothing on the first n of m connections, and text on the others.
+func lost(n, m int, text func(int) []byte) func(int) []byte {
+	return func(count int) []byte {
+		if count%m < n {
+			return nil
+		}
+		return text(count)
+	}
+}
+
 // link returns the submitter's end of a link to s; end is what ends it.
 func (s *spool) link(t *testing.T) (ours *os.File, end func()) {
 	t.Helper()
@@ -143,20 +153,16 @@ func TestTroubleIsNotWaitedFor(t *testing.T) {
 			return to(&spool{greet: ready, answer: func(int) []byte { return submit.AppendAnswer(nil, submit.Answer{Kind: '?'}) }})
 		}, true, false},
 		{"each second connection is lost", func() *os.File {
-			return to(&spool{answer: accept, greet: func(n int) []byte {
-				if n%2 == 0 {
-					return nil
-				}
-				return ready(n)
-			}})
+			return to(&spool{answer: accept, greet: lost(1, 2, ready)})
 		}, true, true},
 		{"each second answer is lost", func() *os.File {
-			return to(&spool{greet: ready, answer: func(n int) []byte {
-				if n%2 == 0 {
-					return nil
-				}
-				return accept(n)
-			}})
+			return to(&spool{greet: ready, answer: lost(1, 2, accept)})
+		}, true, true},
+		{"three of four connections are lost", func() *os.File {
+			return to(&spool{answer: accept, greet: lost(3, 4, ready)})
+		}, true, true},
+		{"three of four answers are lost", func() *os.File {
+			return to(&spool{greet: ready, answer: lost(3, 4, accept)})
 		}, true, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
