@@ -53,7 +53,7 @@ const (
 )
 
 func (l *Link) moments() *moments {
-	return &moments{link: l, until: time.Now().Add(Wait), pause: firstPause}
+	return &moments{link: l, until: time.Now().Add(l.Absence.Limit), pause: firstPause}
 }
 
 // await waits for the next link or, while there is one, for a moment. It reports
