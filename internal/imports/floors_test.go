@@ -18,7 +18,7 @@ var floors = [][]string{
 		"internal/world",
 	},
 	{ // the kernel, and formats
-		"internal/addresslist", "internal/authresults", "internal/binarymime", "internal/cdb", "internal/control", "internal/dane", "internal/destinations", "internal/dkim", "internal/dkimsign", "internal/dotqmail", "internal/dsn", "internal/durable", "internal/fdpass",
+		"internal/addresslist", "internal/authresults", "internal/binarymime", "internal/cdb", "internal/control", "internal/dane", "internal/destinations", "internal/dkim", "internal/dkimsign", "internal/dotqmail", "internal/dsn", "internal/durable", "internal/exposition", "internal/fdpass",
 		"internal/header", "internal/listener", "internal/logread", "internal/maildirsize", "internal/milterwire", "internal/mtasts", "internal/netstring", "internal/networks", "internal/offspring", "internal/privatekey", "internal/proxyproto", "internal/scratch", "internal/sessionlimit", "internal/sevenbit", "internal/smtpwire", "internal/socks", "internal/tcpto", "internal/tcprules", "internal/tlspolicy", "internal/tlsrpt", "internal/webpki",
 	},
 	{ // stores, tables, and what is found out through them
