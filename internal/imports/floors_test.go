@@ -48,7 +48,7 @@ var floors = [][]string{
 		"qmail-local", "qmail-local/commands", "qmail-local/lookup", "qmail-local/lspawn", "qmail-local/nss", "qmail-local/users",
 		"qmail-queue", "qmail-queue/inject", "qmail-queue/qmqpc", "qmail-queue/queuectl", "qmail-queue/show", "qmail-queue/spool",
 		"qmail-remote", "qmail-remote/mtasts", "qmail-remote/rspawn", "qmail-remote/tcpto", "qmail-remote/tlspost", "qmail-remote/tlsrpt", "qmail-remote/tlsseen",
-		"qmail-send", "qmail-send/explain", "qmail-send/logjson", "qmail-send/migrate", "qmail-send/setup", "qmail-send/showctl", "qmail-send/splogger", "qmail-send/start", "qmail-send/trace",
+		"qmail-send", "qmail-send/explain", "qmail-send/logjson", "qmail-send/migrate", "qmail-send/setup", "qmail-send/showctl", "qmail-send/splogger", "qmail-send/start", "qmail-send/top", "qmail-send/trace",
 		"smtpd", "smtpd/auth", "smtpd/checkpass", "smtpd/dkimkey", "smtpd/filter", "smtpd/policy", "smtpd/qmtp", "smtpd/tables", "smtpd/tcpenv", "smtpd/tlskey",
 	},
 	{ // what tests need
@@ -118,6 +118,9 @@ var libraries = map[string][]string{
 	"github.com/go-crypt/x/yescrypt": {"smtpd/auth"},
 	// Its tables are those of Unicode 3.2 (RFC 3454) and never change.
 	"github.com/xdg-go/stringprep": {"internal/saslprep"},
+	// A terminal, without asking other programs what it can do.
+	"github.com/gdamore/tcell/v3":       {"qmail-send/top"},
+	"github.com/gdamore/tcell/v3/color": {"qmail-send/top"},
 	// SPF, with the names looked up by us.
 	"blitiri.com.ar/go/spf":                                {"smtpd/policy"},
 	"golang.org/x/net/idna":                                {"internal/idn"},
