@@ -9,6 +9,7 @@ require (
 	github.com/hanwen/go-fuse/v2 v2.12.1
 	github.com/landlock-lsm/go-landlock v0.11.2
 	github.com/miekg/dns v1.1.73
+	github.com/prometheus/client_model v0.6.2
 	github.com/xdg-go/stringprep v1.0.4
 	golang.org/x/crypto v0.54.0
 	golang.org/x/sys v0.49.0
@@ -19,7 +20,10 @@ require (
 	github.com/clipperhouse/uax29/v2 v2.7.0 // indirect
 	github.com/gdamore/encoding v1.0.1 // indirect
 	github.com/lucasb-eyer/go-colorful v1.4.1 // indirect
+	github.com/munnerz/goautoneg v0.0.0-20191010083416-a7dc8b61c822 // indirect
+	github.com/prometheus/common v0.70.0
 	golang.org/x/term v0.46.0 // indirect
+	google.golang.org/protobuf v1.36.11 // indirect
 )
 
 require (

@@ -2,6 +2,7 @@ package qmailsend
 
 import (
 	"postrider/internal/esmtp"
+	"postrider/internal/figures"
 	"postrider/internal/logline"
 	"postrider/internal/queuedir"
 	"postrider/internal/wire/spawn"
@@ -14,6 +15,7 @@ type delivery struct {
 	to    string // as rewritten
 	facts esmtp.Recipient
 	agent *agent
+	began moment
 	via   *connection // remote, if its destination is known
 }
 
@@ -142,10 +144,11 @@ func (s *scheduler) giveJob(p *pass, sp *spec, n int) {
 func (s *scheduler) startDelivery(p *pass, it item, ag *agent) uint64 {
 	p.begin()
 	s.lastDelivery++
-	s.deliveries[s.lastDelivery] = &delivery{pass: p, index: it.index, to: it.shown, facts: it.facts, agent: ag}
+	s.deliveries[s.lastDelivery] = &delivery{pass: p, index: it.index, to: it.shown, facts: it.facts, agent: ag, began: s.now()}
 	p.outstanding++
 	p.given++
 	p.way.inFlight++
+	s.counts.Set(figures.DeliveriesRunning, int(p.way.id), int64(p.way.inFlight))
 	p.way.busy[p.class]++
 	p.way.under.add(p.flow, +1)
 	s.logf("starting delivery %d: msg %s to %s %s", s.lastDelivery, p.a.m.id, p.way.id, logline.Safe(it.shown))
@@ -196,6 +199,7 @@ func (s *scheduler) finishDelivery(r spawn.Result) {
 	p.way.inFlight--
 	p.way.busy[p.class]--
 	p.way.under.add(p.flow, -1)
+	s.countDelivery(d, r.Class)
 	if d.via != nil {
 		s.heardOf(d.via, r, s.now())
 	}

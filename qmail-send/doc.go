@@ -74,5 +74,6 @@
 //	manage.go     who looks at the queue and changes it
 //	orders.go     what becomes of such an order, edit.go on disk
 //	exit.go       TERM, ALRM, HUP; what is kept at the end
+//	counts.go     what is counted, census.go of the queue
 //	mailbox.go    handing work to goroutines that may wait
 package qmailsend

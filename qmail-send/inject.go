@@ -10,6 +10,7 @@ import (
 
 	"postrider/internal/esmtp"
 	"postrider/internal/fdpass"
+	"postrider/internal/figures"
 	"postrider/internal/queuedir"
 	"postrider/internal/wire/submit"
 )
@@ -126,6 +127,7 @@ func (s *scheduler) submit(a *active, reports []report, then func(*active, []sub
 			s.atWork--
 			a.bouncing = false
 			for _, n := range done {
+				s.counts.Add(figures.Notices, int(n.kind), 1)
 				s.logf("%s msg %s qp %s", noticeWords[n.kind], a.m.id, n.id)
 			}
 			then(a, done, err)

@@ -142,11 +142,15 @@ func (s *scheduler) follow(channel *parent.Channel) {
 func (s *scheduler) frame(f parent.Frame) {
 	if f.Kind == parent.Pulse {
 		taken := make(chan struct{})
-		s.post(func() { close(taken) })
+		s.post(func() { s.beginCensus(); close(taken) })
 		select {
 		case <-taken:
 		case <-s.stopped:
 		}
+		return
+	}
+	if f.Kind == parent.Figures {
+		s.takeFigures(f)
 		return
 	}
 	if f.Kind == parent.Rewriting {

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"io/fs"
 	"math"
+	"time"
 
+	"postrider/internal/figures"
 	"postrider/internal/queuedir"
 	"postrider/internal/wire/entries"
 )
@@ -266,6 +268,9 @@ func (s *scheduler) countAttempt(p *pass) {
 	}
 	p.begun = true
 	m, c := p.a.m, p.way.id
+	if m.attempts == 0 && !m.is(triedBefore) {
+		s.counts.Observe(figures.QueueWait, int(c), int64(s.now()-m.birth)/int64(time.Microsecond))
+	}
 	if m.is(triedBefore) && p.due != never {
 		m.attempts = uint16(min(s.settings.retry.usual(c).attempts(m.birth, p.due), math.MaxUint16))
 	}

@@ -6,6 +6,7 @@ import (
 
 	"postrider/internal/clock"
 	"postrider/internal/control"
+	"postrider/internal/figures"
 	"postrider/internal/logline"
 	"postrider/internal/queuedir"
 )
@@ -30,6 +31,8 @@ type scheduler struct {
 	messages map[queuedir.ID]*message
 	waiting  [queues]waitQueue
 	ways     [channels]*way
+	counts   figures.Counts
+	census   census
 	loads    int // settling loads under way
 	removals int // removals that the spool has not confirmed
 	actives  map[*active]struct{}
@@ -127,6 +130,7 @@ func (s *scheduler) run() {
 	defer close(s.stopped)
 	s.startWorkers()
 	defer s.stopWorkers()
+	defer s.census.stop()
 	s.status()
 	for {
 		now := s.now()
@@ -168,7 +172,7 @@ func (s *scheduler) timer(at, now moment) (<-chan time.Time, func()) {
 // next returns when do has something to do if nothing happens before.
 func (s *scheduler) next() moment {
 	at := s.exitBy
-	if s.again {
+	if s.again || s.census.underWay() {
 		return s.now()
 	}
 	if len(s.stalls) > 0 {
@@ -205,6 +209,7 @@ func (s *scheduler) do(now moment) {
 		s.topUp(w, now)
 	}
 	s.settleDue(now)
+	s.countSome(now)
 	if s.exiting {
 		s.tryExit(now)
 	}

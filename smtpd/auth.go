@@ -7,6 +7,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"postrider/internal/figures"
 	"postrider/internal/wire/auth"
 )
 
@@ -208,9 +209,11 @@ func (s *session) judge(user string, v auth.Verdict, err error) reply {
 	switch {
 	case err != nil:
 		s.logProblem("auth", err)
+		s.counts.Add(figures.AuthAttempts, figures.LoginUnsure, 1)
 		s.logAuthFailed(user, "unable to check")
 		return replyAuthUnsure
 	case v.OK:
+		s.counts.Add(figures.AuthAttempts, figures.LoggedIn, 1)
 		s.logIn(user)
 		return replyAuthOK
 	case v.Limited:
@@ -221,6 +224,7 @@ func (s *session) judge(user string, v auth.Verdict, err error) reply {
 
 // authFailed refuses an attempt after a while; the last one ends the session.
 func (s *session) authFailed(user, why string, wait time.Duration, r reply) reply {
+	s.counts.Add(figures.AuthAttempts, figures.LoginRefused, 1)
 	s.logAuthFailed(user, why)
 	if s.login.failures++; s.login.failures >= maxAuthFailures {
 		r = replyAuthTooMany

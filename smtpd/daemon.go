@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"postrider/internal/figures"
 	"postrider/internal/listener"
 	"postrider/internal/mailboxes"
 	"postrider/internal/sessionlimit"
@@ -128,6 +129,8 @@ func (d *daemon) frame(f parent.Frame) error {
 			return fmt.Errorf("listening socket: %w", err)
 		}
 		d.listen(l, listener.ParseSMTP(words))
+	case f.Kind == parent.Figures:
+		d.takeFigures(f)
 	case f.Kind == parent.Drain:
 		go d.replaced()
 	case f.File != nil:
@@ -215,6 +218,7 @@ func (d *daemon) admit(a arrival, settings *settings) {
 		return
 	}
 	if rule.Deny {
+		d.countRefusal(replyDenied)
 		d.log.Status(logPrefix + "denied ip=" + client.String() + " rule=" + replyDenied.rule)
 		d.turnAway(a, replyDenied)
 		return
@@ -224,6 +228,7 @@ func (d *daemon) admit(a arrival, settings *settings) {
 		refused = tooMany(d.limits.Enter(client, settings.concurrency, settings.concurrencyIP))
 	}
 	if refused.code != 0 {
+		d.countRefusal(refused)
 		d.log.Status(fmt.Sprintf("%sturned away ip=%s code=%d rule=%s", logPrefix, client, refused.code, refused.rule))
 		d.turnAway(a, refused)
 		return
@@ -235,6 +240,7 @@ func (d *daemon) admit(a arrival, settings *settings) {
 		s.xclients = &xclients{limits: d.limits, remote: a.remote, local: a.local}
 	}
 	d.enroll(s, a.conn)
+	d.countSession(settings.concurrency)
 	d.running.Go(func() {
 		d.serve(s, a.conn)
 		if s.client.IsValid() {
@@ -318,6 +324,7 @@ func (d *daemon) serve(s *session, c *net.TCPConn) {
 	d.mu.Lock()
 	delete(d.sessions, s)
 	d.mu.Unlock()
+	d.counts.Add(figures.SMTPSessions, 0, -1)
 	_ = c.Close() // all that mattered was written before
 }
 

@@ -84,5 +84,6 @@
 //	programs.go    the queue of the classic form
 //	milter.go      milters: what is asked about a transaction, and their changes
 //	filter.go      the queue of clients with a filter: qmail-filter
+//	counts.go      what is counted
 //	service.go     what sessions share; log lines
 package smtpd

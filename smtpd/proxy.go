@@ -28,6 +28,7 @@ type arrival struct {
 // proxied waits for the header that a proxy sends first.
 func (d *daemon) proxied(a arrival, s *settings) {
 	if !s.proxyHosts.Has(a.remote.Addr()) {
+		d.countRefusal(replyNoProxy)
 		d.log.Status(fmt.Sprintf("%sdenied ip=%s rule=proxyhosts", logPrefix, a.remote.Addr()))
 		d.turnAway(a, replyNoProxy)
 		return

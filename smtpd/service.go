@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"postrider/internal/clock"
+	"postrider/internal/figures"
 	"postrider/internal/logline"
 	"postrider/internal/mailboxes"
 )
@@ -18,6 +19,7 @@ type service struct {
 	lent  *budget
 	// seldom keeps one trouble of ours from filling the log.
 	seldom logline.Seldom
+	counts figures.Counts
 	keys   *keyring // nil in the classic form
 	auth   checker  // of passwords; nil in the classic form without a program for it
 	// filters has the messages of clients whose rule names a QMAILQUEUE program:
@@ -77,6 +79,7 @@ func (s *session) logConnect() {
 
 // logRefused logs a command that was refused.
 func (s *session) logRefused(line []byte, r reply) {
+	s.countRefusal(r)
 	b := s.logEvent("refused")
 	logField(b, "helo", s.heloName)
 	logField(b, "from", s.sender)
@@ -104,6 +107,7 @@ func (s *session) logMessage(size int64, id string, r reply) {
 	if r.ok() {
 		logField(b, "id", id)
 	} else {
+		s.countRefusal(r)
 		logReply(b, r)
 	}
 	s.log.Line(b.String())

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"postrider/internal/figures"
 )
 
 const (
@@ -102,6 +104,7 @@ func (s *session) startOver() {
 func (s *session) handshake() error {
 	err := s.shakeHands()
 	if err == nil {
+		s.counts.Add(figures.SMTPTLSSessions, 0, 1)
 		return nil
 	}
 	b := s.logEvent("tls failed")

@@ -12,6 +12,8 @@ import (
 type Group struct {
 	syncAll func() error // syncfs
 	queue   *syncQueue   // nil: files are synced by goroutines
+	// Watch, if set before the first member comes, is told of each round.
+	Watch func(Round)
 
 	mu       sync.Mutex
 	busy     bool      // a goroutine is syncing
@@ -21,6 +23,12 @@ type Group struct {
 	waited   bool // the riders have waited long enough
 	failures uint64
 	lastErr  error
+}
+
+// Round is what one round of syncs was for.
+type Round struct {
+	Members, Files, Directories int
+	Took                        time.Duration
 }
 
 // Ticket says since when a member has been writing.
@@ -54,6 +62,9 @@ type member struct {
 type batch struct {
 	members []*member
 	all     bool // one of them wants the whole file system synced
+	// What they wrote; each directory once.
+	files []Syncer
+	dirs  []Directory
 }
 
 // NewGroup returns a group whose members are synced file by file. syncAll makes
@@ -140,7 +151,7 @@ func (g *Group) lead() {
 		if !ok {
 			return
 		}
-		err := g.sync(b)
+		err := g.watched(b)
 		if err != nil {
 			g.mu.Lock()
 			g.failures++
@@ -168,6 +179,20 @@ func (g *Group) take() (b batch, failures uint64, ok bool) {
 	return b, g.failures, g.busy
 }
 
+// collect finds out what a batch has to sync.
+func (b *batch) collect() {
+	seen := make(map[Directory]bool)
+	for _, m := range b.members {
+		b.files = append(b.files, m.files...)
+		for _, d := range m.dirs {
+			if !seen[d] {
+				seen[d] = true
+				b.dirs = append(b.dirs, d)
+			}
+		}
+	}
+}
+
 // verdict is the result of a sync for a member. One that had begun to write
 // when an earlier sync failed may have lost pages, and the kernel has reported
 // them already.
@@ -180,6 +205,18 @@ func (g *Group) verdict(t Ticket, failures uint64, err error) error {
 	return fmt.Errorf("an earlier sync failed after the writing began: %w", g.lastErr)
 }
 
+// watched is sync with who watches.
+func (g *Group) watched(b batch) error {
+	b.collect()
+	if g.Watch == nil {
+		return g.sync(b)
+	}
+	begun := time.Now()
+	err := g.sync(b)
+	g.Watch(Round{len(b.members), len(b.files), len(b.dirs), time.Since(begun)})
+	return err
+}
+
 // sync makes a batch durable: contents first, then names, since a file's sync
 // takes the names that were made before it along where there is a journal, and
 // the directory then has nothing left to write.
@@ -189,22 +226,10 @@ func (g *Group) sync(b batch) error {
 			return err
 		}
 	}
-	var files []Syncer
-	var dirs []Directory
-	seen := make(map[Directory]bool)
-	for _, m := range b.members {
-		files = append(files, m.files...)
-		for _, d := range m.dirs {
-			if !seen[d] {
-				seen[d] = true
-				dirs = append(dirs, d)
-			}
-		}
-	}
-	if err := g.each(files); err != nil {
+	if err := g.each(b.files); err != nil {
 		return err
 	}
-	return g.syncDirectories(dirs)
+	return g.syncDirectories(b.dirs)
 }
 
 func (g *Group) syncDirectories(dirs []Directory) error {

@@ -32,6 +32,15 @@ type State struct {
 	LogRead, LogWrite    int
 	Sockets              []int
 	Members              []Member
+	Areas                []Area
+}
+
+// Area is memory in which processes count (internal/figures).
+type Area struct {
+	FD     int
+	PID    int    // of who counts there, 0: nobody does
+	Layout string // what is where
+	Name   string // of the place of who counts
 }
 
 // Member is a process that runs.
@@ -55,6 +64,9 @@ func (s State) Files() []int {
 			files = append(files, m.Channel)
 		}
 	}
+	for _, a := range s.Areas {
+		files = append(files, a.FD)
+	}
 	return files
 }
 
@@ -77,6 +89,12 @@ func (s State) Append(b []byte) ([]byte, error) {
 			return nil, fmt.Errorf("the name %q cannot be handed over", m.Name)
 		}
 		b = fmt.Appendf(b, "member %d %d %d %d %s\n", m.PID, m.Channel, m.Speaks, until, m.Name)
+	}
+	for _, a := range s.Areas {
+		if a.Layout == "" || strings.ContainsAny(a.Layout, " \n") || a.Name == "" || strings.ContainsRune(a.Name, '\n') {
+			return nil, fmt.Errorf("the figures %q of %q cannot be handed over", a.Layout, a.Name)
+		}
+		b = fmt.Appendf(b, "figures %d %d %s %s\n", a.FD, a.PID, a.Layout, a.Name)
 	}
 	b = fmt.Appendf(b, "crc %08x\n", checksum(b[start:]))
 	if len(b)-start > MaxText || len(s.Files()) >= MaxFiles {
@@ -132,10 +150,23 @@ func (s *State) take(line string) (err error) {
 		var m Member
 		err = m.take(rest)
 		s.Members = append(s.Members, m)
+	case "figures":
+		var a Area
+		err = a.take(rest)
+		s.Areas = append(s.Areas, a)
 	default:
 		return ErrText
 	}
 	return err
+}
+
+func (a *Area) take(text string) error {
+	words := strings.SplitN(text, " ", 4)
+	if len(words) != 4 || words[2] == "" || words[3] == "" {
+		return ErrText
+	}
+	a.Layout, a.Name = words[2], words[3]
+	return numbers(strings.Join(words[:2], " "), &a.FD, &a.PID)
 }
 
 func (m *Member) take(text string) error {

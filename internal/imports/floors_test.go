@@ -11,7 +11,7 @@ import (
 // packages of lower floors, and of its own floor those in neighbours.
 var floors = [][]string{
 	{ // ground: words, values and the machine, nothing of ours
-		"internal/absence", "internal/address", "internal/attempts", "internal/clock", "internal/esmtp", "internal/fate", "internal/footprint", "internal/getopt", "internal/handover", "internal/idn", "internal/listenfds", "internal/logline", "internal/precedence",
+		"internal/absence", "internal/address", "internal/attempts", "internal/clock", "internal/esmtp", "internal/fate", "internal/figures", "internal/footprint", "internal/getopt", "internal/handover", "internal/idn", "internal/listenfds", "internal/logline", "internal/precedence",
 		"internal/maildate", "internal/qmailhome", "internal/saslprep", "internal/scram", "internal/settings", "internal/srs",
 	},
 	{ // what a program's Main takes
@@ -48,7 +48,7 @@ var floors = [][]string{
 		"qmail-local", "qmail-local/commands", "qmail-local/lookup", "qmail-local/lspawn", "qmail-local/nss", "qmail-local/users",
 		"qmail-queue", "qmail-queue/inject", "qmail-queue/qmqpc", "qmail-queue/queuectl", "qmail-queue/show", "qmail-queue/spool",
 		"qmail-remote", "qmail-remote/mtasts", "qmail-remote/rspawn", "qmail-remote/tcpto", "qmail-remote/tlspost", "qmail-remote/tlsrpt", "qmail-remote/tlsseen",
-		"qmail-send", "qmail-send/explain", "qmail-send/logjson", "qmail-send/migrate", "qmail-send/setup", "qmail-send/showctl", "qmail-send/splogger", "qmail-send/start", "qmail-send/top", "qmail-send/trace",
+		"qmail-send", "qmail-send/explain", "qmail-send/logjson", "qmail-send/metrics", "qmail-send/migrate", "qmail-send/setup", "qmail-send/showctl", "qmail-send/splogger", "qmail-send/start", "qmail-send/top", "qmail-send/trace",
 		"smtpd", "smtpd/auth", "smtpd/checkpass", "smtpd/dkimkey", "smtpd/filter", "smtpd/policy", "smtpd/qmtp", "smtpd/tables", "smtpd/tcpenv", "smtpd/tlskey",
 	},
 	{ // what tests need
@@ -121,6 +121,9 @@ var libraries = map[string][]string{
 	// A terminal, without asking other programs what it can do.
 	"github.com/gdamore/tcell/v3":       {"qmail-send/top"},
 	"github.com/gdamore/tcell/v3/color": {"qmail-send/top"},
+	// The text format of Prometheus, in the one process that has no rights.
+	"github.com/prometheus/client_model/go": {"qmail-send/metrics"},
+	"github.com/prometheus/common/expfmt":   {"qmail-send/metrics"},
 	// SPF, with the names looked up by us.
 	"blitiri.com.ar/go/spf":                                {"smtpd/policy"},
 	"golang.org/x/net/idna":                                {"internal/idn"},
@@ -130,7 +133,7 @@ var libraries = map[string][]string{
 }
 
 // testLibraries may be imported by test files of any package.
-var testLibraries = []string{"github.com/hanwen/go-fuse/v2/fuse", "github.com/miekg/dns", "github.com/rogpeppe/go-internal/testscript", "golang.org/x/sys/unix"}
+var testLibraries = []string{"github.com/hanwen/go-fuse/v2/fuse", "github.com/miekg/dns", "github.com/prometheus/client_model/go", "github.com/prometheus/common/expfmt", "github.com/prometheus/common/model", "github.com/rogpeppe/go-internal/testscript", "golang.org/x/sys/unix"}
 
 // floorOf returns the floor of a package; known is false for a new one.
 func floorOf(dir string) (floor int, known bool) {

@@ -115,10 +115,12 @@ var bans = map[string][]ban{
 	"qmail-start":   inside,
 
 	// They speak with web servers, and have nothing else to lose.
-	"qmail-mtasts":    {names, starter, hashes},
-	"qmail-tlspost":   {names, starter, hashes},
-	"qmail-tlsrpt":    append([]ban{starter, hashes}, everywhere...),
-	"qmail-tlsseen":   inside,
+	"qmail-mtasts":  {names, starter, hashes},
+	"qmail-tlspost": {names, starter, hashes},
+	"qmail-tlsrpt":  append([]ban{starter, hashes}, everywhere...),
+	"qmail-tlsseen": inside,
+	// It speaks HTTP, and has nothing to lose.
+	"qmail-metrics":   {resolver, names, starter, hashes},
 	"qmail-nss":       inside,
 	"qmail-vlookup":   inside,
 	"qmail-policy":    append([]ban{starter, hashes}, everywhere...),

@@ -279,6 +279,15 @@ func Roles() []Role {
 			May:    "run the programs that control/tcp.smtp names, and kill them; connect to milters in control/milters; keep messages in filter/",
 			MayNot: "run another program; read the queue or users' files",
 		},
+		{
+			// It speaks HTTP with whoever may connect, and has nothing to lose: the
+			// memory that it reads it cannot write.
+			Program: "qmail-metrics", User: "qmailm", Group: "nofiles",
+			Confined: true, Umask: 0o077, Dir: "/",
+			Links:  []string{"listen.metrics"},
+			May:    "accept connections; read the memory in which the others count",
+			MayNot: "write there, open files, connect, execute",
+		},
 	}
 }
 

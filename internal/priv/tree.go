@@ -24,7 +24,8 @@ type Group struct {
 // process has the private keys; qmaila, whose process has the passwords;
 // qmailn, whose process asks name servers; qmailt, whose processes know what
 // is to be expected of the TLS of other hosts; qmailu, whose process asks who an
-// account is; and qmailf, as which filters run.
+// account is; qmailf, as which filters run; and qmailm, whose process tells what
+// is counted.
 func Users() []User {
 	return []User{
 		{Name: "alias", Group: "nofiles", Home: "alias"},
@@ -33,6 +34,7 @@ func Users() []User {
 		{Name: "qmailk", Group: "nofiles"},
 		{Name: "qmailf", Group: "nofiles"},
 		{Name: "qmaill", Group: "nofiles"},
+		{Name: "qmailm", Group: "nofiles"},
 		{Name: "qmailn", Group: "nofiles"},
 		{Name: "qmailp", Group: "nofiles"},
 		{Name: "qmailq", Group: "qmail"},
@@ -45,13 +47,15 @@ func Users() []User {
 }
 
 // Groups returns the groups: qmail's own two, the group of queue/drop, which
-// nobody but qmailq may have, the group of queue/new, and that of
-// users/smtppasswd, which nobody but qmaila may have.
+// nobody but qmailq may have, the group of queue/new, that of
+// users/smtppasswd, which nobody but qmaila may have, and that of
+// run/metrics.sock, for who may read figures: the administrator adds its members.
 func Groups() []Group {
 	return []Group{
 		{Name: "qmail"},
 		{Name: "nofiles"},
 		{Name: "qmaila", Members: []string{"qmaila"}},
+		{Name: "qmailm"},
 		{Name: "qmailq", Members: []string{"qmailq"}},
 		{Name: "qmails", Members: []string{"qmailq", "qmails"}},
 	}
@@ -83,6 +87,7 @@ func Tree() []Entry {
 		{Path: "tlsrpt", User: "qmailt", Group: "qmail", Mode: 0o700},
 		{Path: "mtasts", User: "qmailt", Group: "qmail", Mode: 0o700},
 		{Path: "filter", User: "qmailf", Group: "qmail", Mode: 0o700},
+		{Path: "run", User: "root", Group: "qmailm", Mode: fs.ModeSetgid | 0o755},
 		{Path: "queue", User: "qmailq", Group: "qmails", Mode: 0o711},
 		{Path: "queue/tmp", User: "qmailq", Group: "qmails", Mode: 0o700},
 		{Path: "queue/new", User: "qmailq", Group: "qmails", Mode: 0o750},

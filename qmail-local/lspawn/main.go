@@ -106,6 +106,11 @@ func obey(channel *parent.Channel, s *server, nss *call.Client) error {
 	ready := false
 	return channel.Run(func(f parent.Frame) error {
 		switch {
+		case f.Kind == parent.Figures:
+			if err := s.counts.Take(f.Name, f.File); err != nil {
+				s.log.Line("qmail-lspawn: warning: nothing is counted: " + err.Error())
+			}
+			s.post(s.countWorkers)
 		case f.Kind == parent.Environment:
 			setup.Environment = f.Data
 		case f.Kind == parent.DefaultDelivery:

@@ -4,10 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
 	"postrider/internal/clock"
+	"postrider/internal/figures"
 	"postrider/internal/logline"
 	"postrider/internal/wire/localwork"
 	"postrider/internal/wire/spawn"
@@ -36,6 +38,7 @@ type server struct {
 	jobs     map[uint64]*job
 	numbers  uint64
 	pool     *pool
+	counts   figures.Counts
 	slots    slots
 	refused  int // jobs whose slot was refused and whose result is yet to come
 	draining bool
@@ -139,6 +142,7 @@ func (s *server) hire(id identity) *worker {
 	w := &worker{id: id, outbox: newOutbox(), jobs: make(map[uint64]*job), used: s.clock.Now()}
 	w.outbox.put(parcel{packet: s.setup})
 	s.pool.add(w)
+	s.countWorkers()
 	go s.employ(w)
 	return w
 }
@@ -247,6 +251,7 @@ func (s *server) lose(w *worker, r reply) {
 		w.process.kill()
 	}
 	s.pool.remove(w)
+	s.countWorkers()
 	for _, j := range w.jobs {
 		s.end(j, r)
 	}
@@ -259,6 +264,15 @@ func (s *server) dismiss(w *worker) {
 	w.ended = true
 	w.outbox.close()
 	s.pool.remove(w)
+	s.countWorkers()
+}
+
+// localWorkers is the place of qmail-local.
+var localWorkers = slices.Index(figures.Programs, workerName)
+
+// countWorkers notes how many workers there are.
+func (s *server) countWorkers() {
+	s.counts.Set(figures.Workers, localWorkers, int64(len(s.pool.workers)))
 }
 
 func (s *server) warn(format string, args ...any) {

@@ -22,6 +22,7 @@ const ownSync = 256 << 10
 //	                              torn: set aside into bad/unacked
 //	sync                          accepted
 func (d *draft) commit(nonce queuedir.Nonce, done func(entries.Message, error)) {
+	done = d.counted(done)
 	env, err := d.finish(nonce)
 	if err == nil && d.outside() && d.bodySize > ownSync {
 		if syncErr := d.bodyFile.Datasync(); syncErr != nil {

@@ -26,7 +26,7 @@
 //
 // Files: main.go start, control channel and end; server.go who may submit;
 // connection.go one submitter, answers.go what it is told; envelope.go the submitted envelope; draft.go a
-// message being received; commit.go what makes it an entry; names.go message
+// message being received; commit.go what makes it an entry; counts.go what is counted of that; names.go message
 // numbers and buckets; store.go what is in flight; budget.go and memory.go
 // bounds of memory; nonces.go messages submitted twice;
 // remember.go those of the process before us, unless it says that all is answered; link.go the dialogue

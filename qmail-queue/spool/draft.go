@@ -31,6 +31,8 @@ type origin struct {
 	// makesRoom says that a message of theirs ends another one: it is taken
 	// into a full queue.
 	makesRoom bool
+	// via is the way by which it comes, a place in figures.Ways.
+	via int
 }
 
 // fromNetwork is the text of mail that a daemon, or a qmail-smtpd under

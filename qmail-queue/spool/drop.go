@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"postrider/internal/durable"
+	"postrider/internal/figures"
 	"postrider/internal/queuedir"
 	"postrider/internal/wire/entries"
 )
@@ -292,7 +293,7 @@ func readDropFooter(f durable.File, info durable.Info) (queuedir.DropFooter, []b
 
 // copy commits the message in f. The file must not change meanwhile.
 func (p *pass) copy(f durable.File, info durable.Info, footer queuedir.DropFooter, raw []byte) (entries.Message, error) {
-	d, err := p.store.begin(origin{uid: info.UID, text: p.server.who(info.UID)})
+	d, err := p.store.begin(origin{uid: info.UID, text: p.server.who(info.UID), via: figures.ViaLocal})
 	if err != nil {
 		return entries.Message{}, err
 	}

@@ -16,6 +16,7 @@ import (
 	"postrider/internal/control"
 	"postrider/internal/durable"
 	"postrider/internal/fdpass"
+	"postrider/internal/figures"
 	"postrider/internal/logline"
 	"postrider/internal/queuedir"
 	"postrider/internal/queuelock"
@@ -105,6 +106,7 @@ func open(w world.World, log func(string)) (*daemon, error) {
 		return nil, err
 	}
 	d := &daemon{lock: held, store: NewStore(tree, group, w.Clock, log), log: log}
+	group.Watch = d.store.countRound
 	if err := d.store.recover(); err != nil {
 		return nil, err
 	}
@@ -220,6 +222,11 @@ func (d *daemon) frame(f parent.Frame) error {
 		d.listeners = append(d.listeners, f.File)
 		go d.server.acceptPublic(f.File)
 		return nil
+	case f.Kind == parent.Figures:
+		if err := d.store.counts.Take(f.Name, f.File); err != nil {
+			d.log("warning: nothing is counted: " + err.Error())
+		}
+		return nil
 	case f.Kind == parent.Drain:
 		go d.replaced()
 		return nil
@@ -235,14 +242,16 @@ func (d *daemon) frame(f parent.Frame) error {
 		go func() {
 			d.told.add(packets)
 			defer d.told.remove(packets)
-			d.submitter(packets, origin{text: fromNetwork, knowsUsers: true})
+			d.submitter(packets, origin{text: fromNetwork, knowsUsers: true, via: figures.ViaSMTP})
 		}()
-	case parent.SubmitQMTPD, parent.SubmitQMQPD:
-		go d.submitter(packets, origin{text: fromNetwork, knowsUsers: true})
+	case parent.SubmitQMTPD:
+		go d.submitter(packets, origin{text: fromNetwork, knowsUsers: true, via: figures.ViaQMTP})
+	case parent.SubmitQMQPD:
+		go d.submitter(packets, origin{text: fromNetwork, knowsUsers: true, via: figures.ViaQMQP})
 	case parent.SubmitSend:
-		go d.submitter(packets, origin{text: "for bounce", makesRoom: true})
+		go d.submitter(packets, origin{text: "for bounce", makesRoom: true, via: figures.ViaNotice})
 	case parent.SubmitTLSRPT:
-		go d.submitter(packets, origin{text: "for tls report"})
+		go d.submitter(packets, origin{text: "for tls report", via: figures.ViaTLSReport})
 	case parent.Entries:
 		l := newLink(d.store, packets, d.log)
 		d.links.replace(l)

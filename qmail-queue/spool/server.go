@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"postrider/internal/fdpass"
+	"postrider/internal/figures"
 	"postrider/internal/logline"
 	"postrider/internal/queuedir"
 	"postrider/internal/wire/entries"
@@ -83,7 +84,7 @@ func (s *server) acceptPublic(l *os.File) {
 			_ = f.Close() // nothing was said
 			continue
 		}
-		s.start(&connection{server: s, f: f, from: origin{uid: uid, text: s.who(uid)}, public: true, opened: time.Now()})
+		s.start(&connection{server: s, f: f, from: origin{uid: uid, text: s.who(uid), via: figures.ViaLocal}, public: true, opened: time.Now()})
 	}
 }
 

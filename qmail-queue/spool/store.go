@@ -11,6 +11,7 @@ import (
 
 	"postrider/internal/clock"
 	"postrider/internal/durable"
+	"postrider/internal/figures"
 	"postrider/internal/queuedir"
 )
 
@@ -36,6 +37,7 @@ type Store struct {
 	names  *names
 	memory *budget
 	recent *recentNonces
+	counts figures.Counts
 
 	moving sync.Mutex // an entry goes into bad/, its body follows
 

@@ -56,7 +56,9 @@ func (s *supervisor) open(now time.Time) {
 			s.opened(f, at)
 		case at.Optional && (errors.Is(err, unix.EAFNOSUPPORT) || errors.Is(err, unix.EADDRNOTAVAIL)):
 			s.log(fmt.Sprintf("qmail-start: not listening on %v: this machine has no such addresses", at.AddrPort))
-		case errors.Is(err, unix.EADDRINUSE) || errors.Is(err, unix.EADDRNOTAVAIL):
+		case at.service.spare && (!isBusy(err) || !now.Before(d.giveUp)):
+			s.log("qmail-start: warning: " + explain(at, err) + "; the suite does without")
+		case isBusy(err):
 			busy, busyErr = append(busy, at), err
 		default:
 			s.log("qmail-start: fatal: " + explain(at, err))
@@ -77,6 +79,11 @@ func (s *supervisor) open(now time.Time) {
 			d.waiting = true
 		}
 	}
+}
+
+// isBusy reports whether an address may be there for us in a moment.
+func isBusy(err error) bool {
+	return errors.Is(err, unix.EADDRINUSE) || errors.Is(err, unix.EADDRNOTAVAIL)
 }
 
 func (s *supervisor) opened(f *os.File, at endpoint) {

@@ -215,7 +215,9 @@ func (s *supervisor) state() (state handover.State, err error) {
 		}
 		state.Members = append(state.Members, told)
 	}
-	return state, err
+	areas, areasErr := s.handAreas()
+	state.Areas = areas
+	return state, errors.Join(err, areasErr)
 }
 
 // takeMembers puts those who run into the places of the plan. They are of the
@@ -232,6 +234,9 @@ func (s *supervisor) takeMembers(members []handover.Member, open func(pid int) (
 			m = s.plan.addLeaving(told.Name, m, told.Until)
 		}
 		m.proc, m.speaks, m.old, m.started = proc, told.Speaks, true, s.clock.Now()
+		if err := s.takeArea(m); err != nil {
+			return err
+		}
 		if told.Channel >= 0 {
 			if m.lines, err = parent.HandedOver(told.Channel); err != nil {
 				return fmt.Errorf("hand-over: channel of %s: %w", told.Name, err)
@@ -240,7 +245,7 @@ func (s *supervisor) takeMembers(members []handover.Member, open func(pid int) (
 		}
 		s.await(proc)
 	}
-	return nil
+	return s.takeRest()
 }
 
 // until is what a text says of how long a member has that only leaves.

@@ -97,6 +97,7 @@ func (s *supervisor) beside(m *member) {
 	before := s.plan.addLeaving(m.name, m, time.Time{})
 	before.proc, before.lines, before.speaks, before.started, before.pulse = m.proc, m.lines, m.speaks, m.started, m.pulse
 	m.proc, m.lines = nil, nil
+	s.passArea(m, before)
 	s.start(m)
 }
 

@@ -23,6 +23,7 @@ func (s *supervisor) equip(m *member) {
 			s.give(m, gift)
 		}
 	}
+	s.showAreas(m)
 	for _, l := range s.plan.links {
 		peer := l.a
 		if l.a == m {

@@ -137,6 +137,16 @@ func serve(w world.World, set settings, identities map[string]priv.Identity, std
 		flush = s.attachLogger(h, own.logger, stderr)
 	}
 	s.successor = newHeir(w, h, signals, flush)
+	var counted []handover.Area
+	if set.handed != nil {
+		counted = set.handed.Areas
+	}
+	if err := s.openAreas(counted); err != nil {
+		s.log("qmail-start: warning: nothing is counted: " + err.Error())
+	}
+	if m := s.plan.member(reader); m != nil {
+		s.openMetrics(w.Home, m)
+	}
 	sockets := set.inherited
 	if set.handed != nil {
 		taken, err := set.handed.sockets()

@@ -94,6 +94,9 @@ func newPlan(set settings) *plan {
 	if set.serves("qmail-qmqpd") {
 		p.join(p.add("qmail-qmqpd", "", stopSMTPD), parent.Submit, spool, parent.SubmitQMQPD)
 	}
+	if set.metrics {
+		p.add(reader, "", stopHelpers)
+	}
 	return p
 }
 

@@ -73,7 +73,13 @@ func listenAs(home string, owner *priv.Identity, name string, kind int) (*os.Fil
 }
 
 func bindPublic(dir, name string, kind int) (*os.File, error) {
-	unix.Umask(0o111)
+	return bindUnix(dir, name, kind, 0o111)
+}
+
+// bindUnix makes a listening socket in a directory. It changes the mask and the
+// directory of its thread.
+func bindUnix(dir, name string, kind, umask int) (*os.File, error) {
+	unix.Umask(umask)
 	// The name is relative, since a socket's path is at most 107 bytes.
 	if err := unix.Chdir(dir); err != nil {
 		return nil, os.NewSyscallError("chdir", err)

@@ -44,6 +44,7 @@ func (s *supervisor) start(m *member) {
 	if err == nil {
 		s.log(fmt.Sprintf("qmail-start: %s started (pid %d)", m.name, m.proc.pid()))
 		s.await(m.proc)
+		s.assign(m)
 		s.equip(m)
 		return
 	}
@@ -92,6 +93,7 @@ func (s *supervisor) died(e exit) {
 	how := fmt.Sprintf("%s (pid %d) %s", m.name, m.proc.pid(), describe(e))
 	lived := s.clock.Now().Sub(m.started)
 	m.proc = nil
+	s.vacate(m)
 	s.hangUp(m)
 	if s.end != nil {
 		if e.err == nil && e.status.Exited() && e.status.ExitStatus() == 0 {
@@ -118,6 +120,7 @@ func (s *supervisor) died(e exit) {
 // failed plans the next start of a member that does not run.
 func (s *supervisor) failed(m *member, what string) {
 	m.deaths++
+	s.countRestart(m)
 	wait := pause(m.deaths)
 	m.due = s.clock.Now().Add(wait)
 	when := "now"

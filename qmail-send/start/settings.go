@@ -63,6 +63,7 @@ type settings struct {
 	remembersTLS bool
 	reportsTLS   bool // qmail-remote tells qmail-tlsrpt what it finds
 	filters      bool // some client's mail passes a program or milters
+	metrics      bool // qmail-metrics tells what is counted
 	// drainLimit is how long sessions may go on in a process that is replaced.
 	drainLimit time.Duration
 }
@@ -74,6 +75,8 @@ type service struct {
 	words    []string // may follow an address in it
 	program  string   // serves
 	listener string   // is what the program calls its sockets
+	// spare says that the suite does without it where the address is taken.
+	spare bool
 }
 
 // services returns all.
@@ -82,6 +85,7 @@ func services() []service {
 		{file: "smtplisten", missing: ":25", words: listener.SMTPWords, program: "qmail-smtpd", listener: parent.ListenSMTP},
 		{file: "qmtplisten", program: "qmail-qmtpd", listener: parent.ListenQMTP},
 		{file: "qmqplisten", program: "qmail-qmqpd", listener: parent.ListenQMQP},
+		{file: "metricslisten", program: reader, listener: parent.ListenMetrics, spare: true},
 	}
 }
 
@@ -135,6 +139,9 @@ func readSettings(w world.World) (settings, error) {
 		return s, err
 	}
 	s.filters = namesFilters(dir)
+	if _, s.metrics, err = dir.List("metricslisten"); err != nil {
+		return s, err
+	}
 	for _, v := range services() {
 		if err := s.readEndpoints(dir, v); err != nil {
 			return s, err

@@ -27,6 +27,8 @@ type supervisor struct {
 	renewal    *renewal   // nil: nobody is being replaced
 	drainLimit time.Duration
 	newLogger  bool // the one of the predecessor is replaced
+	// areas is where the members count; nil: nothing is counted.
+	areas *areas
 	// pulseDue is when the members are looked at next.
 	pulseDue time.Time
 	// status is what run returns: 0 unless something forces the end.
@@ -57,6 +59,7 @@ func (s *supervisor) run(signals <-chan os.Signal) int {
 	s.pulseDue = s.clock.Now().Add(pulseInterval)
 	for {
 		s.do()
+		s.countProcesses()
 		if s.end != nil && s.end.order == stopDone {
 			return s.status
 		}

@@ -370,7 +370,7 @@ func TestPlanAgreesWithTheTable(t *testing.T) {
 	set.clientKey, set.dkimKeys = set.keys, set.keys
 	set.asksPolicy = true
 	set.asksMTASTS, set.remembersTLS, set.reportsTLS = true, true, true
-	set.filters = true
+	set.filters, set.metrics = true, true
 	domains, _ := priv.RoleOf("qmail-vlookup")
 	set.looksIntoDomains = &domains
 	add := func(m *member, name string) {
@@ -405,6 +405,7 @@ func TestPlanAgreesWithTheTable(t *testing.T) {
 	add(p.member("qmail-smtpd"), parent.ListenSMTP)
 	add(p.member("qmail-qmtpd"), parent.ListenQMTP)
 	add(p.member("qmail-qmqpd"), parent.ListenQMQP)
+	add(p.member("qmail-metrics"), parent.ListenMetrics)
 	for _, role := range priv.Roles() {
 		got, want := received[role.Program], slices.Clone(role.Links)
 		slices.Sort(got)

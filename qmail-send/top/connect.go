@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"postrider/internal/exposition"
 	"postrider/internal/queuedir"
 	"postrider/internal/wire/manage"
@@ -27,7 +29,7 @@ var errNoFigures = errors.New("qmail-metrics does not run")
 // do without a library: the answer ends with the connection.
 func fetchFigures(path string, now func() time.Time) (reading, error) {
 	body, err := get(path)
-	if errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ECONNREFUSED) {
 		return reading{}, errNoFigures
 	}
 	if err != nil {

@@ -227,7 +227,7 @@ type note struct {
 }
 
 // switchOn says how figures come to be.
-const switchOn = "no figures (rates, sessions, latencies): qmail-metrics does not run; see qmail-metrics(8)"
+const switchOn = "no figures (rates, sessions): make control/metricslisten, restart qmail-start"
 
 // notes are what an operator should hear, the worst first.
 func (m *model) notes() []note {

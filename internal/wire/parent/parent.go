@@ -23,6 +23,11 @@
 //	F text       senders of forwarded mail are rewritten (internal/srs): a line
 //	             with the uids whose mail is not forwarded but from the network,
 //	             one with our domain, and the secrets, a line each.
+//	M layout     memory to count in (internal/figures), which nobody else writes;
+//	             one descriptor. It comes before all that there is to count.
+//	A layout number program
+//	             memory in which a program counts, to be read; one descriptor.
+//	             For qmail-metrics.
 //	K name       a file with a private key and its certificates; one descriptor,
 //	             to be read from its beginning whatever its offset is.
 //	C            the keys are complete: those since the last C count, no others.
@@ -132,6 +137,8 @@ const (
 	// ListenQMTP and ListenQMQP are those of qmail-qmtpd and qmail-qmqpd.
 	ListenQMTP = "listen.qmtp"
 	ListenQMQP = "listen.qmqp"
+	// ListenMetrics is a listening TCP or Unix socket of qmail-metrics.
+	ListenMetrics = "listen.metrics"
 )
 
 // SpawnRemote is qmail-send's end of the link to remote worker i, from 0.
@@ -159,6 +166,21 @@ func TLSSeenRemote(i int) string { return TLSSeen + ".remote." + strconv.Itoa(i)
 
 // TLSRPTRemote is qmail-tlsrpt's end of the link to remote worker i, from 0.
 func TLSRPTRemote(i int) string { return TLSRPT + ".remote." + strconv.Itoa(i) }
+
+// AreaName is what an Area frame says of an area.
+func AreaName(layout string, number int, program string) string {
+	return layout + " " + strconv.Itoa(number) + " " + program
+}
+
+// ParseArea takes apart what AreaName made.
+func ParseArea(text string) (layout string, number int, program string, err error) {
+	words := strings.Split(text, " ")
+	if len(words) != 3 {
+		return "", 0, "", fmt.Errorf("%.100q is no area of figures", text)
+	}
+	number, err = strconv.Atoi(words[1])
+	return words[0], number, words[2], err
+}
 
 // ListenerName is what a Listener frame says of a socket.
 func ListenerName(name string, words []string) string {
@@ -210,6 +232,8 @@ const (
 	DefaultDelivery Kind = 'I'
 	RemoteWorkers   Kind = 'N'
 	Rewriting       Kind = 'F'
+	Figures         Kind = 'M'
+	Area            Kind = 'A'
 	Key             Kind = 'K'
 	KeysComplete    Kind = 'C'
 	Go              Kind = 'G'
@@ -223,9 +247,9 @@ const MaxData = fdpass.MaxPacket - 1
 // Frame is one message of the parent.
 type Frame struct {
 	Kind Kind
-	Name string   // Link, Listener, Key
+	Name string   // Link, Listener, Key, Figures, Area
 	Data []byte   // Environment, DefaultDelivery, RemoteWorkers, Rewriting
-	File *os.File // Link, Listener, Key: the receiver owns it
+	File *os.File // Link, Listener, Key, Figures, Area: the receiver owns it
 	// Version is that in which both ends of a Link speak; to send, 0 is that of
 	// this release.
 	Version int
@@ -308,7 +332,7 @@ func (c *Channel) Next() (Frame, error) {
 	rest := c.buf[1:n]
 	wantFile := false
 	switch f.Kind {
-	case Link, Listener, Key:
+	case Link, Listener, Key, Figures, Area:
 		f.Name, wantFile = string(rest), true
 	case Environment, DefaultDelivery, RemoteWorkers, Rewriting:
 		f.Data = append([]byte(nil), rest...)
