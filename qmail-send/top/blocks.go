@@ -453,12 +453,20 @@ const (
 
 var filterNames = map[filter]string{everyLine: "all lines", troubles: "failures, deferrals and warnings", warnings: "warnings"}
 
+// passes reports whether a line is shown.
+func (f filter) passes(e event) bool {
+	switch f {
+	case troubles:
+		return e.grave != usual
+	case warnings:
+		return e.grave == warning
+	}
+	return true
+}
+
 func (m *model) logRows(show filter) []row {
 	var all []row
-	for _, e := range m.log.events {
-		if show == troubles && e.grave == usual || show == warnings && e.grave != warning {
-			continue
-		}
+	for _, e := range m.log.events[show] {
 		at := "        "
 		if !e.at.IsZero() {
 			at = e.at.UTC().Format("15:04:05")

@@ -13,7 +13,8 @@ import (
 )
 
 const (
-	// maxEvents is how many lines of the log are kept.
+	// maxEvents is how many lines of the log are kept for each filter: lines about
+	// what goes well do not push out the others.
 	maxEvents = 1000
 	// maxWords is how much of a line is kept.
 	maxWords = 500
@@ -39,7 +40,7 @@ type event struct {
 
 // log is what has come last.
 type log struct {
-	events     []event
+	events     [filterCount][]event
 	recipients map[string]string // of deliveries that were begun
 	running    map[string][2]int // of the last status line: in use, and the limit, by channel
 	alert      event             // the last warning
@@ -64,9 +65,14 @@ func (g *log) take(raw string, now time.Time) {
 	if e.grave == warning {
 		g.alert = e
 	}
-	g.events = append(g.events, e)
-	if len(g.events) >= 2*maxEvents {
-		g.events = append([]event(nil), g.events[len(g.events)-maxEvents:]...)
+	for show := range g.events {
+		if !filter(show).passes(e) {
+			continue
+		}
+		g.events[show] = append(g.events[show], e)
+		if n := len(g.events[show]); n >= 2*maxEvents {
+			g.events[show] = slices.Clone(g.events[show][n-maxEvents:])
+		}
 	}
 }
 

@@ -253,7 +253,9 @@ func (m *model) notes() []note {
 	}
 	slowed, down := m.standings()
 	if down > 0 {
-		say(alarming, "%s down", verb(down, "destination is", "destinations are"))
+		worst := m.sorted(byState)[0]
+		say(alarming, "%s down; for %s %s", verb(down, "destination is", "destinations are"),
+			worst.Name, verb(int(worst.Waiting), "message waits", "messages wait"))
 	}
 	for _, c := range m.channels() {
 		if c.limit > 0 && c.running >= c.limit {

@@ -159,17 +159,22 @@ func TestLog(t *testing.T) {
 		g := newLog()
 		g.take("starting delivery 1: msg 17641515001234560001 to remote ann@example.net", noon)
 		g.take(c.line, noon)
-		got := g.events[len(g.events)-1]
+		got := g.events[everyLine][len(g.events[everyLine])-1]
 		if got.words != c.words || got.grave != c.grave {
 			t.Errorf("%q: got %q, %d, want %q, %d", c.line, got.words, got.grave, c.words, c.grave)
 		}
 	}
 	g := newLog()
+	g.take("delivery 2: deferral: later/", noon)
+	g.take("alert: disk", noon)
 	for i := range 3 * maxDeliveries {
 		g.take(fmt.Sprintf("starting delivery %d: msg 17641515001234560001 to remote ann@example.net", i), noon)
 	}
-	if len(g.events) < maxEvents || len(g.events) >= 2*maxEvents || len(g.recipients) > maxDeliveries {
-		t.Errorf("%d lines, %d recipients are kept", len(g.events), len(g.recipients))
+	if n := len(g.events[everyLine]); n < maxEvents || n >= 2*maxEvents || len(g.recipients) > maxDeliveries {
+		t.Errorf("%d lines, %d recipients are kept", n, len(g.recipients))
+	}
+	if len(g.events[troubles]) != 2 || len(g.events[warnings]) != 1 {
+		t.Errorf("behind many lines there are %d of trouble and %d warnings", len(g.events[troubles]), len(g.events[warnings]))
 	}
 	g.take("status: local 3/10 remote 4/20", noon)
 	if g.running["remote"] != [2]int{4, 20} {

@@ -29,6 +29,9 @@ func (s *sources) runScreen(m *model) error {
 			return err
 		}
 	}
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, unix.SIGTERM, unix.SIGINT, unix.SIGHUP, unix.SIGQUIT)
+	defer signal.Stop(signals)
 	screen, err := tcell.NewScreen()
 	if err == nil {
 		err = screen.Init()
@@ -36,9 +39,6 @@ func (s *sources) runScreen(m *model) error {
 	if err != nil {
 		return fmt.Errorf("unable to use the terminal: %w", err)
 	}
-	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, unix.SIGTERM, unix.SIGINT, unix.SIGHUP, unix.SIGQUIT)
-	defer signal.Stop(signals)
 	stopped, ended := make(chan struct{}), make(chan error, 1)
 	go func() {
 		t := terminal{screen: screen, model: m, styles: stylesOf(screen)}

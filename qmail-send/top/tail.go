@@ -37,7 +37,6 @@ type tail struct {
 	offset  int64
 	partial []byte // the beginning of a line that has not ended
 	skip    bool   // up to the next line end: the line is too long, or was begun before
-	passed  bool   // something was passed over since it was last asked
 }
 
 // look calls visit with the lines that have come, and returns an error if there
@@ -128,7 +127,7 @@ func (t *tail) read(visit func(line string)) error {
 		return err
 	}
 	if behind := info.Size() - t.offset; behind > lookAtOnce {
-		t.offset, t.partial, t.skip, t.passed = info.Size()-lookAtOnce, nil, true, true
+		t.offset, t.partial, t.skip = info.Size()-lookAtOnce, nil, true
 	}
 	buf := make([]byte, 32<<10)
 	for left := lookAtOnce; left > 0; {
