@@ -86,14 +86,20 @@ func (s *sources) watchOrders(send func(update) bool, wait func(time.Duration) b
 	for {
 		count := s.unknown.Load() && !s.clock.Now().Before(nextList)
 		o, took, err := a.ask(count)
-		pause := max(each, min(shapingPause*took.destinations, maxPause))
+		pause, untilList := took.pauses()
 		if count {
-			nextList = s.clock.Now().Add(max(minListPause, min(listPause*took.list, maxPause)))
+			nextList = s.clock.Now().Add(untilList)
 		}
 		if !send(func(m *model) { m.takeOrders(o, err) }) || !wait(pause) {
 			return
 		}
 	}
+}
+
+// pauses are how long qmail-send is left alone after answers that took so long,
+// before it is asked for destinations, and for a list of the queue.
+func (t times) pauses() (destinations, list time.Duration) {
+	return max(each, min(shapingPause*t.destinations, maxPause)), max(minListPause, min(listPause*t.list, maxPause))
 }
 
 func (s *sources) watchLog(send func(update) bool, wait func(time.Duration) bool) {
