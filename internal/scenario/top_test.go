@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"postrider/internal/testhost"
 )
 
@@ -280,4 +282,70 @@ func TestTopOnTerminals(t *testing.T) {
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
+}
+
+// TestTopOnTerminalThatTakesNothing, as behind a connection that has died without
+// a word: who ends qmail-top does not wait for the terminal.
+func TestTopOnTerminalThatTakesNothing(t *testing.T) {
+	t.Parallel()
+	h, _ := busyHost(t)
+	master, slave := openTerminal(t)
+	p, err := h.Start(testhost.Command{Argv: []string{"setsid", "--ctty", "--wait", "/var/qmail/bin/qmail-top"}, Env: []string{"TERM=xterm"},
+		Files: []*os.File{slave, slave, slave}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Nobody reads, and each of these keys has all drawn anew.
+	for ctx := testhost.Within(t, soon); writable(t, slave); {
+		if _, err := master.WriteString("\x0c"); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case <-ctx.Done():
+			t.Fatal("the terminal takes all")
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+	if h.Kill("qmail-top", syscall.SIGTERM) != 1 {
+		t.Fatal("it does not run")
+	}
+	if r, err := p.Wait(testhost.Within(t, soon)); err != nil || r.Code != 111 {
+		t.Errorf("%v, %v", r, err)
+	}
+}
+
+// openTerminal returns both sides of a terminal of 200 columns and 60 lines.
+func openTerminal(t *testing.T) (master, slave *os.File) {
+	t.Helper()
+	open := func(name string) *os.File {
+		f, err := os.OpenFile(name, os.O_RDWR|unix.O_NOCTTY, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { f.Close() })
+		return f
+	}
+	master = open("/dev/ptmx")
+	fd := int(master.Fd())
+	number, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
+	if err == nil {
+		err = unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0)
+	}
+	if err == nil {
+		err = unix.IoctlSetWinsize(fd, unix.TIOCSWINSZ, &unix.Winsize{Row: 60, Col: 200})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return master, open(fmt.Sprint("/dev/pts/", number))
+}
+
+// writable reports whether a terminal takes more.
+func writable(t *testing.T, f *os.File) bool {
+	t.Helper()
+	fds := []unix.PollFd{{Fd: int32(f.Fd()), Events: unix.POLLOUT}}
+	if _, err := unix.Poll(fds, 0); err != nil && err != unix.EINTR {
+		t.Fatal(err)
+	}
+	return fds[0].Revents&unix.POLLOUT != 0
 }

@@ -1,6 +1,7 @@
 package top
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -57,7 +58,10 @@ func Main(w world.World) int {
 	if term, _ := w.Getenv("TERM"); once || term == "" || term == "dumb" || !isTerminal(w.Stdout) {
 		return s.printOnce(w, m)
 	}
-	if err := s.runScreen(m); err != nil {
+	switch err := s.runScreen(m); {
+	case errors.Is(err, errTerminal):
+		return exitTemporary // it takes no message either, and could keep us here
+	case err != nil:
 		_, _ = fmt.Fprintf(w.Stderr, "qmail-top: fatal: %v\n", err)
 		return exitTemporary
 	}
