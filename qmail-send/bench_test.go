@@ -16,6 +16,7 @@ import (
 // time of the scheduler and of the test's peers together.
 func BenchmarkDelivery(b *testing.B) {
 	r := newRig(b, newHost(b, nil), newManualClock())
+	countIn(b, r.s)
 	r.connect()
 	connectAgent(b, r.s, local, 0, always(spawn.Success, "did 1+0+0\n"))
 	var messages []testMessage
@@ -57,6 +58,7 @@ func BenchmarkRemoteDelivery(b *testing.B) {
 
 func benchRemote(b *testing.B, domains int) {
 	r := newRig(b, newHost(b, map[string]string{"concurrencyremote": "100\n"}), newManualClock())
+	countIn(b, r.s)
 	r.connect()
 	connectAgent(b, r.s, remote, 0, always(spawn.Success, "192.0.2.1 accepted message.\nRemote host said: 250 ok\n"))
 	var messages []testMessage

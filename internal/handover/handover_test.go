@@ -17,6 +17,7 @@ var whole = State{
 		{Name: "qmail-smtpd", PID: 101, Channel: 13, Speaks: 2, Until: time.Unix(1795000000, 0)},
 		{Name: "qmail-remote 0", PID: 102, Channel: -1, Speaks: 1},
 	},
+	Areas: []Area{{FD: 14, Layout: "0123abcd", Name: "qmail-start"}, {FD: 15, PID: 102, Layout: "0123abcd", Name: "qmail-remote 0"}},
 }
 
 func text(t testing.TB, s State) []byte {
@@ -62,7 +63,7 @@ func TestStateSurvives(t *testing.T) {
 			}
 		}
 	}
-	if got, want := whole.Files(), []int{5, 6, 7, 8, 9, 10, 11, 12, 13}; !reflect.DeepEqual(got, want) {
+	if got, want := whole.Files(), []int{5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}; !reflect.DeepEqual(got, want) {
 		t.Errorf("files %v, want %v", got, want)
 	}
 }
@@ -77,7 +78,7 @@ func TestBadTexts(t *testing.T) {
 		"", "postrider handover 1\n", "postrider handover 1\nspeaks 1\nlock 3\npublic 4\n",
 		head + "socket\n", head + "socket -1\n", head + "socket 06\n", head + "socket 6 7\n", head + "other 6\n", head + "\n",
 		head + "member 1 6 1 0\n", head + "member 1 6 1 0 \n", head + "member 0 6 1 0 x\n", head + "member 1 -2 1 0 x\n",
-		head + "member 1 6 0 0 x\n", head + "log 6\n", head + "socket 99999999999999999999\n",
+		head + "member 1 6 0 0 x\n", head + "log 6\n", head + "figures 6 0 x\n", head + "figures 6 -1 x y\n", head + "figures 6 0  y\n", head + "socket 99999999999999999999\n",
 		strings.Repeat(head, MaxText/len(head)+1),
 	} {
 		if _, err := Parse(sealed(lines)); !errors.Is(err, ErrText) {
@@ -96,6 +97,10 @@ func TestBadTexts(t *testing.T) {
 	odd := State{Members: []Member{{Name: "a\nb"}}}
 	if _, err := odd.Append(nil); err == nil {
 		t.Error("a name of two lines is handed over")
+	}
+	odd = State{Areas: []Area{{Layout: "a b", Name: "c"}}}
+	if _, err := odd.Append(nil); err == nil {
+		t.Error("a layout of two words is handed over")
 	}
 }
 

@@ -143,6 +143,7 @@ func hostWithADelivery(t *testing.T, configure func(*testhost.Host)) (h *testhos
 	h.Control("concurrencyfilter", "20") // so that qmail-filter runs
 	h.Control("nssprobe", "root")        // and qmail-nss
 	h.Control("vpopmailuser", "qmailp")  // and qmail-vlookup
+	h.Control("metricslisten", ":9925")  // and qmail-metrics
 	if configure != nil {
 		configure(h)
 	}

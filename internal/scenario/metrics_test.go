@@ -191,6 +191,7 @@ func TestFigures(t *testing.T) {
 	}
 	first := scrape(t, far, h, "tcp")
 	compare(t, first, before)
+	t.Run("lint", func(t *testing.T) { runPromtool(t, unpackPromtool(t), first.text, "check", "metrics") })
 	if bytes := first.sum("message_bytes_total"); bytes < float64(100*(n+sent)) {
 		t.Errorf("%v bytes of %d messages", bytes, n+sent)
 	}

@@ -111,6 +111,7 @@ const (
 	filter  = "qmail-filter"
 	nss     = "qmail-nss"
 	vlookup = "qmail-vlookup"
+	metrics = "qmail-metrics"
 )
 
 // operation is something that a process that was taken over may try.
@@ -129,7 +130,7 @@ type operation struct {
 }
 
 // confinedPrograms start nothing.
-var confinedPrograms = []string{spool, send, remote, smtpd, qmtpd, qmqpd, tlskey, auth, lookup, vlookup, policy, mtasts, tlsseen, tlsrpt, tlspost}
+var confinedPrograms = []string{spool, send, remote, smtpd, qmtpd, qmqpd, tlskey, auth, lookup, vlookup, policy, mtasts, tlsseen, tlsrpt, tlspost, metrics}
 
 func (o operation) concerns(program string) bool {
 	return (!o.confined || slices.Contains(confinedPrograms, program)) && !slices.Contains(o.except, program)

@@ -30,6 +30,7 @@ func TestEveryProcessIsWhatTheTableSays(t *testing.T) {
 	h.Control("concurrencyfilter", "20") // so that qmail-filter runs
 	h.Control("nssprobe", "root")        // and qmail-nss
 	h.Control("vpopmailuser", "qmailp")  // and qmail-vlookup
+	h.Control("metricslisten", ":9925")  // and qmail-metrics
 	h.StartSuite()
 	own(h, "alice", ".qmail", "|cat; echo $$ > $HOME/running; read forever < $HOME/pipe\n")
 	h.Must("mkfifo", "-m", "666", "/home/alice/pipe")

@@ -184,50 +184,10 @@ func TestTop(t *testing.T) {
 			break
 		}
 	}
-	// A key for each block, and what it has alone.
-	for key, patterns := range map[string][]string{
-		"1": {`^─ 1 queue`, `from smtp +\d`}, "2": {`^─ 2 sessions`, ` rcpthosts$`}, "3": {`^─ 3 channels`, `^ local  up to`},
-		"4": {`^─ 4 processes`, `^ qmail-metrics +up`}, "5": {`^─ 5 destinations`, `\[?` + far.IP.String() + `.* down `}, "?": {`^─ keys`},
-	} {
-		c.keys(key)
-		c.await(patterns...)
-		c.keys("0")
-		c.await(`^─ 1 queue ─+ ─ 2 sessions`)
-	}
-	c.keys("f", "6")
-	screen, _ = c.await(`^─ 6 log: failures, deferrals and warnings`, `deferral x@gone.example`)
-	if strings.Contains(screen, "success alice") {
-		t.Errorf("a success is a failure\n%s", screen)
-	}
-	// The log is moved away; 0 does not lead to where Esc does not.
-	h.Must("mv", "/tmp/current", "/tmp/current.old")
-	h.WriteFile("/tmp/current", "qmail-policy: warning: \x1b[31mevil\x1b]0;title\x07\n", 0o644)
-	c.await(`qmail-policy: warning: _\[31mevil_\]0;title_`)
-	c.keys("Escape")
-	c.await(`^─ 1 queue ─+ ─ 2 sessions`)
-
-	c.tmux("resize-window", "-x", "130", "-y", "45")
-	c.await(`─ 2 sessions ─+ ─ 4 processes ─+$`, `^ local .*\[\|* *\]$`)
-	c.tmux("resize-window", "-x", "40", "-y", "10")
-	c.await(`^ queue \S+ oldest`, `^ remote \d+/\d+ ok `, `^ q quit 1-6 block`)
-	c.tmux("resize-window", "-x", "80", "-y", "24")
-	c.await(`^─ 1 queue ─+ ─ 2 sessions`)
-
-	c.keys("p")
-	before, _ := c.await(`PAUSED`)
-	delivered := count(h, 0, ": success: ")
-	for ctx := testhost.Within(t, soon); count(h, 0, ": success: ") < delivered+20; {
-		select {
-		case <-ctx.Done():
-			t.Fatal("nothing is delivered any more")
-		case <-time.After(100 * time.Millisecond):
-		}
-	}
-	if after := c.tmux("capture-pane", "-p"); after != before {
-		t.Errorf("paused, the screen goes on from\n%sto\n%s", before, after)
-	}
-	c.keys("p")
-	c.await(`^ mx1.example +up \d.*[^D]  \d{4}-`)
+	pressAll(t, c, far.IP.String())
+	moveLog(t, c)
+	resizeAll(c)
+	holdStill(t, c)
 	c.keys("q")
 	c.await(`^ended 0$`)
 	tr.end()
@@ -239,6 +199,69 @@ func TestTop(t *testing.T) {
 			t.Errorf("no %s in\n%s", p, out)
 		}
 	}
+}
+
+// wholeScreen is what a screen with all blocks has.
+const wholeScreen = `^─ 1 queue ─+ ─ 2 sessions`
+
+// pressAll presses a key for each block, and looks at what it has alone.
+func pressAll(t *testing.T, c console, far string) {
+	t.Helper()
+	for key, patterns := range map[string][]string{
+		"1": {`^─ 1 queue`, `from smtp +\d`}, "2": {`^─ 2 sessions`, ` rcpthosts$`}, "3": {`^─ 3 channels`, `^ local  up to`},
+		"4": {`^─ 4 processes`, `^ qmail-metrics +up`}, "5": {`^─ 5 destinations`, `\[?` + far + `.* down `}, "?": {`^─ keys`},
+	} {
+		c.keys(key)
+		c.await(patterns...)
+		c.keys("0")
+		c.await(wholeScreen)
+	}
+	c.keys("f", "6")
+	screen, _ := c.await(`^─ 6 log: failures, deferrals and warnings`, `deferral x@gone.example`)
+	if strings.Contains(screen, "success alice") {
+		t.Errorf("a success is a failure\n%s", screen)
+	}
+}
+
+// moveLog has another log take the place of the one that is shown.
+func moveLog(t *testing.T, c console) {
+	t.Helper()
+	c.h.Must("mv", "/tmp/current", "/tmp/current.old")
+	c.h.WriteFile("/tmp/current", "qmail-policy: warning: \x1b[31mevil\x1b]0;title\x07\n", 0o644)
+	c.await(`qmail-policy: warning: _\[31mevil_\]0;title_`)
+	c.keys("Escape")
+	c.await(wholeScreen)
+}
+
+// resizeAll gives the terminal other sizes.
+func resizeAll(c console) {
+	c.t.Helper()
+	c.tmux("resize-window", "-x", "130", "-y", "45")
+	c.await(`─ 2 sessions ─+ ─ 4 processes ─+$`, `^ local .*\[\|* *\]$`)
+	c.tmux("resize-window", "-x", "40", "-y", "10")
+	c.await(`^ queue \S+ oldest`, `^ remote \d+/\d+ ok `, `^ q quit 1-6 block`)
+	c.tmux("resize-window", "-x", "80", "-y", "24")
+	c.await(wholeScreen)
+}
+
+// holdStill pauses the screen while mail is delivered, and goes on.
+func holdStill(t *testing.T, c console) {
+	t.Helper()
+	c.keys("p")
+	before, _ := c.await(`PAUSED`)
+	delivered := count(c.h, 0, ": success: ")
+	for ctx := testhost.Within(t, soon); count(c.h, 0, ": success: ") < delivered+20; {
+		select {
+		case <-ctx.Done():
+			t.Fatal("nothing is delivered any more")
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+	if after := c.tmux("capture-pane", "-p"); after != before {
+		t.Errorf("paused, the screen goes on from\n%sto\n%s", before, after)
+	}
+	c.keys("p")
+	c.await(`^ mx1.example +up \d.*[^D]  \d{4}-`)
 }
 
 // TestTopOnTerminals of several kinds, which signals end.

@@ -41,6 +41,8 @@
 //  8. A member of the program before is replaced in its turn, and its successor
 //     serves before it stops serving clients.
 //
+//  9. Figures are for people: whatever is wrong with them, mail goes on.
+//
 // A wrong installation or setting ends the program with 111 before any daemon
 // runs. A ladder of errors is not needed: no mail passes through here.
 //
@@ -51,7 +53,7 @@
 // end), public_linux.go (the public socket and the lock), doors_linux.go
 // (listening sockets), inherited.go (those that systemd opened), keys.go
 // (private keys), clientkey.go (that of qmail-remote), dkim.go (those that sign
-// messages), logger.go, rspawn.go (QMAILREMOTE), upgrade.go and
+// messages), figures_linux.go (memory in which daemons count), logger.go, rspawn.go (QMAILREMOTE), upgrade.go and
 // heir_linux.go (the successor), estate_linux.go (what it is left, and takes over), renew.go
 // (replacing members), leaving.go (those who finish).
 package start

@@ -142,30 +142,31 @@ func (s *supervisor) passArea(m, to *member) {
 }
 
 // takeArea finds the area in which a process of the predecessor counts.
-func (s *supervisor) takeArea(m *member) error {
+func (s *supervisor) takeArea(m *member) {
 	if s.areas == nil {
-		return nil
+		return
 	}
 	counts := func(a handover.Area) bool { return a.PID == m.proc.pid() }
 	if !slices.ContainsFunc(s.areas.spare, counts) {
-		return nil
+		return
 	}
 	a, err := s.areas.find(m.name, counts)
-	if err == nil {
-		s.occupy(a, m)
+	if err != nil {
+		s.log(fmt.Sprintf("qmail-start: warning: figures of %s (pid %d) are lost: %v", m.name, m.proc.pid(), err))
+		return
 	}
-	return err
+	s.occupy(a, m)
 }
 
 // takeRest takes over the areas in which nobody works: their counters go on.
-func (s *supervisor) takeRest() error {
+func (s *supervisor) takeRest() {
 	for s.areas != nil && len(s.areas.spare) > 0 {
 		first := s.areas.spare[0]
 		if _, err := s.areas.find(first.Name, func(a handover.Area) bool { return a == first }); err != nil {
-			return err
+			s.log(fmt.Sprintf("qmail-start: warning: figures of %s are lost: %v", first.Name, err))
+			return
 		}
 	}
-	return nil
 }
 
 // handAreas returns what a successor is told.
@@ -210,9 +211,10 @@ func (s *supervisor) openMetrics(home string, m *member) {
 	m.gifts = append(m.gifts, parent.Frame{Kind: parent.Listener, Name: parent.ListenMetrics, File: f})
 }
 
-// showArea hands an area to who reads them.
+// showArea hands an area to who reads them; not to the one of the program before,
+// who knows them by other numbers.
 func (s *supervisor) showArea(a *area) {
-	if m := s.plan.member(reader); m != nil {
+	if m := s.plan.member(reader); m != nil && !m.old {
 		s.give(m, a.frame())
 	}
 }

@@ -443,6 +443,35 @@ func TestPortThatStaysBusy(t *testing.T) {
 	})
 }
 
+// TestFiguresNeverStopMail: their port is waited for as others are, and then the
+// suite does without.
+func TestFiguresNeverStopMail(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	set := someSettings(1, "qmail-smtpd")
+	set.metrics = true
+	busy := endpoint{Address: listener.Address{AddrPort: netip.MustParseAddrPort(l.Addr().String())}, service: services()[3]}
+	synctest.Test(t, func(t *testing.T) {
+		var s *supervisor
+		p := newPlayWith(func(*stage) {}, func(made *supervisor) {
+			s = made
+			s.plan = newPlan(set)
+			s.want([]endpoint{busy})
+		})
+		time.Sleep(patience + time.Minute)
+		synctest.Wait()
+		if s.end != nil || len(s.doors.wanted) > 0 || !p.logged("qmail-start: warning: unable to listen on", "the suite does without") {
+			t.Errorf("wanted %v, log:\n%s", s.doors.wanted, strings.Join(p.lines, "\n"))
+		}
+		if status := p.end(); status != 0 {
+			t.Errorf("status %d", status)
+		}
+	})
+}
+
 // someSettings has as many remote workers, and an endpoint for each program.
 func someSettings(remotes int, programs ...string) settings {
 	set := settings{remotes: remotes}

@@ -19,7 +19,7 @@ import (
 // be.
 func (m *model) noFigures() []row {
 	if errors.Is(m.figuresErr, errNoFigures) {
-		return []row{text(" no figures: qmail-metrics does not run"), text(" (make control/metricslisten, restart)")}
+		return []row{text(" no figures: qmail-metrics does not run"), text(" make control/metricslisten, then USR2")}
 	}
 	return []row{text(" no figures yet")}
 }

@@ -227,7 +227,7 @@ type note struct {
 }
 
 // switchOn says how figures come to be.
-const switchOn = "no figures (rates, sessions): make control/metricslisten, restart qmail-start"
+const switchOn = "no figures: make control/metricslisten and send qmail-start USR2"
 
 // notes are what an operator should hear, the worst first.
 func (m *model) notes() []note {
