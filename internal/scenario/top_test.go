@@ -208,7 +208,7 @@ const wholeScreen = `^─ 1 queue ─+ ─ 2 sessions`
 func pressAll(t *testing.T, c console, far string) {
 	t.Helper()
 	for key, patterns := range map[string][]string{
-		"1": {`^─ 1 queue`, `from smtp +\d`}, "2": {`^─ 2 sessions`, ` rcpthosts$`}, "3": {`^─ 3 channels`, `^ local  up to`},
+		"1": {`^─ 1 queue`, `^ in, a column a second, up to [0-9.]+/s`}, "2": {`^─ 2 sessions`, ` rcpthosts$`}, "3": {`^─ 3 channels`, `^ local  up to`},
 		"4": {`^─ 4 processes`, `^ qmail-metrics +up`}, "5": {`^─ 5 destinations`, `\[?` + far + `.* down `}, "?": {`^─ keys`},
 	} {
 		c.keys(key)
