@@ -18,7 +18,7 @@ var floors = [][]string{
 		"internal/world",
 	},
 	{ // the kernel, and formats
-		"internal/addresslist", "internal/authresults", "internal/binarymime", "internal/cdb", "internal/control", "internal/dane", "internal/destinations", "internal/dkim", "internal/dkimsign", "internal/dotqmail", "internal/dsn", "internal/durable", "internal/fdpass",
+		"internal/addresslist", "internal/authresults", "internal/binarymime", "internal/cdb", "internal/control", "internal/dane", "internal/destinations", "internal/dkim", "internal/dkimsign", "internal/dotqmail", "internal/dsn", "internal/durable", "internal/exposition", "internal/fdpass",
 		"internal/header", "internal/listener", "internal/logread", "internal/maildirsize", "internal/milterwire", "internal/mtasts", "internal/netstring", "internal/networks", "internal/offspring", "internal/privatekey", "internal/proxyproto", "internal/scratch", "internal/sessionlimit", "internal/sevenbit", "internal/smtpwire", "internal/socks", "internal/tcpto", "internal/tcprules", "internal/tlspolicy", "internal/tlsrpt", "internal/webpki",
 	},
 	{ // stores, tables, and what is found out through them
@@ -48,7 +48,7 @@ var floors = [][]string{
 		"qmail-local", "qmail-local/commands", "qmail-local/lookup", "qmail-local/lspawn", "qmail-local/nss", "qmail-local/users",
 		"qmail-queue", "qmail-queue/inject", "qmail-queue/qmqpc", "qmail-queue/queuectl", "qmail-queue/show", "qmail-queue/spool",
 		"qmail-remote", "qmail-remote/mtasts", "qmail-remote/rspawn", "qmail-remote/tcpto", "qmail-remote/tlspost", "qmail-remote/tlsrpt", "qmail-remote/tlsseen",
-		"qmail-send", "qmail-send/explain", "qmail-send/logjson", "qmail-send/metrics", "qmail-send/migrate", "qmail-send/setup", "qmail-send/showctl", "qmail-send/splogger", "qmail-send/start", "qmail-send/trace",
+		"qmail-send", "qmail-send/explain", "qmail-send/logjson", "qmail-send/metrics", "qmail-send/migrate", "qmail-send/setup", "qmail-send/showctl", "qmail-send/splogger", "qmail-send/start", "qmail-send/top", "qmail-send/trace",
 		"smtpd", "smtpd/auth", "smtpd/checkpass", "smtpd/dkimkey", "smtpd/filter", "smtpd/policy", "smtpd/qmtp", "smtpd/tables", "smtpd/tcpenv", "smtpd/tlskey",
 	},
 	{ // what tests need
@@ -119,6 +119,9 @@ var libraries = map[string][]string{
 	"github.com/go-crypt/x/yescrypt": {"smtpd/auth"},
 	// Its tables are those of Unicode 3.2 (RFC 3454) and never change.
 	"github.com/xdg-go/stringprep": {"internal/saslprep"},
+	// A terminal, without asking other programs what it can do.
+	"github.com/gdamore/tcell/v3":       {"qmail-send/top"},
+	"github.com/gdamore/tcell/v3/color": {"qmail-send/top"},
 	// The text format of Prometheus, in the one process that has no rights.
 	"github.com/prometheus/client_model/go": {"qmail-send/metrics"},
 	"github.com/prometheus/common/expfmt":   {"qmail-send/metrics"},

@@ -93,6 +93,7 @@ var bans = map[string][]ban{
 	"splogger":      forUsers,
 	"qmail-logjson": forUsers,
 	"qmail-trace":   append([]ban{network, resolver, tls, starter}, everywhere...),
+	"qmail-top":     append([]ban{resolver, tls, starter, hashes}, everywhere...), // net for Unix sockets
 	"tcprules":      viewers,
 	"tcprulescheck": viewers,
 	// It asks name servers, by a library that brings TLS, and has no key.

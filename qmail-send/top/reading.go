@@ -1,0 +1,144 @@
+package top
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"postrider/internal/exposition"
+)
+
+// prefix begins the names of all figures.
+const prefix = "postrider_"
+
+// maxSeries bounds what is kept of one figure, maxLabel a label's value.
+const (
+	maxSeries = 200
+	maxLabel  = 40
+)
+
+// figuresShown are those that are shown, with the labels that tell their values
+// apart; values that differ in other labels are added up.
+var figuresShown = map[string][]string{
+	"queue_messages":          {"state"},
+	"queue_oldest_seconds":    nil,
+	"queue_age_messages":      {"age"},
+	"messages_accepted_total": {"via"},
+	"deliveries_total":        {"channel", "outcome"},
+	"deliveries_running":      {"channel"},
+	"deliveries_limit":        {"channel"},
+	"smtp_sessions":           nil,
+	"smtp_sessions_limit":     nil,
+	"smtp_sessions_total":     nil,
+	"smtp_tls_sessions_total": nil,
+	"smtp_refusals_total":     {"rule"},
+	"auth_attempts_total":     {"result"},
+	"workers":                 {"program"},
+	"process_up":              {"program"},
+	"process_restarts_total":  {"program"},
+	"start_time_seconds":      nil,
+}
+
+// timingsShown are the histograms that are shown, in the same way.
+var timingsShown = map[string][]string{
+	"delivery_seconds":      {"channel"},
+	"queue_wait_seconds":    nil,
+	"commit_seconds":        nil,
+	"queue_sync_seconds":    nil,
+	"queue_sync_group_size": nil,
+}
+
+// reading is what the figures say at one moment: by the name of a figure, and
+// then by the values of its labels with blanks between them.
+type reading struct {
+	at     time.Time
+	values map[string]map[string]float64
+	times  map[string]map[string]exposition.Histogram
+}
+
+// readFigures reads the text of a process that may have been told anything.
+func readFigures(body string, at time.Time) (reading, error) {
+	r := reading{at: at, values: make(map[string]map[string]float64), times: make(map[string]map[string]exposition.Histogram)}
+	err := exposition.Read(body, func(s exposition.Sample) {
+		name, ours := strings.CutPrefix(s.Name, prefix)
+		if !ours {
+			return
+		}
+		if labels, known := figuresShown[name]; known {
+			add(r.values, name, labelsOf(s, labels), func(old float64) float64 { return old + s.Value })
+			return
+		}
+		if base, bucket := strings.CutSuffix(name, "_bucket"); bucket {
+			if labels, known := timingsShown[base]; known {
+				add(r.times, base, labelsOf(s, labels), func(old exposition.Histogram) exposition.Histogram {
+					old.Add(s.Get("le"), s.Value)
+					return old
+				})
+			}
+		}
+		if base, sum := strings.CutSuffix(name, "_sum"); sum {
+			if labels, known := timingsShown[base]; known {
+				add(r.times, base, labelsOf(s, labels), func(old exposition.Histogram) exposition.Histogram {
+					old.Sum += s.Value
+					return old
+				})
+			}
+		}
+	})
+	return r, err
+}
+
+// labelsOf joins the values of labels.
+func labelsOf(s exposition.Sample, labels []string) string {
+	values := make([]string, len(labels))
+	for i, l := range labels {
+		value := s.Get(l)
+		values[i] = clean(value[:min(len(value), maxLabel)])
+	}
+	return strings.Join(values, " ")
+}
+
+// add changes a value of a figure, while there is room for it.
+func add[V any](all map[string]map[string]V, name, key string, change func(V) V) {
+	series := all[name]
+	if series == nil {
+		series = make(map[string]V)
+		all[name] = series
+	}
+	if old, known := series[key]; known || len(series) < maxSeries {
+		series[key] = change(old)
+	}
+}
+
+// value returns one value of a figure, and whether there is one.
+func (r reading) value(name, key string) (float64, bool) {
+	v, known := r.values[name][key]
+	return v, known
+}
+
+// sum adds up the values of a figure.
+func (r reading) sum(name string) (total float64) {
+	for _, v := range r.values[name] {
+		total += v
+	}
+	return total
+}
+
+// keys returns the labels' values of a figure, the greatest value first.
+func (r reading) keys(name string) []string {
+	series := r.values[name]
+	keys := make([]string, 0, len(series))
+	for k := range series {
+		keys = append(keys, k)
+	}
+	slices.SortFunc(keys, func(a, b string) int {
+		switch {
+		case series[a] > series[b]:
+			return -1
+		case series[a] < series[b]:
+			return 1
+		}
+		return strings.Compare(a, b)
+	})
+	return keys
+}
