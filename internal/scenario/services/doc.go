@@ -13,4 +13,5 @@
 //	supervised_test.go  runit, daemontools and s6, with their loggers
 //	loggers_test.go     loggers that qmail-start runs itself
 //	openrc_test.go      OpenRC, and the system's log
+//	systemd_test.go     a systemd as process 1 (systemd.sh) and what it runs (unit.sh)
 package services

@@ -1,0 +1,50 @@
+# systemd.sh PROGRAMS UNITS DIRECTORY TEST: boots systemd as process 1 of namespaces of its
+# own, on a copy of this machine's root that nobody else sees, and has TEST run as
+# a service there. What TEST says is this script's output.
+set -eu
+programs=$1
+units=$2
+dir=$3
+test=$4
+root=$dir/root
+ip link set lo up
+hostname mx1.example
+mount -t overlay overlay -o "lowerdir=/,upperdir=$dir/upper,workdir=$dir/work" "$root"
+# Settings of the kernel are the machine's: nobody here writes them.
+mount -t proc proc "$root/proc"
+mount --bind "$root/proc/sys" "$root/proc/sys"
+mount -o remount,bind,ro "$root/proc/sys"
+mount -t sysfs -o ro sysfs "$root/sys"
+mount -t cgroup2 cgroup2 "$root/sys/fs/cgroup"
+for name in run tmp home var/lib/systemd var/log; do mount -t tmpfs -o mode=755 tmpfs "$root/$name"; done
+chmod 1777 "$root/tmp"
+mount -t tmpfs -o mode=755 tmpfs "$root/dev"
+for name in null zero full random urandom tty; do cp -a "/dev/$name" "$root/dev/"; done
+mkdir "$root/dev/pts" "$root/dev/shm"
+mount -t devpts -o newinstance,ptmxmode=666,mode=620 devpts "$root/dev/pts"
+ln -s pts/ptmx "$root/dev/ptmx"
+ln -s /proc/self/fd "$root/dev/fd"
+: >"$root/dev/console"
+# Units of this machine that would touch more than this tree.
+rm -rf "$root"/etc/systemd/system/* "$root"/lib/systemd/system/*.wants "$root"/lib/systemd/system-generators/* "$root/var/qmail"
+: >"$root/etc/machine-id"
+echo mx1.example >"$root/etc/hostname"
+printf '127.0.0.1 localhost\n127.0.1.1 mx1.example mx1\n' >"$root/etc/hosts"
+mkdir "$root/tmp/programs"
+mount --bind "$programs" "$root/tmp/programs"
+cp "$units/postrider.service" "$units/postrider.socket" "$root/etc/systemd/system/"
+cp "$test" "$root/run/test.sh"
+mkfifo "$root/run/said"
+cat >"$root/etc/systemd/system/test.target" <<EOF
+[Unit]
+Wants=test.service systemd-journald.service
+EOF
+cat >"$root/etc/systemd/system/test.service" <<EOF
+[Service]
+Environment=PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+ExecStart=sh -c 'exec sh -eu /run/test.sh >/run/said 2>&1'
+ExecStopPost=systemctl --no-block poweroff --force
+EOF
+cat "$root/run/said" &
+exec env - container=test PATH=/usr/sbin:/usr/bin:/sbin:/bin chroot "$root" \
+    /lib/systemd/systemd --system --unit=test.target --log-target=null --show-status=no
