@@ -12,6 +12,7 @@
 //	logs_test.go        the log as a logger has left it
 //	supervised_test.go  runit, daemontools and s6, with their loggers
 //	loggers_test.go     loggers that qmail-start runs itself
+//	logrotate_test.go   the file that rsyslog writes, rotated
 //	openrc_test.go      OpenRC, and the system's log
 //	systemd_test.go     a systemd as process 1 (systemd.sh) and what it runs (unit.sh)
 package services
