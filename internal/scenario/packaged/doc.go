@@ -9,4 +9,5 @@
 //	packaged_test.go  packages, and namespaces for life.sh
 //	actor_test.go     what life.sh runs: the system's log, the check of the ledgers
 //	load_test.go      who sends mail
+//	make_test.go      make install, setup and uninstall, in make.sh
 package packaged

@@ -121,6 +121,8 @@ suite_ended || fail "something runs after the purge"
 for path in /var/qmail /etc/init.d/postrider /lib/systemd/system/postrider.service /usr/lib/sendmail /usr/bin/mailq; do
     [ ! -e $path ] || fail "$path is there"
 done
+getent passwd qmailq >/dev/null || fail "the users are gone"
+[ -d /home/joe/Maildir ] || fail "mail is gone"
 echo
 echo all is gone
 '
