@@ -8,6 +8,7 @@
 // Files:
 //
 //	host_test.go        a host with a supervisor from a Debian package
+//	acme_test.go        certificates that ACME clients renew
 //	traffic_test.go     mail while services are started and stopped, and its ledger
 //	logs_test.go        the log as a logger has left it
 //	supervised_test.go  runit, daemontools and s6, with their loggers
