@@ -25,7 +25,7 @@ func (r *run) export(operands []string) error {
 		return err
 	}
 	var ids []queuedir.ID
-	s, err := newSource(r.layout, func(id queuedir.ID, err error) { r.skip(id.String(), err) })
+	s, err := newSource(r.layout, r.unexported)
 	if err != nil {
 		return err
 	}
@@ -47,10 +47,13 @@ func (r *run) export(operands []string) error {
 		return err
 	}
 	out := tar.NewWriter(r.out)
+	exported := 0
 	for _, id := range ids {
 		it, err := queued(r.layout, id)
 		if err != nil {
-			r.skip(id.String(), err)
+			if _, gone := os.Lstat(r.layout.Entry(id)); !errors.Is(gone, fs.ErrNotExist) {
+				r.unexported(id, err)
+			} // else it has ended since it was listed
 			continue
 		}
 		err = it.archive(out)
@@ -58,12 +61,19 @@ func (r *run) export(operands []string) error {
 		if err != nil {
 			return err
 		}
+		exported++
 	}
 	if err := out.Close(); err != nil {
 		return err
 	}
-	r.complain("exported: %d; they stay in the queue", len(ids))
+	r.complain("exported: %d; they stay in the queue", exported)
 	return nil
+}
+
+// unexported tells that a message cannot be exported; others go on.
+func (r *run) unexported(id queuedir.ID, err error) {
+	r.failed = true
+	r.complain("warning: not exported: %s: %v", id, err)
 }
 
 // archive writes the files of a message: the progress before the entry.
