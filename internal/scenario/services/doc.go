@@ -15,5 +15,5 @@
 //	loggers_test.go     loggers that qmail-start runs itself
 //	logrotate_test.go   the file that rsyslog writes, rotated
 //	openrc_test.go      OpenRC, and the system's log
-//	systemd_test.go     a systemd as process 1 (systemd.sh) and what it runs (unit.sh)
+//	systemd_test.go     the unit, and what a systemd runs (unit.sh)
 package services

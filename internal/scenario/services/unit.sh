@@ -1,5 +1,5 @@
-# The commands that systemd.sh has systemd run: the suite's unit from its start to
-# its end. A step that fails ends it.
+# The commands that a test has systemd run: the suite's unit from its start to its
+# end. A step that fails ends it.
 fail() { echo "failed: $*"; journalctl --no-pager -u postrider | tail -n 40; exit 1; }
 until_true() { # what, command
     what=$1; shift
@@ -20,6 +20,8 @@ main_pid() { systemctl show -p MainPID --value postrider; }
 ln -sf /var/qmail/bin/sendmail /usr/sbin/sendmail
 useradd -m -s /bin/sh joe
 su joe -c "/var/qmail/bin/maildirmake /home/joe/Maildir"
+cp /tmp/units/postrider.service /tmp/units/postrider.socket /etc/systemd/system
+systemctl daemon-reload
 systemd-analyze verify /etc/systemd/system/postrider.service /etc/systemd/system/postrider.socket || fail "the units are not clean"
 
 systemctl start postrider

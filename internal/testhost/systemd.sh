@@ -1,11 +1,11 @@
-# systemd.sh PROGRAMS UNITS DIRECTORY TEST: boots systemd as process 1 of namespaces of its
-# own, on a copy of this machine's root that nobody else sees, and has TEST run as
-# a service there. What TEST says is this script's output.
+# systemd.sh DIRECTORY TEST [OUTSIDE INSIDE]...: boots systemd as process 1 of namespaces of
+# its own, on a copy of this machine's root that nobody else sees and with the
+# directories OUTSIDE as INSIDE, and has the script TEST run as a service there. What
+# TEST says is this script's output.
 set -eu
-programs=$1
-units=$2
-dir=$3
-test=$4
+dir=$1
+test=$2
+shift 2
 root=$dir/root
 ip link set lo up
 hostname mx1.example
@@ -30,9 +30,12 @@ rm -rf "$root"/etc/systemd/system/* "$root"/lib/systemd/system/*.wants "$root"/l
 : >"$root/etc/machine-id"
 echo mx1.example >"$root/etc/hostname"
 printf '127.0.0.1 localhost\n127.0.1.1 mx1.example mx1\n' >"$root/etc/hosts"
-mkdir "$root/tmp/programs"
-mount --bind "$programs" "$root/tmp/programs"
-cp "$units/postrider.service" "$units/postrider.socket" "$root/etc/systemd/system/"
+while [ $# -gt 0 ]; do
+    mkdir "$root$2"
+    mount --bind "$1" "$root$2"
+    mount -o remount,bind,ro "$root$2"
+    shift 2
+done
 cp "$test" "$root/run/test.sh"
 mkfifo "$root/run/said"
 cat >"$root/etc/systemd/system/test.target" <<EOF
