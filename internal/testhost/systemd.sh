@@ -49,5 +49,9 @@ ExecStart=sh -c 'exec sh -eu /run/test.sh >/run/said 2>&1'
 ExecStopPost=systemctl --no-block poweroff --force
 EOF
 cat "$root/run/said" &
-exec env - container=test PATH=/usr/sbin:/usr/bin:/sbin:/bin chroot "$root" \
+# Its root is the root of the namespace: then paths in /proc are as they are elsewhere.
+cd "$root"
+pivot_root . mnt
+umount -l mnt
+exec env - container=test PATH=/usr/sbin:/usr/bin:/sbin:/bin chroot . \
     /lib/systemd/systemd --system --unit=test.target --log-target=null --show-status=no

@@ -9,5 +9,6 @@
 //	packaged_test.go  packages, and namespaces for life.sh
 //	actor_test.go     what life.sh runs: the system's log, the check of the ledgers
 //	load_test.go      who sends mail
+//	unit_test.go      the package where systemd is process 1, in unit.sh
 //	make_test.go      make install, setup and uninstall, in make.sh
 package packaged
