@@ -2,7 +2,7 @@ package testhost
 
 import (
 	"context"
-	_ "embed"
+	"embed"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,7 +14,7 @@ import (
 )
 
 //go:embed systemd.sh
-var bootSystemd string
+var scripts embed.FS
 
 // bootTime bounds the life of a systemd, on a machine that does other things.
 const bootTime = 5 * time.Minute
@@ -31,6 +31,10 @@ func Systemd(t testing.TB, script string, shared map[string]string) string {
 	if _, err := os.Stat("/lib/systemd/systemd"); err != nil {
 		t.Skip("SKIPPED for want of systemd: .ci/run installs it")
 	}
+	boot, err := scripts.ReadFile("systemd.sh")
+	if err != nil {
+		t.Fatal(err)
+	}
 	file := filepath.Join(t.TempDir(), "script")
 	if err := os.WriteFile(file, []byte(script), 0o600); err != nil {
 		t.Fatal(err)
@@ -39,7 +43,7 @@ func Systemd(t testing.TB, script string, shared map[string]string) string {
 	defer cancel()
 	args := []string{"--mount", "--pid", "--fork", "--net", "--uts", "--ipc", "--kill-child", "sh", "-c",
 		`group=$1; boot=$2; shift 2; echo 0 >"$group/cgroup.procs"; exec unshare --cgroup sh -c "$boot" sh "$@"`, "sh",
-		controlGroup(t), bootSystemd, emptyRoot(t), file}
+		controlGroup(t), string(boot), emptyRoot(t), file}
 	for outside, inside := range shared {
 		args = append(args, outside, inside)
 	}
