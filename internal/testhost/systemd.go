@@ -3,6 +3,7 @@ package testhost
 import (
 	"context"
 	"embed"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,7 +18,7 @@ import (
 var scripts embed.FS
 
 // bootTime bounds the life of a systemd, on a machine that does other things.
-const bootTime = 5 * time.Minute
+const bootTime = 4 * time.Minute
 
 // Systemd has systemd run a script, as process 1 of namespaces and of a control
 // group of its own, on a copy of this machine's root with a network that leads
@@ -39,20 +40,22 @@ func Systemd(t testing.TB, script string, shared map[string]string) string {
 	if err := os.WriteFile(file, []byte(script), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	dir := emptyRoot(t)
 	ctx, cancel := context.WithTimeout(t.Context(), bootTime)
 	defer cancel()
 	args := []string{"--mount", "--pid", "--fork", "--net", "--uts", "--ipc", "--kill-child", "sh", "-c",
 		`group=$1; boot=$2; shift 2; echo 0 >"$group/cgroup.procs"; exec unshare --cgroup sh -c "$boot" sh "$@"`, "sh",
-		controlGroup(t), string(boot), emptyRoot(t), file}
+		controlGroup(t), string(boot), dir, file}
 	for outside, inside := range shared {
 		args = append(args, outside, inside)
 	}
 	// Its end is a signal: that is how a namespace of processes is switched off.
 	out, err := exec.CommandContext(ctx, "unshare", args...).CombinedOutput()
-	if ctx.Err() != nil {
-		t.Fatalf("%v\n%s", err, out)
+	said, readErr := os.ReadFile(dir + "/said")
+	if readErr != nil || ctx.Err() != nil {
+		t.Fatalf("%v, %v\n%s%s", err, readErr, out, said)
 	}
-	return string(out)
+	return string(said)
 }
 
 // controlGroup makes a group, of version 2, for a systemd and all that it starts.
@@ -73,7 +76,11 @@ func controlGroup(t testing.TB) string {
 	return ""
 }
 
-// removeGroup removes a group and those in it, whose processes have ended.
+// endingTime is how long killed processes take to leave their group.
+const endingTime = 20 * time.Second
+
+// removeGroup removes a group and those in it, whose processes have ended or are
+// about to.
 func removeGroup(t testing.TB, group string) {
 	t.Helper()
 	var all []string
@@ -86,8 +93,14 @@ func removeGroup(t testing.TB, group string) {
 	if err != nil {
 		t.Error(err)
 	}
+	end := time.Now().Add(endingTime)
 	for _, dir := range slices.Backward(all) {
-		if err := os.Remove(dir); err != nil {
+		err := os.Remove(dir)
+		for errors.Is(err, unix.EBUSY) && time.Now().Before(end) {
+			time.Sleep(10 * time.Millisecond) // nobody tells
+			err = os.Remove(dir)
+		}
+		if err != nil {
 			t.Error(err)
 		}
 	}

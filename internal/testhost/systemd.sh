@@ -1,7 +1,7 @@
 # systemd.sh DIRECTORY TEST [OUTSIDE INSIDE]...: boots systemd as process 1 of namespaces of
 # its own, on a copy of this machine's root that nobody else sees and with the
 # directories OUTSIDE as INSIDE, and has the script TEST run as a service there. What
-# TEST says is this script's output.
+# TEST says is in DIRECTORY/said.
 set -eu
 dir=$1
 test=$2
@@ -37,7 +37,9 @@ while [ $# -gt 0 ]; do
     shift 2
 done
 cp "$test" "$root/run/test.sh"
-mkfifo "$root/run/said"
+: >"$dir/said"
+: >"$root/run/said"
+mount --bind "$dir/said" "$root/run/said"
 cat >"$root/etc/systemd/system/test.target" <<EOF
 [Unit]
 Wants=test.service systemd-journald.service
@@ -48,7 +50,6 @@ Environment=PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 ExecStart=sh -c 'exec sh -eu /run/test.sh >/run/said 2>&1'
 ExecStopPost=systemctl --no-block poweroff --force
 EOF
-cat "$root/run/said" &
 # Its root is the root of the namespace: then paths in /proc are as they are elsewhere.
 cd "$root"
 pivot_root . mnt
