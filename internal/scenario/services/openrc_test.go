@@ -58,6 +58,7 @@ func TestOpenRC(t *testing.T) {
 		t.Errorf("the process was %s and is %s", before, after)
 	}
 	rc("flush")
+	probe(t, h) // supervise-daemon has passed the signal on by then
 	rc("restart")
 	logs("listening on 0.0.0.0:25", 2)
 	mail.book.Fault("kill", "qmail-start")

@@ -123,6 +123,10 @@ func (m *traffic) end(t *testing.T, log func() []ledger.LogLine) ledger.Summary 
 	}
 	violations, summary := m.book.Check(e)
 	for _, v := range violations {
+		if v.Rule == "L4" && m.inFlight(v.ID) {
+			t.Logf("in flight when qmail-start was killed: %v", v)
+			continue
+		}
 		t.Error(v)
 	}
 	if err := m.book.Close(); err != nil {
@@ -133,6 +137,24 @@ func (m *traffic) end(t *testing.T, log func() []ledger.LogLine) ledger.Summary 
 		t.Errorf("%d messages are no traffic", summary.Acked)
 	}
 	return summary
+}
+
+// draining is how long daemons whose parent was killed may take to end.
+const draining = 10 * time.Second
+
+// inFlight tells whether a message was being handed in, or taken out of the drop
+// directory, when qmail-start was killed. Such a one may come twice: it is known by
+// its nonce for as long as it is in the queue, and not if it was delivered before
+// it came again.
+func (m *traffic) inFlight(id string) bool {
+	for _, entry := range m.book.Entries() {
+		for _, fault := range m.book.Faults() {
+			if entry.ID == id && entry.Begun.Before(fault.When.Add(draining)) && entry.When.After(fault.When.Add(-draining)) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // delivered reads the user's mailbox.
