@@ -42,11 +42,13 @@ bench:
 install: all
 	'$(BUILD)/qmail-setup' -d '$(DESTDIR)' -i '$(BUILD)'
 
-# Remove the programs, of a suite that was stopped. Settings, queue, users and
-# mail stay.
+# Remove the programs, of a suite that was stopped, and the links to its sendmail.
+# Settings, queue, users and mail stay.
 uninstall:
 	cd cmd && for p in *; do rm -f "$(DESTDIR)$(PREFIX)/bin/$$p"; done
 	rmdir '$(DESTDIR)$(PREFIX)/bin' 2>/dev/null || true
+	for l in /usr/sbin/sendmail /usr/lib/sendmail; do \
+		if [ "$$(readlink "$(DESTDIR)$$l")" = '$(PREFIX)/bin/sendmail' ]; then rm "$(DESTDIR)$$l"; fi; done
 
 # A Debian package, in $(BUILD)/deb. DEBVERSION is its version.
 DEBVERSION = 0~$$(date -u -d @$$(git log -1 --format=%ct) +%Y%m%d%H%M)

@@ -21,9 +21,9 @@ var mutants = []struct {
 	work          func(*recording)
 }{
 	{"directories are not synced", "qmail-spool", "internal/durable/group.go",
-		"	return g.syncDirectories(dirs)\n", "	return nil\n", Lost, fewDeliveries},
+		"	return g.syncDirectories(b.dirs)\n", "	return nil\n", Lost, fewDeliveries},
 	{"files are not synced", "qmail-local", "internal/durable/group.go",
-		"	if err := g.each(files); err != nil {\n		return err\n	}\n", "	_ = files\n", Partial, fewDeliveries},
+		"	if err := g.each(b.files); err != nil {\n		return err\n	}\n", "", Partial, fewDeliveries},
 	{"the yes comes before the sync", "qmail-spool", "qmail-queue/spool/commit.go",
 		"	d.s.group.Join(d.ticket, func(err error) {\n", "	done(d.announcement(env), nil)\n	done = func(entries.Message, error) {}\n	d.s.group.Join(d.ticket, func(err error) {\n", Lost, fewDeliveries},
 	{"orders for many are not synced", "qmail-send", "qmail-send/edit.go",

@@ -42,6 +42,7 @@
 //	callers_test.go    programs of Debian that call sendmail
 //	tcpenv_test.go     tcp-env
 //	fullqueue_test.go  a disk that is nearly full
+//	operationspage_test.go the commands of docs/operations.md
 //	queuectl_test.go   the queue is managed, and one of qmail is imported
 //	migrate_test.go    sites of qmail, Postfix and Sendmail move
 //	requiretls_test.go mail that wants TLS all the way

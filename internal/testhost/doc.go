@@ -49,6 +49,7 @@
 //	mutant.go     the suite with a fault in it
 //	suite.go      the suite, installed, started, stopped
 //	clock.go      a clock the test moves
+//	systemd.go    a systemd as process 1, which systemd.sh boots
 //	sink.go       a next host, scripted
 //	client.go     a mail client, for load
 //	secrets.go    a host's certificate and passwords, and the client's side of them

@@ -25,11 +25,7 @@ func (r *run) export(operands []string) error {
 		return err
 	}
 	var ids []queuedir.ID
-	spare := func(what string, err error) {
-		r.failed = true
-		r.complain("warning: not exported: %s: %v", what, err)
-	}
-	s, err := newSource(r.layout, spare)
+	s, err := newSource(r.layout, r.unexported)
 	if err != nil {
 		return err
 	}
@@ -55,10 +51,11 @@ func (r *run) export(operands []string) error {
 	for _, id := range ids {
 		it, err := queued(r.layout, id)
 		if err != nil {
+			// One that was chosen by what it is may have ended since.
 			if _, gone := os.Lstat(r.layout.Entry(id)); len(r.choice.ids) > 0 || !errors.Is(gone, fs.ErrNotExist) {
-				spare(id.String(), err)
+				r.unexported(id.String(), err)
 			}
-			continue // it was delivered meanwhile
+			continue
 		}
 		err = it.archive(out)
 		it.close()
@@ -72,6 +69,12 @@ func (r *run) export(operands []string) error {
 	}
 	r.complain("exported: %d; they stay in the queue", exported)
 	return nil
+}
+
+// unexported tells what cannot be exported; others go on.
+func (r *run) unexported(what string, err error) {
+	r.failed = true
+	r.complain("warning: not exported: %s: %v", what, err)
 }
 
 // archive writes the files of a message: the progress before the entry.
