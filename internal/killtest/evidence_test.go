@@ -131,11 +131,16 @@ func mbox(t *testing.T, h *testhost.Host, path string, e *ledger.Evidence) {
 }
 
 // strays are processes that outlived a suite which has stopped: a lock that
-// is held is held by one of them.
+// is held is held by one of them. Those whose qmail-start was killed finish what
+// they have in hand, for 10 s, and break it off in 3 more.
 func strays(h *testhost.Host) []string {
-	var found []string
-	for _, p := range h.Processes() {
-		found = append(found, "process "+strings.Join(p.Argv, " "))
+	for end := time.Now().Add(soon); ; time.Sleep(100 * time.Millisecond) {
+		var found []string
+		for _, p := range h.Processes() {
+			found = append(found, "process "+strings.Join(p.Argv, " "))
+		}
+		if len(found) == 0 || time.Now().After(end) {
+			return found
+		}
 	}
-	return found
 }
