@@ -38,6 +38,7 @@ type dropbox struct {
 	server *server
 	log    func(string)
 	wake   <-chan struct{} // something was put there
+	stop   <-chan struct{} // closed when no more is taken in
 	begun  time.Time
 
 	held    map[string]entries.Message // committed, but the file resists
@@ -57,6 +58,7 @@ func newDropbox(s *server, wake <-chan struct{}) *dropbox {
 
 // run takes in what is there, at start, when something comes, and every minute.
 func (b *dropbox) run(stop <-chan struct{}) {
+	b.stop = stop
 	for {
 		pause := dropInterval
 		if b.pass() && b.pass() { // the first may only have searched new/
@@ -93,6 +95,15 @@ type pass struct {
 
 var errLater = errors.New("left for the next pass")
 
+func (b *dropbox) isStopping() bool {
+	select {
+	case <-b.stop:
+		return true
+	default:
+		return false
+	}
+}
+
 // pass takes in what is there, and tells whether there is more.
 func (b *dropbox) pass() bool {
 	p := &pass{
@@ -104,7 +115,7 @@ func (b *dropbox) pass() bool {
 			b.log("warning: drop: " + err.Error())
 		}
 	}
-	if b.server.pressure.full() {
+	if b.server.pressure.full() || b.isStopping() {
 		return false
 	}
 	err := b.store.each(layout.Drop(), p.visit)
@@ -124,7 +135,7 @@ func (b *dropbox) pass() bool {
 // visit deals with one name. Errors are ours and temporary.
 func (p *pass) visit(name string) error {
 	base := name[len(layout.Drop())+1:]
-	if _, held := p.held[base]; held {
+	if _, held := p.held[base]; held || p.isStopping() {
 		return nil
 	}
 	if !queuedir.IsDropName(base) {

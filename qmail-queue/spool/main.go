@@ -33,6 +33,7 @@ const (
 
 const (
 	drainPatience = 10 * time.Second
+	dropPatience  = 2 * time.Second // behind that, for a file of drop/
 	// lullLimit is how long messages that arrive slowly may put off the moment
 	// at which another process takes the queue.
 	lullLimit     = 45 * time.Second
@@ -198,7 +199,11 @@ func (s *Store) recover() error {
 func (d *daemon) run(channel *parent.Channel) error {
 	stop := make(chan struct{})
 	go d.housekeep(stop)
-	go d.drop.run(stop)
+	dropEnded := make(chan struct{})
+	go func() {
+		defer close(dropEnded)
+		d.drop.run(stop)
+	}()
 	go d.server.pressure.watch(stop, d.told.tell)
 	var left atomic.Bool
 	d.replaced = func() {
@@ -212,6 +217,13 @@ func (d *daemon) run(channel *parent.Channel) error {
 	}
 	close(stop)
 	d.leave()
+	// A file in drop/ whose message was committed goes before we do: who comes
+	// next would take it again once the message has been delivered.
+	select {
+	case <-dropEnded:
+	case <-time.After(drainPatience):
+		d.log("warning: drop: a file is not taken in yet at the end")
+	}
 	return err
 }
 

@@ -314,6 +314,42 @@ func openFD(t *testing.T, path string) int {
 	return int(f.Fd())
 }
 
+// When it ends, no message is in the queue that is still in drop/: once it was
+// delivered, the next one would take it again.
+func TestEndsBetweenDrops(t *testing.T) {
+	t.Parallel()
+	const files = 60
+	for round := range 5 {
+		l := makeQueue(t)
+		for i := range files {
+			if err := os.WriteFile(filepath.Join(l.Drop(), dropName(i)), dropped("x\n", goodEnvelope, newNonce()), 0o640); err != nil {
+				t.Fatal(err)
+			}
+		}
+		p := startProcess(t, l, listen(t, l))
+		entriesOf := func() []string {
+			names, err := filepath.Glob(filepath.Join(l.Root, "new", "*", "*"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return names
+		}
+		for deadline := time.Now().Add(time.Minute); len(entriesOf()) == 0; time.Sleep(time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("nothing is taken in\n%s", p.log)
+			}
+		}
+		p.stop()
+		left, err := os.ReadDir(l.Drop())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if taken := len(entriesOf()); taken+len(left) != files {
+			t.Errorf("round %d: %d are in the queue and %d in drop/, of %d", round, taken, len(left), files)
+		}
+	}
+}
+
 // A message left in drop/ while it was away is taken in at the start, and one
 // left later at once.
 func TestProcessTakesDrops(t *testing.T) {
