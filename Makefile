@@ -4,6 +4,7 @@ PREFIX  = /var/qmail
 DESTDIR =
 BUILD   = build
 GO      = go
+MAN     = $(DESTDIR)$(PREFIX)/man
 
 # Static programs; the home directory is the one path that is compiled in. Where
 # internal/world has a beginning for the processor, they begin there.
@@ -38,15 +39,18 @@ fuzz:
 bench:
 	internal/bench/run $(BENCHFLAGS)
 
-# Put the programs in place. With DESTDIR, a package is made.
+# Put the programs and manual pages in place. With DESTDIR, a package is made.
 install: all
 	'$(BUILD)/qmail-setup' -d '$(DESTDIR)' -i '$(BUILD)'
+	umask 022 && cd docs/man && for p in *; do d="$(MAN)/man$${p##*.}"; \
+		mkdir -p "$$d" && cp "$$p" "$$d/$$p.new" && chmod 644 "$$d/$$p.new" && mv "$$d/$$p.new" "$$d/$$p" || exit 1; done
 
 # Remove the programs, of a suite that was stopped, and the links to its sendmail.
 # Settings, queue, users and mail stay.
 uninstall:
 	cd cmd && for p in *; do rm -f "$(DESTDIR)$(PREFIX)/bin/$$p"; done
-	rmdir '$(DESTDIR)$(PREFIX)/bin' 2>/dev/null || true
+	cd docs/man && for p in *; do rm -f "$(MAN)/man$${p##*.}/$$p"; done
+	rmdir '$(DESTDIR)$(PREFIX)/bin' '$(MAN)'/man? '$(MAN)' 2>/dev/null || true
 	for l in /usr/sbin/sendmail /usr/lib/sendmail; do \
 		if [ "$$(readlink "$(DESTDIR)$$l")" = '$(PREFIX)/bin/sendmail' ]; then rm "$(DESTDIR)$$l"; fi; done
 

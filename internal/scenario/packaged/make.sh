@@ -56,7 +56,8 @@ run_make install DESTDIR=/tmp/package
 changed | diff /tmp/before - || fail "make install DESTDIR= changed the machine"
 [ ! -e /var/qmail ] || fail "make install DESTDIR= made /var/qmail"
 for p in cmd/*; do [ -x /tmp/package/var/qmail/bin/"${p#cmd/}" ] || fail "no $p in the package"; done
-[ "$(find /tmp/package -type f | wc -l)" = "$(ls cmd | wc -l)" ] || fail "the package has more than programs: $(find /tmp/package -type f)"
+for p in docs/man/*; do cmp "$p" "/tmp/package/var/qmail/man/man${p##*.}/${p##*/}"; done
+[ "$(find /tmp/package -type f | wc -l)" = "$(ls -d cmd/* docs/man/* | wc -l)" ] || fail "the package has more than programs and pages: $(find /tmp/package -type f)"
 [ -z "$(find /tmp/package -perm /6000)" ] || fail "something is setuid"
 run_make uninstall DESTDIR=/tmp/package
 [ -z "$(find /tmp/package ! -type d)" ] || fail "there is $(find /tmp/package ! -type d)"
@@ -83,6 +84,7 @@ getent passwd >/tmp/users
 find /var/qmail/control /var/qmail/alias /var/qmail/users /var/qmail/queue /home | sort >/tmp/kept
 run_make uninstall
 [ ! -e /var/qmail/bin ] || fail "there is $(ls /var/qmail/bin)"
+[ ! -e /var/qmail/man ] || fail "there is $(ls -R /var/qmail/man)"
 [ ! -L /usr/sbin/sendmail ] || fail "the link to our sendmail is there"
 [ "$(cat /usr/lib/sendmail)" = theirs ] || fail "the sendmail of another was removed"
 [ -z "$(find /opt/changed -lname "/var/qmail/bin/*")" ] || fail "links lead to programs that are gone"
