@@ -197,6 +197,30 @@ func TestPoliciesAreFetchedAgain(t *testing.T) {
 	}
 }
 
+// TestDomainsThatNeverAnswer do not keep others' policies from being renewed,
+// however many and old they are.
+func TestDomainsThatNeverAnswer(t *testing.T) {
+	t.Parallel()
+	w := newWeb()
+	f := w.finder(t, t.TempDir())
+	w.set("d.example", "1", week)
+	expect(t, f, mtasts.Enforce)
+	kept := f.store.entries["d.example"]
+	for i := range 2 * maxRefresh {
+		e := kept
+		e.fetched = e.fetched.Add(-time.Minute)
+		f.store.entries[fmt.Sprintf("dead%d.example", i)] = e
+	}
+	w.add(stale)
+	for range 3 {
+		f.refresh(context.Background())
+		w.add(time.Hour)
+	}
+	if w.fetched() != 2 {
+		t.Errorf("fetched %d times", w.fetched())
+	}
+}
+
 // TestManyAskAtOnce: one fetch is enough for all who ask for a domain, and not
 // more than maxFetches run.
 func TestManyAskAtOnce(t *testing.T) {

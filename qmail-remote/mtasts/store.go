@@ -34,7 +34,16 @@ type entry struct {
 	text    string // as it came, for the file
 	policy  mtasts.Policy
 	fetched time.Time
+	tried   time.Time // when it was last asked for to renew it; zero: not since the start
 	used    time.Time
+}
+
+// asked is when its domain was last asked, with or without success.
+func (e entry) asked() time.Time {
+	if e.tried.After(e.fetched) {
+		return e.tried
+	}
+	return e.fetched
 }
 
 func (e entry) expired(now time.Time) bool { return now.Sub(e.fetched) >= e.policy.MaxAge }
@@ -130,7 +139,9 @@ func (s *store) write(domain string, e entry) (err error) {
 }
 
 // stale returns the domains whose policy is due to be fetched again, and
-// forgets those that do not count any more.
+// forgets those that do not count any more. Those that were asked are behind all
+// others the next time: very many that never answer keep nobody's from being
+// renewed.
 func (s *store) stale(now time.Time) (domains []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -142,8 +153,14 @@ func (s *store) stale(now time.Time) (domains []string) {
 			domains = append(domains, domain)
 		}
 	}
-	slices.SortFunc(domains, func(a, b string) int { return s.entries[a].fetched.Compare(s.entries[b].fetched) })
-	return domains[:min(len(domains), maxRefresh)]
+	slices.SortFunc(domains, func(a, b string) int { return s.entries[a].asked().Compare(s.entries[b].asked()) })
+	domains = domains[:min(len(domains), maxRefresh)]
+	for _, domain := range domains {
+		e := s.entries[domain]
+		e.tried = now
+		s.entries[domain] = e
+	}
+	return domains
 }
 
 // load reads what was kept before. What is damaged or too old is removed. What
