@@ -5,6 +5,8 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"postrider/internal/logread"
@@ -60,6 +62,9 @@ func trace(w world.World, what string, names []string, raw, json bool) (int, err
 	lines, more, err := newFinder(what, w.Clock.Now()).collect(s)
 	if err != nil {
 		return 0, err
+	}
+	for _, path := range slices.Sorted(maps.Keys(s.cut)) {
+		_, _ = fmt.Fprintf(w.Stderr, "qmail-trace: warning: %s is read up to where it is damaged: %v\n", path, s.cut[path])
 	}
 	if more {
 		_, _ = fmt.Fprintf(w.Stderr, "qmail-trace: warning: there is more than the %d lines that are shown\n", maxLines)

@@ -2,6 +2,7 @@ package trace
 
 import (
 	"bufio"
+	"compress/flate"
 	"compress/gzip"
 	"errors"
 	"fmt"
@@ -29,6 +30,8 @@ type source struct {
 // sources are all that is read, the oldest first.
 type sources struct {
 	list []source
+	// cut are packed files that end early or are damaged, and how.
+	cut map[string]error
 }
 
 func (s *sources) close() {
@@ -40,7 +43,7 @@ func (s *sources) close() {
 // openSources opens the files that are named, "-" for standard input, or those
 // in the usual places.
 func openSources(names []string, stdin io.Reader) (*sources, error) {
-	s := &sources{}
+	s := &sources{cut: make(map[string]error)}
 	if len(names) == 0 {
 		for _, pattern := range usualPlaces {
 			found, _ := filepath.Glob(pattern) // the patterns are good
@@ -152,10 +155,22 @@ func (s *sources) sort() error {
 	return nil
 }
 
+// isCut tells a packed file that ends early, as while it is being packed, or is
+// damaged from one that cannot be read.
+func isCut(err error) bool {
+	var corrupt flate.CorruptInputError
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, gzip.ErrHeader) ||
+		errors.Is(err, gzip.ErrChecksum) || errors.As(err, &corrupt)
+}
+
 // each calls visit with every line of every source.
 func (s *sources) each(visit func(line string)) error {
 	for _, one := range s.list {
 		if err := one.each(visit); err != nil {
+			if isCut(err) {
+				s.cut[one.path] = err
+				continue
+			}
 			name := one.path
 			if name == "" {
 				name = "standard input"

@@ -1,6 +1,7 @@
 package trace
 
 import (
+	"bytes"
 	"compress/gzip"
 	"fmt"
 	"os"
@@ -142,6 +143,38 @@ func TestManyFiles(t *testing.T) {
 	code, got, errs := run(t, send.String(), "17641515001234560001", "-", dir)
 	if code != exitFound || got != want {
 		t.Errorf("exit %d, %s\n%s\nwant\n%s", code, errs, got, want)
+	}
+}
+
+// TestPackedLogIsCut: what is there counts, and the rest is missed aloud.
+func TestPackedLogIsCut(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile(log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, want, _ := run(t, "", "17641515001234560001", log)
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	if _, err := z.Write(text); err != nil {
+		t.Fatal(err)
+	}
+	if err := z.Flush(); err != nil { // and no end
+		t.Fatal(err)
+	}
+	for name, packed := range map[string]string{"cut": b.String(), "empty": "", "none": "no such format"} {
+		path := filepath.Join(t.TempDir(), "log.gz")
+		if err := os.WriteFile(path, []byte(packed), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		logs := []string{"17641515001234560001", path}
+		if name != "cut" {
+			logs = append(logs, log)
+		}
+		code, got, errs := run(t, "", logs...)
+		if code != exitFound || got != want || !strings.Contains(errs, "qmail-trace: warning: "+path+" is read up to where it is damaged: ") {
+			t.Errorf("%s: exit %d, %s\n%s\nwant\n%s", name, code, errs, got, want)
+		}
 	}
 }
 
