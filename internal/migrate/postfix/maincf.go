@@ -223,8 +223,10 @@ func (x *expansion) evaluate(inner string, depth int) (string, error) {
 	whenSet, whenNot := rest[1:], ""
 	if rest[0] == ':' {
 		whenSet, whenNot = "", rest[1:]
-	} else if text, after, err := macro(strings.TrimSpace(whenSet)); err == nil && strings.HasPrefix(strings.TrimSpace(whenSet), "{") {
-		whenSet, whenNot = "{"+text+"}", strings.TrimPrefix(strings.TrimSpace(after), ":")
+	} else if set := strings.TrimSpace(whenSet); strings.HasPrefix(set, "{") {
+		if text, after, err := macro(set); err == nil {
+			whenSet, whenNot = "{"+text+"}", strings.TrimPrefix(strings.TrimSpace(after), ":")
+		}
 	}
 	chosen := whenNot
 	if value != "" {
