@@ -6,8 +6,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
-	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -233,22 +231,8 @@ func TestFiguresWithoutSeparation(t *testing.T) {
 	h := mailHost(t, testhost.NewNetwork(t), "mx1.example", "alice", "bob")
 	h.Control("smtplisten", ":2525")
 	h.Control("metricslisten") // the socket alone
-	h.Must("chown", "-R", "alice:alice", "/var/qmail")
-	log, err := os.Create(h.Path("/tmp/log"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer log.Close()
-	p, err := h.Start(testhost.Command{Argv: []string{"/var/qmail/bin/qmail-start", "./Maildir/"}, User: "alice", Files: []*os.File{log, log, log}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := startPrivately(t, h, 2525)
 	ctx := testhost.Within(t, soon)
-	for ready := regexp.MustCompile(`listening on 0\.0\.0\.0:2525`); !ready.MatchString(h.ReadFile("/tmp/log")); pause(ctx) {
-		if ctx.Err() != nil {
-			t.Fatalf("log:\n%s", h.ReadFile("/tmp/log"))
-		}
-	}
 	sendmail(h, "alice", []string{"alice"}, letter("alice", "m"))
 	h.Maildir("alice").Wait(ctx, 1)
 	if n := scrape(t, h, h, "unix").sum("messages_accepted_total", "via=local"); n != 1 {

@@ -137,7 +137,7 @@ func (p *page) do(t *testing.T, commands string) {
 		"make && make install && make setup", ": ", // TestMakeInstall types it
 		"vi ", "touch ",
 		"strace -f -e status=failed -p PID", "timeout -s INT 1 strace -f -e status=failed -p " + p.pid() + " || [ $? = 124 ]",
-		"192.0.2.25:9925", p.IP.String()+":9925",
+		"192.0.2.25:9925", p.IP.String() + ":9925",
 		"curl http", "curl -s --retry 30 --retry-connrefused http", // as soon as it listens
 		"FILE", "/tmp/exported",
 		"PID", p.pid(),

@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -214,12 +213,10 @@ func TestNoTLSWithoutAKey(t *testing.T) {
 	}
 }
 
-// TestTLSWithoutSeparation: in a private installation all is alice's.
-func TestTLSWithoutSeparation(t *testing.T) {
-	t.Parallel()
-	h := mailHost(t, testhost.NewNetwork(t), "mx1.example", "alice")
-	h.Control("smtplisten", ":2525", ":4650 tls")
-	h.GiveKey()
+// startPrivately starts a suite all of whose files are alice's, as alice, and waits
+// until it listens on a port.
+func startPrivately(t *testing.T, h *testhost.Host, port int) *testhost.Process {
+	t.Helper()
 	h.Must("chown", "-R", "alice:alice", "/var/qmail")
 	log, err := os.Create(h.Path("/tmp/log"))
 	if err != nil {
@@ -230,12 +227,23 @@ func TestTLSWithoutSeparation(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx := testhost.Within(t, soon)
-	for ready := regexp.MustCompile(`listening on 0\.0\.0\.0:4650`); !ready.MatchString(h.ReadFile("/tmp/log")); pause(ctx) {
+	ctx, ready := testhost.Within(t, soon), fmt.Sprintf("listening on 0.0.0.0:%d\n", port)
+	for ; !strings.Contains(h.ReadFile("/tmp/log"), ready); pause(ctx) {
 		if ctx.Err() != nil {
 			t.Fatalf("log:\n%s", h.ReadFile("/tmp/log"))
 		}
 	}
+	return p
+}
+
+// TestTLSWithoutSeparation: in a private installation all is alice's.
+func TestTLSWithoutSeparation(t *testing.T) {
+	t.Parallel()
+	h := mailHost(t, testhost.NewNetwork(t), "mx1.example", "alice")
+	h.Control("smtplisten", ":2525", ":4650 tls")
+	h.GiveKey()
+	p := startPrivately(t, h, 4650)
+	ctx := testhost.Within(t, soon)
 	if err := deliverByTLS(ctx, h, h.IP.String()+":4650"); err != nil {
 		t.Fatalf("%v\nlog:\n%s", err, h.ReadFile("/tmp/log"))
 	}

@@ -40,7 +40,7 @@ func Systemd(t testing.TB, script string, shared map[string]string) string {
 	if err := os.WriteFile(file, []byte(script), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	dir := emptyRoot(t)
+	dir := EmptyRoot(t)
 	ctx, cancel := context.WithTimeout(t.Context(), bootTime)
 	defer cancel()
 	args := []string{"--mount", "--pid", "--fork", "--net", "--uts", "--ipc", "--kill-child", "sh", "-c",
@@ -106,9 +106,9 @@ func removeGroup(t testing.TB, group string) {
 	}
 }
 
-// emptyRoot returns a directory on memory for what a copy of this machine's root
-// changes.
-func emptyRoot(t testing.TB) string {
+// EmptyRoot returns a directory on memory for what a copy of this machine's root
+// changes: upper, work and root, as an overlay wants them.
+func EmptyRoot(t testing.TB) string {
 	t.Helper()
 	dir := t.TempDir()
 	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=1g,mode=755"); err != nil {

@@ -221,7 +221,7 @@ func (d *daemon) run(channel *parent.Channel) error {
 	// next would take it again once the message has been delivered.
 	select {
 	case <-dropEnded:
-	case <-time.After(drainPatience):
+	case <-time.After(dropPatience):
 		d.log("warning: drop: a file is not taken in yet at the end")
 	}
 	return err

@@ -28,7 +28,7 @@ func TestMakeInstall(t *testing.T) {
 		t.Fatal(err)
 	}
 	run := exec.CommandContext(ctx, "unshare", "--mount", "--pid", "--fork", "--net", "--uts", "--kill-child",
-		"sh", "-c", targets, "sh", source, testhost.Programs(t), overlay(t))
+		"sh", "-c", targets, "sh", source, testhost.Programs(t), testhost.EmptyRoot(t))
 	out, err := run.CombinedOutput()
 	if err != nil || !strings.HasSuffix(string(out), "\nall is as it was\n") {
 		t.Fatalf("%v\n%s", err, out)

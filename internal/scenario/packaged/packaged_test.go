@@ -12,8 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"postrider/internal/testhost"
 )
 
@@ -41,7 +39,7 @@ func TestDebianPackage(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), limit)
 			defer cancel()
 			run := exec.CommandContext(ctx, "unshare", "--mount", "--pid", "--fork", "--net", "--uts", "--kill-child",
-				"sh", "-c", life, "sh", older, newer, self, overlay(t), logger)
+				"sh", "-c", life, "sh", older, newer, self, testhost.EmptyRoot(t), logger)
 			out, err := run.CombinedOutput()
 			if err != nil || !strings.HasSuffix(string(out), "\nall is gone\n") {
 				t.Fatalf("%v\n%s", err, out)
@@ -95,24 +93,4 @@ func built(ctx context.Context, t *testing.T, version string) string {
 		t.Fatalf("packages %v, %v", packages, err)
 	}
 	return packages[0]
-}
-
-// overlay returns a directory on memory, for what changes.
-func overlay(t *testing.T) string {
-	t.Helper()
-	dir := t.TempDir()
-	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=1g,mode=755"); err != nil {
-		t.Fatal(os.NewSyscallError("mount", err))
-	}
-	t.Cleanup(func() {
-		if err := unix.Unmount(dir, unix.MNT_DETACH); err != nil {
-			t.Error(os.NewSyscallError("umount", err))
-		}
-	})
-	for _, name := range []string{"upper", "work", "root"} {
-		if err := os.Mkdir(filepath.Join(dir, name), 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return dir
 }
