@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"math"
 	"strings"
 	"time"
 
@@ -68,8 +69,17 @@ func (b *dropbox) compare(id queuedir.ID, nonces map[queuedir.Nonce]bool) error 
 	case err != nil:
 		return err
 	}
-	if nonces[head.Nonce] {
-		b.found[nonceKey{head.Nonce, head.UID}] = true
+	if !nonces[head.Nonce] {
+		return nil
+	}
+	// After a power cut it may be torn behind its first records, and what is in
+	// drop/ is all there is.
+	key, _, err := b.store.readNonce(id, math.MaxInt64)
+	switch {
+	case err == nil:
+		b.found[key] = true
+	case !isUnusable(err):
+		return err
 	}
 	return nil
 }
