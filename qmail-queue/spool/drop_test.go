@@ -355,6 +355,49 @@ func TestDropOfWhatIsInTheQueue(t *testing.T) {
 	}
 }
 
+// What a power cut has torn is not the message that was left in drop/, though it
+// has its number.
+func TestDropOfWhatIsTorn(t *testing.T) {
+	t.Parallel()
+	for _, body := range []string{strings.Repeat("line\n", 100), strings.Repeat("line\n", 20_000)} {
+		l, nonce := makeQueue(t), newNonce()
+		q := reopenQueue(t, l)
+		d, err := q.store.begin(origin{uid: uint32(os.Getuid()), text: "by test"})
+		if err == nil {
+			err = d.writeText([]byte(body))
+		}
+		if err == nil {
+			err = d.writeEnvelope([]byte(goodEnvelope))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := commit(d, nonce)
+		if err != nil {
+			t.Fatal(err)
+		}
+		torn := l.Entry(m.ID)
+		if _, err := os.Stat(l.Body(m.ID)); err == nil {
+			torn = l.Body(m.ID)
+		}
+		f, err := os.OpenFile(torn, os.O_WRONLY, 0)
+		if err == nil {
+			_, err = f.WriteAt(make([]byte, 40), 0)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.Close()
+		before := len(q.files())
+		next := reopenQueue(t, l)
+		next.leave(1, dropped(body, goodEnvelope, nonce))
+		next.takeAll(newDropbox(next.server, nil))
+		if files := next.files(); len(files) <= before {
+			t.Errorf("%d bytes: it was not taken in: %q", len(body), files)
+		}
+	}
+}
+
 // Whenever the power fails, a file in drop/ becomes one entry: not none, and
 // not two.
 func TestCrashWhileTakingIn(t *testing.T) {
