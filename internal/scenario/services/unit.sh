@@ -25,7 +25,7 @@ systemctl daemon-reload
 systemd-analyze verify /etc/systemd/system/postrider.service /etc/systemd/system/postrider.socket || fail "the units are not clean"
 
 systemctl start postrider
-until_true "the suite is up" logged "status: local 0/"
+until_true "the suite is up" logged "listening on 0.0.0.0:25"
 send one joe
 until_true "local mail arrives" arrived one
 swaks --server 127.0.0.1 --helo x --from a@example.net --to joe@mx1.example --h-Subject two >/dev/null || fail "mail by SMTP"
