@@ -25,6 +25,9 @@ const (
 	// maxMore is how many descriptors, and threads, a process may have at rest
 	// more than after the first epoch.
 	maxMore = 12
+	// maxGoroutines is how many goroutines at once a process may have had more
+	// than in the first epoch: a crowd of connections makes some dozens.
+	maxGoroutines = 200
 	// maxIdle is how many idle connections a qmail-remote keeps for a moment: 20
 	// to each of the two next hosts.
 	maxIdle = 40
@@ -34,7 +37,7 @@ const (
 // fault every second: workers and delivery agents are killed, daemons stand
 // still for a moment, clients leave in the middle, the disk is full. Whenever
 // the queue has run empty the ledger must be clean, and memory, descriptors,
-// threads and disk be what they were.
+// threads, goroutines and disk be what they were.
 func TestSoak(t *testing.T) {
 	length := time.Duration(testhost.Times(t, "seconds of soak", 40, 3600)) * time.Second
 	seed := uint64(time.Now().UnixNano())
@@ -79,6 +82,7 @@ type daemon struct {
 	memory      int64
 	descriptors int
 	threads     int
+	goroutines  int // the most at once
 }
 
 // epoch is load with faults until the queue is empty again.
@@ -199,7 +203,7 @@ func (s *soak) measure() {
 	r := atRest{when: time.Now(), disk: s.host.DiskUsed(), daemons: make(map[int]daemon)}
 	for _, p := range s.host.Daemons() {
 		if p.Name != "qmail-local" { // comes and goes
-			r.daemons[p.PID] = daemon{p.Name, s.host.Memory(p.PID), len(p.Files), len(p.Threads)}
+			r.daemons[p.PID] = daemon{p.Name, s.host.Memory(p.PID), len(p.Files), len(p.Threads), s.host.Goroutines(p.PID)}
 		}
 	}
 	s.rests = append(s.rests, r)
@@ -222,8 +226,8 @@ func (s *soak) judge() {
 			continue // killed meanwhile
 		}
 		growth, measured := s.growth(pid)
-		s.t.Logf("%s: %d kB, then %d kB; descriptors %d, %d; threads %d, %d", now.name,
-			then.memory>>10, now.memory>>10, then.descriptors, now.descriptors, then.threads, now.threads)
+		s.t.Logf("%s: %d kB, then %d kB; descriptors %d, %d; threads %d, %d; most goroutines %d, %d", now.name,
+			then.memory>>10, now.memory>>10, then.descriptors, now.descriptors, then.threads, now.threads, then.goroutines, now.goroutines)
 		if measured {
 			s.t.Logf("%s grows by %.0f kB an hour", now.name, growth/1024)
 		}
@@ -239,6 +243,9 @@ func (s *soak) judge() {
 		if now.descriptors > then.descriptors+more || now.threads > then.threads+maxMore {
 			s.t.Errorf("%s has %d descriptors and %d threads, after the first epoch %d and %d",
 				now.name, now.descriptors, now.threads, then.descriptors, then.threads)
+		}
+		if now.goroutines > then.goroutines+maxGoroutines {
+			s.t.Errorf("%s had %d goroutines at once, in the first epoch %d", now.name, now.goroutines, then.goroutines)
 		}
 	}
 	for pid, then := range first.daemons {

@@ -83,9 +83,10 @@ var buildSuite = sync.OnceValue(func() error {
 	return nil
 })
 
-// linkerFlags are those of the Makefile.
+// linkerFlags are those of the Makefile, but that the names of symbols stay: see
+// Goroutines.
 func linkerFlags() string {
-	flags := "-s -w"
+	flags := "-w"
 	if runtime.GOARCH == "amd64" || runtime.GOARCH == "arm64" {
 		flags += " -E _postrider_entry" // internal/world
 	}
