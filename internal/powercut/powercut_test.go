@@ -29,21 +29,19 @@ func TestEveryStateOfTheDiskKeepsThePromise(t *testing.T) {
 		traces[w.name] = recorded{w.name, trace, c}
 		order = append(order, traces[w.name])
 	}
-	want := testhost.Times(t, "states that the suite is started on", 4, 500)
-	random := rand.New(rand.NewPCG(limits().Seed, 0))
-	var samples []sample
+	seed := rand.Uint64()
+	keep := newSampler(rand.New(rand.NewPCG(seed, 0)))
 	total := make(map[Model]int)
 	for _, r := range order {
-		keep := &sampler{random: random, want: 1 + want/len(order)}
+		keep.begin(r)
 		explore(t, r, keep, total)
-		samples = append(samples, keep.kept...)
 	}
-	random.Shuffle(len(samples), func(i, j int) { samples[i], samples[j] = samples[j], samples[i] })
-	samples = samples[:min(len(samples), want)]
+	samples := keep.some(testhost.Times(t, "states that the suite is started on, at most", 12, 5000))
+	t.Logf("seed %d; states of %d shapes", seed, len(keep.kept))
 	t.Logf("%d workloads, states: %d ordered, %d unordered, %d strict", len(order), total[Ordered], total[Unordered], total[Strict])
 	t.Run("mutations", func(t *testing.T) { testMutations(t, traces) })
-	again := testRestarts(t, s, samples)
-	t.Logf("power cuts in %d recoveries, states: %d ordered, %d unordered", len(samples), again[Ordered], again[Unordered])
+	again := testRestarts(t, s, samples, testhost.Times(t, "recoveries that are recorded, at most", 4, 40))
+	t.Logf("%d recoveries, states in those recorded: %d ordered, %d unordered", len(samples), again[Ordered], again[Unordered])
 }
 
 func limits() Limits {

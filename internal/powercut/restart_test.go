@@ -24,12 +24,26 @@ type sample struct {
 	state State
 }
 
-// sampler keeps states of a workload at random, each as likely as any other.
+// sampler keeps one state of each shape, each as likely as any other of it: most
+// states of a workload are alike, and what is rare breaks things.
 type sampler struct {
 	random *rand.Rand
-	seen   int
-	kept   []sample
-	want   int
+	seen   map[string]int // states of a shape
+	kept   map[string]sample
+
+	k       *Checker            // of the trace that is explored
+	files   map[string]string   // what its names are for
+	damages map[*Content]string // of its contents
+}
+
+func newSampler(random *rand.Rand) *sampler {
+	return &sampler{random: random, seen: make(map[string]int), kept: make(map[string]sample)}
+}
+
+// begin is before the states of a trace.
+func (s *sampler) begin(r recorded) {
+	s.k = NewChecker(r.trace, r.c)
+	s.files, s.damages = make(map[string]string), make(map[*Content]string)
 }
 
 func (s *sampler) see(r recorded, state *State) {
@@ -38,12 +52,86 @@ func (s *sampler) see(r recorded, state *State) {
 			return
 		}
 	}
-	s.seen++
-	if len(s.kept) < s.want {
-		s.kept = append(s.kept, sample{r, *state})
-	} else if i := s.random.IntN(s.seen); i < s.want {
-		s.kept[i] = sample{r, *state}
+	shape := s.shape(state)
+	s.seen[shape]++
+	if s.random.IntN(s.seen[shape]) == 0 {
+		s.kept[shape] = sample{r, *state}
 	}
+}
+
+// some returns states of different shapes, n at most.
+func (s *sampler) some(n int) []sample {
+	shapes := slices.Sorted(maps.Keys(s.kept))
+	s.random.Shuffle(len(shapes), func(i, j int) { shapes[i], shapes[j] = shapes[j], shapes[i] })
+	var samples []sample
+	for _, shape := range shapes[:min(n, len(shapes))] {
+		samples = append(samples, s.kept[shape])
+	}
+	return samples
+}
+
+// own is what names of the same kind do not have in common.
+var own = regexp.MustCompile(`[0-9a-f]{20,}|/\d\d/|Maildir/tmp/.*|^/home/[^/]*`)
+
+// shape says which kinds of files a state has and what is wrong with them, and
+// what somebody had been told.
+func (s *sampler) shape(state *State) string {
+	parts := make(map[string]bool)
+	for name, content := range state.Tree.Files {
+		if s.k.t.Base.Files[name] != content {
+			parts[s.file(state.Tree, name, content)] = true
+		}
+	}
+	for _, m := range state.Marks {
+		parts[fmt.Sprint("told ", m.Kind)] = true
+	}
+	return strings.Join(slices.Sorted(maps.Keys(parts)), "\n")
+}
+
+func (s *sampler) file(t *Tree, name string, content *Content) string {
+	what := s.files[name]
+	use := s.k.kindOf(name).use
+	if what == "" {
+		if what = own.ReplaceAllString(name, "#"); use == mail {
+			what = "mail"
+		}
+		s.files[name] = what
+	}
+	bad, known := s.damages[content]
+	if !known {
+		bad = damage(content)
+		s.damages[content] = bad
+	}
+	what += bad
+	switch use {
+	case anEntry:
+		e := content.entry()
+		body := t.Files[name+".body"]
+		what += fmt.Sprint(" ", e.whole, e.inline, body != nil, e.outside(body))
+	case aDrop:
+		what += fmt.Sprint(" ", content.drop().whole)
+	}
+	return what
+}
+
+// damage is what the bytes of a file tell without knowing what they should be.
+func damage(c *Content) string {
+	const run = 16 // more zeros than any format of ours has together
+	zeros := string(make([]byte, run))
+	text := string(c.Data)
+	switch {
+	case text == "":
+		return " empty"
+	case strings.Trim(text, "\x00") == "":
+		return " all zeros"
+	case strings.HasPrefix(text, zeros):
+		return " begins with zeros"
+	case strings.HasSuffix(text, zeros):
+		return " ends with zeros"
+	case strings.Contains(text, zeros):
+		return " has zeros"
+	}
+	return ""
 }
 
 // acked are the pairs that had been promised when the power failed, sent those
@@ -92,9 +180,9 @@ func ownerOf(name string) (user, group string, mode os.FileMode) {
 
 // testRestarts starts the suite on states and lets it work until the queue is
 // empty. Then the ledger must be content, and nobody has a message twice that
-// was marked as delivered. The recovery is recorded, and the power fails in it
-// too: its states are explored as those of any other workload.
-func testRestarts(t *testing.T, s *station, samples []sample) (states map[Model]int) {
+// was marked as delivered. The first few recoveries are recorded, and the power
+// fails in them too: their states are explored as those of any other workload.
+func testRestarts(t *testing.T, s *station, samples []sample, record int) (states map[Model]int) {
 	states = make(map[Model]int)
 	s.concurrency(20)
 	for n, sample := range samples {
@@ -102,17 +190,20 @@ func testRestarts(t *testing.T, s *station, samples []sample) (states map[Model]
 		acked, sent, deleted := sample.acked()
 		taken := len(s.sink.Accepted())
 		c := Case{Messages: sample.c.Messages, Places: sample.c.Places, Acked: acked, Sent: sent, Deleted: deleted, Moved: sample.c.Moved}
-		trace, c := s.record(c, func(r *recording) {
-			r.traced(func() {
-				if len(sample.c.Orders) > 0 {
-					r.release()
-				}
-				r.settle()
-			})
-		})
+		var trace *Trace
+		if n < record {
+			trace, c = s.record(c, func(r *recording) { r.traced(func() { r.recover(sample) }) })
+		} else {
+			s.host.StartSuite()
+			(&recording{station: s}).recover(sample)
+			s.host.StopSuite()
+		}
 		name := fmt.Sprintf("restart %d, on a state of %s after line %d", n, sample.name, sample.state.Point)
 		s.holdLedger(name, sample, acked, s.sink.Accepted()[taken:])
 		s.countCopies(name, sample)
+		if trace == nil {
+			continue
+		}
 		for _, m := range []Model{Ordered, Unordered} {
 			result := Explore(trace, c, m, recoveryLimits(), nil)
 			states[m] += result.States
@@ -122,6 +213,14 @@ func testRestarts(t *testing.T, s *station, samples []sample) (states map[Model]
 		}
 	}
 	return states
+}
+
+// recover waits until a suite that was started on a state has nothing left to do.
+func (r *recording) recover(on sample) {
+	if len(on.c.Orders) > 0 {
+		r.release()
+	}
+	r.settle()
 }
 
 // settle waits until everything that was in the queue and in drop/ is gone.
