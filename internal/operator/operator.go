@@ -112,6 +112,9 @@ func (p *Operator) Give(ctx context.Context, o ledger.Order) (there bool, err er
 			return o.Kind != ledger.Delete || len(o.Recipients) > 0, nil
 		case outcome == "nothing to do":
 			return true, nil
+		case r.Code == 0 && r.Stdout == "" && len(o.Recipients) > 0:
+			// None of these waits any more: it was done, and the answer lost.
+			return true, nil
 		case outcome == "no such message, or not yours", r.Code == 0 && r.Stdout == "", strings.Contains(r.Stderr, "no such message"):
 			return false, nil
 		}
