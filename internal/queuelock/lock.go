@@ -72,6 +72,22 @@ func Await(f *os.File, c clock.Clock, stop <-chan os.Signal, slow func()) error 
 	}
 }
 
+// Want says, in the file, that somebody waits for its lock. Whoever takes it
+// next says with Want(f, false) that nobody does.
+func Want(f *os.File, yes bool) error {
+	if yes {
+		_, err := f.WriteAt([]byte("wanted\n"), 0)
+		return err
+	}
+	return f.Truncate(0)
+}
+
+// Wanted tells who has the lock whether somebody waits for it.
+func Wanted(f *os.File) bool {
+	info, err := f.Stat()
+	return err == nil && info.Size() > 0
+}
+
 func flock(f *os.File, how int) (err error) {
 	raw, err := f.SyscallConn()
 	if err != nil {

@@ -65,7 +65,7 @@ func BenchmarkSubmit(b *testing.B) {
 			cpu := cpuAfter.Utime.Nano() + cpuAfter.Stime.Nano() - cpuBefore.Utime.Nano() - cpuBefore.Stime.Nano()
 			b.ReportMetric(float64(cpu)/float64(b.N)/1000, "cpu-us/op")
 			s.refuse()
-			s.wait(time.Minute)
+			s.wait(time.Minute, nobodyWaits)
 		})
 	}
 }

@@ -334,7 +334,7 @@ func TestDrain(t *testing.T) {
 	if n, err := busy.Read(make([]byte, 1)); n != 0 || err == nil {
 		t.Error("the connection goes on after its message")
 	}
-	q.server.wait(time.Minute)
+	q.server.wait(time.Minute, nobodyWaits)
 }
 
 // TestDrainForgetsNobody: a connection that was just admitted is among those
@@ -352,7 +352,7 @@ func TestDrainForgetsNobody(t *testing.T) {
 			runtime.Gosched()
 		}
 		s.refuse()
-		if !s.wait(time.Minute) {
+		if !s.wait(time.Minute, nobodyWaits) {
 			t.Fatal("the connection does not end")
 		}
 		if s.hasConnection() {

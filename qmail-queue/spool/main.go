@@ -34,6 +34,10 @@ const (
 const (
 	drainPatience = 10 * time.Second
 	dropPatience  = 2 * time.Second // behind that, for a file of drop/
+	// waitedFor is how long messages that are arriving hold up a successor that
+	// has come already, since qmail-start was killed: nobody's mail is taken
+	// meanwhile.
+	waitedFor = time.Second
 	// lullLimit is how long messages that arrive slowly may put off the moment
 	// at which another process takes the queue.
 	lullLimit     = 45 * time.Second
@@ -125,9 +129,15 @@ func lock(path string, c clock.Clock, log func(string)) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = queuelock.Await(f, c, nil, func() {
-		log(fmt.Sprintf("warning: another qmail-spool has not left this queue yet; waiting for up to %v", queuelock.Patience))
-	})
+	if err = queuelock.Try(f); errors.Is(err, queuelock.ErrLocked) {
+		_ = queuelock.Want(f, true) // or else the former one takes all its time
+		err = queuelock.Await(f, c, nil, func() {
+			log(fmt.Sprintf("warning: another qmail-spool has not left this queue yet; waiting for up to %v", queuelock.Patience))
+		})
+	}
+	if err == nil {
+		err = queuelock.Want(f, false)
+	}
 	if err != nil {
 		_ = f.Close() // not written to
 		return nil, fmt.Errorf("lock %s: %w", path, err)
@@ -216,7 +226,7 @@ func (d *daemon) run(channel *parent.Channel) error {
 		err = nil
 	}
 	close(stop)
-	d.leave()
+	d.leave(func() bool { return !left.Load() && queuelock.Wanted(d.lock) })
 	// A file in drop/ whose message was committed goes before we do: who comes
 	// next would take it again once the message has been delivered.
 	select {
@@ -286,12 +296,12 @@ func (d *daemon) submitter(packets *fdpass.Packets, from origin) {
 
 // leave finishes what is in hand. The scheduler's link is kept until then, so
 // that it learns of the last messages.
-func (d *daemon) leave() {
+func (d *daemon) leave(hurry func() bool) {
 	d.server.refuse()
 	for _, l := range d.listeners {
 		_ = l.Close() // who comes now waits for our successor
 	}
-	if d.server.wait(drainPatience) && d.server.allAnswered() {
+	if d.server.wait(drainPatience, hurry) && d.server.allAnswered() {
 		d.store.leaveAnswered()
 	}
 }

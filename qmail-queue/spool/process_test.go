@@ -304,6 +304,44 @@ func TestTwoNeverRun(t *testing.T) {
 	}
 }
 
+// A message that arrives slowly holds up the next one for a moment, and not for
+// as long as it may take if nobody waits (T13).
+func TestSuccessorIsNotHeldUp(t *testing.T) {
+	t.Parallel()
+	l := makeQueue(t)
+	public := listen(t, l)
+	first := startProcess(t, l, public)
+	c := first.connect()
+	defer c.Close()
+	whole := frames(strings.Repeat("slowly\n", 100_000), goodEnvelope, newNonce())
+	if _, err := c.Write(whole[:len(whole)/2]); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
+		if begun, err := os.ReadDir(l.Tmp()); err != nil || len(begun) > 0 {
+			break
+		} else if time.Now().After(deadline) {
+			t.Fatalf("the message does not begin\n%s", first.log)
+		}
+	}
+	if err := first.control.Close(); err != nil { // qmail-start was killed
+		t.Fatal(err)
+	}
+	ended := time.Now()
+	second := startProcess(t, l, public)
+	if err := <-first.exited; err != nil {
+		t.Errorf("%v\n%s", err, first.log)
+	}
+	if took := time.Since(ended); took > drainPatience-time.Second {
+		t.Errorf("the queue was free after %v", took)
+	}
+	second.connect().Close()
+	second.stop()
+	if held, err := os.ReadFile(l.SpoolLock()); err != nil || len(held) > 0 {
+		t.Errorf("the lock says still that somebody waits: %q, %v", held, err)
+	}
+}
+
 func openFD(t *testing.T, path string) int {
 	t.Helper()
 	f, err := os.Open(path)

@@ -69,7 +69,7 @@ func TestTornEntriesAreNotRemembered(t *testing.T) {
 // long as a submitter of one that was killed may come again, nobody says so.
 func TestWhoAnsweredAllTellsTheNext(t *testing.T) {
 	t.Parallel()
-	leave := func(q *queue) { (&daemon{store: q.store, server: q.server}).leave() }
+	leave := func(q *queue) { (&daemon{store: q.store, server: q.server}).leave(nobodyWaits) }
 	for _, c := range []struct {
 		name     string
 		ends     []func(*queue) // of one process after the other

@@ -242,20 +242,31 @@ func (s *server) refuse() {
 }
 
 // wait waits for the messages that are being received, at most for the given
-// time, and tells whether all are. What is cut off then was not acknowledged.
-func (s *server) wait(patience time.Duration) bool {
+// time, or waitedFor from when hurry says that somebody waits for us; and tells
+// whether all are. What is cut off then was not acknowledged.
+func (s *server) wait(patience time.Duration, hurry func() bool) bool {
 	finished := make(chan struct{})
 	go func() {
 		s.done.Wait()
 		close(finished)
 	}()
-	timer := time.NewTimer(patience)
-	defer timer.Stop()
-	select {
-	case <-finished:
-		return true
-	case <-timer.C:
-		return false
+	look := time.NewTicker(lullInterval)
+	defer look.Stop()
+	for end, hurried := time.Now().Add(patience), false; ; {
+		select {
+		case <-finished:
+			return true
+		case now := <-look.C:
+			if !hurried && hurry() {
+				hurried = true
+				if soon := now.Add(waitedFor); soon.Before(end) {
+					end = soon
+				}
+			}
+			if now.After(end) {
+				return false
+			}
+		}
 	}
 }
 
