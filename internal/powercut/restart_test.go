@@ -221,6 +221,9 @@ func (r *recording) recover(on sample) {
 		r.release()
 	}
 	r.settle()
+	if err := r.host.WaitForNoProgress(testhost.Within(r.t, soon)); err != nil {
+		r.t.Errorf("progress of messages that are gone stays: %v", r.host.QueueFiles())
+	}
 }
 
 // settle waits until everything that was in the queue and in drop/ is gone.

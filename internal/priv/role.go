@@ -87,7 +87,10 @@ func Roles() []Role {
 			Files: []sandbox.File{
 				{Path: "queue", Access: sandbox.List},
 				{Path: "queue/tmp", Access: keep}, {Path: "queue/new", Access: keep | sandbox.MakeDir},
-				{Path: "queue/bad", Access: keep}, {Path: "queue/drop", Access: sandbox.Read | sandbox.List | sandbox.Remove},
+				// What is set aside comes from both; Landlock moves a file only to where
+				// no more may be done with it.
+				{Path: "queue/bad", Access: keep &^ sandbox.Write},
+				{Path: "queue/drop", Access: sandbox.Read | sandbox.List | sandbox.Remove | sandbox.Move},
 				{Path: "queue/lock/spool", Access: sandbox.Read | sandbox.Write},
 				{Path: "control", Access: look},
 				{Path: accounts.PasswdFile, Access: sandbox.Read},

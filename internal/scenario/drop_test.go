@@ -2,9 +2,11 @@ package scenario
 
 import (
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
+	"postrider/internal/queuedir"
 	"postrider/internal/testhost"
 )
 
@@ -32,6 +34,15 @@ func TestDropDirectoryAttacks(t *testing.T) {
 		t.Errorf("the spool died:\n%s", h.Log().Timed(0))
 	}
 	waitEmpty(t, h)
+	// What is named as a message and is none is gone, or set aside.
+	if left, err := h.WaitForFiles(testhost.Within(t, soon), "/var/qmail/queue/drop", func(names []string) bool {
+		return !slices.ContainsFunc(names, func(n string) bool { return queuedir.IsDropName(n) && !strings.HasSuffix(n, "af") })
+	}); err != nil {
+		t.Errorf("%v: %q\n%s", err, left, h.Log().Timed(0))
+	}
+	if aside, err := os.ReadDir(h.Path("/var/qmail/queue/bad/unacked")); err != nil || len(aside) == 0 {
+		t.Errorf("nothing was set aside: %v", err)
+	}
 	h.StopSuite()
 	if got := h.ReadFile("/etc/secret") + h.ReadFile("/home/alice/private"); got != "secret of root\nprivate of alice\n" {
 		t.Errorf("files changed: %q", got)

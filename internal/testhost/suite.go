@@ -278,6 +278,23 @@ func (h *Host) WaitForEmptyQueue(ctx context.Context) error {
 	return watch(ctx, dirs, func() (bool, error) { return len(h.Queue()) == 0, nil })
 }
 
+// WaitForNoProgress waits until the scheduler has removed every progress file,
+// those too whose message was gone when it started.
+func (h *Host) WaitForNoProgress(ctx context.Context) error {
+	var dirs []string
+	for bucket := range 100 {
+		dirs = append(dirs, h.Path(fmt.Sprintf("/var/qmail/queue/info/%02d", bucket)))
+	}
+	return watch(ctx, dirs, func() (bool, error) {
+		for _, dir := range dirs {
+			if names, err := fileNames(dir); err != nil || len(names) > 0 {
+				return false, err
+			}
+		}
+		return true, nil
+	})
+}
+
 // QueueFiles returns every file of the queue that belongs to a message or to
 // what is left of one, as /queue/new/12/ID: a queue at rest has none. What
 // qmail-spool says of its end in tmp/answered belongs to none.
