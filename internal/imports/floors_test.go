@@ -64,7 +64,7 @@ var floors = [][]string{
 		"internal/powercut",
 		"internal/resolver/resolvertest",
 		"internal/scenario", "internal/scenario/failing", "internal/scenario/hostile", "internal/scenario/packaged", "internal/scenario/services",
-		"internal/testhost", "internal/testhost/inject", "internal/testhost/moved",
+		"internal/testhost", "internal/testhost/inject", "internal/testhost/moved", "internal/testhost/raced",
 	},
 	{ // programs
 		"cmd/*", "contrib/tryout", "internal/testhost/moved/*",
