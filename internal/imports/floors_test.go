@@ -36,7 +36,7 @@ var floors = [][]string{
 		"internal/wire/policy", "internal/wire/rewriting", "internal/wire/sign", "internal/wire/spawn", "internal/wire/steps", "internal/wire/submit", "internal/wire/tlspost", "internal/wire/tlsrpt", "internal/wire/tlsseen", "internal/wire/vlookup",
 	},
 	{ // what programs of users do to queue a message, and daemons to know who has a mailbox
-		"internal/enqueue", "internal/mailboxes", "internal/sessions", "internal/submitlink",
+		"internal/enqueue", "internal/mailboxes", "internal/responder", "internal/sessions", "internal/submitlink",
 	},
 	{ // what a site wants, whatever system it had
 		"internal/migrate",
