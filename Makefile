@@ -21,6 +21,13 @@ test:
 	CGO_ENABLED=0 $(GO) vet ./...
 	CGO_ENABLED=0 $(GO) test -timeout 40m ./...
 
+# The tests under Go's race detector, which needs a C compiler; but for those that
+# only look at installed programs from outside.
+race:
+	CGO_ENABLED=1 $(GO) test -race -timeout 40m $$($(GO) list ./... | grep -Ev '/internal/($(NORACE))')
+
+NORACE = scenario|killtest|powercut|bench
+
 # The tests of faults and attacks alone, with what they counted; as root.
 # FAULTS=long is the long form: hours, to be run by hand.
 FAULTS = bounded
@@ -70,4 +77,4 @@ run:
 clean:
 	rm -rf '$(BUILD)'
 
-.PHONY: all test test-faults fuzz bench install uninstall deb setup run clean
+.PHONY: all test race test-faults fuzz bench install uninstall deb setup run clean

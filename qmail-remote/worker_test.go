@@ -206,15 +206,16 @@ func TestWorkerManyJobs(t *testing.T) {
 // is served.
 func TestWorkerLinkReplaced(t *testing.T) {
 	t.Parallel()
-	b := newWorkbench(t, oneMX...)
+	h := newHost(t, oneMX...)
 	waiting := make(chan struct{})
-	b.event = func() { close(waiting) }
-	b.peer("192.0.2.1", hello+"C MAIL FROM:<s@x.example>\n@ event\n~ hang", success)
-	b.client.settings = func() (*settings, error) {
-		set := b.set
+	h.event = func() { close(waiting) }
+	h.peer("192.0.2.1", hello+"C MAIL FROM:<s@x.example>\n@ event\n~ hang", success)
+	h.client.settings = func() (*settings, error) {
+		set := h.set
 		set.remoteTimeout = 1 << 40
 		return &set, nil
 	}
+	b := startWorkbench(t, h)
 	old := b.link()
 	b.give(old, simpleMessage, b.job(1, "d.example", "r@d.example"))
 	<-waiting

@@ -45,6 +45,8 @@ func TestNotify(t *testing.T) {
 			t.Errorf("%q in the bounce: %v\n%s", text, !want, bounce.body)
 		}
 	}
+	mu.Lock()
+	defer mu.Unlock()
 	if facts != m.facts {
 		t.Errorf("facts %+v of the job", facts)
 	}

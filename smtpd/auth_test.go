@@ -432,6 +432,8 @@ func TestManyAttempts(t *testing.T) {
 	if used := h.d.lent.used.Load(); used != 0 {
 		t.Errorf("%d octets are still lent", used)
 	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	if f.asked != 1000 {
 		t.Errorf("%d questions", f.asked)
 	}

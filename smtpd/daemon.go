@@ -5,7 +5,6 @@ import (
 	"net"
 	"net/netip"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -13,19 +12,13 @@ import (
 	"postrider/internal/listener"
 	"postrider/internal/mailboxes"
 	"postrider/internal/sessionlimit"
+	"postrider/internal/sessions"
 	"postrider/internal/tcprules"
 	"postrider/internal/wire/parent"
 )
 
-const (
-	// drainTime is how long open sessions may go on after qmail-start has told
-	// the daemon to stop.
-	drainTime = 10 * time.Second
-	// cutTime is how long sessions that are cut off then have to say so.
-	cutTime = time.Second
-	// reserved descriptors are for mail on its way to the queue.
-	reserved = maxCommits + maxStreams + 64
-)
+// reserved descriptors are for mail on its way to the queue.
+const reserved = maxCommits + maxStreams + 64
 
 // daemon serves the listening sockets that qmail-start hands over.
 type daemon struct {
@@ -34,26 +27,16 @@ type daemon struct {
 	spool     *spool
 	limits    *sessionlimit.Counter
 	passwords *authLink
-	drain     time.Duration // drainTime
-	// replaced is called once another process serves the listeners.
-	replaced func()
-	leaving  atomic.Bool  // it does
-	left     atomic.Bool  // and nobody is connected to this one any more
-	headers  atomic.Int64 // connections that wait for one of the PROXY protocol
-
-	mu        sync.Mutex
-	listeners []net.Listener
-	sessions  map[*session]net.Conn
-	last      uint64 // number of the last session
-	running   sync.WaitGroup
+	sessions  *sessions.Set
+	headers   atomic.Int64 // connections that wait for one of the PROXY protocol
 }
 
 func newDaemon(home string, s *service) *daemon {
 	s.filters = newFilters()
-	s.ending = make(chan struct{})
+	open := sessions.New(&s.End, s.clock, func(text string) { s.log.Line(logPrefix + "warning: " + text) })
 	s.keys = newKeyring()
 	queue := newSpool()
-	queue.link.Absence.Ending = s.ending
+	queue.link.Absence.Ending = s.Ending
 	passwords := newAuthLink()
 	s.auth = passwords
 	s.mailboxes = mailboxes.New()
@@ -65,42 +48,12 @@ func newDaemon(home string, s *service) *daemon {
 		controls:  newControls(home),
 		spool:     queue,
 		limits:    sessionlimit.New(reserved),
-		drain:     drainTime,
-		sessions:  make(map[*session]net.Conn),
+		sessions:  open,
 	}
 }
 
-// run serves until the control channel ends, and then drains; or until all
-// sessions have ended after another process has taken over the listeners.
-func (d *daemon) run(channel *parent.Channel) error {
-	d.replaced = func() {
-		d.leave()
-		_ = channel.Close() // it is over
-	}
-	err := channel.Run(d.frame)
-	if d.left.Load() {
-		return nil
-	}
-	d.stop()
-	return err
-}
-
-// leave lets another process take the connections that come from now on. Who
-// is connected is served to the end.
-func (d *daemon) leave() {
-	d.leaving.Store(true)
-	d.closeListeners()
-	d.running.Wait() // what accepts is among that
-	d.left.Store(true)
-}
-
-func (d *daemon) closeListeners() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for _, l := range d.listeners {
-		_ = l.Close() // nothing is lost with it
-	}
-}
+// run serves until the control channel ends, or another process has taken over.
+func (d *daemon) run(channel *parent.Channel) error { return d.sessions.Run(channel, d.frame) }
 
 // frame does what qmail-start says.
 func (d *daemon) frame(f parent.Frame) error {
@@ -123,16 +76,10 @@ func (d *daemon) frame(f parent.Frame) error {
 			d.log.Line(logPrefix + "warning: " + err.Error())
 		}
 	case f.Kind == parent.Listener && name == parent.ListenSMTP:
-		l, err := net.FileListener(f.File)
-		_ = f.File.Close() // the listener has a descriptor of its own
-		if err != nil {
-			return fmt.Errorf("listening socket: %w", err)
-		}
-		d.listen(l, listener.ParseSMTP(words))
+		kind := listener.ParseSMTP(words)
+		return d.sessions.Listen(f.File, func(c net.Conn) { d.take(c, kind) })
 	case f.Kind == parent.Figures:
 		d.takeFigures(f)
-	case f.Kind == parent.Drain:
-		go d.replaced()
 	case f.File != nil:
 		_ = f.File.Close() // not for us
 		d.log.Line(logPrefix + "warning: control channel hands over " + f.Name + ", which is not for qmail-smtpd")
@@ -140,51 +87,15 @@ func (d *daemon) frame(f parent.Frame) error {
 	return nil
 }
 
-// listen accepts connections on l from now on.
-func (d *daemon) listen(l net.Listener, kind listener.SMTP) {
-	d.mu.Lock()
-	d.listeners = append(d.listeners, l)
-	d.mu.Unlock()
-	d.running.Go(func() { d.accept(l, kind) })
-}
-
-// accept takes connections until the listener is closed.
-func (d *daemon) accept(l net.Listener, kind listener.SMTP) {
-	pause := acceptPause
-	for {
-		c, err := l.Accept()
-		if d.stopping.Load() {
-			if err == nil {
-				_ = c.Close() // nothing was said yet
-			}
-			return
-		}
-		if err != nil && d.leaving.Load() {
-			return
-		}
-		if err != nil {
-			// Descriptors or memory are short: they come back.
-			d.log.Line(logPrefix + "warning: accept: " + err.Error())
-			wake, stop := d.clock.At(d.clock.Now().Add(pause))
-			<-wake
-			stop()
-			pause = min(2*pause, maxAcceptPause)
-			continue
-		}
-		pause = acceptPause
-		tcp, ok := c.(*net.TCPConn)
-		if !ok {
-			_ = c.Close() // nothing was said yet
-			continue
-		}
-		d.open(arrival{tcp, kind, addrPort(tcp.RemoteAddr()), addrPort(tcp.LocalAddr())})
+// take takes a connection that has come.
+func (d *daemon) take(c net.Conn, kind listener.SMTP) {
+	tcp, ok := c.(*net.TCPConn)
+	if !ok {
+		_ = c.Close() // nothing was said yet
+		return
 	}
+	d.open(arrival{tcp, kind, sessions.AddrPort(tcp.RemoteAddr()), sessions.AddrPort(tcp.LocalAddr())})
 }
-
-const (
-	acceptPause    = 10 * time.Millisecond
-	maxAcceptPause = time.Second
-)
 
 // open begins a session on a new connection, or turns it away.
 func (d *daemon) open(a arrival) {
@@ -239,9 +150,9 @@ func (d *daemon) admit(a arrival, settings *settings) {
 	if settings.xclientHosts.Has(client) {
 		s.xclients = &xclients{limits: d.limits, remote: a.remote, local: a.local}
 	}
-	d.enroll(s, a.conn)
+	s.number = d.sessions.Enroll(s, a.conn)
 	d.countSession(settings.concurrency)
-	d.running.Go(func() {
+	d.sessions.Go(func() {
 		d.serve(s, a.conn)
 		if s.client.IsValid() {
 			d.limits.Leave(s.client)
@@ -285,24 +196,6 @@ func variables(rule tcprules.Decision, remote, local netip.AddrPort, s *settings
 	}
 }
 
-// addrPort returns the address of a TCP socket, an IPv4 one as such.
-func addrPort(a net.Addr) netip.AddrPort {
-	t, ok := a.(*net.TCPAddr)
-	if !ok {
-		return netip.AddrPort{}
-	}
-	ap := t.AddrPort()
-	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
-}
-
-func (d *daemon) enroll(s *session, c net.Conn) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.last++
-	s.number = d.last
-	d.sessions[s] = c
-}
-
 // serve runs a session to its end.
 func (d *daemon) serve(s *session, c *net.TCPConn) {
 	s.began = time.Now()
@@ -321,11 +214,8 @@ func (d *daemon) serve(s *session, c *net.TCPConn) {
 	if s.expelled {
 		linger(c)
 	}
-	d.mu.Lock()
-	delete(d.sessions, s)
-	d.mu.Unlock()
 	d.counts.Add(figures.SMTPSessions, 0, -1)
-	_ = c.Close() // all that mattered was written before
+	d.sessions.Close(s)
 }
 
 const (
@@ -344,49 +234,6 @@ func linger(c *net.TCPConn) {
 		if _, err := c.Read(buf); err != nil {
 			return
 		}
-	}
-}
-
-// stop closes the listeners, lets sessions with mail in hand finish, and cuts
-// off what is left.
-func (d *daemon) stop() {
-	d.stopping.Store(true)
-	close(d.ending)
-	d.closeListeners()
-	d.cut(func(s *session) bool { return s.atBoundary.Load() })
-	if d.wait(d.drain) {
-		return
-	}
-	d.cutOff.Store(true)
-	d.cut(func(*session) bool { return true })
-	d.wait(cutTime)
-}
-
-// cut ends what the given sessions wait for.
-func (d *daemon) cut(which func(*session) bool) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for s, c := range d.sessions {
-		if which(s) {
-			_ = c.SetReadDeadline(time.Unix(1, 0)) // fails only for a closed one
-		}
-	}
-}
-
-// wait waits until all sessions have ended, or for the given time.
-func (d *daemon) wait(limit time.Duration) bool {
-	ended := make(chan struct{})
-	go func() {
-		d.running.Wait()
-		close(ended)
-	}()
-	timer := time.NewTimer(limit)
-	defer timer.Stop()
-	select {
-	case <-ended:
-		return true
-	case <-timer.C:
-		return false
 	}
 }
 

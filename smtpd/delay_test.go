@@ -71,7 +71,7 @@ func TestGreetDelay(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			set := c.set
 			if c.name == "shutdown" {
-				set = func(s *session) { wait(s); time.AfterFunc(3*time.Second, func() { s.stopping.Store(true) }) }
+				set = func(s *session) { wait(s); time.AfterFunc(3*time.Second, func() { s.Stopping.Store(true) }) }
 			}
 			said, first, _ := delayed(t, set, c.talk)
 			prefix, open := strings.CutSuffix(c.said, "*")
@@ -98,8 +98,8 @@ func TestTarpit(t *testing.T) {
 		{"not longer than a minute", func(s *session) { s.settings.tarpitDelay, s.settings.tarpitErrors = time.Hour, 4 }, maxTarpit},
 		{"the service ends", func(s *session) {
 			s.settings.tarpitDelay, s.settings.tarpitErrors = 7*time.Second, 0
-			s.ending = make(chan struct{})
-			time.AfterFunc(8*time.Second, func() { close(s.ending) })
+			s.Ending = make(chan struct{})
+			time.AfterFunc(8*time.Second, func() { close(s.Ending) })
 		}, 8 * time.Second},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -85,7 +85,7 @@ func TestCheckRDNS(t *testing.T) {
 		{policy.NameUnsure, "3", "451 4.7.25 *", ""},
 	} {
 		h := startHost(t, map[string]string{"checkrdns": c.level + "\n"})
-		h.policy.state = c.state
+		h.policy.name(c.state)
 		client := h.dial()
 		client.play(hello + "C: MAIL FROM:<joe@example.net>\nS: 250 *\nC: RCPT TO:<jim@example.com>\nS: " + c.reply + "\n")
 		if c.client != "" {

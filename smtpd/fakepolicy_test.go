@@ -20,10 +20,10 @@ import (
 // answers, and state is that of the client's name.
 type fakePolicy struct {
 	asked atomic.Int64
-	state policy.NameState
 
-	mu   sync.Mutex
-	grey map[policy.Triplet]bool
+	mu    sync.Mutex
+	state policy.NameState
+	grey  map[policy.Triplet]bool
 }
 
 var errTrouble = errors.New("as its name says")
@@ -60,8 +60,17 @@ func (f *fakePolicy) Lists(client netip.Addr, zones []string) ([]policy.Listing,
 	return found, nil
 }
 
+// name says what is found out about the name of a client from now on.
+func (f *fakePolicy) name(state policy.NameState) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.state = state
+}
+
 func (f *fakePolicy) Name(netip.Addr) (policy.NameState, string, error) {
 	f.asked.Add(1)
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	name := ""
 	if f.state == policy.Confirmed || f.state == policy.Unconfirmed {
 		name = "client.example.net"

@@ -15,6 +15,7 @@ import (
 
 	"postrider/internal/clock"
 	"postrider/internal/fdpass"
+	"postrider/internal/sessions"
 	"postrider/internal/wire/parent"
 )
 
@@ -68,14 +69,14 @@ type host struct {
 
 func startHost(t testing.TB, files map[string]string) *host {
 	t.Helper()
-	return startHostThatDrains(t, files, drainTime)
+	return startHostThatDrains(t, files, sessions.DrainTime)
 }
 
 func startHostThatDrains(t testing.TB, files map[string]string, drain time.Duration) *host {
 	t.Helper()
 	h := &host{t: t, home: controlDir(t, files), spool: newFakeSpool(t), lookup: &fakeLookup{}, policy: &fakePolicy{}, log: &recordedLog{}, ended: make(chan error, 1)}
 	h.d = newDaemon(h.home, &service{clock: clock.Real(), log: h.log, lent: &budget{}})
-	h.d.drain = drain
+	h.d.sessions.Drain = drain
 	ours, theirs, err := fdpass.Pair(unix.SOCK_SEQPACKET)
 	if err != nil {
 		t.Fatal(err)

@@ -42,7 +42,7 @@ func Main(w world.World) int {
 	}
 	debug.SetMemoryLimit(memoryGoal)
 	d := newDaemon(w.Home, s)
-	d.last = rand.Uint64N(1 << 32) // sessions of two runs differ in the log
+	d.sessions.Last = rand.Uint64N(1 << 32) // sessions of two runs differ in the log
 	if _, _, err := d.controls.Get(w.Clock.Now()); err != nil {
 		logger.Line(logPrefix + "alert: unable to read controls, no mail is taken: " + err.Error())
 	}

@@ -38,7 +38,7 @@ func (d *daemon) proxied(a arrival, s *settings) {
 		d.turnAway(a, replyTooManyConns)
 		return
 	}
-	d.running.Go(func() {
+	d.sessions.Go(func() {
 		header, err := readHeader(a.conn)
 		d.headers.Add(-1)
 		if err != nil {

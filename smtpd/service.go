@@ -3,13 +3,13 @@ package smtpd
 import (
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"postrider/internal/clock"
 	"postrider/internal/figures"
 	"postrider/internal/logline"
 	"postrider/internal/mailboxes"
+	"postrider/internal/sessions"
 )
 
 // service is what all sessions of the process share.
@@ -32,9 +32,7 @@ type service struct {
 	rates     *rates
 	policy    *asker
 
-	ending   chan struct{} // closed when the service stops; nil: it does not
-	stopping atomic.Bool   // sessions end as soon as no message is on its way
-	cutOff   atomic.Bool   // sessions end now
+	sessions.End // never comes in the classic form
 }
 
 // log is where lines go: *logline.Writer.

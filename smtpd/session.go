@@ -99,6 +99,9 @@ type session struct {
 	atBoundary atomic.Bool
 }
 
+// Interruptible reports that no message is in hand.
+func (s *session) Interruptible() bool { return s.atBoundary.Load() }
+
 // run greets, serves and says goodbye. It returns nil after QUIT.
 func (s *session) run() error {
 	defer s.in.free()
@@ -162,7 +165,7 @@ func (s *session) greet() (reply, error) {
 	if err := s.setDeadline(s.settings.greetDelay); err != nil {
 		return reply{}, err
 	}
-	if s.stopping.Load() {
+	if s.Stopping.Load() {
 		return reply{}, errShutdown
 	}
 	err := s.in.fill()
@@ -170,7 +173,7 @@ func (s *session) greet() (reply, error) {
 	case err == nil:
 		s.logRefused(nil, replyRushed)
 		return replyRushed, nil
-	case isTimeout(err) && !s.stopping.Load() && !s.cutOff.Load():
+	case isTimeout(err) && !s.Stopping.Load() && !s.CutOff.Load():
 		return hello, nil
 	}
 	return reply{}, s.readError(err)
@@ -197,7 +200,7 @@ func (s *session) pause(wait time.Duration) error {
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-	case <-s.ending:
+	case <-s.Ending:
 	}
 	return nil
 }
@@ -365,7 +368,7 @@ func (s *session) awaitCommand() error {
 	}
 	// Whoever stops the service stores first and then cuts the deadline of
 	// sessions at a boundary, so one of the two sees the other.
-	if s.stopping.Load() && s.state == ready {
+	if s.Stopping.Load() && s.state == ready {
 		return errShutdown
 	}
 	return nil
@@ -382,7 +385,7 @@ func (s *session) setDeadline(wait time.Duration) error {
 	if s.conn.SetReadDeadline(now.Add(min(wait, left))) != nil {
 		return errHungUp
 	}
-	if s.cutOff.Load() {
+	if s.CutOff.Load() {
 		return errShutdown
 	}
 	return nil
@@ -395,7 +398,7 @@ func (s *session) readError(err error) error {
 		return err
 	case !isTimeout(err):
 		return errHungUp
-	case s.cutOff.Load(), s.stopping.Load() && s.state == ready:
+	case s.CutOff.Load(), s.Stopping.Load() && s.state == ready:
 		return errShutdown
 	case time.Since(s.began) >= s.settings.sessionLimit:
 		return errTooLong

@@ -110,7 +110,7 @@ func (s *session) handshake() error {
 	b := s.logEvent("tls failed")
 	logField(b, "why", err.Error())
 	s.log.Line(b.String())
-	if s.cutOff.Load() || s.stopping.Load() && isTimeout(err) {
+	if s.CutOff.Load() || s.Stopping.Load() && isTimeout(err) {
 		return errShutdown
 	}
 	return errHandshake

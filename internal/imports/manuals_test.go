@@ -173,8 +173,9 @@ func documentedCodes(page string) []int {
 	return slices.Compact(all)
 }
 
-// facts follows a program's main into its room: the options and the exit codes
-// but 0 of all functions and constants that are named on the way.
+// facts follows a program's main into its room, and from there into the main of
+// internal/responder: the options and the exit codes but 0 of all functions and
+// constants that are named on the way.
 func facts(t *testing.T, all map[string]*pkg, main *pkg) (options []string, codes []int) {
 	t.Helper()
 	for imported := range main.imports {
@@ -183,6 +184,9 @@ func facts(t *testing.T, all map[string]*pkg, main *pkg) (options []string, code
 			continue
 		}
 		reached := reach(declarations(all[dir]), main.uses(all[dir]))
+		if responder := all["internal/responder"]; slices.ContainsFunc(reached, callsMain("responder")) {
+			reached = append(reached, reach(declarations(responder), []string{"Main"})...)
+		}
 		for _, decl := range reached {
 			options = append(options, optionsIn(decl)...)
 			if n, isCode := exitCode(decl); isCode && n != 0 {
@@ -193,6 +197,20 @@ func facts(t *testing.T, all map[string]*pkg, main *pkg) (options []string, code
 	slices.Sort(options)
 	slices.Sort(codes)
 	return slices.Compact(options), slices.Compact(codes)
+}
+
+// callsMain tells declarations that name the Main of a package.
+func callsMain(pkg string) func(ast.Node) bool {
+	return func(decl ast.Node) (calls bool) {
+		ast.Inspect(decl, func(n ast.Node) bool {
+			if sel, is := n.(*ast.SelectorExpr); is && sel.Sel.Name == "Main" {
+				x, isName := sel.X.(*ast.Ident)
+				calls = calls || isName && x.Name == pkg
+			}
+			return !calls
+		})
+		return calls
+	}
 }
 
 // declarations are the functions, methods and constants of a package by name.

@@ -26,6 +26,25 @@ type Nobodies struct {
 // no filter can see.
 func (n Nobodies) Forbid() error { return n.filter().Apply() }
 
+// ForbidOthers has the kernel hold this process, and what it runs, to its user,
+// as it holds programs of users: but where the installation has one user alone, or
+// its policy lets programs be setuid.
+func ForbidOthers(home string) error {
+	in, err := Examine(home)
+	if err != nil {
+		return err
+	}
+	policy, err := in.Policy()
+	if err != nil || in.Private || policy.Off || policy.SetuidPrograms {
+		return err
+	}
+	nobodies, err := FindNobodies(1)
+	if err != nil {
+		return err
+	}
+	return nobodies.Forbid()
+}
+
 // strongGroups own the disks and the memory of the machine, or its passwords.
 var strongGroups = []string{"root", "disk", "kmem", "shadow"}
 

@@ -191,9 +191,10 @@ func TestTroubleIsNotWaitedFor(t *testing.T) {
 func TestSpoolIsReplaced(t *testing.T) {
 	t.Parallel()
 	var end func()
-	first := &spool{greet: ready, answer: func(int) []byte { end(); return nil }}
-	f, ending := first.link(t)
-	end = ending
+	linked := make(chan struct{}) // end is known
+	first := &spool{greet: ready, answer: func(int) []byte { <-linked; end(); return nil }}
+	f, end := first.link(t)
+	close(linked)
 	l := linkTo(t, f)
 	sent, done := make(chan bool, 10), make(chan error, 1)
 	go func() {

@@ -17,7 +17,7 @@ import (
 func explain(w world.World) int {
 	dir := control.Dir(w.ControlDir())
 	breaks, unreadable := accounts.Break(dir)
-	f := newFinder(dir, accounts.Resolver{Break: breaks}, w.Clock, func(string) {})
+	f := newFinder(dir, accounts.Resolver{Break: breaks}, w.Clock, func(error) {})
 	err := steps.Serve(w.Stdin, w.Stdout, func(question []string) (a steps.Answer) {
 		user, known := accountOf(question)
 		switch {

@@ -13,7 +13,6 @@ import (
 	"postrider/internal/address"
 	"postrider/internal/clock"
 	"postrider/internal/control"
-	"postrider/internal/logline"
 	"postrider/internal/route"
 	wire "postrider/internal/wire/lookup"
 )
@@ -32,13 +31,12 @@ type finder struct {
 	domains *domains
 	reach   *accounts.Reach
 	clock   clock.Clock
-	log     func(line string)
-	seldom  logline.Seldom
+	warn    func(err error) // of trouble
 	// delivery is what the mail of users without a .qmail file does.
 	delivery atomic.Pointer[string]
 }
 
-func newFinder(dir control.Dir, resolver accounts.Resolver, c clock.Clock, log func(string)) *finder {
+func newFinder(dir control.Dir, resolver accounts.Resolver, c clock.Clock, warn func(error)) *finder {
 	f := &finder{
 		routes:   &routes{dir: dir, clock: c},
 		settings: keepSettings(dir),
@@ -46,7 +44,7 @@ func newFinder(dir control.Dir, resolver accounts.Resolver, c clock.Clock, log f
 		nobody:   func(uid, _ uint32) bool { return uid == 0 },
 		reach:    accounts.NewReach(homeTime),
 		clock:    c,
-		log:      log,
+		warn:     warn,
 	}
 	f.resolver.Stat = f.stat
 	f.setDefaultDelivery("")
@@ -148,11 +146,4 @@ func (f *finder) full(answer wire.Answer) (wire.Answer, error) {
 // stat looks at the home of an account that a local part may mean.
 func (f *finder) stat(home string, st *unix.Stat_t) error {
 	return f.reach.Stat(home, st)
-}
-
-// warn logs trouble, one line a minute for each cause.
-func (f *finder) warn(err error) {
-	if note, ok := f.seldom.Allow(f.clock.Now(), err); ok {
-		f.log(logPrefix + "warning: " + err.Error() + note)
-	}
 }

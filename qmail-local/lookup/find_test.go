@@ -17,6 +17,7 @@ import (
 	"postrider/internal/cdb"
 	"postrider/internal/clock"
 	"postrider/internal/control"
+	"postrider/internal/responder"
 	wire "postrider/internal/wire/lookup"
 )
 
@@ -48,7 +49,7 @@ func newSite(t testing.TB) *site {
 	s.f = newFinder(control.Dir(s.path("control")), accounts.Resolver{
 		UsersDB: accounts.NewUsersDB(s.path("users/cdb")), Passwd: accounts.NewPasswd(s.path("passwd")),
 		Alias: accounts.AliasUser, Break: accounts.DefaultBreak,
-	}, clock.Real(), s.log)
+	}, clock.Real(), responder.New("qmail-lookup", clock.Real(), s.log).Warn)
 	return s
 }
 

@@ -1,13 +1,11 @@
 package lookup
 
 import (
-	"os"
-
 	"postrider/internal/aliases"
 	"postrider/internal/control"
 	"postrider/internal/fdpass"
-	"postrider/internal/logline"
 	"postrider/internal/priv"
+	"postrider/internal/responder"
 	"postrider/internal/srs"
 	"postrider/internal/wire/call"
 	wire "postrider/internal/wire/lookup"
@@ -23,15 +21,12 @@ const (
 	exitTemp = 111 // the installation or the control channel is not usable
 )
 
-const (
-	logPrefix = "qmail-lookup: "
-	// atOnce is how many questions are worked on. More wait in the link.
-	atOnce = 64
-)
+// atOnce is how many questions are worked on. More wait in the link.
+const atOnce = 64
 
 // daemon is the process.
 type daemon struct {
-	log    func(line string)
+	*responder.Daemon
 	finder *finder
 	nss    *call.Client // nil: all accounts are in /etc/passwd
 }
@@ -42,22 +37,14 @@ func Main(w world.World) int {
 		w.Control = dir
 		return explain(w)
 	}
-	log := logline.NewWriter(w.Stderr)
-	defer log.Close()
-	if err := run(w, log); err != nil {
-		log.Line(logPrefix + "fatal: " + err.Error())
-		return exitTemp
-	}
-	return exitOK
+	return responder.Main(w, "qmail-lookup", func(d *responder.Daemon, channel *parent.Channel) error {
+		return run(w, d, channel)
+	})
 }
 
 // run serves until the control channel ends. A question that then has no
 // answer gets none.
-func run(w world.World, log *logline.Writer) error {
-	channel, err := parent.Inherited()
-	if err != nil {
-		return err
-	}
+func run(w world.World, r *responder.Daemon, channel *parent.Channel) error {
 	installation, err := priv.Examine(w.Home)
 	if err != nil {
 		return err
@@ -68,14 +55,14 @@ func run(w world.World, log *logline.Writer) error {
 	}
 	dir := control.Dir(w.ControlDir())
 	resolver.Aliases = aliases.New(dir).Look
-	f := newFinder(dir, resolver, w.Clock, log.Line)
+	f := newFinder(dir, resolver, w.Clock, r.Warn)
 	if !installation.Private {
 		f.nobody = nobodies.Has
 	}
 	if f.domains, err = askDomains(installation); err != nil {
 		return err
 	}
-	d := &daemon{log: log.Line, finder: f}
+	d := &daemon{Daemon: r, finder: f}
 	if d.nss, err = f.askBeyondFiles(installation); err != nil {
 		return err
 	}
@@ -94,28 +81,22 @@ func (d *daemon) frame(f parent.Frame) error {
 		}
 		d.finder.routes.rewrite(srs.New(told.Secrets, told.Domain, d.finder.clock.Now))
 	case f.Kind == parent.Link && f.Name == parent.LookupSMTPD:
-		go d.serve("qmail-smtpd", f.File)
+		go d.Respond(f.File, "qmail-smtpd", atOnce, d.answer)
 	case f.Kind == parent.Link && f.Name == parent.LookupQMTPD:
-		go d.serve("qmail-qmtpd", f.File)
+		go d.Respond(f.File, "qmail-qmtpd", atOnce, d.answer)
 	case f.Kind == parent.Link && f.Name == parent.NSS && d.nss != nil:
 		if err := d.nss.Relink(f.File); err != nil {
-			d.log(logPrefix + "warning: link to qmail-nss: " + err.Error())
+			d.Say("warning: link to qmail-nss: " + err.Error())
 		}
 	case f.Kind == parent.Link && f.Name == parent.VLookup && d.finder.domains != nil:
 		if err := d.finder.domains.link.Relink(f.File); err != nil {
-			d.log(logPrefix + "warning: link to qmail-vlookup: " + err.Error())
+			d.Say("warning: link to qmail-vlookup: " + err.Error())
 		}
-	case f.File != nil:
-		_ = f.File.Close() // not for us
-		d.log(logPrefix + "warning: control channel hands over " + f.Name + ", which is not for qmail-lookup")
+	default:
+		d.Stray(f)
 	}
 	return nil
 }
 
-// serve answers the questions of a link.
-func (d *daemon) serve(asker string, link *os.File) {
-	err := call.Serve(link, atOnce, func(question []byte) []byte { return wire.Reply(question, d.finder.find) })
-	if err != nil {
-		d.log(logPrefix + "warning: link to " + asker + ": " + err.Error())
-	}
-}
+// answer answers a question.
+func (d *daemon) answer(question []byte) []byte { return wire.Reply(question, d.finder.find) }

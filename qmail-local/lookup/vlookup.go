@@ -2,13 +2,12 @@ package lookup
 
 import (
 	"errors"
-	"os"
 	"path/filepath"
 
 	"postrider/internal/accounts"
 	"postrider/internal/control"
-	"postrider/internal/logline"
 	"postrider/internal/priv"
+	"postrider/internal/responder"
 	"postrider/internal/wire/call"
 	wire "postrider/internal/wire/lookup"
 	"postrider/internal/wire/parent"
@@ -16,7 +15,7 @@ import (
 	"postrider/internal/world"
 )
 
-const domainsPrefix = "qmail-vlookup: "
+const domainsProgram = "qmail-vlookup"
 
 // domains is who answers for the homes of one user.
 type domains struct {
@@ -46,7 +45,7 @@ func askDomains(in priv.Installation) (*domains, error) {
 func (d *domains) find(user accounts.Recipient) (wire.Answer, error) {
 	answer, err := vlookup.Ask(d.link, user, askTime)
 	if err == nil && answer.Verdict == wire.Unsure {
-		err = errors.New(domainsPrefix + answer.Text)
+		err = errors.New(domainsProgram + ": " + answer.Text)
 	}
 	return answer, err
 }
@@ -66,48 +65,34 @@ func (f *finder) inHome(user accounts.Recipient) (wire.Answer, error) {
 
 // DomainsMain runs qmail-vlookup until its control channel ends.
 func DomainsMain(w world.World) int {
-	log := logline.NewWriter(w.Stderr)
-	defer log.Close()
-	if err := runDomains(w, log); err != nil {
-		log.Line(domainsPrefix + "fatal: " + err.Error())
-		return exitTemp
-	}
-	return exitOK
+	return responder.Main(w, domainsProgram, func(d *responder.Daemon, channel *parent.Channel) error {
+		return runDomains(w, d, channel)
+	})
 }
 
-func runDomains(w world.World, log *logline.Writer) error {
-	channel, err := parent.Inherited()
-	if err != nil {
-		return err
-	}
+func runDomains(w world.World, d *responder.Daemon, channel *parent.Channel) error {
 	dir := control.Dir(filepath.Join(w.Home, "control"))
 	breaks, err := accounts.Break(dir)
 	if err != nil {
 		return err
 	}
 	// It is a finder whose questions begin where the account is known.
-	f := newFinder(dir, accounts.Resolver{Break: breaks}, w.Clock, log.Line)
+	f := newFinder(dir, accounts.Resolver{Break: breaks}, w.Clock, d.Warn)
 	return channel.Run(func(frame parent.Frame) error {
 		switch {
 		case frame.Kind == parent.DefaultDelivery:
 			f.setDefaultDelivery(string(frame.Data))
 		case frame.Kind == parent.Link && frame.Name == parent.VLookupLookup:
-			go f.serveHomes(frame.File)
-		case frame.File != nil:
-			_ = frame.File.Close() // not for us
-			log.Line(domainsPrefix + "warning: control channel hands over " + frame.Name + ", which is not for qmail-vlookup")
+			go d.Respond(frame.File, "qmail-lookup", atOnce, f.answerHome)
+		default:
+			d.Stray(frame)
 		}
 		return nil
 	})
 }
 
-// serveHomes answers the questions of qmail-lookup.
-func (f *finder) serveHomes(link *os.File) {
-	err := call.Serve(link, atOnce, func(question []byte) []byte { return vlookup.Reply(question, f.answerFor) })
-	if err != nil {
-		f.log(domainsPrefix + "warning: link to qmail-lookup: " + err.Error())
-	}
-}
+// answerHome answers a question of qmail-lookup.
+func (f *finder) answerHome(question []byte) []byte { return vlookup.Reply(question, f.answerFor) }
 
 func (f *finder) answerFor(user accounts.Recipient) wire.Answer {
 	answer, err := f.inHome(user)

@@ -12,6 +12,7 @@ import (
 	"postrider/internal/clock"
 	"postrider/internal/control"
 	"postrider/internal/fdpass"
+	"postrider/internal/responder"
 	"postrider/internal/wire/call"
 )
 
@@ -146,7 +147,7 @@ func TestVlookup(t *testing.T) {
 	if err := s.f.domains.link.Relink(ours); err != nil {
 		t.Fatal(err)
 	}
-	go keeper.f.serveHomes(theirs)
+	go responder.New(domainsProgram, clock.Real(), keeper.log).Respond(theirs, "qmail-lookup", atOnce, keeper.f.answerHome)
 	s.users("room::1:0::HOME/room:1000S", "full::1:0::HOME/full:")
 	if got := s.virtual("room", "full", "nobody"); got != "YFN" {
 		t.Errorf("asked: %s", got)

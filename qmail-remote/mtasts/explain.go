@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"postrider/internal/mtasts"
+	"postrider/internal/responder"
 	"postrider/internal/wire/steps"
 	"postrider/internal/world"
 )
@@ -18,7 +19,7 @@ import (
 // question is the domain, and "dns" or "" for whether the DNS may be asked. The act
 // "policy" is the policy.
 func explain(w world.World) int {
-	s := newServer(w, func(string) {})
+	s := newServer(w, responder.New(program, w.Clock, func(string) {}))
 	err := steps.Serve(w.Stdin, w.Stdout, func(question []string) (a steps.Answer) {
 		if len(question) != 2 {
 			a.End(steps.Unknown, "qmail-mtasts is asked for a domain")

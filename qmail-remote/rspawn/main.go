@@ -3,7 +3,6 @@ package rspawn
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -14,21 +13,14 @@ import (
 	"postrider/internal/control"
 	"postrider/internal/fdpass"
 	"postrider/internal/limits"
-	"postrider/internal/logline"
 	"postrider/internal/priv"
+	"postrider/internal/responder"
 	"postrider/internal/wire/parent"
 	"postrider/internal/wire/spawn"
 	"postrider/internal/world"
 )
 
-// Exit codes.
 const (
-	exitOK   = 0
-	exitTemp = 111 // the control channel is not usable
-)
-
-const (
-	logPrefix = "qmail-rspawn: "
 	// Variable names the program.
 	Variable = "QMAILREMOTE"
 	// maxRuns is how many programs run, whatever concurrencyremote is.
@@ -39,9 +31,7 @@ const (
 
 // server gives deliveries to the program.
 type server struct {
-	log     func(line string)
-	world   world.World
-	seldom  logline.Seldom
+	*responder.Daemon
 	home    string
 	limits  limits.Limits
 	ctx     context.Context // its end kills all programs
@@ -55,45 +45,19 @@ type server struct {
 
 // Main runs qmail-rspawn until its control channel ends.
 func Main(w world.World) int {
-	logger := logline.NewWriter(w.Stderr)
-	defer logger.Close()
-	channel, err := parent.Inherited()
-	if err == nil {
-		err = forbid(w.Home)
-	}
-	var s *server
-	if err == nil {
-		s, err = newServer(w, logger.Line)
-	}
-	if err == nil {
-		err = s.run(channel)
-	}
-	if err != nil {
-		logger.Line(logPrefix + "fatal: " + err.Error())
-		return exitTemp
-	}
-	return exitOK
+	return responder.Main(w, "qmail-rspawn", func(d *responder.Daemon, channel *parent.Channel) error {
+		if err := priv.ForbidOthers(w.Home); err != nil {
+			return err
+		}
+		s, err := newServer(w, d)
+		if err != nil {
+			return err
+		}
+		return s.run(channel)
+	})
 }
 
-// forbid has the kernel hold this process, and what it runs, to its user, as it
-// holds programs of users.
-func forbid(home string) error {
-	in, err := priv.Examine(home)
-	if err != nil {
-		return err
-	}
-	policy, err := in.Policy()
-	if err != nil || in.Private || policy.Off || policy.SetuidPrograms {
-		return err
-	}
-	nobodies, err := priv.FindNobodies(1)
-	if err != nil {
-		return err
-	}
-	return nobodies.Forbid()
-}
-
-func newServer(w world.World, log func(string)) (*server, error) {
+func newServer(w world.World, d *responder.Daemon) (*server, error) {
 	programs, err := limits.Load(control.Dir(filepath.Join(w.Home, "control")))
 	if err == nil {
 		err = programs.Bound()
@@ -101,7 +65,7 @@ func newServer(w world.World, log func(string)) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &server{log: log, world: w, home: w.Home, limits: programs, places: make(chan struct{}, maxRuns), cancel: func() {}}, nil
+	return &server{Daemon: d, home: w.Home, limits: programs, places: make(chan struct{}, maxRuns), cancel: func() {}}, nil
 }
 
 // run serves until the control channel ends, and then lets programs finish.
@@ -123,9 +87,8 @@ func (s *server) frame(f parent.Frame) error {
 		return s.prepare(parent.DecodeEnvironment(f.Data))
 	case f.Kind == parent.Link && f.Name == parent.Spawn:
 		return s.relink(f.File)
-	case f.File != nil:
-		_ = f.File.Close() // not for us
-		s.log(logPrefix + "warning: control channel hands over " + f.Name + ", which is not for qmail-rspawn")
+	default:
+		s.Stray(f)
 	}
 	return nil
 }
@@ -145,7 +108,7 @@ func (s *server) prepare(environ []string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.program = &program{path: path, dir: s.home, environ: environ, limits: s.limits}
-	s.log(logPrefix + "mail to other hosts is given to " + path + ", as " + Variable + " says")
+	s.Say("mail to other hosts is given to " + path + ", as " + Variable + " says")
 	return nil
 }
 
@@ -204,7 +167,7 @@ func (s *server) serve(ctx context.Context, cancel func(), l *link) {
 		}
 		if err != nil {
 			if !errors.Is(err, io.EOF) && ctx.Err() == nil {
-				s.log(fmt.Sprintf("%swarning: link to qmail-send: %v", logPrefix, err))
+				s.Say("warning: link to qmail-send: " + err.Error())
 			}
 			return
 		}
@@ -249,7 +212,7 @@ func (s *server) job(ctx context.Context, l *link, j spawn.Job) {
 	}
 	message, done, err := messageFile(j.Message)
 	if err != nil {
-		s.warn(err)
+		s.Warn(err)
 		refuse(l, j, deferral("qmail-spawn unable to open message. (#4.3.0)\n"))
 		return
 	}
@@ -263,16 +226,9 @@ func (s *server) job(ctx context.Context, l *link, j spawn.Job) {
 		r, err := p.run(ctx, j.Host, j.Sender.String(), to.Address.String(), message)
 		<-s.places
 		if err != nil {
-			s.warn(err)
+			s.Warn(err)
 		}
 		r.Delivery = to.Delivery
 		l.answer(r)
-	}
-}
-
-// warn logs trouble, one line a minute for each cause.
-func (s *server) warn(err error) {
-	if note, ok := s.seldom.Allow(s.world.Clock.Now(), err); ok {
-		s.log(logPrefix + "warning: " + err.Error() + note)
 	}
 }

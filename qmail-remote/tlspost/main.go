@@ -2,27 +2,18 @@ package tlspost
 
 import (
 	"net"
-	"os"
 	"time"
 
 	"postrider/internal/https"
-	"postrider/internal/logline"
 	"postrider/internal/resolver"
+	"postrider/internal/responder"
 	"postrider/internal/webpki"
-	"postrider/internal/wire/call"
 	"postrider/internal/wire/parent"
 	wire "postrider/internal/wire/tlspost"
 	"postrider/internal/world"
 )
 
-// Exit codes.
 const (
-	exitOK   = 0
-	exitTemp = 111 // the control channel is not usable
-)
-
-const (
-	logPrefix = "qmail-tlspost: "
 	// atOnce is how many reports are sent at a time. More wait in the link.
 	atOnce = 8
 	// serverTime is how long one name server has at most.
@@ -33,30 +24,21 @@ const (
 
 // server sends what it is asked to.
 type server struct {
+	*responder.Daemon
 	*poster
-	log func(line string)
 }
 
 // Main runs qmail-tlspost until its control channel ends. It says nothing of
 // reports in the log: qmail-tlsrpt does.
 func Main(w world.World) int {
-	log := logline.NewWriter(w.Stderr)
-	defer log.Close()
-	s := newServer(w, log.Line)
-	channel, err := parent.Inherited()
-	if err == nil {
-		err = channel.Run(s.frame)
-	}
-	if err != nil {
-		log.Line(logPrefix + "fatal: " + err.Error())
-		return exitTemp
-	}
-	return exitOK
+	return responder.Main(w, "qmail-tlspost", func(d *responder.Daemon, channel *parent.Channel) error {
+		return channel.Run(newServer(w, d).frame)
+	})
 }
 
-func newServer(w world.World, log func(string)) *server {
+func newServer(w world.World, d *responder.Daemon) *server {
 	names := &resolver.System{Path: resolver.SystemConfig, Clock: w.Clock, Timeout: serverTime, Entries: keptLookups}
-	return &server{log: log, poster: &poster{&https.Client{
+	return &server{Daemon: d, poster: &poster{&https.Client{
 		Names: func() (https.Names, error) { return names.Get() }, Roots: webpki.SystemRoots().Pool, Dial: new(net.Dialer).DialContext,
 	}}}
 }
@@ -65,18 +47,9 @@ func newServer(w world.World, log func(string)) *server {
 func (s *server) frame(f parent.Frame) error {
 	switch {
 	case f.Kind == parent.Link && f.Name == parent.TLSPostTLSRPT:
-		go s.serve(f.File)
-	case f.File != nil:
-		_ = f.File.Close() // not for us
-		s.log(logPrefix + "warning: control channel hands over " + f.Name + ", which is not for qmail-tlspost")
+		go s.Respond(f.File, "qmail-tlsrpt", atOnce, func(question []byte) []byte { return wire.Reply(question, s.post) })
+	default:
+		s.Stray(f)
 	}
 	return nil
-}
-
-// serve answers the questions of a link.
-func (s *server) serve(link *os.File) {
-	err := call.Serve(link, atOnce, func(question []byte) []byte { return wire.Reply(question, s.post) })
-	if err != nil {
-		s.log(logPrefix + "warning: link to qmail-tlsrpt: " + err.Error())
-	}
 }

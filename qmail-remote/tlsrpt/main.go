@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -13,8 +12,8 @@ import (
 	"postrider/internal/control"
 	"postrider/internal/dkimsign"
 	"postrider/internal/idn"
-	"postrider/internal/logline"
 	"postrider/internal/resolver"
+	"postrider/internal/responder"
 	"postrider/internal/tlsrpt"
 	"postrider/internal/wire/call"
 	"postrider/internal/wire/parent"
@@ -23,14 +22,7 @@ import (
 	"postrider/internal/world"
 )
 
-// Exit codes.
 const (
-	exitOK   = 0
-	exitTemp = 111 // the control channel is not usable
-)
-
-const (
-	logPrefix = "qmail-tlsrpt: "
 	// atOnce is how many questions of a link are worked on; none waits.
 	atOnce = 4
 	// writeEvery is how much a crash costs.
@@ -45,35 +37,25 @@ const (
 
 // server counts and sends.
 type server struct {
+	*responder.Daemon
 	*store
 	sender *sender
 	queue  *queue
 	web    *call.Client  // qmail-tlspost
 	linked chan struct{} // has a value once there is a queue, or qmail-tlspost
-	log    func(line string)
-	seldom logline.Seldom
 }
 
 // Main runs qmail-tlsrpt until its control channel ends.
 func Main(w world.World) int {
-	log := logline.NewWriter(w.Stderr)
-	defer log.Close()
-	s := newServer(w, log.Line)
-	channel, err := parent.Inherited()
-	if err == nil {
-		err = s.run(channel)
-	}
-	if err != nil {
-		log.Line(logPrefix + "fatal: " + err.Error())
-		return exitTemp
-	}
-	return exitOK
+	return responder.Main(w, "qmail-tlsrpt", func(d *responder.Daemon, channel *parent.Channel) error {
+		return newServer(w, d).run(channel)
+	})
 }
 
-func newServer(w world.World, log func(string)) *server {
+func newServer(w world.World, d *responder.Daemon) *server {
 	names := &resolver.System{Path: resolver.SystemConfig, Clock: w.Clock, Timeout: serverTime, Entries: keptLookups}
 	dir := filepath.Join(w.Home, "tlsrpt")
-	s := &server{store: newStore(dir, w.Clock), queue: new(queue), web: call.NewClient("qmail-tlspost"), linked: make(chan struct{}, 1), log: log}
+	s := &server{Daemon: d, store: newStore(dir, w.Clock), queue: new(queue), web: call.NewClient("qmail-tlspost"), linked: make(chan struct{}, 1)}
 	s.sender = &sender{
 		// By then the last minute of the day is in its file.
 		dir: dir, now: w.Clock.Now, delay: 2*writeEvery + rand.N(spread),
@@ -81,8 +63,8 @@ func newServer(w world.World, log func(string)) *server {
 		settings: func() (reporter, bool, error) { return readReporter(control.Dir(filepath.Join(w.Home, "control"))) },
 		queue:    s.queue.submit,
 		post:     func(url string, report []byte) error { return tlspost.Post(s.web, url, report, postTime) },
-		note:     func(line string) { log(logPrefix + line) },
-		trouble:  s.warn,
+		note:     d.Say,
+		trouble:  s.Warn,
 	}
 	return s
 }
@@ -122,9 +104,9 @@ func (s *server) run(channel *parent.Channel) error {
 // tell tells what became of reading what was counted today.
 func (s *server) tell(damaged int, err error) {
 	if err != nil {
-		s.warn(fmt.Errorf("what was counted today cannot be read now: %w", err))
+		s.Warn(fmt.Errorf("what was counted today cannot be read now: %w", err))
 	} else if damaged > 0 {
-		s.log(fmt.Sprintf("%swarning: %d damaged lines of today are left out", logPrefix, damaged))
+		s.Say(fmt.Sprintf("warning: %d damaged lines of today are left out", damaged))
 	}
 }
 
@@ -135,10 +117,10 @@ func (s *server) keep(ctx context.Context) {
 		s.pause(ctx, writeEvery, nil)
 		s.tell(s.again())
 		if err := s.write(); err != nil {
-			s.warn(err) // it stays in memory, and is tried again
+			s.Warn(err) // it stays in memory, and is tried again
 		}
 		if lost := s.takeLost(); lost > 0 {
-			s.log(fmt.Sprintf("%swarning: %d sessions are not counted: there are too many domains or policies today", logPrefix, lost))
+			s.Say(fmt.Sprintf("warning: %d sessions are not counted: there are too many domains or policies today", lost))
 		}
 		if ctx.Err() != nil {
 			return
@@ -167,25 +149,17 @@ func (s *server) pause(ctx context.Context, wait time.Duration, event <-chan str
 	}
 }
 
-// warn logs trouble, one line a minute for each cause.
-func (s *server) warn(err error) {
-	if note, ok := s.seldom.Allow(s.clock.Now(), err); ok {
-		s.log(logPrefix + "warning: " + err.Error() + note)
-	}
-}
-
 // frame does what qmail-start says.
 func (s *server) frame(f parent.Frame) error {
 	switch {
 	case f.Kind == parent.Link && strings.HasPrefix(f.Name, parent.TLSRPT+"."):
-		go s.serve(f.File)
+		go s.Respond(f.File, "qmail-remote", atOnce, func(question []byte) []byte { return wire.Reply(question, s.count) })
 	case f.Kind == parent.Link && f.Name == parent.TLSPost:
 		return s.wake(s.web.Relink(f.File))
 	case f.Kind == parent.Link && f.Name == parent.Submit:
 		return s.wake(s.queue.relink(f.File))
-	case f.File != nil:
-		_ = f.File.Close() // not for us
-		s.log(logPrefix + "warning: control channel hands over " + f.Name + ", which is not for qmail-tlsrpt")
+	default:
+		s.Stray(f)
 	}
 	return nil
 }
@@ -198,12 +172,4 @@ func (s *server) wake(err error) error {
 	default:
 	}
 	return err
-}
-
-// serve takes what a qmail-remote tells.
-func (s *server) serve(link *os.File) {
-	err := call.Serve(link, atOnce, func(question []byte) []byte { return wire.Reply(question, s.count) })
-	if err != nil {
-		s.log(logPrefix + "warning: link to qmail-remote: " + err.Error())
-	}
 }

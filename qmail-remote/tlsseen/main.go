@@ -2,27 +2,18 @@ package tlsseen
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"time"
 
-	"postrider/internal/logline"
-	"postrider/internal/wire/call"
+	"postrider/internal/responder"
 	"postrider/internal/wire/parent"
 	wire "postrider/internal/wire/tlsseen"
 	"postrider/internal/world"
 )
 
-// Exit codes.
 const (
-	exitOK   = 0
-	exitTemp = 111 // the control channel is not usable
-)
-
-const (
-	logPrefix = "qmail-tlsseen: "
 	// atOnce is how many questions of a link are worked on; none waits.
 	atOnce = 4
 	// writeEvery is how much a crash costs.
@@ -33,25 +24,16 @@ const (
 
 // server answers.
 type server struct {
+	*responder.Daemon
 	*store
-	log    func(line string)
-	seldom logline.Seldom
 }
 
 // Main runs qmail-tlsseen until its control channel ends.
 func Main(w world.World) int {
-	log := logline.NewWriter(w.Stderr)
-	defer log.Close()
-	s := &server{store: newStore(filepath.Join(w.Home, storeFile), w.Clock), log: log.Line}
-	channel, err := parent.Inherited()
-	if err == nil {
-		err = s.run(channel)
-	}
-	if err != nil {
-		log.Line(logPrefix + "fatal: " + err.Error())
-		return exitTemp
-	}
-	return exitOK
+	return responder.Main(w, "qmail-tlsseen", func(d *responder.Daemon, channel *parent.Channel) error {
+		s := &server{Daemon: d, store: newStore(filepath.Join(w.Home, storeFile), w.Clock)}
+		return s.run(channel)
+	})
 }
 
 // run serves until the control channel ends. A question that then has no
@@ -70,16 +52,9 @@ func (s *server) run(channel *parent.Channel) error {
 // tell tells what became of reading the file.
 func (s *server) tell(damaged int, err error) {
 	if err != nil {
-		s.warn(fmt.Errorf("what was remembered cannot be read now: %w", err))
+		s.Warn(fmt.Errorf("what was remembered cannot be read now: %w", err))
 	} else if damaged > 0 {
-		s.log(fmt.Sprintf("%swarning: %s: %d damaged lines are left out", logPrefix, s.path, damaged))
-	}
-}
-
-// warn logs trouble, one line a minute for each cause.
-func (s *server) warn(err error) {
-	if note, ok := s.seldom.Allow(s.clock.Now(), err); ok {
-		s.log(logPrefix + "warning: " + err.Error() + note)
+		s.Say(fmt.Sprintf("warning: %s: %d damaged lines are left out", s.path, damaged))
 	}
 }
 
@@ -96,7 +71,7 @@ func (s *server) keep(ending <-chan struct{}) {
 		stop()
 		s.tell(s.again())
 		if err := s.write(); err != nil {
-			s.warn(err) // it stays in memory, and is tried again
+			s.Warn(err) // it stays in memory, and is tried again
 		}
 	}
 }
@@ -105,18 +80,9 @@ func (s *server) keep(ending <-chan struct{}) {
 func (s *server) frame(f parent.Frame) error {
 	switch {
 	case f.Kind == parent.Link && strings.HasPrefix(f.Name, parent.TLSSeen+"."):
-		go s.serve(f.File)
-	case f.File != nil:
-		_ = f.File.Close() // not for us
-		s.log(logPrefix + "warning: control channel hands over " + f.Name + ", which is not for qmail-tlsseen")
+		go s.Respond(f.File, "qmail-remote", atOnce, func(question []byte) []byte { return wire.Reply(question, s) })
+	default:
+		s.Stray(f)
 	}
 	return nil
-}
-
-// serve answers the questions of a link.
-func (s *server) serve(link *os.File) {
-	err := call.Serve(link, atOnce, func(question []byte) []byte { return wire.Reply(question, s) })
-	if err != nil {
-		s.log(logPrefix + "warning: link to qmail-remote: " + err.Error())
-	}
 }

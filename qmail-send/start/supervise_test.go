@@ -3,12 +3,14 @@ package start
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"os"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -25,22 +27,47 @@ import (
 // stage is a launcher of processes that a test ends. They live in virtual
 // time, so that they do not read their control channels.
 type stage struct {
+	stubborn map[string]bool // does not end at TERM
+	immortal map[string]bool // does not end at KILL
+
+	mu       sync.Mutex // virtual time that goes by orders nothing
 	launched map[string][]*actor
 	broken   map[string]bool     // cannot be launched
 	channels map[string]*os.File // control channels that are kept open
-	stubborn map[string]bool     // does not end at TERM
-	immortal map[string]bool     // does not end at KILL
+}
+
+// runs are the processes of a member so far.
+func (st *stage) runs(name string) []*actor {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	return slices.Clone(st.launched[name])
+}
+
+// all are the processes of all members so far.
+func (st *stage) all() map[string][]*actor {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	return maps.Clone(st.launched)
+}
+
+// mend lets a member be launched again.
+func (st *stage) mend(name string) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	st.broken[name] = false
 }
 
 // actor is a process that ends when it is told to.
 type actor struct {
 	stage *stage
 	name  string
-	got   []syscall.Signal
+	got   []syscall.Signal // under the lock of the stage
 	end   chan syscall.WaitStatus
 }
 
 func (st *stage) launch(m *member, control *os.File) (process, error) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
 	if st.broken[m.name] {
 		return nil, errors.New("no such program")
 	}
@@ -62,12 +89,21 @@ func (st *stage) launch(m *member, control *os.File) (process, error) {
 func (a *actor) pid() int { return 7 }
 
 func (a *actor) signal(sig syscall.Signal) error {
+	a.stage.mu.Lock()
 	a.got = append(a.got, sig)
+	a.stage.mu.Unlock()
 	switch {
 	case sig == syscall.SIGTERM && !a.stage.stubborn[a.name], sig == syscall.SIGKILL && !a.stage.immortal[a.name]:
 		a.die(syscall.WaitStatus(sig))
 	}
 	return nil
+}
+
+// signals are those it got so far.
+func (a *actor) signals() []syscall.Signal {
+	a.stage.mu.Lock()
+	defer a.stage.mu.Unlock()
+	return slices.Clone(a.got)
 }
 
 func (a *actor) die(status syscall.WaitStatus) { a.end <- status }
@@ -79,7 +115,7 @@ func exited(code int) syscall.WaitStatus { return syscall.WaitStatus(code << 8) 
 // play is a supervisor in virtual time with its log.
 type play struct {
 	*stage
-	lines   []string
+	lines   []string // under the lock of the stage
 	begun   time.Time
 	signals chan os.Signal
 	status  chan int
@@ -98,6 +134,8 @@ func newPlayWith(prepare func(*stage), ready func(*supervisor)) *play {
 	}
 	prepare(p.stage)
 	log := func(line string) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
 		p.lines = append(p.lines, fmt.Sprintf("%v %s", time.Since(p.begun), line))
 	}
 	s := newSupervisor(newPlan(someSettings(1, "qmail-smtpd")), p.stage, clock.Real(), log)
@@ -108,10 +146,22 @@ func newPlayWith(prepare func(*stage), ready func(*supervisor)) *play {
 }
 
 // latest returns the running process of a member.
-func (p *play) latest(name string) *actor { return p.launched[name][len(p.launched[name])-1] }
+func (p *play) latest(name string) *actor {
+	all := p.runs(name)
+	return all[len(all)-1]
+}
+
+// text is the log so far.
+func (p *play) text() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return strings.Join(p.lines, "\n")
+}
 
 // logged reports whether a line with all of the texts is in the log.
 func (p *play) logged(texts ...string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	return slices.ContainsFunc(p.lines, func(line string) bool {
 		for _, text := range texts {
 			if !strings.Contains(line, text) {
@@ -138,24 +188,24 @@ func TestBackOff(t *testing.T) {
 			if want > 0 {
 				time.Sleep(want - time.Millisecond)
 				synctest.Wait()
-				if len(p.launched["qmail-spool"]) != i+1 {
+				if len(p.runs("qmail-spool")) != i+1 {
 					t.Fatalf("death %d: started again before %v", i+1, want)
 				}
 				time.Sleep(time.Millisecond)
 				synctest.Wait()
 			}
-			if len(p.launched["qmail-spool"]) != i+2 {
+			if len(p.runs("qmail-spool")) != i+2 {
 				t.Fatalf("death %d: not started again %v later", i+1, time.Since(died))
 			}
 		}
 		if !p.logged("qmail-spool (pid 7) gave up", "exit code 111", "after 0s", "again in 30s") {
-			t.Errorf("the log does not say so:\n%s", strings.Join(p.lines, "\n"))
+			t.Errorf("the log does not say so:\n%s", p.text())
 		}
 		time.Sleep(longLife)
 		p.latest("qmail-spool").die(syscall.WaitStatus(syscall.SIGSEGV))
 		synctest.Wait()
 		if !p.logged("killed by signal 11", "after 1m0s", "again now") {
-			t.Errorf("a death after a long life is not the first:\n%s", strings.Join(p.lines, "\n"))
+			t.Errorf("a death after a long life is not the first:\n%s", p.text())
 		}
 		if got := p.end(); got != 0 {
 			t.Errorf("exit status %d", got)
@@ -167,6 +217,8 @@ func TestBackOff(t *testing.T) {
 // returns how many.
 func (st *stage) take(t *testing.T, name string) (n int) {
 	t.Helper()
+	st.mu.Lock()
+	defer st.mu.Unlock()
 	buf := make([]byte, 1<<16)
 	oob := make([]byte, 1024)
 	for {
@@ -207,19 +259,19 @@ func TestDaemonThatDoesNothingIsKilled(t *testing.T) {
 		}
 		look(true) // qmail-smtpd never takes what belongs to its start
 		for i := range maxMissed {
-			if len(p.launched["qmail-lspawn"]) != 1 {
+			if len(p.runs("qmail-lspawn")) != 1 {
 				t.Fatalf("killed at look %d", i)
 			}
 			look(false)
 		}
-		if len(p.launched["qmail-lspawn"]) != 2 {
+		if len(p.runs("qmail-lspawn")) != 2 {
 			t.Error("a daemon that does nothing is not killed")
 		}
 		if !p.logged("qmail-lspawn (pid 7) has done nothing for 30s; it is killed") {
-			t.Errorf("the log does not say so:\n%s", strings.Join(p.lines, "\n"))
+			t.Errorf("the log does not say so:\n%s", p.text())
 		}
 		for _, name := range append(lives, "qmail-smtpd") {
-			if len(p.launched[name]) != 1 {
+			if len(p.runs(name)) != 1 {
 				t.Errorf("%s was killed", name)
 			}
 		}
@@ -234,12 +286,12 @@ func TestProgramThatIsMissing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPlay(func(st *stage) { st.broken["qmail-lspawn"] = true })
 		if !p.logged("qmail-lspawn cannot be started: no such program; it is started again in 1s") {
-			t.Errorf("the log does not say so:\n%s", strings.Join(p.lines, "\n"))
+			t.Errorf("the log does not say so:\n%s", p.text())
 		}
-		p.broken["qmail-lspawn"] = false
+		p.mend("qmail-lspawn")
 		time.Sleep(time.Second)
 		synctest.Wait()
-		if len(p.launched["qmail-lspawn"]) != 1 {
+		if len(p.runs("qmail-lspawn")) != 1 {
 			t.Error("not started when it was there")
 		}
 		p.end()
@@ -253,8 +305,8 @@ func TestSignalsAreForwarded(t *testing.T) {
 			p.signals <- sig
 			synctest.Wait()
 		}
-		for name, actors := range p.launched {
-			got := actors[0].got
+		for name, actors := range p.all() {
+			got := actors[0].signals()
 			if name == "qmail-send" && !slices.Equal(got, []syscall.Signal{syscall.SIGHUP, syscall.SIGALRM}) {
 				t.Errorf("qmail-send got %v", got)
 			}
@@ -286,7 +338,7 @@ func TestStopEscalates(t *testing.T) {
 			"1m15s qmail-start: stopped",
 		} {
 			if !p.logged(want) {
-				t.Errorf("no line %q in\n%s", want, strings.Join(p.lines, "\n"))
+				t.Errorf("no line %q in\n%s", want, p.text())
 			}
 		}
 		p.latest("qmail-lspawn").die(exited(0)) // so that its waiter ends
@@ -301,7 +353,7 @@ func TestSecondTermDoesNotWait(t *testing.T) {
 		p.signals <- syscall.SIGTERM
 		synctest.Wait()
 		if !p.logged("0s qmail-start: warning: qmail-smtpd (pid 7) has not finished in time; sending signal 15") {
-			t.Errorf("the second TERM waits:\n%s", strings.Join(p.lines, "\n"))
+			t.Errorf("the second TERM waits:\n%s", p.text())
 		}
 		<-p.status
 	})
@@ -314,11 +366,11 @@ func TestDeathWhileStoppingIsFinal(t *testing.T) {
 		synctest.Wait()
 		p.latest("qmail-spool").die(exited(2))
 		<-p.status
-		if len(p.launched["qmail-spool"]) != 1 {
+		if len(p.runs("qmail-spool")) != 1 {
 			t.Error("started again while stopping")
 		}
 		if !p.logged("qmail-spool (pid 7) crashed", "while stopping") {
-			t.Errorf("the log does not say so:\n%s", strings.Join(p.lines, "\n"))
+			t.Errorf("the log does not say so:\n%s", p.text())
 		}
 	})
 }
@@ -339,8 +391,8 @@ func TestDeafDaemonIsKilled(t *testing.T) {
 			s.give(m, parent.Frame{Kind: parent.Go})
 		}
 		a := p.latest("qmail-send")
-		if m.lines != nil || !slices.Equal(a.got, []syscall.Signal{syscall.SIGKILL}) {
-			t.Errorf("the deaf daemon got %v", a.got)
+		if m.lines != nil || !slices.Equal(a.signals(), []syscall.Signal{syscall.SIGKILL}) {
+			t.Errorf("the deaf daemon got %v", a.signals())
 		}
 		p.end()
 	})
@@ -464,7 +516,7 @@ func TestFiguresNeverStopMail(t *testing.T) {
 		time.Sleep(patience + time.Minute)
 		synctest.Wait()
 		if s.end != nil || len(s.doors.wanted) > 0 || !p.logged("qmail-start: warning: unable to listen on", "the suite does without") {
-			t.Errorf("wanted %v, log:\n%s", s.doors.wanted, strings.Join(p.lines, "\n"))
+			t.Errorf("wanted %v, log:\n%s", s.doors.wanted, p.text())
 		}
 		if status := p.end(); status != 0 {
 			t.Errorf("status %d", status)

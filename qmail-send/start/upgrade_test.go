@@ -172,6 +172,10 @@ func TestLoggerThatIsNotWantedAnyMore(t *testing.T) {
 		t.Fatalf("%v, %v", l, err)
 	}
 	unix.Close(own[1])
+	// What other tests start may have the end for a moment.
+	for err := error(unix.EINTR); errors.Is(err, unix.EINTR); {
+		_, err = unix.Poll([]unix.PollFd{{Fd: int32(own[0])}}, 60_000)
+	}
 	if n, err := unix.Read(own[0], make([]byte, 1)); n != 0 || err != nil {
 		t.Errorf("the logger reads %d bytes, %v: it never ends", n, err)
 	}
@@ -209,23 +213,23 @@ func TestUpgradeThatFails(t *testing.T) {
 		p.signals <- syscall.SIGUSR2
 		synctest.Wait()
 		if !p.logged("an upgrade has begun already") {
-			t.Errorf("a second signal:\n%s", strings.Join(p.lines, "\n"))
+			t.Errorf("a second signal:\n%s", p.text())
 		}
 		heir.says <- errors.New("no such setting")
 		synctest.Wait()
 		if heir.replaced != 0 || !p.logged("no upgrade, all runs on as it was: no such setting") {
-			t.Errorf("%d replaced:\n%s", heir.replaced, strings.Join(p.lines, "\n"))
+			t.Errorf("%d replaced:\n%s", heir.replaced, p.text())
 		}
 		p.signals <- syscall.SIGUSR2
 		synctest.Wait()
 		heir.says <- nil
 		synctest.Wait()
 		if heir.replaced != 1 || !p.logged("no upgrade, all runs on as it was: exec failed") {
-			t.Errorf("%d replaced:\n%s", heir.replaced, strings.Join(p.lines, "\n"))
+			t.Errorf("%d replaced:\n%s", heir.replaced, p.text())
 		}
-		for name, all := range p.launched {
-			if len(all) != 1 || len(all[0].got) != 0 {
-				t.Errorf("%s was started %d times and got %v", name, len(all), all[0].got)
+		for name, all := range p.all() {
+			if len(all) != 1 || len(all[0].signals()) != 0 {
+				t.Errorf("%s was started %d times and got %v", name, len(all), all[0].signals())
 			}
 		}
 		p.signals <- syscall.SIGUSR2 // and it stops while the successor thinks
@@ -252,7 +256,7 @@ func TestSignalAtTheLastMoment(t *testing.T) {
 		p.signals <- syscall.SIGUSR2
 		synctest.Wait()
 		if heir.replaced != 4 || p.logged("which goes first") || !p.logged("no upgrade, all runs on as it was: exec failed") {
-			t.Errorf("%d tries:\n%s", heir.replaced, strings.Join(p.lines, "\n"))
+			t.Errorf("%d tries:\n%s", heir.replaced, p.text())
 		}
 		if got := p.end(); got != 0 {
 			t.Errorf("status %d", got)
@@ -283,13 +287,13 @@ func TestPortThatCannotBeHadAfterAnUpgrade(t *testing.T) {
 		synctest.Wait()
 		if !p.logged("alert: unable to listen on "+socket.at.String(), "another program has the port", "all else is served") ||
 			!p.logged("alert: unable to listen on 192.0.2.1:1", "does not have the address") || p.logged("stopping") {
-			t.Errorf("the log:\n%s", strings.Join(p.lines, "\n"))
+			t.Errorf("the log:\n%s", p.text())
 		}
 		socket.file.Close()
 		time.Sleep(2 * patience)
 		synctest.Wait()
 		if !p.logged("listening on " + socket.at.String()) {
-			t.Errorf("not served:\n%s", strings.Join(p.lines, "\n"))
+			t.Errorf("not served:\n%s", p.text())
 		}
 		if got := p.end(); got != 0 {
 			t.Errorf("status %d", got)

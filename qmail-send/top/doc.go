@@ -5,19 +5,20 @@
 // qmail-send for destinations, and follows the log; it changes nothing. All of
 // what it reads was said by others, in the end by other hosts and clients: what
 // is kept is bounded, and nothing but printable ASCII gets onto the screen
-// (canvas.put is the only way there).
+// (package picture sees to that).
 //
 // It costs the suite little: figures are counted anyway, and qmail-send is asked
 // again only after a multiple of the time that its last answer took. Nobody
 // lists the queue, unless there are no figures; then seldom.
 //
-// Three parts, of which the first two are functions of what they are given:
+// Its parts have packages of their own, each of which knows those before it:
 //
-//   - what is known: reading.go (figures of one moment), history.go (rates),
-//     event.go (lines of the log), model.go
-//   - what one sees: view.go (where), blocks.go (what), words.go (numbers and
-//     times), canvas.go (cells), keys.go (what keys change)
-//   - the world: connect.go (sockets), tail.go (the log's file), main.go
-//     (arguments, one screen as text), watch.go (all that is asked for again and
-//     again), screen.go (the terminal)
+//   - wording: numbers and times in few columns
+//   - readings: the figures of a moment, and rates
+//   - logtail: the end of the log
+//   - ask: the questions to qmail-metrics and qmail-send
+//   - picture: what is known, and how that looks
+//
+// Here is the world: main.go (arguments, one screen as text), watch.go (all that
+// is asked for again and again), screen.go (the terminal).
 package top

@@ -13,6 +13,10 @@ import (
 	"postrider/internal/getopt"
 	"postrider/internal/queuedir"
 	"postrider/internal/world"
+	"postrider/qmail-send/top/ask"
+	"postrider/qmail-send/top/logtail"
+	"postrider/qmail-send/top/picture"
+	"postrider/qmail-send/top/wording"
 )
 
 // Exit codes.
@@ -32,7 +36,7 @@ const (
 
 // Main is qmail-top.
 func Main(w world.World) int {
-	once, logs, stream := false, usualLogs(), (*os.File)(nil)
+	once, logs, stream := false, logtail.UsualLogs(), (*os.File)(nil)
 	opts, rest, err := getopt.Parse(replaceLong(w.Args[1:]), "bl:")
 	for _, o := range opts {
 		switch o.Letter {
@@ -54,7 +58,7 @@ func Main(w world.World) int {
 		host = "?"
 	}
 	s := &sources{clock: w.Clock, figures: w.Home + "/run/metrics.sock", layout: queuedir.At(w.Home), logs: logs, stream: stream}
-	m := newModel(host, w.Clock.Now())
+	m := picture.New(host, w.Clock.Now())
 	if term, _ := w.Getenv("TERM"); once || term == "" || term == "dumb" || !isTerminal(w.Stdout) {
 		return s.printOnce(w, m)
 	}
@@ -95,31 +99,31 @@ func isTerminal(f *os.File) bool {
 
 // printOnce prints one screen: what is there after a second, so that there are
 // rates.
-func (s *sources) printOnce(w world.World, m *model) int {
+func (s *sources) printOnce(w world.World, m *picture.Model) int {
 	s.askFigures()(m)
-	a := &asker{layout: s.layout, now: w.Clock.Now}
-	defer a.close()
-	o, _, err := a.ask(s.unknown.Load())
-	m.takeOrders(o, err)
+	a := &ask.Asker{Layout: s.layout, Now: w.Clock.Now}
+	defer a.Close()
+	o, _, err := a.Ask(s.unknown.Load())
+	m.TakeOrders(o, err)
 	s.listen(m)
 	s.askFigures()(m)
-	m.now = w.Clock.Now()
-	c := draw(m, view{}, side(w, "COLUMNS", usualWidth), side(w, "LINES", usualHeight))
-	c.fill(c.height-1, plain) // there are no keys
+	m.Now = w.Clock.Now()
+	c := picture.Draw(m, picture.View{}, side(w, "COLUMNS", usualWidth), side(w, "LINES", usualHeight))
+	c.Fill(c.Height-1, picture.Plain) // there are no keys
 	// Who reads this may know nothing of line drawing.
 	if _, err := w.Stdout.WriteString(strings.TrimRight(strings.ReplaceAll(c.String(), "─", "-"), "\n") + "\n"); err != nil {
 		_, _ = fmt.Fprintf(w.Stderr, "qmail-top: fatal: unable to write: %v\n", err)
 		return exitTemporary
 	}
-	if m.ordersErr != nil && m.figuresErr != nil {
-		_, _ = fmt.Fprintf(w.Stderr, "qmail-top: fatal: %s; %s\n", clean(m.ordersErr.Error()), clean(m.figuresErr.Error()))
+	if m.OrdersErr != nil && m.FiguresErr != nil {
+		_, _ = fmt.Fprintf(w.Stderr, "qmail-top: fatal: %s; %s\n", wording.Clean(m.OrdersErr.Error()), wording.Clean(m.FiguresErr.Error()))
 		return exitTemporary
 	}
 	return exitOK
 }
 
 // listen takes what comes of the log within a second.
-func (s *sources) listen(m *model) {
+func (s *sources) listen(m *picture.Model) {
 	updates, stopped := make(chan update), make(chan struct{})
 	defer close(stopped)
 	send := func(u update) bool {

@@ -2,6 +2,7 @@ package top
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"net"
 	"os"
@@ -14,6 +15,7 @@ import (
 	"postrider/internal/clock"
 	"postrider/internal/exposition"
 	"postrider/internal/world"
+	"postrider/qmail-send/top/ask"
 )
 
 // serve answers every question on a socket with what answer returns.
@@ -43,6 +45,12 @@ func serve(t *testing.T, answer func() string) (home string) {
 		}
 	}()
 	return home
+}
+
+// someFigures are those of a host where 100 messages a second come in.
+func someFigures(second int) string {
+	return fmt.Sprintf("postrider_queue_messages{state=\"deferred\"} %d\npostrider_messages_accepted_total{via=\"smtp\"} %d\n"+
+		"postrider_smtp_sessions 23\npostrider_smtp_sessions_limit 200\n", 12046+second, 100*second)
 }
 
 const fine = "HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\n\r\n"
@@ -76,9 +84,11 @@ func run(t *testing.T, home string, stdin *os.File, environ []string, args ...st
 func TestOnce(t *testing.T) {
 	t.Parallel()
 	var asked atomic.Int64
-	home := serve(t, func() string { return fine + figuresAt(100*int(asked.Add(1))) })
+	home := serve(t, func() string { return fine + someFigures(100*int(asked.Add(1))) })
 	log := filepath.Join(t.TempDir(), "current")
-	appendTo(t, log, "@400000006926ed8c00000000 new msg 17641515001234560001\n")
+	if err := os.WriteFile(log, []byte("@400000006926ed8c00000000 new msg 17641515001234560001\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
 	code, out, errs := run(t, home, nil, []string{"TERM=xterm", "COLUMNS=100", "LINES=30"}, "--once", "-l", log)
 	if code != exitOK || errs != "" {
 		t.Fatalf("exit code %d, %s", code, errs)
@@ -99,7 +109,7 @@ func TestOnce(t *testing.T) {
 // TestOnceFromPipe: the log is standard input, and what prints is no terminal.
 func TestOnceFromPipe(t *testing.T) {
 	t.Parallel()
-	home := serve(t, func() string { return fine + figuresAt(1) })
+	home := serve(t, func() string { return fine + someFigures(1) })
 	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
@@ -140,25 +150,25 @@ func TestFetchFigures(t *testing.T) {
 	for name, answer := range map[string]string{
 		"nothing":       "",
 		"no HTTP":       "220 mx ESMTP\r\n\r\n",
-		"another code":  "HTTP/1.1 503 \x1b[31m\r\n\r\n" + figuresAt(1),
+		"another code":  "HTTP/1.1 503 \x1b[31m\r\n\r\n" + someFigures(1),
 		"no head's end": "HTTP/1.1 200 OK\r\n",
 		"no figures":    fine + "<html>",
 		"too many":      fine + strings.Repeat("#\n", exposition.MaxText),
 	} {
 		home := serve(t, func() string { return answer })
-		_, err := fetchFigures(home+"/run/metrics.sock", time.Now)
-		if err == nil || errors.Is(err, errNoFigures) || strings.Contains(err.Error(), "\x1b") {
+		_, err := ask.Figures(home+"/run/metrics.sock", time.Now)
+		if err == nil || errors.Is(err, ask.ErrNoFigures) || strings.Contains(err.Error(), "\x1b") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	home := serve(t, func() string { return fine + figuresAt(1) })
-	if r, err := fetchFigures(home+"/run/metrics.sock", time.Now); err != nil || r.sum("smtp_sessions") != 23 {
+	home := serve(t, func() string { return fine + someFigures(1) })
+	if r, err := ask.Figures(home+"/run/metrics.sock", time.Now); err != nil || r.Sum("smtp_sessions") != 23 {
 		t.Errorf("%v, %v", r, err)
 	}
 	if err := os.Remove(home + "/run/metrics.sock"); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		t.Fatal(err)
 	}
-	if _, err := fetchFigures(home+"/run/metrics.sock", time.Now); !errors.Is(err, errNoFigures) {
+	if _, err := ask.Figures(home+"/run/metrics.sock", time.Now); !errors.Is(err, ask.ErrNoFigures) {
 		t.Errorf("without a socket: %v", err)
 	}
 }

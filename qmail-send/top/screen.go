@@ -10,6 +10,8 @@ import (
 	"github.com/gdamore/tcell/v3"
 	"github.com/gdamore/tcell/v3/color"
 	"golang.org/x/sys/unix"
+
+	"postrider/qmail-send/top/picture"
 )
 
 // closing is how long the terminal may take to get back what it had: one that
@@ -21,7 +23,7 @@ var errTerminal = errors.New("the terminal went away")
 
 // runScreen draws the model on the terminal until somebody quits, or a signal
 // comes. The terminal is then as it was.
-func (s *sources) runScreen(m *model) error {
+func (s *sources) runScreen(m *picture.Model) error {
 	// Nothing is asked of the terminal: over a slow line its answers would come
 	// late, and reach the shell.
 	for name, value := range map[string]string{"TCELL_NEGOTIATE": "disable", "TCELL_KEYBOARD_PROTOCOL": "legacy"} {
@@ -63,20 +65,20 @@ func (s *sources) runScreen(m *model) error {
 // terminal is the screen, and what is shown on it.
 type terminal struct {
 	screen tcell.Screen
-	model  *model
-	view   view
-	styles map[style]tcell.Style
+	model  *picture.Model
+	view   picture.View
+	styles map[picture.Style]tcell.Style
 }
 
 // stylesOf are the looks of cells. Colour is for the eye alone: what alarms is
 // bold, too, and says so in words.
-func stylesOf(screen tcell.Screen) map[style]tcell.Style {
+func stylesOf(screen tcell.Screen) map[picture.Style]tcell.Style {
 	d := tcell.StyleDefault
 	alarm := d.Bold(true)
 	if screen.Colors() >= 8 {
 		alarm = alarm.Foreground(color.Maroon) // red, in the palette of eight
 	}
-	return map[style]tcell.Style{plain: d, faint: d.Dim(true), strong: d.Bold(true), alarming: alarm, title: d.Reverse(true)}
+	return map[picture.Style]tcell.Style{picture.Plain: d, picture.Faint: d.Dim(true), picture.Strong: d.Bold(true), picture.Alarming: alarm, picture.Title: d.Reverse(true)}
 }
 
 // run draws each second, and whenever a key changes what is shown. While it is
@@ -89,7 +91,7 @@ func (t *terminal) run(s *sources, stopped <-chan struct{}) error {
 	defer tick.Stop()
 	for {
 		from := updates
-		if t.view.paused {
+		if t.view.Paused {
 			from = nil
 		}
 		select {
@@ -98,8 +100,8 @@ func (t *terminal) run(s *sources, stopped <-chan struct{}) error {
 		case u := <-from:
 			u(t.model)
 		case <-tick.C:
-			if !t.view.paused {
-				t.model.now = s.clock.Now()
+			if !t.view.Paused {
+				t.model.Now = s.clock.Now()
 				t.draw()
 			}
 		case event := <-t.screen.EventQ():
@@ -122,13 +124,13 @@ func (t *terminal) take(event tcell.Event) (quit bool, err error) {
 		quit = t.press(event)
 	}
 	width, height := t.screen.Size()
-	t.model.clamp(&t.view, width, height)
+	t.model.Clamp(&t.view, width, height)
 	return quit, nil
 }
 
-var keys = map[tcell.Key]key{
-	tcell.KeyUp: keyUp, tcell.KeyDown: keyDown, tcell.KeyPgUp: keyPageUp, tcell.KeyPgDn: keyPageDown,
-	tcell.KeyHome: keyHome, tcell.KeyEnd: keyEnd, tcell.KeyEscape: keyEscape,
+var keys = map[tcell.Key]picture.Key{
+	tcell.KeyUp: picture.KeyUp, tcell.KeyDown: picture.KeyDown, tcell.KeyPgUp: picture.KeyPageUp, tcell.KeyPgDn: picture.KeyPageDown,
+	tcell.KeyHome: picture.KeyHome, tcell.KeyEnd: picture.KeyEnd, tcell.KeyEscape: picture.KeyEscape,
 }
 
 func (t *terminal) press(event *tcell.EventKey) (quit bool) {
@@ -139,11 +141,11 @@ func (t *terminal) press(event *tcell.EventKey) (quit bool) {
 		t.screen.Sync()
 	case tcell.KeyRune:
 		for _, letter := range event.Str() {
-			quit = t.view.press(letter) || quit
+			quit = t.view.Press(letter) || quit
 		}
 	default:
 		if known := keys[k]; known != 0 {
-			t.view.move(known)
+			t.view.Move(known)
 		}
 	}
 	return quit
@@ -155,9 +157,9 @@ func (t *terminal) draw() {
 	if width < 1 || height < 1 {
 		return
 	}
-	c := draw(t.model, t.view, width, height)
-	for i, cell := range c.cells {
-		t.screen.Put(i%width, i/width, string(cell.r), t.styles[cell.s])
+	c := picture.Draw(t.model, t.view, width, height)
+	for i, cell := range c.Cells {
+		t.screen.Put(i%width, i/width, string(cell.R), t.styles[cell.S])
 	}
 	t.screen.Show()
 }

@@ -12,6 +12,9 @@ import (
 
 	"postrider/internal/clock"
 	"postrider/internal/queuedir"
+	"postrider/qmail-send/top/ask"
+	"postrider/qmail-send/top/logtail"
+	"postrider/qmail-send/top/picture"
 )
 
 const (
@@ -38,7 +41,7 @@ type sources struct {
 }
 
 // update is something new, for the model.
-type update func(*model)
+type update func(*picture.Model)
 
 // watch asks until stopped is closed, and sends what it hears. While nobody takes
 // an update, nothing more is asked of the one that it is from.
@@ -74,23 +77,23 @@ func (s *sources) watchFigures(send func(update) bool, wait func(time.Duration) 
 }
 
 func (s *sources) askFigures() update {
-	r, err := fetchFigures(s.figures, s.clock.Now)
+	r, err := ask.Figures(s.figures, s.clock.Now)
 	s.unknown.Store(err != nil)
-	return func(m *model) { m.take(r, err) }
+	return func(m *picture.Model) { m.Take(r, err) }
 }
 
 func (s *sources) watchOrders(send func(update) bool, wait func(time.Duration) bool) {
-	a := &asker{layout: s.layout, now: s.clock.Now}
-	defer a.close()
+	a := &ask.Asker{Layout: s.layout, Now: s.clock.Now}
+	defer a.Close()
 	var nextList time.Time
 	for {
 		count := s.unknown.Load() && !s.clock.Now().Before(nextList)
-		o, took, err := a.ask(count)
-		pause, untilList := took.pauses()
+		o, took, err := a.Ask(count)
+		pause, untilList := pauses(took)
 		if count {
 			nextList = s.clock.Now().Add(untilList)
 		}
-		if !send(func(m *model) { m.takeOrders(o, err) }) || !wait(pause) {
+		if !send(func(m *picture.Model) { m.TakeOrders(o, err) }) || !wait(pause) {
 			return
 		}
 	}
@@ -98,8 +101,8 @@ func (s *sources) watchOrders(send func(update) bool, wait func(time.Duration) b
 
 // pauses are how long qmail-send is left alone after answers that took so long,
 // before it is asked for destinations, and for a list of the queue.
-func (t times) pauses() (destinations, list time.Duration) {
-	return max(each, min(shapingPause*t.destinations, maxPause)), max(minListPause, min(listPause*t.list, maxPause))
+func pauses(t ask.Times) (destinations, list time.Duration) {
+	return max(each, min(shapingPause*t.Destinations, maxPause)), max(minListPause, min(listPause*t.List, maxPause))
 }
 
 func (s *sources) watchLog(send func(update) bool, wait func(time.Duration) bool) {
@@ -107,24 +110,24 @@ func (s *sources) watchLog(send func(update) bool, wait func(time.Duration) bool
 		s.watchStream(send)
 		return
 	}
-	t := &tail{names: s.logs}
-	defer t.close()
+	t := &logtail.Tail{Names: s.logs}
+	defer t.Close()
 	for send(s.askLog(t)) && wait(each) {
 	}
 }
 
 // askLog reads what has come to the log. What it had at first is of any age.
-func (s *sources) askLog(t *tail) update {
-	old := t.path == ""
+func (s *sources) askLog(t *logtail.Tail) update {
+	old := t.Path == ""
 	var lines []string
-	err := t.look(func(line string) { lines = append(lines, line) })
-	if errors.Is(err, fs.ErrNotExist) && len(t.names) > 1 {
-		err = fmt.Errorf("there is none of %s; name one with -l", strings.Join(t.names, ", "))
+	err := t.Look(func(line string) { lines = append(lines, line) })
+	if errors.Is(err, fs.ErrNotExist) && len(t.Names) > 1 {
+		err = fmt.Errorf("there is none of %s; name one with -l", strings.Join(t.Names, ", "))
 	}
 	now := s.clock.Now()
-	return func(m *model) {
-		m.log.live = !old
-		m.takeLines(lines, now, err)
+	return func(m *picture.Model) {
+		m.Log.Live = !old
+		m.TakeLines(lines, now, err)
 	}
 }
 
@@ -133,7 +136,7 @@ var errStreamEnded = errors.New("standard input has ended")
 
 // watchStream reads the log that somebody pipes in.
 func (s *sources) watchStream(send func(update) bool) {
-	var t tail
+	var t logtail.Tail
 	buf := make([]byte, 32<<10)
 	for {
 		n, err := s.stream.Read(buf)
@@ -141,9 +144,9 @@ func (s *sources) watchStream(send func(update) bool) {
 			err = errStreamEnded
 		}
 		var lines []string
-		t.take(buf[:n], func(line string) { lines = append(lines, line) })
+		t.Take(buf[:n], func(line string) { lines = append(lines, line) })
 		now := s.clock.Now()
-		if !send(func(m *model) { m.takeLines(lines, now, err) }) || err != nil {
+		if !send(func(m *picture.Model) { m.TakeLines(lines, now, err) }) || err != nil {
 			return
 		}
 	}

@@ -1,26 +1,17 @@
 package auth
 
 import (
-	"os"
 	"path/filepath"
 	"runtime/debug"
 
 	"postrider/internal/attempts"
-	"postrider/internal/logline"
+	"postrider/internal/responder"
 	"postrider/internal/wire/auth"
-	"postrider/internal/wire/call"
 	"postrider/internal/wire/parent"
 	"postrider/internal/world"
 )
 
-// Exit codes.
 const (
-	exitOK   = 0
-	exitTemp = 111 // the control channel is not usable
-)
-
-const (
-	logPrefix = "qmail-auth: "
 	// File is the file of passwords, below the home directory.
 	File = "users/smtppasswd"
 	// atOnce is how many hashes are computed at a time.
@@ -31,37 +22,22 @@ const (
 
 // daemon is the process.
 type daemon struct {
-	log    func(line string)
+	*responder.Daemon
 	server auth.Server
 }
 
 // Main runs qmail-auth until its control channel ends.
 func Main(w world.World) int {
-	logger := logline.NewWriter(w.Stderr)
-	defer logger.Close()
 	debug.SetMemoryLimit(memoryGoal)
-	channel, err := parent.Inherited()
-	if err == nil {
-		err = newDaemon(w, logger.Line).run(channel)
-	}
-	if err != nil {
-		logger.Line(logPrefix + "fatal: " + err.Error())
-		return exitTemp
-	}
-	return exitOK
+	return responder.Main(w, "qmail-auth", func(d *responder.Daemon, channel *parent.Channel) error {
+		return newDaemon(w, d).run(channel)
+	})
 }
 
-func newDaemon(w world.World, log func(string)) *daemon {
-	d := &daemon{log: log}
-	p := newPasswords(filepath.Join(w.Home, File), func(line string) { log(logPrefix + line) })
-	var seldom logline.Seldom
-	d.server = auth.Server{Verifier: p, Guard: attempts.New(w.Clock.Now), Log: func(err error) {
-		if note, ok := seldom.Allow(w.Clock.Now(), err); ok {
-			log(logPrefix + "warning: " + err.Error() + note)
-		}
-	}}
+func newDaemon(w world.World, d *responder.Daemon) *daemon {
+	p := newPasswords(filepath.Join(w.Home, File), d.Say)
 	p.Mechanisms() // what is wrong with the file is told at the start
-	return d
+	return &daemon{d, auth.Server{Verifier: p, Guard: attempts.New(w.Clock.Now), Log: d.Warn}}
 }
 
 // run serves until the control channel ends. A question that then has no answer
@@ -72,17 +48,9 @@ func (d *daemon) run(channel *parent.Channel) error { return channel.Run(d.frame
 func (d *daemon) frame(f parent.Frame) error {
 	switch {
 	case f.Kind == parent.Link && f.Name == parent.AuthSMTPD:
-		go d.serve(f.File)
-	case f.File != nil:
-		_ = f.File.Close() // not for us
-		d.log(logPrefix + "warning: control channel hands over " + f.Name + ", which is not for qmail-auth")
+		go d.Respond(f.File, "qmail-smtpd", atOnce, d.server.Answer)
+	default:
+		d.Stray(f)
 	}
 	return nil
-}
-
-// serve answers the questions of a link.
-func (d *daemon) serve(link *os.File) {
-	if err := call.Serve(link, atOnce, d.server.Answer); err != nil {
-		d.log(logPrefix + "warning: link to qmail-smtpd: " + err.Error())
-	}
 }

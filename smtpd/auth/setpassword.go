@@ -20,6 +20,7 @@ import (
 
 // Exit codes of qmail-authpw.
 const (
+	exitOK     = 0
 	exitUsage  = 100
 	exitFailed = 111
 )

@@ -11,78 +11,41 @@ import (
 	"postrider/internal/checkpassword"
 	"postrider/internal/control"
 	"postrider/internal/limits"
-	"postrider/internal/logline"
 	"postrider/internal/offspring"
 	"postrider/internal/priv"
+	"postrider/internal/responder"
 	"postrider/internal/wire/auth"
-	"postrider/internal/wire/call"
 	"postrider/internal/wire/parent"
 	"postrider/internal/world"
 )
 
-// Exit codes.
-const (
-	exitOK   = 0
-	exitTemp = 111 // the control channel is not usable
-)
-
-const (
-	logPrefix = "qmail-checkpass: "
-	// atOnce is how many programs run.
-	atOnce = 8
-)
+// atOnce is how many programs run.
+const atOnce = 8
 
 // daemon is the process.
 type daemon struct {
-	log    func(line string)
+	*responder.Daemon
 	server auth.Server
 }
 
 // Main runs qmail-checkpass until its control channel ends.
 func Main(w world.World) int {
-	logger := logline.NewWriter(w.Stderr)
-	defer logger.Close()
-	if os.Geteuid() == 0 {
-		logger.Line(logPrefix + "warning: runs as root, as control/checkpassuser says: so does the program in control/checkpassword")
-	}
-	channel, err := parent.Inherited()
-	if err == nil {
-		err = forbid(w.Home)
-	}
-	var d *daemon
-	if err == nil {
-		d, err = newDaemon(w, logger.Line)
-	}
-	if err == nil {
+	return responder.Main(w, "qmail-checkpass", func(r *responder.Daemon, channel *parent.Channel) error {
+		if os.Geteuid() == 0 {
+			r.Say("warning: runs as root, as control/checkpassuser says: so does the program in control/checkpassword")
+		} else if err := priv.ForbidOthers(w.Home); err != nil { // root's program has to become somebody else
+			return err
+		}
+		d, err := newDaemon(w, r)
+		if err != nil {
+			return err
+		}
 		defer offspring.EndRest()
-		err = d.run(channel)
-	}
-	if err != nil {
-		logger.Line(logPrefix + "fatal: " + err.Error())
-		return exitTemp
-	}
-	return exitOK
+		return d.run(channel)
+	})
 }
 
-// forbid has the kernel hold this process, and what it runs, to its user, as it
-// holds programs of users. Root's program has to become somebody else.
-func forbid(home string) error {
-	in, err := priv.Examine(home)
-	if err != nil {
-		return err
-	}
-	policy, err := in.Policy()
-	if err != nil || in.Private || policy.Off || policy.SetuidPrograms || os.Geteuid() == 0 {
-		return err
-	}
-	nobodies, err := priv.FindNobodies(1)
-	if err != nil {
-		return err
-	}
-	return nobodies.Forbid()
-}
-
-func newDaemon(w world.World, log func(string)) (*daemon, error) {
+func newDaemon(w world.World, r *responder.Daemon) (*daemon, error) {
 	dir := control.Dir(filepath.Join(w.Home, "control"))
 	programs, err := limits.Load(dir)
 	if err == nil {
@@ -91,16 +54,7 @@ func newDaemon(w world.World, log func(string)) (*daemon, error) {
 	if err != nil {
 		return nil, err
 	}
-	var seldom logline.Seldom
-	return &daemon{log: log, server: auth.Server{
-		Verifier: checker{dir, w.Stderr, programs},
-		Guard:    attempts.New(w.Clock.Now),
-		Log: func(err error) {
-			if note, ok := seldom.Allow(w.Clock.Now(), err); ok {
-				log(logPrefix + "warning: " + err.Error() + note)
-			}
-		},
-	}}, nil
+	return &daemon{r, auth.Server{Verifier: checker{dir, w.Stderr, programs}, Guard: attempts.New(w.Clock.Now), Log: r.Warn}}, nil
 }
 
 // run serves until the control channel ends. A program that then runs goes on
@@ -111,19 +65,11 @@ func (d *daemon) run(channel *parent.Channel) error { return channel.Run(d.frame
 func (d *daemon) frame(f parent.Frame) error {
 	switch {
 	case f.Kind == parent.Link && f.Name == parent.AuthSMTPD:
-		go d.serve(f.File)
-	case f.File != nil:
-		_ = f.File.Close() // not for us
-		d.log(logPrefix + "warning: control channel hands over " + f.Name + ", which is not for qmail-checkpass")
+		go d.Respond(f.File, "qmail-smtpd", atOnce, d.server.Answer)
+	default:
+		d.Stray(f)
 	}
 	return nil
-}
-
-// serve answers the questions of a link.
-func (d *daemon) serve(link *os.File) {
-	if err := call.Serve(link, atOnce, d.server.Answer); err != nil {
-		d.log(logPrefix + "warning: link to qmail-smtpd: " + err.Error())
-	}
 }
 
 // checker asks the program in control/checkpassword. It is an auth.Verifier.

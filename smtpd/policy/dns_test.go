@@ -15,6 +15,7 @@ import (
 	"postrider/internal/clock"
 	"postrider/internal/resolver"
 	"postrider/internal/resolver/resolvertest"
+	"postrider/internal/responder"
 	wire "postrider/internal/wire/policy"
 )
 
@@ -42,7 +43,7 @@ func newServer(t testing.TB, zone ...string) (*server, *resolvertest.Server, *li
 	names := resolvertest.Start(t, zone...)
 	r := resolver.New(names.Config(), clock.Real())
 	log := &lines{}
-	return &server{clock: clock.Real(), log: log.add, dns: func() (lookups, error) { return r, nil }, grey: newGreylist(clock.Real())}, names, log
+	return &server{Daemon: responder.New("qmail-policy", clock.Real(), log.add), clock: clock.Real(), dns: func() (lookups, error) { return r, nil }, grey: newGreylist(clock.Real())}, names, log
 }
 
 var (

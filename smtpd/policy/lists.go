@@ -49,7 +49,7 @@ func (s *server) list(ctx context.Context, dns lookups, client netip.Addr, zone 
 	case resolver.IsAnswer(err):
 		return wire.Listing{}
 	case err != nil:
-		s.warn(err)
+		s.Warn(err)
 		return wire.Listing{Standing: wire.NoAnswer}
 	}
 	l := wire.Listing{Standing: wire.NoAnswer}

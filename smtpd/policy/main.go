@@ -2,27 +2,18 @@ package policy
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"sync"
 	"time"
 
 	"postrider/internal/clock"
-	"postrider/internal/logline"
-	"postrider/internal/wire/call"
+	"postrider/internal/responder"
 	"postrider/internal/wire/parent"
 	wire "postrider/internal/wire/policy"
 	"postrider/internal/world"
 )
 
-// Exit codes.
 const (
-	exitOK   = 0
-	exitTemp = 111 // the control channel is not usable
-)
-
-const (
-	logPrefix = "qmail-policy: "
 	// atOnce is how many questions are worked on: most wait for the DNS. More
 	// wait in the link.
 	atOnce = 1000
@@ -34,11 +25,10 @@ const (
 
 // server answers. It is a wire.Policy.
 type server struct {
-	clock  clock.Clock
-	log    func(line string)
-	seldom logline.Seldom
-	dns    func() (lookups, error)
-	grey   *greylist
+	*responder.Daemon
+	clock clock.Clock
+	dns   func() (lookups, error)
+	grey  *greylist
 }
 
 var _ wire.Policy = (*server)(nil)
@@ -52,32 +42,17 @@ func (s *server) Grey(t wire.Triplet, delay time.Duration) (time.Duration, error
 func (s *server) domains() (lookups, error) {
 	dns, err := s.dns()
 	if err != nil {
-		s.warn(err)
+		s.Warn(err)
 	}
 	return dns, err
 }
 
-// warn logs trouble, one line a minute for each cause.
-func (s *server) warn(err error) {
-	if note, ok := s.seldom.Allow(s.clock.Now(), err); ok {
-		s.log(logPrefix + "warning: " + err.Error() + note)
-	}
-}
-
 // Main runs qmail-policy until its control channel ends.
 func Main(w world.World) int {
-	log := logline.NewWriter(w.Stderr)
-	defer log.Close()
-	s := &server{clock: w.Clock, log: log.Line, dns: systemNames(w.Clock), grey: newGreylist(w.Clock)}
-	channel, err := parent.Inherited()
-	if err == nil {
-		err = s.run(channel, filepath.Join(w.Home, storeFile))
-	}
-	if err != nil {
-		log.Line(logPrefix + "fatal: " + err.Error())
-		return exitTemp
-	}
-	return exitOK
+	return responder.Main(w, "qmail-policy", func(d *responder.Daemon, channel *parent.Channel) error {
+		s := &server{Daemon: d, clock: w.Clock, dns: systemNames(w.Clock), grey: newGreylist(w.Clock)}
+		return s.run(channel, filepath.Join(w.Home, storeFile))
+	})
 }
 
 // run serves until the control channel ends. A question that then has no
@@ -85,9 +60,9 @@ func Main(w world.World) int {
 func (s *server) run(channel *parent.Channel, store string) error {
 	j := &journal{path: store}
 	if damaged, err := j.open(s.grey); err != nil {
-		s.log(logPrefix + "warning: " + store + " is not used, the greylist is empty: " + err.Error())
+		s.Say("warning: " + store + " is not used, the greylist is empty: " + err.Error())
 	} else if damaged > 0 {
-		s.log(fmt.Sprintf("%swarning: %s: %d damaged records are left out", logPrefix, store, damaged))
+		s.Say(fmt.Sprintf("warning: %s: %d damaged records are left out", store, damaged))
 	}
 	ending := make(chan struct{})
 	var writer sync.WaitGroup
@@ -110,7 +85,7 @@ func (s *server) keep(j *journal, ending <-chan struct{}) {
 		}
 		stop()
 		if err := j.write(s.grey); err != nil {
-			s.warn(err) // it stays in memory, and is tried again
+			s.Warn(err) // it stays in memory, and is tried again
 		}
 	}
 }
@@ -119,18 +94,9 @@ func (s *server) keep(j *journal, ending <-chan struct{}) {
 func (s *server) frame(f parent.Frame) error {
 	switch {
 	case f.Kind == parent.Link && f.Name == parent.PolicySMTPD:
-		go s.serve(f.File)
-	case f.File != nil:
-		_ = f.File.Close() // not for us
-		s.log(logPrefix + "warning: control channel hands over " + f.Name + ", which is not for qmail-policy")
+		go s.Respond(f.File, "qmail-smtpd", atOnce, func(question []byte) []byte { return wire.Reply(question, s) })
+	default:
+		s.Stray(f)
 	}
 	return nil
-}
-
-// serve answers the questions of a link.
-func (s *server) serve(link *os.File) {
-	err := call.Serve(link, atOnce, func(question []byte) []byte { return wire.Reply(question, s) })
-	if err != nil {
-		s.log(logPrefix + "warning: link to qmail-smtpd: " + err.Error())
-	}
 }

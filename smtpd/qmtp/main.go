@@ -67,7 +67,7 @@ func run(w world.World, p protocol) int {
 	}
 	debug.SetMemoryLimit(memoryGoal)
 	d := newDaemon(w.Home, s)
-	d.last = rand.Uint64N(1 << 32) // sessions of two runs differ in the log
+	d.sessions.Last = rand.Uint64N(1 << 32) // sessions of two runs differ in the log
 	d.look()
 	if err := d.run(channel); err != nil {
 		logger.Line(s.prefix() + "fatal: " + err.Error())

@@ -48,7 +48,7 @@ func (s *session) pause(wait time.Duration) error {
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-	case <-s.ending:
+	case <-s.Ending:
 	}
 	// The time was ours: the message came no slower for that.
 	s.textBegan = s.textBegan.Add(wait)

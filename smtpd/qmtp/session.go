@@ -13,6 +13,7 @@ import (
 	"postrider/internal/logline"
 	"postrider/internal/mailboxes"
 	"postrider/internal/netstring"
+	"postrider/internal/sessions"
 )
 
 const (
@@ -50,11 +51,7 @@ type service struct {
 	// filter would be worse than delaying it.
 	filterMissing bool
 
-	stopping atomic.Bool // sessions end behind the message that they are in
-	cutOff   atomic.Bool // sessions end now
-	// ending is closed when stopping is set: nobody is kept waiting any more.
-	// nil: never.
-	ending chan struct{}
+	sessions.End // never comes in the classic form
 }
 
 // conn is the network side of a session.
@@ -94,6 +91,9 @@ type session struct {
 	atBoundary atomic.Bool
 }
 
+// Interruptible reports that no message is in hand.
+func (s *session) Interruptible() bool { return s.atBoundary.Load() }
+
 // start makes the session ready to run.
 func (s *session) start() {
 	s.in = bufio.NewReaderSize(fromClient{s}, idleBuffer)
@@ -129,7 +129,7 @@ func (s *session) next() (*netstring.String, error) {
 	s.inMessage = false
 	s.atBoundary.Store(true)
 	defer s.atBoundary.Store(false)
-	if s.stopping.Load() {
+	if s.Stopping.Load() {
 		return nil, errShutdown
 	}
 	if _, err := s.in.Peek(1); err != nil {
@@ -157,7 +157,7 @@ func (c fromClient) Read(p []byte) (int, error) {
 	}
 	// Whoever stops the service stores first and then cuts deadlines, so one of
 	// the two sees the other.
-	if s.cutOff.Load() || s.stopping.Load() && s.atBoundary.Load() {
+	if s.CutOff.Load() || s.Stopping.Load() && s.atBoundary.Load() {
 		return 0, errShutdown
 	}
 	n, err := s.conn.Read(p)
@@ -171,7 +171,7 @@ func (c fromClient) Read(p []byte) (int, error) {
 		return 0, err
 	case !errors.Is(err, os.ErrDeadlineExceeded):
 		return 0, errHungUp
-	case s.cutOff.Load(), s.stopping.Load() && s.atBoundary.Load():
+	case s.CutOff.Load(), s.Stopping.Load() && s.atBoundary.Load():
 		return 0, errShutdown
 	}
 	return 0, cause

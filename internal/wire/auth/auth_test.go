@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -14,7 +15,7 @@ import (
 )
 
 // knows is a Verifier and a Guard whose answers depend on the name.
-type knows struct{ failed, succeeded int }
+type knows struct{ failed, succeeded atomic.Int32 }
 
 var errBroken = errors.New("broken")
 
@@ -49,8 +50,8 @@ func (*knows) Closed(user, client string) (time.Duration, bool) {
 	return 30 * time.Second, user == "closed"
 }
 
-func (k *knows) Failed(user, client string) time.Duration { k.failed++; return 5 * time.Second }
-func (k *knows) Succeeded(user, client string)            { k.succeeded++ }
+func (k *knows) Failed(user, client string) time.Duration { k.failed.Add(1); return 5 * time.Second }
+func (k *knows) Succeeded(user, client string)            { k.succeeded.Add(1) }
 
 func ascending(n int) []byte {
 	b := make([]byte, n)
@@ -102,8 +103,8 @@ func TestQuestions(t *testing.T) {
 			t.Errorf("%s: %+v, %v", q.name, got, err)
 		}
 	}
-	if k.failed != 3 || k.succeeded != 3 {
-		t.Errorf("%d failed, %d succeeded", k.failed, k.succeeded)
+	if failed, succeeded := k.failed.Load(), k.succeeded.Load(); failed != 3 || succeeded != 3 {
+		t.Errorf("%d failed, %d succeeded", failed, succeeded)
 	}
 	if salt, n, err := c.Salt(who("joe")); string(salt) != "salt of joe" || n != 4096 || err != nil {
 		t.Errorf("%q, %d, %v", salt, n, err)
@@ -135,7 +136,7 @@ func TestLimits(t *testing.T) {
 			t.Errorf("%s: %q", name, answer)
 		}
 	}
-	if k.failed+k.succeeded > 0 {
+	if k.failed.Load()+k.succeeded.Load() > 0 {
 		t.Error("one was counted")
 	}
 	for _, b := range []string{"", "Y", "N", "N\x00\x00\x00", "L\x00\x00\x00\x00\x00", "E", "X", "Y\x00\x00\x00\x21" + strings.Repeat("x", 33)} {

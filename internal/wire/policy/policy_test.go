@@ -29,26 +29,26 @@ type fixed struct {
 	wait     time.Duration
 	err      error
 
-	asked *question
+	asked chan question
 }
 
 func (f fixed) Lists(client netip.Addr, zones []string) ([]Listing, error) {
-	*f.asked = question{kind: kindLists, client: client, zones: zones}
+	f.asked <- question{kind: kindLists, client: client, zones: zones}
 	return f.listings, f.err
 }
 
 func (f fixed) Name(client netip.Addr) (NameState, string, error) {
-	*f.asked = question{kind: kindName, client: client}
+	f.asked <- question{kind: kindName, client: client}
 	return f.state, f.name, f.err
 }
 
 func (f fixed) Sender(client netip.Addr, helo, sender string) (Result, error) {
-	*f.asked = question{kind: kindSender, client: client, helo: helo, sender: sender}
+	f.asked <- question{kind: kindSender, client: client, helo: helo, sender: sender}
 	return f.result, f.err
 }
 
 func (f fixed) Grey(t Triplet, delay time.Duration) (time.Duration, error) {
-	*f.asked = question{kind: kindGrey, client: t.Client, sender: t.Sender, recipient: t.Recipient, delay: delay}
+	f.asked <- question{kind: kindGrey, client: t.Client, sender: t.Sender, recipient: t.Recipient, delay: delay}
 	return f.wait, f.err
 }
 
@@ -101,13 +101,12 @@ func TestQuestionsArrive(t *testing.T) {
 		{question{kind: kindGrey, client: ip6, sender: "a@b", recipient: "c@d", delay: 300 * time.Second}, fixed{wait: 299*time.Second + 1}, 300 * time.Second},
 		{question{kind: kindGrey, client: ip6}, fixed{wait: -1}, time.Duration(0)},
 	} {
-		var asked question
-		c.answers.asked = &asked
+		c.answers.asked = make(chan question, 2)
 		got, err := linked(t, c.answers).put(c.question)
 		if err != nil || !reflect.DeepEqual(got, c.want) {
 			t.Errorf("%c: %v, %v, want %v", c.question.kind, got, err, c.want)
 		}
-		if !reflect.DeepEqual(asked, c.question) {
+		if asked := <-c.answers.asked; !reflect.DeepEqual(asked, c.question) {
 			t.Errorf("%c: arrived as %v, want %v", c.question.kind, asked, c.question)
 		}
 		c.answers.err = errors.New("trouble")

@@ -29,24 +29,26 @@ func TestPost(t *testing.T) {
 		t.Fatal(err)
 	}
 	report := bytes.Repeat([]byte{0, 'x', 255}, MaxReport/3)
-	var verdict error
+	verdicts := make(chan error, 3)
+	verdicts <- nil
+	verdicts <- errors.New("no \u00fc\n" + strings.Repeat("x", MaxText))
+	verdicts <- &Refused{"never"}
+	close(verdicts)
 	go call.Serve(theirs, 1, func(question []byte) []byte {
 		return Reply(question, func(url string, got []byte) error {
 			if url != place || !bytes.Equal(got, report) {
 				return errors.New("something else")
 			}
-			return verdict
+			return <-verdicts
 		})
 	})
 	var refused *Refused
 	if err := Post(c, place, report, time.Minute); err != nil {
 		t.Error(err)
 	}
-	verdict = errors.New("no \u00fc\n" + strings.Repeat("x", MaxText))
 	if err := Post(c, place, report, time.Minute); err == nil || errors.As(err, &refused) || err.Error() != ("no ???" + strings.Repeat("x", MaxText))[:MaxText] {
 		t.Errorf("for now: %v", err)
 	}
-	verdict = &Refused{"never"}
 	if err := Post(c, place, report, time.Minute); !errors.As(err, &refused) || refused.Text != "never" {
 		t.Errorf("for good: %v", err)
 	}

@@ -1,4 +1,4 @@
-package top
+package logtail
 
 import (
 	"bytes"
@@ -22,16 +22,16 @@ const (
 	lookAtOnce = 1 << 20
 )
 
-// usualLogs are where the log is if nobody says otherwise: contrib has multilog
+// UsualLogs are where the log is if nobody says otherwise: contrib has multilog
 // and syslog write there.
-func usualLogs() []string {
+func UsualLogs() []string {
 	return []string{"/var/log/qmail/current", "/var/log/mail.log", "/var/log/maillog"}
 }
 
-// tail follows a log, which may be moved away and made anew, or cut off.
-type tail struct {
-	names   []string // the first that is there
-	path    string
+// Tail follows a log, which may be moved away and made anew, or cut off.
+type Tail struct {
+	Names   []string // the first that is there
+	Path    string
 	file    *os.File
 	info    os.FileInfo
 	offset  int64
@@ -39,9 +39,9 @@ type tail struct {
 	skip    bool   // up to the next line end: the line is too long, or was begun before
 }
 
-// look calls visit with the lines that have come, and returns an error if there
+// Look calls visit with the lines that have come, and returns an error if there
 // is no log.
-func (t *tail) look(visit func(line string)) error {
+func (t *Tail) Look(visit func(line string)) error {
 	for range 2 { // the file that is open, and the one that has taken its place
 		if t.file == nil {
 			if err := t.open(); err != nil {
@@ -49,28 +49,28 @@ func (t *tail) look(visit func(line string)) error {
 			}
 		}
 		if err := t.read(visit); err != nil {
-			t.close()
-			return fmt.Errorf("unable to read %s: %w", t.path, err)
+			t.Close()
+			return fmt.Errorf("unable to read %s: %w", t.Path, err)
 		}
 		if t.inPlace() {
 			return nil
 		}
 		// Who renames a log may go on writing into it for a moment: once more.
 		if err := t.read(visit); err != nil {
-			t.close()
-			return fmt.Errorf("unable to read %s: %w", t.path, err)
+			t.Close()
+			return fmt.Errorf("unable to read %s: %w", t.Path, err)
 		}
-		t.close()
+		t.Close()
 	}
 	return nil
 }
 
 // open opens the first log that is there, at its end but for firstLook; one that
 // has taken the place of another, at its beginning.
-func (t *tail) open() error {
-	again := t.path != ""
+func (t *Tail) open() error {
+	again := t.Path != ""
 	var missing error
-	for _, name := range t.names {
+	for _, name := range t.Names {
 		f, err := openLog(name)
 		if errors.Is(err, fs.ErrNotExist) {
 			missing = err
@@ -84,7 +84,7 @@ func (t *tail) open() error {
 			_ = f.Close() // it was only read
 			return err
 		}
-		t.path, t.file, t.info, t.offset, t.partial, t.skip = name, f, info, 0, nil, false
+		t.Path, t.file, t.info, t.offset, t.partial, t.skip = name, f, info, 0, nil, false
 		if size := info.Size(); !again && size > firstLook {
 			t.offset, t.skip = size-firstLook, true
 		}
@@ -112,8 +112,8 @@ func openLog(name string) (*os.File, error) {
 
 // inPlace reports whether the file that is open is still the log, and as long as
 // it was.
-func (t *tail) inPlace() bool {
-	info, err := os.Stat(t.path)
+func (t *Tail) inPlace() bool {
+	info, err := os.Stat(t.Path)
 	if err != nil {
 		return errors.Is(err, fs.ErrNotExist) // between two: the next look finds out
 	}
@@ -121,7 +121,7 @@ func (t *tail) inPlace() bool {
 }
 
 // read reads what has come.
-func (t *tail) read(visit func(line string)) error {
+func (t *Tail) read(visit func(line string)) error {
 	info, err := t.file.Stat()
 	if err != nil {
 		return err
@@ -134,7 +134,7 @@ func (t *tail) read(visit func(line string)) error {
 		n, err := t.file.ReadAt(buf[:min(left, len(buf))], t.offset)
 		t.offset += int64(n)
 		left -= n
-		t.take(buf[:n], visit)
+		t.Take(buf[:n], visit)
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
@@ -145,8 +145,8 @@ func (t *tail) read(visit func(line string)) error {
 	return nil
 }
 
-// take cuts what was read into lines.
-func (t *tail) take(b []byte, visit func(line string)) {
+// Take cuts what was read into lines.
+func (t *Tail) Take(b []byte, visit func(line string)) {
 	for {
 		line, rest, ended := bytes.Cut(b, []byte{'\n'})
 		if !t.skip {
@@ -166,7 +166,7 @@ func (t *tail) take(b []byte, visit func(line string)) {
 	}
 }
 
-func (t *tail) close() {
+func (t *Tail) Close() {
 	if t.file != nil {
 		_ = t.file.Close() // it was only read
 		t.file = nil

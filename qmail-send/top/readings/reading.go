@@ -1,4 +1,4 @@
-package top
+package readings
 
 import (
 	"slices"
@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"postrider/internal/exposition"
+	"postrider/qmail-send/top/wording"
 )
 
 // prefix begins the names of all figures.
@@ -48,29 +49,29 @@ var timingsShown = map[string][]string{
 	"queue_sync_group_size": nil,
 }
 
-// reading is what the figures say at one moment: by the name of a figure, and
+// Reading is what the figures say at one moment: by the name of a figure, and
 // then by the values of its labels with blanks between them.
-type reading struct {
-	at     time.Time
-	values map[string]map[string]float64
-	times  map[string]map[string]exposition.Histogram
+type Reading struct {
+	At     time.Time
+	Values map[string]map[string]float64
+	Times  map[string]map[string]exposition.Histogram
 }
 
-// readFigures reads the text of a process that may have been told anything.
-func readFigures(body string, at time.Time) (reading, error) {
-	r := reading{at: at, values: make(map[string]map[string]float64), times: make(map[string]map[string]exposition.Histogram)}
+// Read reads the text of a process that may have been told anything.
+func Read(body string, at time.Time) (Reading, error) {
+	r := Reading{At: at, Values: make(map[string]map[string]float64), Times: make(map[string]map[string]exposition.Histogram)}
 	err := exposition.Read(body, func(s exposition.Sample) {
 		name, ours := strings.CutPrefix(s.Name, prefix)
 		if !ours {
 			return
 		}
 		if labels, known := figuresShown[name]; known {
-			add(r.values, name, labelsOf(s, labels), func(old float64) float64 { return old + s.Value })
+			add(r.Values, name, labelsOf(s, labels), func(old float64) float64 { return old + s.Value })
 			return
 		}
 		if base, bucket := strings.CutSuffix(name, "_bucket"); bucket {
 			if labels, known := timingsShown[base]; known {
-				add(r.times, base, labelsOf(s, labels), func(old exposition.Histogram) exposition.Histogram {
+				add(r.Times, base, labelsOf(s, labels), func(old exposition.Histogram) exposition.Histogram {
 					old.Add(s.Get("le"), s.Value)
 					return old
 				})
@@ -78,7 +79,7 @@ func readFigures(body string, at time.Time) (reading, error) {
 		}
 		if base, sum := strings.CutSuffix(name, "_sum"); sum {
 			if labels, known := timingsShown[base]; known {
-				add(r.times, base, labelsOf(s, labels), func(old exposition.Histogram) exposition.Histogram {
+				add(r.Times, base, labelsOf(s, labels), func(old exposition.Histogram) exposition.Histogram {
 					old.Sum += s.Value
 					return old
 				})
@@ -93,7 +94,7 @@ func labelsOf(s exposition.Sample, labels []string) string {
 	values := make([]string, len(labels))
 	for i, l := range labels {
 		value := s.Get(l)
-		values[i] = clean(value[:min(len(value), maxLabel)])
+		values[i] = wording.Clean(value[:min(len(value), maxLabel)])
 	}
 	return strings.Join(values, " ")
 }
@@ -110,23 +111,23 @@ func add[V any](all map[string]map[string]V, name, key string, change func(V) V)
 	}
 }
 
-// value returns one value of a figure, and whether there is one.
-func (r reading) value(name, key string) (float64, bool) {
-	v, known := r.values[name][key]
+// Value returns one value of a figure, and whether there is one.
+func (r Reading) Value(name, key string) (float64, bool) {
+	v, known := r.Values[name][key]
 	return v, known
 }
 
-// sum adds up the values of a figure.
-func (r reading) sum(name string) (total float64) {
-	for _, v := range r.values[name] {
+// Sum adds up the values of a figure.
+func (r Reading) Sum(name string) (total float64) {
+	for _, v := range r.Values[name] {
 		total += v
 	}
 	return total
 }
 
-// keys returns the labels' values of a figure, the greatest value first.
-func (r reading) keys(name string) []string {
-	series := r.values[name]
+// Keys returns the labels' values of a figure, the greatest value first.
+func (r Reading) Keys(name string) []string {
+	series := r.Values[name]
 	keys := make([]string, 0, len(series))
 	for k := range series {
 		keys = append(keys, k)

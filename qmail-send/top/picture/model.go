@@ -1,4 +1,4 @@
-package top
+package picture
 
 import (
 	"cmp"
@@ -9,17 +9,21 @@ import (
 	"time"
 
 	"postrider/internal/wire/manage"
+	"postrider/qmail-send/top/ask"
+	"postrider/qmail-send/top/logtail"
+	"postrider/qmail-send/top/readings"
+	"postrider/qmail-send/top/wording"
 )
 
-// model is all that is known, without any word about how it looks.
-type model struct {
+// Model is all that is known, without any word about how it looks.
+type Model struct {
 	host    string
-	now     time.Time
-	history history
-	orders  orders
-	log     *log
+	Now     time.Time
+	history readings.History
+	orders  ask.Orders
+	Log     *logtail.Log
 	// What is missing, and why: nil, if nothing is.
-	figuresErr, ordersErr, logErr error
+	FiguresErr, OrdersErr, logErr error
 	// past is what has come in and gone out, a point a second.
 	past []flow
 	// restarts is when a process was last seen to have been started again.
@@ -38,53 +42,51 @@ const maxPast = 600
 // recent is how long something that happened is mentioned.
 const recent = 10 * time.Minute
 
-func newModel(host string, now time.Time) *model {
-	return &model{host: host, now: now, log: newLog(), figuresErr: errStarting, ordersErr: errStarting, logErr: errStarting}
+func New(host string, now time.Time) *Model {
+	return &Model{host: host, Now: now, Log: logtail.NewLog(), FiguresErr: errStarting, OrdersErr: errStarting, logErr: errStarting}
 }
 
 // errStarting stands until there was a first answer.
 var errStarting = errors.New("nothing was asked yet")
 
-// take takes up a reading of the figures.
-func (m *model) take(r reading, err error) {
-	if m.figuresErr = err; err != nil {
-		m.history = history{} // rates across a gap would be wrong
+// Take takes up a reading of the figures.
+func (m *Model) Take(r readings.Reading, err error) {
+	if m.FiguresErr = err; err != nil {
+		m.history = readings.History{} // rates across a gap would be wrong
 		m.seenRestarts = false
 		return
 	}
-	if restarts := r.sum("process_restarts_total"); !m.seenRestarts || restarts < m.restarts {
+	if restarts := r.Sum("process_restarts_total"); !m.seenRestarts || restarts < m.restarts {
 		m.restarts, m.seenRestarts = restarts, true
 	} else if restarts > m.restarts {
-		m.restarts, m.restarted = restarts, r.at
+		m.restarts, m.restarted = restarts, r.At
 	}
-	m.history.add(r)
-	n := len(m.history.all)
-	if n < 2 {
+	m.history.Add(r)
+	in, out, known := m.history.Latest()
+	if !known {
 		return
 	}
-	last := history{all: m.history.all[n-2:]}
-	in, out, _ := last.flow()
 	if m.past = append(m.past, flow{in, out}); len(m.past) > maxPast {
 		m.past = m.past[1:]
 	}
 }
 
-// takeOrders takes up what qmail-send says.
-func (m *model) takeOrders(o orders, err error) {
-	if m.ordersErr = err; err != nil {
+// TakeOrders takes up what qmail-send says.
+func (m *Model) TakeOrders(o ask.Orders, err error) {
+	if m.OrdersErr = err; err != nil {
 		return // what it said last stays
 	}
-	if o.list == nil {
-		o.list = m.orders.list
+	if o.List == nil {
+		o.List = m.orders.List
 	}
 	m.orders = o
 }
 
-// takeLines takes up lines of the log, and whether there is one.
-func (m *model) takeLines(lines []string, now time.Time, err error) {
+// TakeLines takes up lines of the log, and whether there is one.
+func (m *Model) TakeLines(lines []string, now time.Time, err error) {
 	m.logErr = err
 	for _, line := range lines {
-		m.log.take(line, now)
+		m.Log.Take(line, now)
 	}
 }
 
@@ -110,25 +112,25 @@ type queue struct {
 	states []amount
 }
 
-func (m *model) queue() queue {
-	r, some := m.history.last()
-	if some && len(r.values["queue_messages"]) > 0 {
-		q := queue{known: true, at: r.at, total: r.sum("queue_messages")}
-		q.oldest, _ = r.value("queue_oldest_seconds", "")
-		for _, state := range r.keys("queue_messages") {
-			q.states = append(q.states, amount{state, r.values["queue_messages"][state]})
+func (m *Model) queue() queue {
+	r, some := m.history.Last()
+	if some && len(r.Values["queue_messages"]) > 0 {
+		q := queue{known: true, at: r.At, total: r.Sum("queue_messages")}
+		q.oldest, _ = r.Value("queue_oldest_seconds", "")
+		for _, state := range r.Keys("queue_messages") {
+			q.states = append(q.states, amount{state, r.Values["queue_messages"][state]})
 		}
 		return q
 	}
-	l := m.orders.list
+	l := m.orders.List
 	if l == nil {
 		return queue{}
 	}
-	q := queue{known: true, at: l.at, total: float64(l.total)}
-	if !l.oldest.IsZero() {
-		q.oldest = max(0, m.now.Sub(l.oldest).Seconds())
+	q := queue{known: true, at: l.At, total: float64(l.Total)}
+	if !l.Oldest.IsZero() {
+		q.oldest = max(0, m.Now.Sub(l.Oldest).Seconds())
 	}
-	for phase, n := range l.phases {
+	for phase, n := range l.Phases {
 		q.states = append(q.states, amount{phases[phase], float64(n)})
 	}
 	slices.SortFunc(q.states, func(a, b amount) int { return cmp.Or(cmp.Compare(b.n, a.n), cmp.Compare(a.name, b.name)) })
@@ -149,30 +151,30 @@ type count struct {
 	known            bool // there are figures
 }
 
-func (m *model) count(name, key string) count {
-	r, some := m.history.last()
-	perSecond, known := m.history.rate(name, key)
+func (m *Model) count(name, key string) count {
+	r, some := m.history.Last()
+	perSecond, known := m.history.Rate(name, key)
 	if !some || !known {
 		perSecond = -1
 	}
-	total, _ := r.value(name, key)
+	total, _ := r.Value(name, key)
 	return count{perSecond, total, some}
 }
 
 // channels returns both, with what the log says if there are no figures.
-func (m *model) channels() []channel {
+func (m *Model) channels() []channel {
 	var both []channel
 	for _, name := range []string{"local", "remote"} {
 		c := channel{name: name, running: -1, limit: -1, p50: -1, p99: -1}
-		if r, some := m.history.last(); some {
-			c.running, _ = r.value("deliveries_running", name)
-			c.limit, _ = r.value("deliveries_limit", name)
-			minute, _ := m.history.timing("delivery_seconds", name)
+		if r, some := m.history.Last(); some {
+			c.running, _ = r.Value("deliveries_running", name)
+			c.limit, _ = r.Value("deliveries_limit", name)
+			minute, _ := m.history.Timing("delivery_seconds", name)
 			if p50, measured := minute.Quantile(0.5); measured {
 				c.p50 = p50
 				c.p99, _ = minute.Quantile(0.99)
 			}
-		} else if status, known := m.log.running[name]; known {
+		} else if status, known := m.Log.Running[name]; known {
 			c.running, c.limit = float64(status[0]), float64(status[1])
 		}
 		c.success = m.count("deliveries_total", name+" success")
@@ -184,8 +186,8 @@ func (m *model) channels() []channel {
 }
 
 // standings counts the destinations that are slowed or down.
-func (m *model) standings() (slowed, down int) {
-	for _, d := range m.orders.destinations {
+func (m *Model) standings() (slowed, down int) {
+	for _, d := range m.orders.Destinations {
 		switch d.Standing {
 		case manage.Slowed:
 			slowed++
@@ -197,9 +199,9 @@ func (m *model) standings() (slowed, down int) {
 }
 
 // processes counts those that are up and those that are not.
-func (m *model) processes() (up, down int) {
-	r, _ := m.history.last()
-	for _, v := range r.values["process_up"] {
+func (m *Model) processes() (up, down int) {
+	r, _ := m.history.Last()
+	for _, v := range r.Values["process_up"] {
 		if v > 0 {
 			up++
 		} else {
@@ -210,19 +212,19 @@ func (m *model) processes() (up, down int) {
 }
 
 // uptime is how long the suite runs, if the figures say it.
-func (m *model) uptime() (time.Duration, bool) {
-	r, _ := m.history.last()
-	started, known := r.value("start_time_seconds", "")
+func (m *Model) uptime() (time.Duration, bool) {
+	r, _ := m.history.Last()
+	started, known := r.Value("start_time_seconds", "")
 	if !known || !(started > 0 && started < 1e11) {
 		return 0, false
 	}
 	seconds, part := math.Modf(started)
-	return m.now.Sub(time.Unix(int64(seconds), int64(part*1e9))), true
+	return m.Now.Sub(time.Unix(int64(seconds), int64(part*1e9))), true
 }
 
 // note is something that wants to be known first.
 type note struct {
-	s    style
+	s    Style
 	text string
 }
 
@@ -230,59 +232,59 @@ type note struct {
 const switchOn = "no figures: make control/metricslisten and send qmail-start USR2"
 
 // notes are what an operator should hear, the worst first.
-func (m *model) notes() []note {
+func (m *Model) notes() []note {
 	var all []note
-	say := func(s style, format string, args ...any) { all = append(all, note{s, fmt.Sprintf(format, args...)}) }
+	say := func(s Style, format string, args ...any) { all = append(all, note{s, fmt.Sprintf(format, args...)}) }
 	switch {
-	case errors.Is(m.ordersErr, manage.ErrNotRunning):
-		say(alarming, "%v", manage.ErrNotRunning) // the socket's name says nothing more
-	case m.ordersErr != nil && m.ordersErr != errStarting:
-		say(alarming, "%v", m.ordersErr)
+	case errors.Is(m.OrdersErr, manage.ErrNotRunning):
+		say(Alarming, "%v", manage.ErrNotRunning) // the socket's name says nothing more
+	case m.OrdersErr != nil && m.OrdersErr != errStarting:
+		say(Alarming, "%v", m.OrdersErr)
 	}
-	r, _ := m.history.last()
-	for _, program := range r.keys("process_up") {
-		if r.values["process_up"][program] == 0 {
-			say(alarming, "%s does not run", program)
+	r, _ := m.history.Last()
+	for _, program := range r.Keys("process_up") {
+		if r.Values["process_up"][program] == 0 {
+			say(Alarming, "%s does not run", program)
 		}
 	}
-	if a := m.log.alert; a.words != "" && m.isRecent(a.at) {
-		say(alarming, "%s", a.words)
+	if a := m.Log.Alert; a.Words != "" && m.isRecent(a.At) {
+		say(Alarming, "%s", a.Words)
 	}
 	if m.isRecent(m.restarted) {
-		say(alarming, "a process was started again %s ago", brief(m.now.Sub(m.restarted).Seconds()))
+		say(Alarming, "a process was started again %s ago", wording.Brief(m.Now.Sub(m.restarted).Seconds()))
 	}
 	slowed, down := m.standings()
 	if down > 0 {
 		worst := m.sorted(byState)[0]
-		say(alarming, "%s down; for %s %s", verb(down, "destination is", "destinations are"),
+		say(Alarming, "%s down; for %s %s", verb(down, "destination is", "destinations are"),
 			worst.Name, verb(int(worst.Waiting), "message waits", "messages wait"))
 	}
 	for _, c := range m.channels() {
 		if c.limit > 0 && c.running >= c.limit {
-			say(alarming, "all %s %s deliveries are in use", full(c.limit), c.name)
+			say(Alarming, "all %s %s deliveries are in use", wording.Full(c.limit), c.name)
 		}
 	}
-	limit, _ := r.value("smtp_sessions_limit", "")
-	if now, _ := r.value("smtp_sessions", ""); limit > 0 && now >= limit {
-		say(alarming, "all %s SMTP sessions are in use", full(limit))
+	limit, _ := r.Value("smtp_sessions_limit", "")
+	if now, _ := r.Value("smtp_sessions", ""); limit > 0 && now >= limit {
+		say(Alarming, "all %s SMTP sessions are in use", wording.Full(limit))
 	}
 	switch {
-	case errors.Is(m.figuresErr, errNoFigures):
-		say(plain, "%s", switchOn)
-	case m.figuresErr != nil && m.figuresErr != errStarting:
-		say(alarming, "%v", m.figuresErr)
+	case errors.Is(m.FiguresErr, ask.ErrNoFigures):
+		say(Plain, "%s", switchOn)
+	case m.FiguresErr != nil && m.FiguresErr != errStarting:
+		say(Alarming, "%v", m.FiguresErr)
 	}
 	if slowed > 0 {
-		say(plain, "%s slowed", verb(slowed, "destination is", "destinations are"))
+		say(Plain, "%s slowed", verb(slowed, "destination is", "destinations are"))
 	}
 	if m.logErr != nil && m.logErr != errStarting {
-		say(plain, "no log: %v", m.logErr)
+		say(Plain, "no log: %v", m.logErr)
 	}
 	return all
 }
 
-func (m *model) isRecent(at time.Time) bool {
-	return !at.IsZero() && m.now.Sub(at) < recent
+func (m *Model) isRecent(at time.Time) bool {
+	return !at.IsZero() && m.Now.Sub(at) < recent
 }
 
-func verb(n int, one, more string) string { return plural(float64(n), one, more) }
+func verb(n int, one, more string) string { return wording.Plural(float64(n), one, more) }

@@ -1,4 +1,4 @@
-package top
+package logtail
 
 import (
 	"fmt"
@@ -25,9 +25,9 @@ func appendTo(t *testing.T, name, text string) {
 }
 
 // look returns the lines that a tail has to tell.
-func look(t *testing.T, l *tail) (lines []string) {
+func look(t *testing.T, l *Tail) (lines []string) {
 	t.Helper()
-	if err := l.look(func(line string) { lines = append(lines, line) }); err != nil {
+	if err := l.Look(func(line string) { lines = append(lines, line) }); err != nil {
 		t.Fatal(err)
 	}
 	return lines
@@ -37,9 +37,9 @@ func look(t *testing.T, l *tail) (lines []string) {
 func TestTail(t *testing.T) {
 	t.Parallel()
 	name := filepath.Join(t.TempDir(), "current")
-	l := &tail{names: []string{name + ".none", name}}
-	defer l.close()
-	if err := l.look(func(string) { t.Error("a line of nothing") }); err == nil {
+	l := &Tail{Names: []string{name + ".none", name}}
+	defer l.Close()
+	if err := l.Look(func(string) { t.Error("a line of nothing") }); err == nil {
 		t.Error("there is no log, and no error")
 	}
 	rename := func() {
@@ -87,8 +87,8 @@ func TestTailIsBounded(t *testing.T) {
 		fmt.Fprintf(&b, "line %d\n", i)
 	}
 	appendTo(t, name, b.String())
-	l := &tail{names: []string{name}}
-	defer l.close()
+	l := &Tail{Names: []string{name}}
+	defer l.Close()
 	for _, most := range []int{firstLook, lookAtOnce} {
 		lines := look(t, l)
 		size := 0
@@ -113,10 +113,10 @@ func TestTailRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, name := range []string{pipe, t.TempDir(), "/dev/zero"} {
-		l := &tail{names: []string{name}}
-		if err := l.look(func(string) {}); err == nil {
+		l := &Tail{Names: []string{name}}
+		if err := l.Look(func(string) {}); err == nil {
 			t.Errorf("%s is read", name)
 		}
-		l.close()
+		l.Close()
 	}
 }

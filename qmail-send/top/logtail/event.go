@@ -1,4 +1,4 @@
-package top
+package logtail
 
 import (
 	"encoding/json"
@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"postrider/internal/logread"
+	"postrider/qmail-send/top/wording"
 )
 
 const (
@@ -17,79 +18,79 @@ const (
 	// what goes well do not push out the others.
 	maxEvents = 1000
 	// maxWords is how much of a line is kept.
-	maxWords = 500
+	MaxWords = 500
 	// maxDeliveries bounds the deliveries of which the recipient is known.
 	maxDeliveries = 20_000
 )
 
-// grave tells how much a line wants to be looked at.
-type grave byte
+// Grave tells how much a line wants to be looked at.
+type Grave byte
 
 const (
-	usual   grave = iota
-	trouble       // of a message: it failed, or waits
-	warning       // of this host
+	Usual   Grave = iota
+	Trouble       // of a message: it failed, or waits
+	Warning       // of this host
 )
 
-// event is a line of the log.
-type event struct {
-	at    time.Time // zero if the line does not say it
-	words string
-	grave grave
+// Event is a line of the log.
+type Event struct {
+	At    time.Time // zero if the line does not say it
+	Words string
+	Grave Grave
 }
 
-// log is what has come last.
-type log struct {
-	events     [filterCount][]event
+// Log is what has come last.
+type Log struct {
+	Events     [FilterCount][]Event
 	recipients map[string]string // of deliveries that were begun
-	running    map[string][2]int // of the last status line: in use, and the limit, by channel
-	alert      event             // the last warning
-	live       bool              // what comes now was written now
+	Running    map[string][2]int // of the last status line: in use, and the limit, by channel
+	Alert      Event             // the last warning
+	Live       bool              // what comes now was written now
 }
 
-func newLog() *log {
-	return &log{recipients: make(map[string]string), running: make(map[string][2]int)}
+func NewLog() *Log {
+	return &Log{recipients: make(map[string]string), Running: make(map[string][2]int)}
 }
 
-// take takes up a line.
-func (g *log) take(raw string, now time.Time) {
+// Take takes up a line.
+func (g *Log) Take(raw string, now time.Time) {
 	at, text, l := parse(raw, now)
 	if l.Event == "status" {
 		g.status(l)
 		return
 	}
-	if at.IsZero() && g.live {
+	if at.IsZero() && g.Live {
 		at = now
 	}
-	e := event{at: at, words: cut(clean(g.words(l, text)), maxWords), grave: gravity(l.Event)}
-	if e.grave == warning {
-		g.alert = e
+	e := Event{At: at, Words: wording.Cut(wording.Clean(g.words(l, text)), MaxWords), Grave: gravity(l.Event)}
+	if e.Grave == Warning {
+		g.Alert = e
 	}
-	for show := range g.events {
-		if !filter(show).passes(e) {
+	for show := range g.Events {
+		if !Filter(show).passes(e) {
 			continue
 		}
-		g.events[show] = append(g.events[show], e)
-		if n := len(g.events[show]); n >= 2*maxEvents {
-			g.events[show] = slices.Clone(g.events[show][n-maxEvents:])
+		g.Events[show] = append(g.Events[show], e)
+		if n := len(g.Events[show]); n >= 2*maxEvents {
+			g.Events[show] = slices.Clone(g.Events[show][n-maxEvents:])
 		}
 	}
 }
 
 // status keeps how many deliveries are under way; such lines are not shown.
-func (g *log) status(l logread.Line) {
+func (g *Log) status(l logread.Line) {
 	for _, channel := range []string{"local", "remote"} {
 		n, err := strconv.Atoi(l.Get(channel))
 		limit, limitErr := strconv.Atoi(l.Get(channel + "limit"))
 		if err == nil && limitErr == nil {
-			g.running[channel] = [2]int{n, limit}
+			g.Running[channel] = [2]int{n, limit}
 		}
 	}
 }
 
 // words is a line for people: results have the recipient in front, and blanks
 // again where the log has underscores.
-func (g *log) words(l logread.Line, text string) string {
+func (g *Log) words(l logread.Line, text string) string {
 	id := l.Get("delivery")
 	switch l.Event {
 	case "starting delivery":
@@ -109,14 +110,14 @@ func (g *log) words(l logread.Line, text string) string {
 }
 
 // gravity tells what a kind of line is.
-func gravity(event string) grave {
+func gravity(event string) Grave {
 	switch event {
 	case "alert", "fatal", "warning":
-		return warning
+		return Warning
 	case "failure", "deferral", "mangled", "bounce", "double bounce", "triple bounce":
-		return trouble
+		return Trouble
 	}
-	return usual
+	return Usual
 }
 
 // parse takes a line apart, in either of the forms of control/logformat, and

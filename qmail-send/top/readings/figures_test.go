@@ -1,4 +1,4 @@
-package top
+package readings
 
 import (
 	"maps"

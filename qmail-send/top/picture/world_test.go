@@ -1,4 +1,4 @@
-package top
+package picture
 
 import (
 	"fmt"
@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"postrider/internal/wire/manage"
+	"postrider/qmail-send/top/ask"
+	"postrider/qmail-send/top/readings"
 )
 
 // noon is when the screens of the tests are drawn.
@@ -69,17 +71,17 @@ func figuresAt(second int) string {
 }
 
 // busy is a model with all there is to show.
-func busy(t *testing.T) *model {
+func busy(t *testing.T) *Model {
 	t.Helper()
-	m := newModel("mx1.example.org", noon)
+	m := New("mx1.example.org", noon)
 	for second := range 31 {
-		r, err := readFigures(figuresAt(second), noon.Add(time.Duration(second-30)*time.Second))
+		r, err := readings.Read(figuresAt(second), noon.Add(time.Duration(second-30)*time.Second))
 		if err != nil {
 			t.Fatal(err)
 		}
-		m.take(r, nil)
+		m.Take(r, nil)
 	}
-	m.takeOrders(orders{at: noon, destinations: []manage.Destination{
+	m.TakeOrders(ask.Orders{At: noon, Destinations: []manage.Destination{
 		{Name: "mx.example.com", Domains: 1, Standing: manage.Well, Waiting: 0, Jobs: 3, Deliveries: 4, Window: 20},
 		{Name: "mx1.example.net, mx2.example.net", Domains: 310, Standing: manage.Down, Waiting: 11200, Window: 1, Since: noon.Add(-3 * time.Hour).Unix(),
 			Next: noon.Add(90 * time.Second).Unix(), Reason: "connect to mx1.example.net: connection timed out"},
@@ -103,7 +105,7 @@ func busy(t *testing.T) *model {
 		". end msg 17641515001234560001",
 	} {
 		seconds, words, _ := strings.Cut(line, " ")
-		m.log.take(fmt.Sprintf("@%016x%08x %s", 1<<62+10+noon.Unix()-int64(len(seconds)), 0, words), noon)
+		m.Log.Take(fmt.Sprintf("@%016x%08x %s", 1<<62+10+noon.Unix()-int64(len(seconds)), 0, words), noon)
 	}
 	return m
 }

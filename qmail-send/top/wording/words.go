@@ -1,4 +1,4 @@
-package top
+package wording
 
 import (
 	"fmt"
@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// full writes a number with commas: 1,000,000.
-func full(n float64) string {
+// Full writes a number with commas: 1,000,000.
+func Full(n float64) string {
 	if !(n >= 0 && n < 1e15) {
 		return "?"
 	}
@@ -23,8 +23,8 @@ func full(n float64) string {
 	return b.String()
 }
 
-// short writes a number in at most five columns: 9999, 12.3k, 123k, 1.2M.
-func short(n float64) string {
+// Short writes a number in at most five columns: 9999, 12.3k, 123k, 1.2M.
+func Short(n float64) string {
 	if !(n >= 0 && n < 1e15) {
 		return "?"
 	}
@@ -42,8 +42,8 @@ func short(n float64) string {
 	return fmt.Sprintf("%.0fT", n/1000)
 }
 
-// perSecond writes a rate in at most five columns: 0, 0.03, 9.1, 123, 12.3k.
-func perSecond(r float64) string {
+// PerSecond writes a rate in at most five columns: 0, 0.03, 9.1, 123, 12.3k.
+func PerSecond(r float64) string {
 	switch {
 	case !(r >= 0 && r < 1e15):
 		return "?"
@@ -54,11 +54,11 @@ func perSecond(r float64) string {
 	case r < 99.95:
 		return fmt.Sprintf("%.1f", r)
 	}
-	return short(r + 0.5)
+	return Short(r + 0.5)
 }
 
-// brief writes a time in at most five columns: 2ms, 0.4s, 12s, 5m, 3h, 2d.
-func brief(seconds float64) string {
+// Brief writes a time in at most five columns: 2ms, 0.4s, 12s, 5m, 3h, 2d.
+func Brief(seconds float64) string {
 	switch {
 	case !(seconds >= 0 && seconds < 1e12):
 		return "?"
@@ -73,11 +73,11 @@ func brief(seconds float64) string {
 	case seconds < 48*3600:
 		return fmt.Sprintf("%.0fh", seconds/3600)
 	}
-	return short(seconds/86400) + "d"
+	return Short(seconds/86400) + "d"
 }
 
-// long writes a time in two units: 3d 4h, 5m 2s.
-func long(d time.Duration) string {
+// Long writes a time in two units: 3d 4h, 5m 2s.
+func Long(d time.Duration) string {
 	if d < 0 {
 		return "0s"
 	}
@@ -93,17 +93,17 @@ func long(d time.Duration) string {
 	return fmt.Sprintf("%ds", seconds)
 }
 
-// plural writes how many things there are.
-func plural(n float64, one, more string) string {
+// Plural writes how many things there are.
+func Plural(n float64, one, more string) string {
 	if n == 1 {
-		return full(n) + " " + one
+		return Full(n) + " " + one
 	}
-	return full(n) + " " + more
+	return Full(n) + " " + more
 }
 
-// clean makes text fit for a terminal: printable ASCII, one column a character.
+// Clean makes text fit for a terminal: printable ASCII, one column a character.
 // What is on the screen was said by other hosts and clients.
-func clean(text string) string {
+func Clean(text string) string {
 	return strings.Map(func(c rune) rune {
 		switch {
 		case c == '\t':
@@ -115,8 +115,8 @@ func clean(text string) string {
 	}, text)
 }
 
-// cut makes text n columns long at most, and shows that there was more.
-func cut(text string, n int) string {
+// Cut makes text n columns long at most, and shows that there was more.
+func Cut(text string, n int) string {
 	if len(text) <= n {
 		return text
 	}

@@ -1,4 +1,4 @@
-package top
+package picture
 
 import (
 	"cmp"
@@ -10,6 +10,9 @@ import (
 	"time"
 
 	"postrider/internal/wire/manage"
+	"postrider/qmail-send/top/ask"
+	"postrider/qmail-send/top/logtail"
+	"postrider/qmail-send/top/wording"
 )
 
 // What the blocks of the screen say, each the most important lines first: there
@@ -17,8 +20,8 @@ import (
 
 // noFigures is said in place of figures that are not there, and how they come to
 // be.
-func (m *model) noFigures() []row {
-	if errors.Is(m.figuresErr, errNoFigures) {
+func (m *Model) noFigures() []row {
+	if errors.Is(m.FiguresErr, ask.ErrNoFigures) {
 		return []row{text(" no figures: qmail-metrics does not run"), text(" make control/metricslisten, then USR2")}
 	}
 	return []row{text(" no figures yet")}
@@ -40,7 +43,7 @@ func rateWord(rate float64) string {
 	if rate < 0 {
 		return "-"
 	}
-	return perSecond(rate) + "/s"
+	return wording.PerSecond(rate) + "/s"
 }
 
 // totalWord is the same for a total, in few columns.
@@ -48,29 +51,29 @@ func totalWord(c count) string {
 	if !c.known {
 		return "-"
 	}
-	return short(c.total)
+	return wording.Short(c.total)
 }
 
-func (m *model) queueRows(width int) []row {
+func (m *Model) queueRows(width int) []row {
 	q := m.queue()
 	if !q.known {
 		return []row{text(" not known")}
 	}
-	number, unit, _ := strings.Cut(plural(q.total, "message", "messages"), " ")
-	first := row{{strong, " " + number}, {plain, " " + unit}}
-	if grown := m.history.change("queue_messages"); grown > 0 {
-		first = first.and(plain, ", +"+short(grown)+" in 1m")
+	number, unit, _ := strings.Cut(wording.Plural(q.total, "message", "messages"), " ")
+	first := row{{Strong, " " + number}, {Plain, " " + unit}}
+	if grown := m.history.Change("queue_messages"); grown > 0 {
+		first = first.and(Plain, ", +"+wording.Short(grown)+" in 1m")
 	} else if grown < 0 {
-		first = first.and(plain, ", -"+short(-grown)+" in 1m")
+		first = first.and(Plain, ", -"+wording.Short(-grown)+" in 1m")
 	}
 	if q.total > 0 {
-		first = first.and(plain, ", oldest ").and(strong, brief(q.oldest))
+		first = first.and(Plain, ", oldest ").and(Strong, wording.Brief(q.oldest))
 	}
 	all := []row{first}
-	if in, out, known := m.history.flow(); known {
-		all = append(all, text(fmt.Sprintf(" in %s/s, out %s recipients/s", perSecond(in), perSecond(out))))
-	} else if q.at.Before(m.now.Add(-5 * time.Second)) {
-		all = append(all, row{{faint, " as of " + q.at.UTC().Format("15:04:05")}})
+	if in, out, known := m.history.Flow(); known {
+		all = append(all, text(fmt.Sprintf(" in %s/s, out %s recipients/s", wording.PerSecond(in), wording.PerSecond(out))))
+	} else if q.at.Before(m.Now.Add(-5 * time.Second)) {
+		all = append(all, row{{Faint, " as of " + q.at.UTC().Format("15:04:05")}})
 	} else {
 		all = append(all, text(""))
 	}
@@ -83,7 +86,7 @@ func pairs(amounts []amount, width int) (all []row) {
 	const gap = 3
 	columns, room := 2, (width-1-gap)/2
 	for _, a := range amounts {
-		if a.n > 0 && len(a.name)+1+len(full(a.n)) > room {
+		if a.n > 0 && len(a.name)+1+len(wording.Full(a.n)) > room {
 			columns = 1
 		}
 	}
@@ -91,10 +94,10 @@ func pairs(amounts []amount, width int) (all []row) {
 		if !(a.n > 0) {
 			continue
 		}
-		value := full(a.n)
+		value := wording.Full(a.n)
 		word := fmt.Sprintf("%-*s %s", max(1, min(room, 30)-len(value)-1), a.name, value)
 		if n := len(all); columns == 2 && n > 0 && len(all[n-1]) == 1 {
-			all[n-1] = all[n-1].and(plain, strings.Repeat(" ", gap)+word)
+			all[n-1] = all[n-1].and(Plain, strings.Repeat(" ", gap)+word)
 			continue
 		}
 		all = append(all, text(" "+word))
@@ -103,34 +106,34 @@ func pairs(amounts []amount, width int) (all []row) {
 }
 
 // queueDetails are what there is room for on large screens.
-func (m *model) queueDetails() (all []row) {
-	r, some := m.history.last()
+func (m *Model) queueDetails() (all []row) {
+	r, some := m.history.Last()
 	if !some {
 		return nil
 	}
 	for _, t := range []struct{ figure, name string }{{"commit_seconds", "commit"}, {"queue_wait_seconds", "wait"}, {"queue_sync_seconds", "sync"}} {
-		if _, total := m.history.timing(t.figure, ""); total.Count() > 0 {
+		if _, total := m.history.Timing(t.figure, ""); total.Count() > 0 {
 			all = append(all, m.timingRow(t.name, t.figure, ""))
 		}
 	}
-	if _, group := m.history.timing("queue_sync_group_size", ""); group.Count() > 0 {
+	if _, group := m.history.Timing("queue_sync_group_size", ""); group.Count() > 0 {
 		all = append(all, text(fmt.Sprintf(" %-8s %.1f messages a sync", "groups", group.Sum/group.Count())))
 	}
-	for _, via := range r.keys("messages_accepted_total") {
+	for _, via := range r.Keys("messages_accepted_total") {
 		c := m.count("messages_accepted_total", via)
 		if c.total > 0 {
-			all = append(all, text(fmt.Sprintf(" %-16s %7s %6s in all", cut("from "+via, 16), rateWord(c.perSecond), short(c.total))))
+			all = append(all, text(fmt.Sprintf(" %-16s %7s %6s in all", wording.Cut("from "+via, 16), rateWord(c.perSecond), wording.Short(c.total))))
 		}
 	}
-	for _, age := range agesOf(r.values["queue_age_messages"]) {
-		all = append(all, text(fmt.Sprintf(" %-16s %7s", "age "+age.name, full(age.n))))
+	for _, age := range agesOf(r.Values["queue_age_messages"]) {
+		all = append(all, text(fmt.Sprintf(" %-16s %7s", "age "+age.name, wording.Full(age.n))))
 	}
 	return all
 }
 
 // timingRow says how long something takes, in the last minute, or ever.
-func (m *model) timingRow(name, figure, key string) row {
-	h, total := m.history.timing(figure, key)
+func (m *Model) timingRow(name, figure, key string) row {
+	h, total := m.history.Timing(figure, key)
 	when := ""
 	if h.Count() == 0 {
 		h, when = total, " in all"
@@ -138,7 +141,7 @@ func (m *model) timingRow(name, figure, key string) row {
 	p50, _ := h.Quantile(0.5)
 	p90, _ := h.Quantile(0.9)
 	p99, _ := h.Quantile(0.99)
-	return text(fmt.Sprintf(" %-8s half %s, 90%% %s, 99%% %s%s", name, brief(p50), brief(p90), brief(p99), when))
+	return text(fmt.Sprintf(" %-8s half %s, 90%% %s, 99%% %s%s", name, wording.Brief(p50), wording.Brief(p90), wording.Brief(p99), when))
 }
 
 // agesOf are the classes of age in their order.
@@ -151,39 +154,39 @@ func agesOf(classes map[string]float64) (all []amount) {
 	return all
 }
 
-func (m *model) sessionRows(width int) []row {
-	r, some := m.history.last()
+func (m *Model) sessionRows(width int) []row {
+	r, some := m.history.Last()
 	if !some {
 		return m.noFigures()
 	}
-	now, _ := r.value("smtp_sessions", "")
-	limit, _ := r.value("smtp_sessions_limit", "")
-	first := fmt.Sprintf(" smtp %s sessions", full(now))
+	now, _ := r.Value("smtp_sessions", "")
+	limit, _ := r.Value("smtp_sessions_limit", "")
+	first := fmt.Sprintf(" smtp %s sessions", wording.Full(now))
 	if limit > 0 {
-		use := fmt.Sprintf(" %4s of %s", short(now), short(limit))
+		use := fmt.Sprintf(" %4s of %s", wording.Short(now), wording.Short(limit))
 		first = " smtp " + bar(max(6, width-8-len(use)), now/limit) + use
 	}
 	opened, tls := m.count("smtp_sessions_total", ""), m.count("smtp_tls_sessions_total", "")
 	all := []row{
 		text(first),
-		text(fmt.Sprintf(" new %s, %s in all, TLS %s", rateWord(opened.perSecond), short(opened.total), percent(tls, opened))),
+		text(fmt.Sprintf(" new %s, %s in all, TLS %s", rateWord(opened.perSecond), wording.Short(opened.total), percent(tls, opened))),
 	}
-	refused, known := m.history.rateOfAll("smtp_refusals_total")
+	refused, known := m.history.RateOfAll("smtp_refusals_total")
 	if !known {
 		refused = -1
 	}
 	good, bad := m.count("auth_attempts_total", "accepted"), m.authFailures()
 	all = append(all,
-		text(fmt.Sprintf(" auth %s, failed %s, %s in all", rateWord(good.perSecond), rateWord(bad.perSecond), short(bad.total))),
-		text(fmt.Sprintf(" refused %s, %s in all", rateWord(refused), short(r.sum("smtp_refusals_total")))))
+		text(fmt.Sprintf(" auth %s, failed %s, %s in all", rateWord(good.perSecond), rateWord(bad.perSecond), wording.Short(bad.total))),
+		text(fmt.Sprintf(" refused %s, %s in all", rateWord(refused), wording.Short(r.Sum("smtp_refusals_total")))))
 	return append(all, m.ruleRows()...)
 }
 
 // authFailures are all attempts to log in that did not succeed.
-func (m *model) authFailures() count {
+func (m *Model) authFailures() count {
 	failed := count{perSecond: -1, known: true}
-	r, _ := m.history.last()
-	for _, result := range r.keys("auth_attempts_total") {
+	r, _ := m.history.Last()
+	for _, result := range r.Keys("auth_attempts_total") {
 		if result == "accepted" {
 			continue
 		}
@@ -193,28 +196,28 @@ func (m *model) authFailures() count {
 			failed.perSecond = max(0, failed.perSecond) + c.perSecond
 		}
 	}
-	if _, known := m.history.rateOfAll("auth_attempts_total"); known {
+	if _, known := m.history.RateOfAll("auth_attempts_total"); known {
 		failed.perSecond = max(0, failed.perSecond)
 	}
 	return failed
 }
 
 // ruleRows are the rules that refuse most now, and those that have.
-func (m *model) ruleRows() (all []row) {
-	r, _ := m.history.last()
+func (m *Model) ruleRows() (all []row) {
+	r, _ := m.history.Last()
 	type refusals struct {
 		rule string
 		count
 	}
 	var rules []refusals
-	for _, rule := range r.keys("smtp_refusals_total") {
+	for _, rule := range r.Keys("smtp_refusals_total") {
 		if c := m.count("smtp_refusals_total", rule); c.total > 0 {
 			rules = append(rules, refusals{rule, c})
 		}
 	}
 	slices.SortStableFunc(rules, func(a, b refusals) int { return cmp.Compare(b.perSecond, a.perSecond) })
 	for _, one := range rules {
-		all = append(all, text(fmt.Sprintf("  %7s %6s  %s", rateWord(one.perSecond), short(one.total), one.rule)))
+		all = append(all, text(fmt.Sprintf("  %7s %6s  %s", rateWord(one.perSecond), wording.Short(one.total), one.rule)))
 	}
 	return all
 }
@@ -233,34 +236,34 @@ func percent(a, b count) string {
 }
 
 // processRows have first what does not run.
-func (m *model) processRows() []row {
-	r, some := m.history.last()
+func (m *Model) processRows() []row {
+	r, some := m.history.Last()
 	if !some {
 		return m.noFigures()
 	}
 	up, down := m.processes()
-	summary := row{{plain, fmt.Sprintf(" %d up", up)}}
+	summary := row{{Plain, fmt.Sprintf(" %d up", up)}}
 	if down > 0 {
-		summary = summary.and(alarming, fmt.Sprintf(", %d down", down))
+		summary = summary.and(Alarming, fmt.Sprintf(", %d down", down))
 	}
-	all := []row{summary.and(plain, ", "+plural(r.sum("process_restarts_total"), "restart", "restarts"))}
-	programs := r.keys("process_up")
+	all := []row{summary.and(Plain, ", "+wording.Plural(r.Sum("process_restarts_total"), "restart", "restarts"))}
+	programs := r.Keys("process_up")
 	slices.Sort(programs)
-	restarts := r.values["process_restarts_total"]
+	restarts := r.Values["process_restarts_total"]
 	slices.SortStableFunc(programs, func(a, b string) int {
-		return cmp.Or(cmp.Compare(r.values["process_up"][a], r.values["process_up"][b]), cmp.Compare(restarts[b], restarts[a]))
+		return cmp.Or(cmp.Compare(r.Values["process_up"][a], r.Values["process_up"][b]), cmp.Compare(restarts[b], restarts[a]))
 	})
 	for _, program := range programs {
-		state := piece{plain, "up   "}
-		if r.values["process_up"][program] == 0 {
-			state = piece{alarming, "down "}
+		state := piece{Plain, "up   "}
+		if r.Values["process_up"][program] == 0 {
+			state = piece{Alarming, "down "}
 		}
-		line := row{{plain, fmt.Sprintf(" %-16s ", cut(program, 16))}, state}
-		if n := r.values["workers"][program]; n > 0 {
-			line = line.and(plain, plural(n, "worker ", "workers "))
+		line := row{{Plain, fmt.Sprintf(" %-16s ", wording.Cut(program, 16))}, state}
+		if n := r.Values["workers"][program]; n > 0 {
+			line = line.and(Plain, wording.Plural(n, "worker ", "workers "))
 		}
 		if n := restarts[program]; n > 0 {
-			line = line.and(plain, plural(n, "restart", "restarts"))
+			line = line.and(Plain, wording.Plural(n, "restart", "restarts"))
 		}
 		all = append(all, line)
 	}
@@ -281,13 +284,13 @@ func channelTitle(width int) string {
 	return title
 }
 
-func (m *model) channelRows(width int) []row {
+func (m *Model) channelRows(width int) []row {
 	wide := width >= channelsWide
 	var all []row
 	for _, c := range m.channels() {
 		running := "-"
 		if c.running >= 0 {
-			running = full(c.running) + " of " + full(c.limit)
+			running = wording.Full(c.running) + " of " + wording.Full(c.limit)
 		}
 		line := fmt.Sprintf(channelFormat, c.name, running, rateWord(c.success.perSecond), totalWord(c.success),
 			rateWord(c.deferred.perSecond), totalWord(c.deferred), rateWord(c.failed.perSecond), totalWord(c.failed))
@@ -308,12 +311,12 @@ func (m *model) channelRows(width int) []row {
 }
 
 // latencyRow is the latencies of both channels in one line.
-func (m *model) latencyRow() row {
+func (m *Model) latencyRow() row {
 	var half, most []string
 	for _, c := range m.channels() {
 		if c.p50 >= 0 {
-			half = append(half, c.name+" "+brief(c.p50))
-			most = append(most, c.name+" "+brief(c.p99))
+			half = append(half, c.name+" "+wording.Brief(c.p50))
+			most = append(most, c.name+" "+wording.Brief(c.p99))
 		}
 	}
 	if len(half) == 0 {
@@ -327,13 +330,13 @@ func latency(c channel) string {
 	if c.p50 < 0 {
 		return fmt.Sprintf("%5s %5s", "-", "-")
 	}
-	return fmt.Sprintf("%5s %5s", brief(c.p50), brief(c.p99))
+	return fmt.Sprintf("%5s %5s", wording.Brief(c.p50), wording.Brief(c.p99))
 }
 
 // channelDetails are for a screen that has the block alone.
-func (m *model) channelDetails(width int) []row {
+func (m *Model) channelDetails(width int) []row {
 	all := m.channelRows(width)
-	r, some := m.history.last()
+	r, some := m.history.Last()
 	if !some {
 		return all
 	}
@@ -343,15 +346,15 @@ func (m *model) channelDetails(width int) []row {
 	}
 	all = append(all, text(""))
 	for _, name := range []string{"local", "remote"} {
-		h := r.times["delivery_seconds"][name]
+		h := r.Times["delivery_seconds"][name]
 		below := 0.0
 		for _, b := range h.Buckets {
 			if n := b.Count - below; n > 0 {
 				bound := "more"
 				if !math.IsInf(b.Bound, 1) {
-					bound = "up to " + brief(b.Bound)
+					bound = "up to " + wording.Brief(b.Bound)
 				}
-				all = append(all, text(fmt.Sprintf(" %-6s %-12s %9s %s", name, bound, full(n), bar(max(10, min(40, width-34)), n/h.Count()))))
+				all = append(all, text(fmt.Sprintf(" %-6s %-12s %9s %s", name, bound, wording.Full(n), bar(max(10, min(40, width-34)), n/h.Count()))))
 			}
 			below = b.Count
 		}
@@ -371,9 +374,9 @@ const (
 )
 
 // sorted returns the destinations of which there is something to say.
-func (m *model) sorted(by order) []manage.Destination {
+func (m *Model) sorted(by order) []manage.Destination {
 	var all []manage.Destination
-	for _, d := range m.orders.destinations {
+	for _, d := range m.orders.Destinations {
 		if d.Standing != manage.Well || d.Waiting > 0 || d.Jobs > 0 {
 			all = append(all, d)
 		}
@@ -413,8 +416,8 @@ func destinationTitle(width int, by order) string {
 	return fmt.Sprintf(destinationFormat+"said", nameWidth(width), "", words[byState], words[byWaiting], words[byUse], "for", "next")
 }
 
-func (m *model) destinationRows(width int, by order) []row {
-	if m.orders.at.IsZero() {
+func (m *Model) destinationRows(width int, by order) []row {
+	if m.orders.At.IsZero() {
 		return []row{text(" qmail-send was not heard yet")}
 	}
 	all := m.sorted(by)
@@ -424,61 +427,38 @@ func (m *model) destinationRows(width int, by order) []row {
 	var rows []row
 	room := nameWidth(width)
 	for _, d := range all {
-		s, since, next := plain, "", ""
+		s, since, next := Plain, "", ""
 		if d.Standing != manage.Well {
-			s = strong
+			s = Strong
 			if d.Since > 0 {
-				since = brief(max(0, m.now.Sub(time.Unix(d.Since, 0)).Seconds()))
+				since = wording.Brief(max(0, m.Now.Sub(time.Unix(d.Since, 0)).Seconds()))
 			}
 		}
-		if wait := time.Unix(d.Next, 0).Sub(m.now); d.Next > 0 && wait > 0 {
-			next = brief(wait.Seconds())
+		if wait := time.Unix(d.Next, 0).Sub(m.Now); d.Next > 0 && wait > 0 {
+			next = wording.Brief(wait.Seconds())
 		}
-		line := fmt.Sprintf(destinationFormat, room, cut(clean(d.Name), room), standings[d.Standing], short(float64(d.Waiting)),
+		line := fmt.Sprintf(destinationFormat, room, wording.Cut(wording.Clean(d.Name), room), standings[d.Standing], wording.Short(float64(d.Waiting)),
 			fmt.Sprintf("%d/%d", d.Jobs, d.Window), since, next)
-		rows = append(rows, row{{s, line}, {plain, clean(d.Reason)}})
+		rows = append(rows, row{{s, line}, {Plain, wording.Clean(d.Reason)}})
 	}
 	return rows
 }
 
-// filter is which lines of the log are shown.
-type filter byte
-
-const (
-	everyLine filter = iota
-	troubles
-	warnings
-	filterCount // how many there are
-)
-
-var filterNames = map[filter]string{everyLine: "all lines", troubles: "failures, deferrals and warnings", warnings: "warnings"}
-
-// passes reports whether a line is shown.
-func (f filter) passes(e event) bool {
-	switch f {
-	case troubles:
-		return e.grave != usual
-	case warnings:
-		return e.grave == warning
-	}
-	return true
-}
-
-func (m *model) logRows(show filter) []row {
+func (m *Model) logRows(show logtail.Filter) []row {
 	var all []row
-	for _, e := range m.log.events[show] {
+	for _, e := range m.Log.Events[show] {
 		at := "        "
-		if !e.at.IsZero() {
-			at = e.at.UTC().Format("15:04:05")
+		if !e.At.IsZero() {
+			at = e.At.UTC().Format("15:04:05")
 		}
-		s := plain
-		switch e.grave {
-		case warning:
-			s = alarming
-		case trouble:
-			s = strong
+		s := Plain
+		switch e.Grave {
+		case logtail.Warning:
+			s = Alarming
+		case logtail.Trouble:
+			s = Strong
 		}
-		all = append(all, row{{faint, " " + at + " "}, {s, e.words}})
+		all = append(all, row{{Faint, " " + at + " "}, {s, e.Words}})
 	}
 	if len(all) == 0 {
 		word := " no such line yet"

@@ -1,8 +1,11 @@
-package top
+package picture
 
 import (
 	"fmt"
 	"strings"
+
+	"postrider/qmail-send/top/logtail"
+	"postrider/qmail-send/top/wording"
 )
 
 // block is a part of the screen that can have it alone.
@@ -20,13 +23,13 @@ const (
 	helpBlock
 )
 
-// view is what whoever looks at it has chosen.
-type view struct {
+// View is what whoever looks at it has chosen.
+type View struct {
 	block  block
 	order  order
-	filter filter
+	filter logtail.Filter
 	scroll int // lines of a block that has the screen alone; in the log, backwards
-	paused bool
+	Paused bool
 }
 
 // The sizes from which there is room for more.
@@ -37,16 +40,16 @@ const (
 	manyLines   = 36
 )
 
-// draw is the screen. It depends on nothing else.
-func draw(m *model, v view, width, height int) *canvas {
+// Draw is the screen. It depends on nothing else.
+func Draw(m *Model, v View, width, height int) *Canvas {
 	c := newCanvas(max(1, width), max(1, height))
 	m.drawTitle(c, v)
 	m.drawNotes(c)
-	body := area{0, 2, c.width, max(0, c.height-3)}
+	body := area{0, 2, c.width, max(0, c.Height-3)}
 	switch {
 	case v.block != overview:
 		m.drawAlone(c, v, body)
-	case c.width < smallWidth || c.height < smallHeight:
+	case c.width < smallWidth || c.Height < smallHeight:
 		m.drawSmall(c, v, body)
 	default:
 		m.drawAll(c, v, body)
@@ -58,14 +61,14 @@ func draw(m *model, v view, width, height int) *canvas {
 // area is a part of the screen.
 type area struct{ x, y, width, height int }
 
-func (m *model) drawTitle(c *canvas, v view) {
-	c.fill(0, title)
+func (m *Model) drawTitle(c *Canvas, v View) {
+	c.Fill(0, Title)
 	left := " " + m.host
 	if up, known := m.uptime(); known {
-		left += "  up " + long(up)
+		left += "  up " + wording.Long(up)
 	}
 	if up, down := m.processes(); up+down > 0 && c.width >= smallWidth {
-		left += "  " + plural(float64(up), "process", "processes")
+		left += "  " + wording.Plural(float64(up), "process", "processes")
 		if down > 0 {
 			left += fmt.Sprintf(", %d down", down)
 		}
@@ -74,23 +77,23 @@ func (m *model) drawTitle(c *canvas, v view) {
 	if c.width < smallWidth {
 		form = "15:04:05"
 	}
-	right := m.now.UTC().Format(form) + " "
-	if v.paused {
+	right := m.Now.UTC().Format(form) + " "
+	if v.Paused {
 		right = "PAUSED  " + right
 	}
-	c.put(0, 0, title, cut(left, c.width-len(right)-1))
-	c.put(c.width-len(right), 0, title, right)
+	c.put(0, 0, Title, wording.Cut(left, c.width-len(right)-1))
+	c.put(c.width-len(right), 0, Title, right)
 }
 
 // drawNotes writes the worst of what should be known, and how much more there is.
-func (m *model) drawNotes(c *canvas) {
+func (m *Model) drawNotes(c *Canvas) {
 	notes := m.notes()
 	if len(notes) == 0 {
-		c.put(1, 1, faint, "nothing to worry about")
+		c.put(1, 1, Faint, "nothing to worry about")
 		return
 	}
 	mark, more := "", ""
-	if notes[0].s == alarming {
+	if notes[0].s == Alarming {
 		mark = "! "
 	}
 	words := []string{notes[0].text}
@@ -102,14 +105,14 @@ func (m *model) drawNotes(c *canvas) {
 		}
 		words = next
 	}
-	c.put(1, 1, notes[0].s, cut(mark+strings.Join(words, "; "), c.width-2-len(more))+more)
+	c.put(1, 1, notes[0].s, wording.Cut(mark+strings.Join(words, "; "), c.width-2-len(more))+more)
 }
 
 // noteRows are all of them.
-func (m *model) noteRows() (all []row) {
+func (m *Model) noteRows() (all []row) {
 	for _, n := range m.notes() {
 		mark := "   "
-		if n.s == alarming {
+		if n.s == Alarming {
 			mark = " ! "
 		}
 		all = append(all, row{{n.s, mark + n.text}})
@@ -121,7 +124,7 @@ func (m *model) noteRows() (all []row) {
 }
 
 // drawAll draws all blocks.
-func (m *model) drawAll(c *canvas, v view, a area) {
+func (m *Model) drawAll(c *Canvas, v View, a area) {
 	top := 5
 	if a.height >= manyLines {
 		top = 9
@@ -161,7 +164,7 @@ func (m *model) drawAll(c *canvas, v view, a area) {
 	m.drawLog(c, v, area{0, y + n + 1, a.width, left - n + 1})
 }
 
-func (m *model) drawDestinations(c *canvas, v view, a area, rows []row) {
+func (m *Model) drawDestinations(c *Canvas, v View, a area, rows []row) {
 	c.rule(a.x, a.y, a.width, destinationName(v.order))
 	c.over(a.x, a.y, destinationTitle(a.width, v.order))
 	c.rows(a.x, a.y+1, a.width, a.height-1, rows)
@@ -175,45 +178,45 @@ func destinationName(by order) string {
 	return "5 destinations"
 }
 
-func (m *model) drawLog(c *canvas, v view, a area) {
-	c.rule(a.x, a.y, a.width, "6 log: "+filterNames[v.filter])
+func (m *Model) drawLog(c *Canvas, v View, a area) {
+	c.rule(a.x, a.y, a.width, "6 log: "+logtail.FilterNames[v.filter])
 	rows := m.logRows(v.filter)
 	c.rows(a.x, a.y+1, a.width, a.height-1, rows[max(0, len(rows)-(a.height-1)):])
 }
 
 // drawSmall says the most important in few short lines.
-func (m *model) drawSmall(c *canvas, v view, a area) {
+func (m *Model) drawSmall(c *Canvas, v View, a area) {
 	var all []row
 	if q := m.queue(); q.known {
-		words := " queue " + short(q.total)
+		words := " queue " + wording.Short(q.total)
 		if q.total > 0 {
-			words += " oldest " + brief(q.oldest)
+			words += " oldest " + wording.Brief(q.oldest)
 		}
-		if in, out, known := m.history.flow(); known {
-			words += fmt.Sprintf(" in %s out %s", perSecond(in), perSecond(out))
+		if in, out, known := m.history.Flow(); known {
+			words += fmt.Sprintf(" in %s out %s", wording.PerSecond(in), wording.PerSecond(out))
 		}
 		all = append(all, text(words))
 	}
 	for _, ch := range m.channels() {
 		running := ""
 		if ch.running >= 0 {
-			running = short(ch.running) + "/" + short(ch.limit)
+			running = wording.Short(ch.running) + "/" + wording.Short(ch.limit)
 		}
 		all = append(all, text(fmt.Sprintf(" %-6s %s ok %s def %s fail %s", ch.name, running,
 			bare(ch.success), bare(ch.deferred), bare(ch.failed))))
 	}
-	if r, some := m.history.last(); some {
-		now, _ := r.value("smtp_sessions", "")
-		limit, _ := r.value("smtp_sessions_limit", "")
-		refused, known := m.history.rateOfAll("smtp_refusals_total")
+	if r, some := m.history.Last(); some {
+		now, _ := r.Value("smtp_sessions", "")
+		limit, _ := r.Value("smtp_sessions_limit", "")
+		refused, known := m.history.RateOfAll("smtp_refusals_total")
 		if !known {
 			refused = -1
 		}
-		all = append(all, text(fmt.Sprintf(" smtp   %s new %s refused %s", short(now)+"/"+short(limit),
+		all = append(all, text(fmt.Sprintf(" smtp   %s new %s refused %s", wording.Short(now)+"/"+wording.Short(limit),
 			rateWord(m.count("smtp_sessions_total", "").perSecond), rateWord(refused))))
 	}
 	for _, d := range m.sorted(v.order)[:min(len(m.sorted(v.order)), max(0, a.height-len(all)-1)/2)] {
-		all = append(all, text(fmt.Sprintf(" %-6s %5s %s", standings[d.Standing], short(float64(d.Waiting)), d.Name)))
+		all = append(all, text(fmt.Sprintf(" %-6s %5s %s", standings[d.Standing], wording.Short(float64(d.Waiting)), d.Name)))
 	}
 	n := min(len(all), a.height)
 	c.rows(0, a.y, a.width, n, all)
@@ -223,7 +226,7 @@ func (m *model) drawSmall(c *canvas, v view, a area) {
 }
 
 // alone returns the name and the lines of a block that has the screen alone.
-func (m *model) alone(v view, width int) (name string, rows []row) {
+func (m *Model) alone(v View, width int) (name string, rows []row) {
 	switch v.block {
 	case queueBlock:
 		return "1 queue", append(append(m.queueRows(width), m.pastRows(width)...), m.queueDetails()...)
@@ -236,7 +239,7 @@ func (m *model) alone(v view, width int) (name string, rows []row) {
 	case destinationBlock:
 		return destinationName(v.order), m.destinationRows(width, v.order)
 	case logBlock:
-		return "6 log: " + filterNames[v.filter], m.logRows(v.filter)
+		return "6 log: " + logtail.FilterNames[v.filter], m.logRows(v.filter)
 	case noteBlock:
 		return "notes", m.noteRows()
 	}
@@ -247,7 +250,7 @@ func (m *model) alone(v view, width int) (name string, rows []row) {
 func bare(c count) string { return strings.TrimSuffix(rateWord(c.perSecond), "/s") }
 
 // drawAlone gives one block all the room.
-func (m *model) drawAlone(c *canvas, v view, a area) {
+func (m *Model) drawAlone(c *Canvas, v View, a area) {
 	name, rows := m.alone(v, a.width)
 	room := max(0, a.height-1)
 	first := scrolled(v, len(rows), room)
@@ -265,7 +268,7 @@ func (m *model) drawAlone(c *canvas, v view, a area) {
 }
 
 // scrolled returns the first line to show. The log begins at its end.
-func scrolled(v view, lines, room int) int {
+func scrolled(v View, lines, room int) int {
 	last := max(0, lines-room)
 	if v.block == logBlock {
 		return max(0, last-v.scroll)
@@ -273,8 +276,8 @@ func scrolled(v view, lines, room int) int {
 	return min(last, v.scroll)
 }
 
-// clamp ends scrolling where the lines end.
-func (m *model) clamp(v *view, width, height int) {
+// Clamp ends scrolling where the lines end.
+func (m *Model) Clamp(v *View, width, height int) {
 	if v.scroll > 0 {
 		_, rows := m.alone(*v, width)
 		v.scroll = min(v.scroll, max(0, len(rows)-max(0, height-4)))
@@ -285,7 +288,7 @@ func (m *model) clamp(v *view, width, height int) {
 const pastHeight = 4
 
 // pastRows are pictures of what came in and went out, the newest at the right.
-func (m *model) pastRows(width int) (all []row) {
+func (m *Model) pastRows(width int) (all []row) {
 	room := min(width-10, len(m.past))
 	if room < 10 {
 		return nil
@@ -299,7 +302,7 @@ func (m *model) pastRows(width int) (all []row) {
 		for _, f := range past {
 			most = max(most, p.of(f))
 		}
-		all = append(all, text(""), text(fmt.Sprintf(" %s, a column a second, up to %s/s", p.name, perSecond(most))))
+		all = append(all, text(""), text(fmt.Sprintf(" %s, a column a second, up to %s/s", p.name, wording.PerSecond(most))))
 		for line := pastHeight; line > 0; line-- {
 			var b strings.Builder
 			for _, f := range past {
@@ -316,9 +319,9 @@ func (m *model) pastRows(width int) (all []row) {
 }
 
 // drawKeys says what keys do.
-func drawKeys(c *canvas, v view) {
-	y := c.height - 1
-	c.fill(y, title)
+func drawKeys(c *Canvas, v View) {
+	y := c.Height - 1
+	c.Fill(y, Title)
 	words := " q quit  1-6 one block  o order  f log lines  p pause  n notes  ? help"
 	switch {
 	case v.block == helpBlock:
@@ -332,7 +335,7 @@ func drawKeys(c *canvas, v view) {
 			words = " q quit 0 all up/down"
 		}
 	}
-	c.put(0, y, title, words)
+	c.put(0, y, Title, words)
 }
 
 func helpRows() []row {

@@ -1,23 +1,27 @@
-package top
+package picture
 
-// key is a key that means something.
-type key byte
+import (
+	"postrider/qmail-send/top/logtail"
+)
+
+// Key is a key that means something.
+type Key byte
 
 const (
-	keyUp key = iota + 1
-	keyDown
-	keyPageUp
-	keyPageDown
-	keyHome
-	keyEnd
-	keyEscape
+	KeyUp Key = iota + 1
+	KeyDown
+	KeyPageUp
+	KeyPageDown
+	KeyHome
+	KeyEnd
+	KeyEscape
 )
 
 // page is how far a page goes: less than the smallest usual screen.
 const page = 15
 
-// press changes what is shown as a letter says, and reports whether to quit.
-func (v *view) press(letter rune) (quit bool) {
+// Press changes what is shown as a letter says, and reports whether to quit.
+func (v *View) Press(letter rune) (quit bool) {
 	switch letter {
 	case 'q', 'Q':
 		return true
@@ -32,20 +36,20 @@ func (v *view) press(letter rune) (quit bool) {
 	case 'o':
 		v.order = (v.order + 1) % orderCount
 	case 'f':
-		v.filter = (v.filter + 1) % filterCount
+		v.filter = (v.filter + 1) % logtail.FilterCount
 		v.scroll = 0
 	case 'p', ' ':
-		v.paused = !v.paused
+		v.Paused = !v.Paused
 	case 'k':
-		v.move(keyUp)
+		v.Move(KeyUp)
 	case 'j':
-		v.move(keyDown)
+		v.Move(KeyDown)
 	}
 	return false
 }
 
 // choose shows one block alone, or all if that is shown already.
-func (v *view) choose(b block) {
+func (v *View) choose(b block) {
 	if v.block == b {
 		b = overview
 	}
@@ -55,14 +59,14 @@ func (v *view) choose(b block) {
 // maxScroll is more lines than any block has.
 const maxScroll = 100_000
 
-// move scrolls. The log has its newest line at the end, and begins there.
-func (v *view) move(k key) {
-	step := map[key]int{keyUp: -1, keyDown: 1, keyPageUp: -page, keyPageDown: page, keyHome: -maxScroll, keyEnd: maxScroll}[k]
+// Move scrolls. The log has its newest line at the end, and begins there.
+func (v *View) Move(k Key) {
+	step := map[Key]int{KeyUp: -1, KeyDown: 1, KeyPageUp: -page, KeyPageDown: page, KeyHome: -maxScroll, KeyEnd: maxScroll}[k]
 	if v.block == logBlock {
 		step = -step
 	}
 	v.scroll = max(0, min(v.scroll+step, maxScroll))
-	if k == keyEscape {
+	if k == KeyEscape {
 		v.block, v.scroll = overview, 0
 	}
 }
