@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"postrider/internal/legible"
 	"postrider/internal/wire/manage"
 )
 
@@ -434,9 +435,9 @@ func (m *model) destinationRows(width int, by order) []row {
 		if wait := time.Unix(d.Next, 0).Sub(m.now); d.Next > 0 && wait > 0 {
 			next = brief(wait.Seconds())
 		}
-		line := fmt.Sprintf(destinationFormat, room, cut(clean(d.Name), room), standings[d.Standing], short(float64(d.Waiting)),
+		line := fmt.Sprintf(destinationFormat, room, cut(legible.ASCII(d.Name), room), standings[d.Standing], short(float64(d.Waiting)),
 			fmt.Sprintf("%d/%d", d.Jobs, d.Window), since, next)
-		rows = append(rows, row{{s, line}, {plain, clean(d.Reason)}})
+		rows = append(rows, row{{s, line}, {plain, legible.ASCII(d.Reason)}})
 	}
 	return rows
 }

@@ -1,6 +1,10 @@
 package top
 
-import "strings"
+import (
+	"strings"
+
+	"postrider/internal/legible"
+)
 
 // style is how a cell stands out. None is needed to understand what it says.
 type style byte
@@ -35,7 +39,7 @@ func newCanvas(width, height int) *canvas {
 
 // put writes text, of which nothing but printable ASCII gets onto the screen.
 func (c *canvas) put(x, y int, s style, text string) {
-	for i, r := range []rune(clean(text)) {
+	for i, r := range []rune(legible.ASCII(text)) {
 		c.set(x+i, y, cell{r, s})
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"postrider/internal/legible"
 	"postrider/internal/logread"
 )
 
@@ -61,7 +62,7 @@ func (g *log) take(raw string, now time.Time) {
 	if at.IsZero() && g.live {
 		at = now
 	}
-	e := event{at: at, words: cut(clean(g.words(l, text)), maxWords), grave: gravity(l.Event)}
+	e := event{at: at, words: cut(legible.ASCII(g.words(l, text)), maxWords), grave: gravity(l.Event)}
 	if e.grave == warning {
 		g.alert = e
 	}

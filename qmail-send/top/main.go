@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"postrider/internal/getopt"
+	"postrider/internal/legible"
 	"postrider/internal/queuedir"
 	"postrider/internal/world"
 )
@@ -112,7 +113,7 @@ func (s *sources) printOnce(w world.World, m *model) int {
 		return exitTemporary
 	}
 	if m.ordersErr != nil && m.figuresErr != nil {
-		_, _ = fmt.Fprintf(w.Stderr, "qmail-top: fatal: %s; %s\n", clean(m.ordersErr.Error()), clean(m.figuresErr.Error()))
+		_, _ = fmt.Fprintf(w.Stderr, "qmail-top: fatal: %s; %s\n", legible.ASCII(m.ordersErr.Error()), legible.ASCII(m.figuresErr.Error()))
 		return exitTemporary
 	}
 	return exitOK

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"postrider/internal/exposition"
+	"postrider/internal/legible"
 )
 
 // readings makes a history, a reading a second, of a figure.
@@ -79,7 +80,7 @@ func TestReadingIsBounded(t *testing.T) {
 		t.Errorf("%d rules of %d figures are kept", n, len(r.values))
 	}
 	for _, key := range r.keys("smtp_refusals_total") {
-		if len(key) > maxLabel || key != clean(key) {
+		if len(key) > maxLabel || key != legible.ASCII(key) {
 			t.Errorf("the rule %q is kept", key)
 		}
 	}

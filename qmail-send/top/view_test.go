@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"postrider/internal/legible"
 	"postrider/internal/wire/manage"
 )
 
@@ -183,7 +184,7 @@ func TestWords(t *testing.T) {
 		perSecond(0): "0", perSecond(0.001): "0.01", perSecond(9.12): "9.1", perSecond(123): "123", perSecond(12345): "12.3k",
 		brief(0.002): "2ms", brief(0.4): "0.4s", brief(12): "12s", brief(300): "5m", brief(7200): "2h", brief(3 * 86400): "3d", brief(-1): "?",
 		long(49 * time.Hour): "2d 1h", long(62 * time.Second): "1m 2s", long(-1): "0s",
-		clean("a\tb\x1b[2J\u202e\xff\x7f~"): "a b_[2J___~", cut("abcdef", 4): "abc>", cut("abc", 0): "",
+		legible.ASCII("a\tb\x1b[2J\u202e\xff\x7f~"): "a b_[2J___~", cut("abcdef", 4): "abc>", cut("abc", 0): "",
 	} {
 		if got != want {
 			t.Errorf("got %q, want %q", got, want)

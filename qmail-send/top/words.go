@@ -101,20 +101,6 @@ func plural(n float64, one, more string) string {
 	return full(n) + " " + more
 }
 
-// clean makes text fit for a terminal: printable ASCII, one column a character.
-// What is on the screen was said by other hosts and clients.
-func clean(text string) string {
-	return strings.Map(func(c rune) rune {
-		switch {
-		case c == '\t':
-			return ' '
-		case c < ' ' || c > '~':
-			return '_'
-		}
-		return c
-	}, text)
-}
-
 // cut makes text n columns long at most, and shows that there was more.
 func cut(text string, n int) string {
 	if len(text) <= n {
