@@ -117,6 +117,8 @@ func (d *daemon) frame(f parent.Frame) error {
 		d.listeners = append(d.listeners, l)
 		d.mu.Unlock()
 		d.running.Go(func() { d.accept(l) })
+	case f.Kind == parent.Figures:
+		d.takeFigures(f)
 	case f.Kind == parent.Drain:
 		go d.replaced()
 	case f.File != nil:
@@ -205,6 +207,7 @@ func (d *daemon) open(c net.Conn) bool {
 	s.named.Who.Addr = sessionlimit.Customer(client)
 	s.peer = newPeer(variables(rule, remote, local, settings.me))
 	d.enroll(s, c)
+	d.countSession(settings.concurrency)
 	d.running.Go(func() {
 		d.serve(s, c)
 		d.limits.Leave(client)
@@ -213,6 +216,7 @@ func (d *daemon) open(c net.Conn) bool {
 }
 
 func (d *daemon) denied(client netip.Addr, rule string) {
+	d.countRefusal(rule)
 	d.log.Status(d.prefix() + "denied ip=" + client.String() + " rule=" + rule)
 }
 
@@ -242,10 +246,12 @@ func (d *daemon) serve(s *session, c net.Conn) {
 	d.mu.Lock()
 	delete(d.sessions, s)
 	d.mu.Unlock()
+	d.countEnd()
 	_ = c.Close() // all that mattered was written before
 }
 
 func (d *daemon) turnedAway(client netip.Addr, rule string) {
+	d.countRefusal(rule)
 	d.log.Status(d.prefix() + "turned away ip=" + client.String() + " rule=" + rule)
 }
 
