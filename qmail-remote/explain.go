@@ -9,6 +9,7 @@ import (
 
 	"postrider/internal/address"
 	"postrider/internal/idn"
+	"postrider/internal/legible"
 	"postrider/internal/world"
 )
 
@@ -61,19 +62,9 @@ type explanation struct {
 }
 
 func (e *explanation) say(format string, args ...any) {
-	if _, err := io.WriteString(e.out, visible(fmt.Sprintf(format, args...))+"\n"); err != nil {
+	if _, err := io.WriteString(e.out, legible.Text(fmt.Sprintf(format, args...))+"\n"); err != nil {
 		e.err = err
 	}
-}
-
-// visible is text of the network as it may be shown on a terminal.
-func visible(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' && r != '\n' || r == 0x7f || 0x80 <= r && r < 0xa0 {
-			return '?'
-		}
-		return r
-	}, s)
 }
 
 func (e *explanation) explain(ctx context.Context, sender address.Address, domain string) {

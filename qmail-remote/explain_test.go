@@ -40,7 +40,7 @@ address: 192.0.2.1:25 preference 10 host mx1.d.example from any address as me.ex
 address: 192.0.2.2:25 preference 20 host mx2.d.example from any address as me.example.org
 connection: 192.0.2.1:25: connection refused
 connection: 192.0.2.2:25 from ADDRESS
-server: offers PIPELINING, SIZE 100, AUTH ?[31mPLAIN, RCPTMAX=7
+server: offers PIPELINING, SIZE 100, AUTH _[31mPLAIN, RCPTMAX=7
 result: mail would be sent now
 `
 	if status != 0 || sortMX(got) != want {

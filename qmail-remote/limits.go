@@ -52,7 +52,7 @@ func lower(a, b int) int {
 
 // spent reports whether the connection has had all its transactions.
 func (s *session) spent() bool {
-	return s.uses >= maxUses || s.limits.mail > 0 && s.uses >= s.limits.mail
+	return s.last || s.uses >= maxUses || s.limits.mail > 0 && s.uses >= s.limits.mail
 }
 
 // chunk cuts from places as many as one transaction may have.

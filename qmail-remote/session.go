@@ -72,6 +72,7 @@ type session struct {
 	limits limits // of the message that it has, or had last
 	uses   int    // transactions begun
 	reset  bool   // a transaction was left unfinished: RSET comes first
+	last   bool   // no further transaction
 	broken bool   // not in step with the server: no further command
 	ctx    context.Context
 }

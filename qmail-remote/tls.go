@@ -11,6 +11,7 @@ import (
 
 	"postrider/internal/smtpwire"
 	"postrider/internal/tlsrpt"
+	"postrider/internal/wire/spawn"
 )
 
 const (
@@ -18,6 +19,9 @@ const (
 	handshakeTime = time.Minute
 	// maxHandshake is how many octets a server may send in it.
 	maxHandshake = 128 << 10
+
+	// codeNoTLS says that there is no TLS now (RFC 3207 section 4).
+	codeNoTLS = 454
 
 	// tlsPort is that of connections that begin with TLS (RFC 8314).
 	tlsPort = 465
@@ -38,7 +42,8 @@ type secured struct {
 // enter begins a session, on a new connection, that has what is wanted. Where
 // that is TLS if it can be had, a server whose TLS fails gets the message in
 // plain text, on another connection: nothing that was said before counts there
-// (RFC 7435).
+// (RFC 7435). One that goes away, or puts us off, has not said that it has no
+// TLS, and gets nothing.
 func (c *client) enter(ctx context.Context, set *settings, key poolKey, conn net.Conn, want *security) (*session, *report) {
 	s, fault := c.begin(ctx, set, key, conn, want)
 	c.remember(s, want)
@@ -85,10 +90,10 @@ func (s *session) startTLS(c *client, want *security) *report {
 	}
 	s.await(stepHello)
 	reply, err := s.command("STARTTLS")
-	if err != nil {
-		return tlsFailed(s.ip(), want, err)
-	}
-	if reply.Code != 220 {
+	switch {
+	case err != nil:
+		return tlsNotNow(s.ip(), want, err, reply)
+	case reply.Code != 220:
 		return tlsRefused(s.ip(), want, reply)
 	}
 	if s.replies.Buffered() > 0 {
@@ -102,7 +107,10 @@ func (s *session) startTLS(c *client, want *security) *report {
 	// What was offered in plain text may have been anybody's word.
 	s.ext = extensions{}
 	hello, err := s.command(s.helloVerb() + " " + s.key.helo)
-	if err != nil {
+	switch {
+	case errors.Is(err, errClosing):
+		return tlsNotNow(s.ip(), want, err, hello)
+	case err != nil: // servers that dislike a handshake may say so behind it
 		return tlsFailed(s.ip(), want, err)
 	}
 	if hello.Code != 250 {
@@ -168,7 +176,23 @@ func noTLS(ip netip.Addr, want *security) *report {
 
 func tlsRefused(ip netip.Addr, want *security, reply smtpwire.Reply) *report {
 	fault := tlsFault("Connected to " + ip.String() + " but STARTTLS was refused" + want.asks() + ". (#4.7.4)\n" + remoteSaid(reply.Text))
+	fault.tls = reply.Code/100 != 4 || reply.Code == codeNoTLS
+	if !fault.tls {
+		fault.trouble = troubleOf(reply.Text, spawn.None)
+	}
 	return fault.with(flaw{result: tlsrpt.NoSTARTTLS})
+}
+
+// tlsNotNow is for a server that offered TLS and ended the connection when it
+// was asked for it.
+func tlsNotNow(ip netip.Addr, want *security, err error, reply smtpwire.Reply) *report {
+	fault := tlsFailed(ip, want, err)
+	fault.text += remoteSaid(reply.Text)
+	fault.tls, fault.trouble = false, troubleOf(reply.Text, spawn.Broken)
+	if errors.Is(err, errClosing) {
+		fault.flaw = flaw{} // it says nothing of its TLS
+	}
+	return fault
 }
 
 func tlsFailed(ip netip.Addr, want *security, err error) *report {

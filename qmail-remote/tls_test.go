@@ -161,7 +161,14 @@ func TestOpportunisticTLS(t *testing.T) {
 		{"it is not offered", "", []string{hello + mailOver}, ok1},
 		{"it is not wanted", ":none", []string{offered + mailOver}, ok1},
 		{"refused", "", []string{offered + "C STARTTLS\nS 454 later" + bye, offered + mailOver}, ok1},
-		{"closed", "", []string{offered + "C STARTTLS\n. close", offered + mailOver}, ok1},
+		{"refused for good", "", []string{offered + "C STARTTLS\nS 502 what" + bye, offered + mailOver}, ok1},
+		{"closed", "", []string{offered + "C STARTTLS\n. close"}, later + "TLS failed: connection lost: EOF. (#4.7.5)/|"},
+		{"closed in the handshake", "", []string{offered + "C STARTTLS\nS 220 go\n. close", offered + mailOver}, ok1},
+		{"going away", "", []string{offered + "C STARTTLS\nS 421 shutting down"},
+			later + "TLS failed: connection lost: server closes the connection. (#4.7.5)/Remote host said: 421 shutting down/|"},
+		{"going away inside", "", []string{offered + "C STARTTLS\nS 220 go\nT tls\nC EHLO me.example.org\nS 421 shutting down"},
+			later + "TLS failed: connection lost: server closes the connection. (#4.7.5)/Remote host said: 421 shutting down/|"},
+		{"put off", "", []string{offered + "C STARTTLS\nS 451 busy" + bye}, later + "STARTTLS was refused. (#4.7.4)/Remote host said: 451 busy/|"},
 		{"no handshake", "", []string{offered + "C STARTTLS\nS 220 go\nT! fail", offered + mailOver}, ok1},
 		{"words in front of the handshake", "", []string{offered + `C STARTTLS
 			S- 220 go\r\n250 you are welcome\r\n`, offered + mailOver}, ok1},
@@ -188,6 +195,26 @@ func TestOpportunisticTLS(t *testing.T) {
 			h.peer("192.0.2.1", scripts(c.scripts)...)
 			if got := withoutCipher(h.deliver(simpleMessage, "d.example", "r@d.example")); got != c.want {
 				t.Errorf("got %s\nwant %s", got, c.want)
+			}
+			h.end()
+		})
+	}
+}
+
+// TestNextHostForTLS: a host that goes away when it is asked for TLS leaves the
+// message to the next one.
+func TestNextHostForTLS(t *testing.T) {
+	t.Parallel()
+	for _, away := range []string{". close", "S 421 shutting down", "S 450 not now" + bye} {
+		t.Run(away, func(t *testing.T) {
+			t.Parallel()
+			h := newHost(t, twoMX...)
+			h.cert = newAuthority(t).issue(time.Time{}, "mx2.d.example")
+			h.peer("192.0.2.1", script(offered+"C STARTTLS\n"+away))
+			h.peer("192.0.2.2", script(secure+mailOver))
+			want := strings.Replace(okTLS, "192.0.2.1", "192.0.2.2", 1) + "none;/|"
+			if got := withoutCipher(h.deliver(simpleMessage, "d.example", "r@d.example")); got != want {
+				t.Errorf("got %s\nwant %s", got, want)
 			}
 			h.end()
 		})

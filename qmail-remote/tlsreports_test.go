@@ -67,6 +67,8 @@ func TestTLSReports(t *testing.T) {
 		{name: "nothing asks, and there is TLS", peer: []string{over}, want: "no-policy-found d.example"},
 		{name: "nothing asks, and there is none", peer: []string{plain}, want: "no-policy-found d.example starttls-not-supported" + at},
 		{name: "STARTTLS is refused", peer: []string{offered + "C STARTTLS\nS 454 later" + bye, offered + mailOver}, want: "no-policy-found d.example starttls-not-supported" + at},
+		{name: "it goes away", peer: []string{offered + "C STARTTLS\nS 421 bye"}},
+		{name: "it hangs up", peer: []string{offered + "C STARTTLS\n. close"}, want: "no-policy-found d.example validation-failure" + at},
 		{name: "TLS fails", peer: []string{offered + "C STARTTLS\nS 220 go\nT! fail", offered + mailOver}, want: "no-policy-found d.example validation-failure" + at},
 		{name: "a policy is kept to", known: sts(mtasts.Enforce, "*.d.example"), peer: []string{over}, want: "sts d.example"},
 		{name: "another name", known: sts(mtasts.Enforce, "*.d.example"), cert: "bad", peer: []string{failing}, want: "sts d.example certificate-host-mismatch" + at},

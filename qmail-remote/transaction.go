@@ -357,7 +357,10 @@ func (s *session) message(b *body, chunked bool, release func() bool) (report, s
 		s.broken = true // it has taken the message for commands
 		return *messageUnasked(ip, reply), unchunked
 	case reply.Code >= 400:
-		s.reset = chunked // RFC 3030 section 2: what comes next is not certain
+		// A server that refused a chunk and did not read it takes the text for
+		// commands, and its answers to them would pass for those to the next
+		// message.
+		s.last, s.reset = chunked, false
 		return *messageFailed(ip, reply), settled
 	case reply.Code >= 300:
 		s.broken = true

@@ -335,6 +335,47 @@ func TestDeadHostsAreProbed(t *testing.T) {
 	}
 }
 
+// What is known of destinations is gone with a restart, and little is lost with
+// it: hosts that are down are asked by one message for each of their domains, and
+// then as before; those that refuse what is too much refuse hardly more than
+// without a restart; and mail to others goes on.
+func TestRestartBeforeDeadHosts(t *testing.T) {
+	t.Parallel()
+	for _, domains := range []int{1, 40} {
+		dead := &simHosts{name: "mx.dead.test", outages: [][2]time.Time{{testStart, testStart.Add(100 * time.Hour)}}}
+		for i := range domains {
+			dead.domains = append(dead.domains, fmt.Sprintf("d%d.test", i))
+		}
+		slow := &simHosts{name: "mx.slow.test", domains: []string{"s.test"}, perMinute: 30, takes: 300 * time.Millisecond}
+		free := &simHosts{name: "mx.free.test", domains: []string{"f.test"}}
+		m := newShaped(t, 1, nil, dead, slow, free)
+		m.mail(dead, 10_000, 10*time.Minute)
+		m.mail(slow, 5000, time.Minute)
+		m.run(minutes(60), func() {})
+		asked, refused := dead.asked, slow.refused
+		m.run(minutes(90), func() {})
+		usual, usualRefused := dead.asked-asked, slow.refused-refused
+		m.crash()
+		var quick []*simMessage
+		late := time.Duration(0)
+		m.done = func(x *simMessage) {
+			if slices.Contains(quick, x) {
+				late = max(late, m.time.Sub(x.born))
+			}
+		}
+		quick = m.mail(free, 100, 10*time.Minute)
+		asked, refused = dead.asked, slow.refused
+		m.run(minutes(120), func() {})
+		again, againRefused := dead.asked-asked, slow.refused-refused
+		t.Logf("%d domains: asked %d times in half an hour, behind a restart %d; refused %d and %d; others waited %v at most",
+			domains, usual, again, usualRefused, againRefused, late)
+		if again < domains || again > usual+domains+10 || againRefused > usualRefused+10 || late > 20*time.Second || free.accepted != 100 {
+			t.Errorf("%d domains: asked %d times behind a restart, %d before; refused %d and %d; %d others, which waited %v",
+				domains, again, usual, againRefused, usualRefused, free.accepted, late)
+		}
+	}
+}
+
 // Who takes minutes for every answer holds a part of the slots at most, and
 // fewer and fewer; the others do not notice.
 func TestTarpit(t *testing.T) {

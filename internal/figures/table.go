@@ -34,6 +34,11 @@ const (
 	SMTPTLSSessions
 	AuthAttempts
 
+	QMTPSessions
+	QMTPSessionsBegun
+	QMTPSessionsLimit
+	QMTPRefusals
+
 	metrics int = iota
 )
 
@@ -112,6 +117,24 @@ var Rules = []string{
 
 // RuleSeries is the series of refusals by a rule.
 func RuleSeries(rule string) int { return max(0, slices.Index(Rules, rule)) }
+
+// QMTPPrograms are those that serve QMTP and QMQP, and QMTPRules what decides that
+// they refuse something, as Rules are for qmail-smtpd.
+var (
+	QMTPPrograms = []string{"qmail-qmtpd", "qmail-qmqpd"}
+	QMTPRules    = []string{
+		"other", "RBLSMTPD", "badmailfrom", "badmailto", "badrcptto", "concurrencyqmqp", "concurrencyqmqpip", "concurrencyqmtp", "concurrencyqmtpip",
+		"databytes", "maxbadrcpt", "maxrcpt", "qmqphosts", "rcpthosts", "tcp.smtp", "verifyrcpt",
+	}
+)
+
+// QMTPSeries is the series of a program, and QMTPRefusalSeries that of what it
+// refuses by a rule. A program that is none of them has none.
+func QMTPSeries(program string) int { return slices.Index(QMTPPrograms, program) }
+
+func QMTPRefusalSeries(program, rule string) int {
+	return QMTPSeries(program)*len(QMTPRules) + max(0, slices.Index(QMTPRules, rule))
+}
 
 // Results are those of attempts to log in.
 var Results = []string{"accepted", "refused", "unsure"}
@@ -199,7 +222,26 @@ func table() [metrics]Metric {
 			Help: "SMTP sessions that have spoken TLS."},
 		AuthAttempts: {Name: "postrider_auth_attempts_total", Kind: Counter, By: smtpd, Labels: []string{"result"}, Series: each(Results), Unit: 1,
 			Help: "Attempts of clients to log in; unsure are those that could not be checked."},
+
+		QMTPSessions: {Name: "postrider_qmtp_sessions", Kind: Gauge, By: QMTPPrograms, Labels: program, Series: each(QMTPPrograms), Unit: 1,
+			Help: "Sessions of QMTP and QMQP that are open."},
+		QMTPSessionsBegun: {Name: "postrider_qmtp_sessions_total", Kind: Counter, By: QMTPPrograms, Labels: program, Series: each(QMTPPrograms), Unit: 1,
+			Help: "Sessions of QMTP and QMQP that were begun; clients that were turned away have none."},
+		QMTPSessionsLimit: {Name: "postrider_qmtp_sessions_limit", Kind: Optional, By: QMTPPrograms, Labels: program, Series: each(QMTPPrograms), Unit: 1,
+			Help: "How many sessions may be open (control/concurrencyqmtp, concurrencyqmqp); known once a client has come."},
+		QMTPRefusals: {Name: "postrider_qmtp_refusals_total", Kind: Counter, By: QMTPPrograms, Labels: []string{"program", "rule"}, Series: ofQMTPRefusals(), Unit: 1,
+			Help: "Recipients, messages and clients that qmail-qmtpd and qmail-qmqpd refused, by the rule in their log."},
 	}
+}
+
+// ofQMTPRefusals are the series of refusals, by program.
+func ofQMTPRefusals() (series [][]string) {
+	for _, program := range QMTPPrograms {
+		for _, rule := range QMTPRules {
+			series = append(series, []string{program, rule})
+		}
+	}
+	return series
 }
 
 // ofDeliveries are the series of deliveries: one class of destinations is for

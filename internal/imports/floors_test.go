@@ -12,7 +12,7 @@ import (
 var floors = [][]string{
 	{ // ground: words, values and the machine, nothing of ours
 		"internal/absence", "internal/address", "internal/attempts", "internal/clock", "internal/esmtp", "internal/fate", "internal/figures", "internal/footprint", "internal/getopt", "internal/handover", "internal/idn", "internal/listenfds", "internal/logline", "internal/precedence",
-		"internal/maildate", "internal/qmailhome", "internal/saslprep", "internal/scram", "internal/settings", "internal/srs",
+		"internal/maildate", "internal/qmailhome", "internal/saslprep", "internal/scram", "internal/settings", "internal/srs", "internal/legible",
 	},
 	{ // what a program's Main takes
 		"internal/world",

@@ -1,6 +1,7 @@
 package scenario
 
 import (
+	"bufio"
 	"context"
 	"fmt"
 	"io"
@@ -254,4 +255,35 @@ func TestFiguresWithoutSeparation(t *testing.T) {
 	if text := h.ReadFile("/tmp/log"); strings.Contains(text, "counts nothing") || strings.Contains(text, "nothing is counted") {
 		t.Errorf("log:\n%s", text)
 	}
+}
+
+// TestFiguresOfQMTP: qmail-qmtpd counts as it runs, with what it may do then.
+func TestFiguresOfQMTP(t *testing.T) {
+	t.Parallel()
+	network := testhost.NewNetwork(t)
+	h := mailHost(t, network, "mx1.example", "alice")
+	far := network.Host("far.example")
+	h.Control("metricslisten", metricsPort)
+	startQMTP(h)
+	c := qmtpDial(t, far, h, "209")
+	if _, err := io.WriteString(c, qmtpMail(letter("alice", "x"), "x@else.example", "alice@mx1.example", "x@remote.example")); err != nil {
+		t.Fatal(err)
+	}
+	in := bufio.NewReader(c)
+	for range 2 {
+		if _, err := qmtpAnswer(in); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const program = "program=qmail-qmtpd"
+	awaitFigure(t, far, h, 1, "qmtp_sessions", program)
+	compare(t, scrape(t, far, h, "tcp"), []figure{
+		{"messages_accepted_total", []string{"via=qmtp"}, 1},
+		{"qmtp_sessions_total", []string{program}, 1},
+		{"qmtp_sessions_total", nil, 1},
+		{"qmtp_refusals_total", []string{program, "rule=rcpthosts"}, 1},
+		{"qmtp_refusals_total", nil, 1},
+	})
+	c.Close()
+	awaitFigure(t, far, h, 0, "qmtp_sessions")
 }

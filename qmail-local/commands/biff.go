@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"postrider/internal/legible"
 	"postrider/internal/world"
 )
 
@@ -67,16 +68,7 @@ func notice(w world.World) (text string, ok bool) {
 func firstOf(text string, n int) string { return text[:min(len(text), n)] }
 
 func onTerminal(text string) string {
-	b := []byte(text)
-	for i, c := range b {
-		switch {
-		case c == '\n':
-			b[i] = '/'
-		case c < 32 || c > 126:
-			b[i] = '_'
-		}
-	}
-	return string(b)
+	return legible.ASCII(strings.ReplaceAll(text, "\n", "/"))
 }
 
 // terminals returns the terminals of a user's sessions, below /dev.

@@ -3,10 +3,10 @@ package inject
 import (
 	"errors"
 	"io"
-	"strings"
 
 	"postrider/internal/enqueue"
 	"postrider/internal/fate"
+	"postrider/internal/legible"
 )
 
 // Exit codes (spec section 7.1).
@@ -64,10 +64,5 @@ func shown(text string) string {
 	if len(text) > shownBytes {
 		text, more = text[:shownBytes], "..."
 	}
-	return strings.Map(func(r rune) rune {
-		if r < 32 && r != '\n' && r != '\t' || r == 127 {
-			return '?'
-		}
-		return r
-	}, text) + more
+	return legible.Text(text) + more
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"postrider/internal/legible"
 	"postrider/internal/queuedir"
 	"postrider/internal/wire/manage"
 )
@@ -154,6 +155,6 @@ func (r *run) result(res manage.Result) error {
 	if res.Text != "" {
 		text += ": " + res.Text
 	}
-	_, err := fmt.Fprintf(r.out, "%s  %s\n", res.ID, visible(text))
+	_, err := fmt.Fprintf(r.out, "%s  %s\n", res.ID, legible.Text(text))
 	return err
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"postrider/internal/legible"
 	"postrider/internal/wire/manage"
 )
 
@@ -116,5 +117,5 @@ func (d destination) words() string {
 	if d.Reason != "" {
 		line += "\n       " + d.Reason
 	}
-	return visible(line) + "\n"
+	return legible.Text(line) + "\n"
 }

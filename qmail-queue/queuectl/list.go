@@ -1,15 +1,14 @@
 package queuectl
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
+	"postrider/internal/legible"
 	"postrider/internal/queuedir"
 )
 
@@ -63,24 +62,13 @@ func (r *run) list(operands []string) error {
 	return err
 }
 
-// object writes a line of JSON. What a terminal takes for a command is escaped:
-// json does that for the octets below a blank alone.
+// object writes a line of JSON.
 func (r *run) object(v any) error {
 	b, err := json.Marshal(v)
 	if err != nil {
 		return err
 	}
-	for {
-		at := bytes.IndexFunc(b, func(c rune) bool { return 0x7f <= c && c < 0xa0 })
-		if at < 0 {
-			break
-		}
-		c, size := utf8.DecodeRune(b[at:])
-		_, _ = r.out.Write(b[:at]) // an error stays until the line's end
-		_, _ = fmt.Fprintf(r.out, "\\u%04x", c)
-		b = b[at+size:]
-	}
-	_, err = r.out.Write(append(b, '\n'))
+	_, err = legible.JSON(r.out).Write(append(b, '\n'))
 	return err
 }
 
@@ -90,12 +78,12 @@ const shownRecipients = 20
 // summary writes what a list has of a message.
 func (r *run) summary(m *message) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s  %-8s %5s %7s  <%s>", m.ID, m.State, aged(r.choice.now.Sub(m.Arrived)), sized(m.Size), visible(m.Sender))
+	fmt.Fprintf(&b, "%s  %-8s %5s %7s  <%s>", m.ID, m.State, aged(r.choice.now.Sub(m.Arrived)), sized(m.Size), legible.Text(m.Sender))
 	switch {
 	case m.InFlight > 0:
 		fmt.Fprintf(&b, "  %d under way", m.InFlight)
 	case m.State == isHeld:
-		b.WriteString("  " + visible(m.HeldWhy))
+		b.WriteString("  " + legible.Text(m.HeldWhy))
 	case m.Next != nil:
 		fmt.Fprintf(&b, "  next %s", m.Next.UTC().Format("2006-01-02 15:04:05"))
 	}
@@ -131,7 +119,7 @@ func (to *recipient) words() string {
 	if to.Reason != "" {
 		s += ": " + to.Reason
 	}
-	return visible(s)
+	return legible.Text(s)
 }
 
 // show is the command.
@@ -156,10 +144,10 @@ func (r *run) details(m *message, e *queuedir.Entry) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "message    %s\nstate      %s\n", m.ID, m.State)
 	if m.HeldWhy != "" {
-		fmt.Fprintf(&b, "because    %s\n", visible(m.HeldWhy))
+		fmt.Fprintf(&b, "because    %s\n", legible.Text(m.HeldWhy))
 	}
 	fmt.Fprintf(&b, "arrived    %s, %s ago\nbytes      %d\nsender     <%s>\nuid        %d\n",
-		stamp(m.Arrived), aged(r.choice.now.Sub(m.Arrived)), m.Size, visible(m.Sender), m.UID)
+		stamp(m.Arrived), aged(r.choice.now.Sub(m.Arrived)), m.Size, legible.Text(m.Sender), m.UID)
 	if m.Next != nil {
 		fmt.Fprintf(&b, "next try   %s\n", stamp(*m.Next))
 	}
@@ -173,7 +161,7 @@ func (r *run) details(m *message, e *queuedir.Entry) error {
 		b.WriteString("history    " + h.words() + "\n")
 	}
 	if !r.body {
-		b.WriteString("\n" + visible(m.Header) + "\n")
+		b.WriteString("\n" + legible.Text(m.Header) + "\n")
 	}
 	if _, err := io.WriteString(r.out, b.String()); err != nil || !r.body {
 		return err
@@ -208,7 +196,7 @@ func (h event) words() string {
 	if h.Text != "" {
 		s += ": " + h.Text
 	}
-	return visible(s)
+	return legible.Text(s)
 }
 
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }

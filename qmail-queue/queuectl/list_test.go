@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"postrider/internal/queuedir"
 )
@@ -206,19 +207,20 @@ func TestDamaged(t *testing.T) {
 }
 
 // Text of strangers does not get to a terminal as a command, in JSON as little as
-// in words: neither what begins with ESC nor what is one character beyond ASCII.
+// in words: neither what begins with ESC nor what is one character beyond ASCII,
+// as those that turn the direction of writing.
 func TestHostileText(t *testing.T) {
 	t.Parallel()
 	home, l := newHome(t)
 	id := queuedir.NewID(born(), 1, 1)
-	entry(t, l, id, 1, "Subject: a\x1b[2Jb\u009b2Jc\x7fd\x80e\n\nbody\n", "a\u009b31m@x.example", "b\u0085@y.example")
+	entry(t, l, id, 1, "Subject: a\x1b[2Jb\u009b2Jc\x7fd\x80e\u202ef\n\nbody\n", "a\u009b31m\u2066\U000e0041@x.example", "b\u0085\u200b@y.example")
 	for _, args := range [][]string{{"list"}, {"list", "--json"}, {"show", id.String()}, {"show", "--json", id.String()}} {
 		out := must(t, home, args...)
-		if strings.ContainsFunc(out, func(c rune) bool { return c < ' ' && c != '\n' || 0x7f <= c && c < 0xa0 }) {
+		if strings.ContainsFunc(out, func(c rune) bool { return c < ' ' && c != '\n' || 0x7f <= c && c < 0xa0 || unicode.Is(unicode.Cf, c) }) {
 			t.Errorf("%q: %q", args, out)
 		}
 		var m message
-		if slices.Contains(args, "--json") && (json.Unmarshal([]byte(out), &m) != nil || m.Sender != "a\u009b31m@x.example") {
+		if slices.Contains(args, "--json") && (json.Unmarshal([]byte(out), &m) != nil || m.Sender != "a\u009b31m\u2066\U000e0041@x.example") {
 			t.Errorf("%q: the sender is %q", args, m.Sender)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"postrider/internal/legible"
 	"postrider/internal/queuedir"
 	"postrider/internal/world"
 )
@@ -92,7 +93,7 @@ func Main(w world.World) int {
 }
 
 func (r *run) complain(format string, args ...any) {
-	_, _ = fmt.Fprintf(r.world.Stderr, "qmail-queuectl: %s\n", visible(fmt.Sprintf(format, args...)))
+	_, _ = fmt.Fprintf(r.world.Stderr, "qmail-queuectl: %s\n", legible.Text(fmt.Sprintf(format, args...)))
 }
 
 // command does what args say.
@@ -193,16 +194,6 @@ func (r *run) choose(operands []string, changes bool) error {
 		return errUsage("which messages? Give numbers, or options, or --all")
 	}
 	return nil
-}
-
-// visible makes text of a message fit for a terminal.
-func visible(s string) string {
-	return strings.Map(func(c rune) rune {
-		if c < ' ' && c != '\n' && c != '\t' || c == 127 || 0x80 <= c && c < 0xa0 || c == 0xfffd {
-			return '_'
-		}
-		return c
-	}, s)
 }
 
 func unixTime(seconds int64) time.Time { return time.Unix(seconds, 0).UTC() }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"postrider/internal/control"
+	"postrider/internal/legible"
 	"postrider/internal/queuedir"
 	"postrider/internal/route"
 	"postrider/internal/world"
@@ -28,7 +29,7 @@ func Read(w world.World) int {
 	r := &reader{layout: queuedir.At(w.Home), out: bufio.NewWriterSize(w.Stdout, 32<<10)}
 	err := r.run(control.Dir(w.Home + "/control"))
 	if err != nil {
-		_, _ = fmt.Fprintf(r.out, "fatal: %v\n", err)
+		_, _ = fmt.Fprintf(r.out, "fatal: %s\n", legible.ASCII(err.Error()))
 	}
 	if flushErr := r.out.Flush(); flushErr != nil && err == nil {
 		err = flushErr
@@ -55,7 +56,7 @@ func (r *reader) run(dir control.Dir) error {
 // note tells of trouble with a message that is still there; others go on.
 func (r *reader) note(id queuedir.ID, err error) error {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		_, _ = fmt.Fprintf(r.out, "warning: trouble with #%s: %v\n", id, err)
+		_, _ = fmt.Fprintf(r.out, "warning: trouble with #%s: %s\n", id, legible.ASCII(err.Error()))
 	}
 	return r.broken()
 }
@@ -107,7 +108,7 @@ func (r *reader) show(entry *queuedir.Entry, info io.Reader) error {
 		bouncing += " held"
 	}
 	_, _ = fmt.Fprintf(r.out, "%s  #%s  %d  <%s> %s\n", date(envelope.Head.Arrived), entry.ID,
-		entry.Footer.BodySize, safe(envelope.Head.Sender.String()), bouncing)
+		entry.Footer.BodySize, legible.ASCII(envelope.Head.Sender.String()), bouncing)
 	for i := range recipients {
 		recipient, err := envelope.Next()
 		if err != nil {
@@ -122,20 +123,9 @@ func (r *reader) show(entry *queuedir.Entry, info io.Reader) error {
 			to = changed
 		}
 		channel, shown := r.routes.Of(to)
-		_, _ = fmt.Fprintf(r.out, "%s\t%s\t%s\n", done, channel, safe(shown))
+		_, _ = fmt.Fprintf(r.out, "%s\t%s\t%s\n", done, channel, legible.ASCII(shown))
 	}
 	return nil
 }
 
 func date(t time.Time) string { return t.UTC().Format("2 Jan 2006 15:04:05 GMT") }
-
-// safe makes an address fit for a terminal.
-func safe(s string) string {
-	b := []byte(s)
-	for i, c := range b {
-		if c < 32 || c > 126 {
-			b[i] = '_'
-		}
-	}
-	return string(b)
-}

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"postrider/internal/address"
+	"postrider/internal/legible"
 	"postrider/internal/world"
 )
 
@@ -54,7 +55,7 @@ func outcomes(out io.Writer, o options, now *explainer, messages []message) (cod
 		if o.json {
 			err = writeJSON(out, s)
 		} else {
-			_, err = fmt.Fprintf(out, "%s from %s: %s\n", visible(m.recipient), visible(orNull(m.sender)), visible(strings.Join(s.outcome(), "; ")))
+			_, err = fmt.Fprintf(out, "%s from %s: %s\n", legible.Line(m.recipient), legible.Line(orNull(m.sender)), legible.Line(strings.Join(s.outcome(), "; ")))
 		}
 		if err != nil {
 			return 0, err
@@ -91,7 +92,7 @@ func compare(w world.World, out io.Writer, o options, now *explainer, messages [
 // text has the lines of both outcomes, and under each what decided it.
 func (d difference) text() string {
 	var b strings.Builder
-	put := func(format string, args ...any) { b.WriteString(visible(fmt.Sprintf(format, args...)) + "\n") }
+	put := func(format string, args ...any) { b.WriteString(legible.Line(fmt.Sprintf(format, args...)) + "\n") }
 	client := ""
 	if d.Now.Client != "" {
 		client = ", client " + d.Now.Client

@@ -128,11 +128,11 @@ func TestOutcome(t *testing.T) {
 func TestTextIsVisible(t *testing.T) {
 	t.Parallel()
 	var b strings.Builder
-	s := &section{Recipient: "a\x1b[2J", Verdict: Bounced, Text: "x\n\x1b]0;y\a", Steps: []step{{"mx", "\u009b31m\r\n", "/f\x1b", 2}}}
+	s := &section{Recipient: "a\x1b[2J", Verdict: Bounced, Text: "x\n\x1b]0;y\a", Steps: []step{{"mx", "\u009b31m\r\n\u202e", "/f\x1b", 2}}}
 	if err := writeText(&b, s); err != nil {
 		t.Fatal(err)
 	}
-	if strings.ContainsAny(b.String(), "\x1b\a\r\u009b") || strings.Count(b.String(), "\n") != 3 {
+	if strings.ContainsAny(b.String(), "\x1b\a\r\u009b\u202e") || strings.Count(b.String(), "\n") != 3 {
 		t.Errorf("%q", b.String())
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"postrider/internal/address"
+	"postrider/internal/legible"
 )
 
 const usage = "usage: qmail-explain [--from SENDER] [--client IP | --local] [--control DIR] [--default DELIVERY] [--no-dns] [--json] ADDRESS...\n" +
@@ -85,7 +86,7 @@ func (o *options) check() (err error) {
 	}
 	for _, a := range o.addresses {
 		if !isRecipient(a) {
-			return errors.New(visible(a) + " is no address")
+			return errors.New(legible.Line(a) + " is no address")
 		}
 	}
 	return nil

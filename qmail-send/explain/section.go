@@ -2,7 +2,6 @@ package explain
 
 import (
 	"slices"
-	"strings"
 
 	"postrider/internal/wire/steps"
 )
@@ -91,14 +90,4 @@ func orNull(sender string) string {
 		return "<>"
 	}
 	return sender
-}
-
-// visible is text of files, users and the network as it may be shown.
-func visible(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || 0x80 <= r && r < 0xa0 {
-			return '?'
-		}
-		return r
-	}, s)
 }

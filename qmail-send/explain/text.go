@@ -6,6 +6,8 @@ import (
 	"io"
 	"strconv"
 	"strings"
+
+	"postrider/internal/legible"
 )
 
 // writeText writes a section for people.
@@ -24,7 +26,9 @@ func appendText(b *strings.Builder, indent string, s *section) {
 	if indent != "" {
 		from = "the forward"
 	}
-	put := func(format string, args ...any) { b.WriteString(indent + visible(fmt.Sprintf(format, args...)) + "\n") }
+	put := func(format string, args ...any) {
+		b.WriteString(indent + legible.Line(fmt.Sprintf(format, args...)) + "\n")
+	}
 	put("Mail for %s from %s, handed in by %s:", s.Recipient, orNull(s.Sender), from)
 	for _, each := range s.Steps {
 		put("  %-10s %s%s", each.About+":", each.Text, where(each))
@@ -52,7 +56,7 @@ func where(s step) string {
 
 // writeJSON writes a value on a line.
 func writeJSON(w io.Writer, v any) error {
-	e := json.NewEncoder(w)
+	e := json.NewEncoder(legible.JSON(w))
 	e.SetEscapeHTML(false)
 	return e.Encode(v)
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 
+	"postrider/internal/legible"
 	"postrider/internal/migrate"
 	"postrider/internal/migrate/ours"
 )
@@ -31,13 +32,13 @@ func (r *run) compare(tree *migrate.Tree, site *migrate.Site, old migrate.Judge)
 		probes = append(probes, more...)
 	}
 	different := 0
-	out := json.NewEncoder(r.out)
+	out := json.NewEncoder(legible.JSON(r.out))
 	asked, err := migrate.Compare(old, judge, probes, func(d migrate.Difference) error {
 		different++
 		if r.json {
 			return out.Encode(d)
 		}
-		_, err := fmt.Fprintf(r.out, "%s\n    %s: %s\n    here: %s\n", visible(d.Address), site.System, visible(d.Old.String()), visible(d.New.String()))
+		_, err := fmt.Fprintf(r.out, "%s\n    %s: %s\n    here: %s\n", legible.Line(d.Address), site.System, legible.Line(d.Old.String()), legible.Line(d.New.String()))
 		return err
 	})
 	if err != nil {

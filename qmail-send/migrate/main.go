@@ -6,8 +6,8 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"strings"
 
+	"postrider/internal/legible"
 	"postrider/internal/migrate"
 	"postrider/internal/migrate/layout"
 	"postrider/internal/migrate/postfix"
@@ -72,10 +72,10 @@ func Main(w world.World) int {
 	case errors.Is(err, errDifferent):
 		return exitDifferent
 	case errors.As(err, &misused), errors.Is(err, layout.ErrPlace):
-		fmt.Fprintf(w.Stderr, "qmail-migrate: %s\n", visible(err.Error()))
+		fmt.Fprintf(w.Stderr, "qmail-migrate: %s\n", legible.Line(err.Error()))
 		return exitMisused
 	}
-	fmt.Fprintf(w.Stderr, "qmail-migrate: fatal: %s\n", visible(err.Error()))
+	fmt.Fprintf(w.Stderr, "qmail-migrate: fatal: %s\n", legible.Line(err.Error()))
 	return exitTemporary
 }
 
@@ -163,14 +163,4 @@ func (r *run) read(tree *migrate.Tree) (*migrate.Site, migrate.Judge, error) {
 		return qmail.Read(tree, qmail.Places{Home: dir(qmail.Directory), Rules: r.rules}, r.world.Home)
 	}
 	return nil, nil, errUsage(fmt.Sprintf("%q is no system that is known: postfix, sendmail or qmail", r.system))
-}
-
-// visible makes a line of text that may hold anything.
-func visible(s string) string {
-	return strings.Map(func(c rune) rune {
-		if c < ' ' || 0x7f <= c && c < 0xa0 || c == 0xfffd {
-			return '?'
-		}
-		return c
-	}, s)
 }

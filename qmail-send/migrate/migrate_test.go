@@ -212,14 +212,6 @@ func TestArguments(t *testing.T) {
 	}
 }
 
-// TestVisible: no part of a configuration is a command for a terminal.
-func TestVisible(t *testing.T) {
-	t.Parallel()
-	if got, want := visible("a\x1b[2J\u009b2J\x7f\xff\nü"), "a?[2J?2J???ü"; got != want {
-		t.Errorf("got %q, want %q", got, want)
-	}
-}
-
 // TestLinksStayInTheRoot: a copy of another machine does not lead to this one.
 func TestLinksStayInTheRoot(t *testing.T) {
 	t.Parallel()

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"postrider/internal/legible"
 	"postrider/internal/migrate"
 )
 
@@ -37,7 +38,7 @@ type summary struct {
 func (r *run) report(site *migrate.Site, problems []string) error {
 	sum := summary{site.System, r.to, len(site.Files), site.Count(migrate.Carried), site.Count(migrate.Decided), site.Count(migrate.Step), site.Count(migrate.Lost), problems}
 	if r.json {
-		out := json.NewEncoder(r.out)
+		out := json.NewEncoder(legible.JSON(r.out))
 		for _, remark := range site.Remarks {
 			if r.says(remark.Kind) {
 				if err := out.Encode(remark); err != nil {
@@ -55,7 +56,7 @@ func (r *run) report(site *migrate.Site, problems []string) error {
 	if len(problems) > 0 {
 		fmt.Fprintf(r.out, "Wrong in what was written\n\n")
 		for _, p := range problems {
-			fmt.Fprintf(r.out, "  %s\n", visible(p))
+			fmt.Fprintf(r.out, "  %s\n", legible.Line(p))
 		}
 		fmt.Fprintln(r.out)
 	}
@@ -83,7 +84,7 @@ func (r *run) section(heading string, remarks []migrate.Remark, kind migrate.Kin
 		if where != "" {
 			where += ": "
 		}
-		fmt.Fprintf(r.out, "  %s\n      %s\n", visible(where+remark.What), visible(remark.Text))
+		fmt.Fprintf(r.out, "  %s\n      %s\n", legible.Line(where+remark.What), legible.Line(remark.Text))
 	}
 	if !first {
 		fmt.Fprintln(r.out)

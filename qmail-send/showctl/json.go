@@ -5,6 +5,7 @@ import (
 	"io"
 	"time"
 
+	"postrider/internal/legible"
 	"postrider/internal/settings"
 )
 
@@ -34,7 +35,7 @@ func (i *inspector) printJSON(out io.Writer, o options) {
 	for _, s := range chosen(o) {
 		d.Settings = append(d.Settings, i.value(s, maxJSONLines))
 	}
-	e := json.NewEncoder(out)
+	e := json.NewEncoder(legible.JSON(out))
 	e.SetEscapeHTML(false)
 	e.SetIndent("", " ")
 	_ = e.Encode(d) // the writer keeps its error

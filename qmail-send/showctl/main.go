@@ -8,6 +8,7 @@ import (
 	"io"
 	"strings"
 
+	"postrider/internal/legible"
 	"postrider/internal/settings"
 	"postrider/internal/world"
 )
@@ -46,7 +47,7 @@ func Main(w world.World, parts Parts) int {
 		return printed(w, func(out io.Writer) { _, _ = io.WriteString(out, usage) }, exitClean)
 	}
 	if err != nil {
-		_, _ = fmt.Fprintf(w.Stderr, "qmail-showctl: %s\n%s", plain(err.Error()), usage)
+		_, _ = fmt.Fprintf(w.Stderr, "qmail-showctl: %s\n%s", legible.Line(err.Error()), usage)
 		return exitUsage
 	}
 	i := newInspector(w, parts, !o.noDNS)

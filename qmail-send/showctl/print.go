@@ -7,6 +7,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"postrider/internal/legible"
 	"postrider/internal/settings"
 )
 
@@ -146,7 +147,7 @@ func (i *inspector) printFindings(out io.Writer) {
 		}
 		heading(out, each.title)
 		for _, f := range found {
-			wrap(out, "", string(f.Level)+": "+plain(f.where())+f.What)
+			wrap(out, "", string(f.Level)+": "+legible.Line(f.where())+f.What)
 			if f.Mend != "" {
 				paragraph(out, indent, f.Mend)
 			}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"postrider/internal/legible"
 )
 
 // Level is how bad a finding is.
@@ -48,7 +50,7 @@ type findings struct {
 }
 
 func (fs *findings) add(f Finding) {
-	f.What, f.Mend = plain(f.What), plain(f.Mend)
+	f.What, f.Mend = legible.Line(f.What), legible.Line(f.Mend)
 	said := func(other Finding) bool {
 		return other.Level == f.Level && other.File == f.File && other.Line == f.Line && other.What == f.What
 	}
@@ -94,14 +96,4 @@ func (fs *findings) about(file string) (some []Finding) {
 // wrong reports whether a file has an error.
 func (fs *findings) wrong(file string) bool {
 	return slices.ContainsFunc(fs.about(file), func(f Finding) bool { return f.Level == Error })
-}
-
-// plain makes text of files fit for a terminal.
-func plain(s string) string {
-	return strings.Map(func(c rune) rune {
-		if c < ' ' || c == 127 || 0x80 <= c && c < 0xa0 || c == 0xfffd {
-			return '?'
-		}
-		return c
-	}, s)
 }

@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strings"
 
+	"postrider/internal/legible"
 	"postrider/internal/settings"
 )
 
@@ -50,7 +51,7 @@ func (i *inspector) value(s settings.Setting, most int) Value {
 		v.Values, v.More = v.Values[:most], len(v.Values)-most
 	}
 	for n := range v.Values {
-		v.Values[n] = plain(v.Values[n])
+		v.Values[n] = legible.Line(v.Values[n])
 	}
 	return v
 }

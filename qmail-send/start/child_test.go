@@ -33,6 +33,9 @@ func TestMain(m *testing.M) {
 	case "dynasty":
 		playDynasty()
 		return
+	case "childless":
+		playChildless()
+		return
 	}
 	for _, role := range priv.Roles() {
 		if role.Program == name {
@@ -144,6 +147,19 @@ func playTestator() {
 	fmt.Println(h.replace(handover.State{Speaks: parent.Version}))
 }
 
+// playChildless is a program whose successor is not there. It tells the signals
+// that it gets from then on.
+func playChildless() {
+	signals := make(chan os.Signal, 16)
+	signal.Notify(signals, caught...)
+	h := &heir{path: "/nowhere", args: os.Args, signals: signals, flush: func() {}}
+	fmt.Println(h.replace(handover.State{Speaks: parent.Version}))
+	for _, s := range caught {
+		_ = unix.Kill(os.Getpid(), s.(unix.Signal)) // of no matter: then it waits for ever
+		fmt.Println(<-signals)
+	}
+}
+
 // playDynasty is as many programs as its argument says, each executed by the one
 // before.
 func playDynasty() {
@@ -158,11 +174,18 @@ func playDynasty() {
 		fmt.Println("the last one")
 		return
 	}
+	asked := func() bool { // to end
+		sig := <-signals
+		return sig == unix.SIGTERM || sig == unix.SIGINT
+	}
 	h := &heir{path: "/proc/self/exe", args: []string{os.Args[0], strconv.Itoa(left - 1)}, signals: signals, flush: func() {}}
 	err := errSignalFirst
 	for err == errSignalFirst {
 		for len(signals) > 0 {
-			<-signals
+			if asked() {
+				fmt.Println("as it was asked")
+				return
+			}
 		}
 		err = h.replace(handover.State{Speaks: parent.Version})
 	}

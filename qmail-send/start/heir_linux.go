@@ -102,7 +102,9 @@ func sealed(state handover.State) (*os.File, error) {
 // and ends nothing: that is the mask of the thread that executes it. Our other
 // threads take them until exec ends them. The runtime of a Go program unblocks
 // some, HUP among them, but lets HUP be ignored: that is lost until the program
-// listens, which has read everything anew. TERM and INT end it, and the suite.
+// listens, which has read everything anew. TERM and INT end it, and the suite; what
+// our other threads took of them at the last moment would be lost with us, so that
+// from then on they end us, too, as the kernel does it.
 func (h *heir) replace(state handover.State) error {
 	text, err := sealed(state)
 	if err != nil {
@@ -121,6 +123,11 @@ func (h *heir) replace(state handover.State) error {
 	if !inheritable(fds, true) {
 		return errors.New("the descriptors cannot be handed over")
 	}
+	restore, err := deadly(syscall.SIGTERM, syscall.SIGINT)
+	defer restore()
+	if err != nil {
+		return err
+	}
 	time.Sleep(handlerTime)
 	if len(h.signals) > 0 { // as late as can be
 		return errSignalFirst
@@ -129,6 +136,39 @@ func (h *heir) replace(state handover.State) error {
 	err = syscall.Exec(h.path, h.args, handover.With(h.environ, os.Getpid(), fds))
 	signal.Notify(h.signals, syscall.SIGHUP)
 	return &os.PathError{Op: "exec", Path: h.path, Err: err}
+}
+
+// deadly has the kernel end the process at signals. The runtime's handler, which
+// would take them until exec has ended the last of its threads, is put back by
+// restore.
+func deadly(signals ...syscall.Signal) (restore func(), err error) {
+	var before []func()
+	restore = func() {
+		for _, undo := range before {
+			undo()
+		}
+	}
+	for _, s := range signals {
+		var byDefault, handler sigaction
+		if err := changeAction(s, &byDefault, &handler); err != nil {
+			return restore, err
+		}
+		before = append(before, func() { _ = changeAction(s, &handler, nil) }) // fails for no known signal
+	}
+	return restore, nil
+}
+
+// sigaction has room for the kernel's structure of that name. All zero it stands
+// for what the kernel does by itself.
+type sigaction [8]uint64
+
+func changeAction(s syscall.Signal, action, before *sigaction) error {
+	const setSize = 8 // of the kernel's signal sets
+	_, _, errno := unix.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(s), uintptr(unsafe.Pointer(action)), uintptr(unsafe.Pointer(before)), setSize, 0, 0)
+	if errno != 0 {
+		return os.NewSyscallError("rt_sigaction", errno)
+	}
+	return nil
 }
 
 // mask blocks or unblocks the signals that are caught, in the calling thread: a

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -149,6 +150,53 @@ func TestSignalsEndNoSuccessor(t *testing.T) {
 			signals := []syscall.Signal{syscall.SIGHUP, syscall.SIGALRM, syscall.SIGUSR2}
 			_ = cmd.Process.Signal(signals[sent%len(signals)]) // or it has just ended
 		}
+	}
+}
+
+// TestEndAmongSuccessors: TERM and INT end the process whenever they come: as it
+// does that itself, or at once.
+func TestEndAmongSuccessors(t *testing.T) {
+	t.Parallel()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for try := range 150 {
+		sig := []syscall.Signal{syscall.SIGTERM, syscall.SIGINT}[try%2]
+		cmd := &exec.Cmd{Path: self, Args: []string{"dynasty", "20", "first"}}
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		in := bufio.NewReader(out)
+		if line, err := in.ReadString('\n'); line != "the first one\n" {
+			t.Fatalf("%q, %v", line, err)
+		}
+		time.Sleep(time.Duration(rand.IntN(4000)) * time.Microsecond) // any moment of it
+		if err := cmd.Process.Signal(sig); err != nil {
+			t.Fatal(err)
+		}
+		rest, _ := io.ReadAll(in)
+		if how := fmt.Sprint(string(rest), cmd.Wait()); how != "as it was asked\n<nil>" && how != "signal: "+sig.String() {
+			t.Errorf("try %d: %v is lost: %s", try, sig, how)
+		}
+	}
+}
+
+// TestSignalsWithoutSuccessor: one that cannot be executed leaves signals as they
+// were.
+func TestSignalsWithoutSuccessor(t *testing.T) {
+	t.Parallel()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := (&exec.Cmd{Path: self, Args: []string{"childless"}}).Output()
+	if want := "exec /nowhere: no such file or directory\nhangup\nalarm clock\nuser defined signal 2\nterminated\ninterrupt\n"; err != nil || string(out) != want {
+		t.Errorf("%q, %v", out, err)
 	}
 }
 

@@ -11,12 +11,12 @@ import (
 	"golang.org/x/sys/unix"
 
 	"postrider/internal/getopt"
+	"postrider/internal/legible"
 	"postrider/internal/queuedir"
 	"postrider/internal/world"
 	"postrider/qmail-send/top/ask"
 	"postrider/qmail-send/top/logtail"
 	"postrider/qmail-send/top/picture"
-	"postrider/qmail-send/top/wording"
 )
 
 // Exit codes.
@@ -116,7 +116,7 @@ func (s *sources) printOnce(w world.World, m *picture.Model) int {
 		return exitTemporary
 	}
 	if m.OrdersErr != nil && m.FiguresErr != nil {
-		_, _ = fmt.Fprintf(w.Stderr, "qmail-top: fatal: %s; %s\n", wording.Clean(m.OrdersErr.Error()), wording.Clean(m.FiguresErr.Error()))
+		_, _ = fmt.Fprintf(w.Stderr, "qmail-top: fatal: %s; %s\n", legible.ASCII(m.OrdersErr.Error()), legible.ASCII(m.FiguresErr.Error()))
 		return exitTemporary
 	}
 	return exitOK

@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"postrider/internal/legible"
 )
 
 // maxLine is how much of a line is read.
@@ -203,7 +205,7 @@ func lines(in io.Reader, visit func(line string)) error {
 	for continues := false; ; {
 		piece, err := b.ReadSlice('\n')
 		if len(piece) > 0 && !continues {
-			visit(clean(strings.TrimSuffix(string(piece), "\n")))
+			visit(legible.ASCII(strings.TrimSuffix(string(piece), "\n")))
 		}
 		continues = errors.Is(err, bufio.ErrBufferFull)
 		switch {
@@ -213,18 +215,4 @@ func lines(in io.Reader, visit func(line string)) error {
 			return err
 		}
 	}
-}
-
-// clean makes a line fit for a terminal: those of the suite are printable ASCII,
-// but who else has written into the log is not known.
-func clean(line string) string {
-	return strings.Map(func(c rune) rune {
-		if c == '\t' {
-			return ' '
-		}
-		if c < ' ' || c >= 127 {
-			return '_'
-		}
-		return c
-	}, line)
 }

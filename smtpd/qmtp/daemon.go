@@ -56,6 +56,8 @@ func (d *daemon) frame(f parent.Frame) error {
 		return d.mailboxes.Relink(f.File)
 	case f.Kind == parent.Listener && name == d.protocol.listener:
 		return d.sessions.Listen(f.File, d.take)
+	case f.Kind == parent.Figures:
+		d.takeFigures(f)
 	case f.File != nil:
 		_ = f.File.Close() // not for us
 		d.log.Line(d.prefix() + "warning: control channel hands over " + f.Name + ", which is not for " + d.protocol.program)
@@ -119,6 +121,7 @@ func (d *daemon) open(c net.Conn) bool {
 	s.named.Who.Addr = sessionlimit.Customer(client)
 	s.peer = newPeer(variables(rule, remote, local, settings.me))
 	s.number = d.sessions.Enroll(s, c)
+	d.countSession(settings.concurrency)
 	d.sessions.Go(func() {
 		d.serve(s)
 		d.limits.Leave(client)
@@ -127,6 +130,7 @@ func (d *daemon) open(c net.Conn) bool {
 }
 
 func (d *daemon) denied(client netip.Addr, rule string) {
+	d.countRefusal(rule)
 	d.log.Status(d.prefix() + "denied ip=" + client.String() + " rule=" + rule)
 }
 
@@ -135,9 +139,11 @@ func (d *daemon) serve(s *session) {
 	s.start()
 	s.logConnect()
 	s.logEnd(s.run())
+	d.countEnd()
 	d.sessions.Close(s)
 }
 
 func (d *daemon) turnedAway(client netip.Addr, rule string) {
+	d.countRefusal(rule)
 	d.log.Status(d.prefix() + "turned away ip=" + client.String() + " rule=" + rule)
 }

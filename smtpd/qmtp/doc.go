@@ -63,4 +63,5 @@
 //	link.go      its connections (internal/submitlink)
 //	budget.go    memory that sessions share
 //	log.go       log lines
+//	counts.go    what is counted
 package qmtp

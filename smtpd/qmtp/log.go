@@ -47,8 +47,9 @@ func (s *session) logConnect() {
 	s.log.Status(b.String())
 }
 
-// logRefusedRecipient logs a recipient for whom no mail is taken.
+// logRefusedRecipient logs and counts a recipient for whom no mail is taken.
 func (m *message) logRefusedRecipient(recipient string, a answer) {
+	m.countRefusal(a.rule)
 	if m.logged++; m.logged > maxRefusedLogged {
 		return
 	}

@@ -249,6 +249,9 @@ func (m *message) finish() answer {
 		}
 	}
 	m.logMessage(id)
+	if m.verdict.class != 0 && m.verdict.class != classOK { // else each recipient was counted
+		m.countRefusal(m.verdict.rule)
+	}
 	if m.verdict.class != classOK {
 		m.session.refused++
 	}

@@ -84,6 +84,7 @@ func (m *message) readRecipients() error {
 			return err
 		}
 		if len(m.verdicts) >= m.settings.maxRcpt {
+			m.countRefusal(answerTooManyRcpts.rule)
 			if m.tooMany++; m.tooMany > max(m.settings.maxRcpt, maxSurplus) {
 				return errTooMany
 			}

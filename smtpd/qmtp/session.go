@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"postrider/internal/clock"
+	"postrider/internal/figures"
 	"postrider/internal/logline"
 	"postrider/internal/mailboxes"
 	"postrider/internal/netstring"
@@ -45,6 +46,7 @@ type service struct {
 	clock    clock.Clock
 	log      log
 	lent     *budget
+	counts   figures.Counts
 	seldom   logline.Seldom // trouble of ours
 	// filterMissing says that a client whose rule names a QMAILQUEUE program
 	// gets no mail in: the daemon executes nothing, and passing the mail by the

@@ -9,7 +9,7 @@
 //  1. Nothing is written into a directory that has anything in it, nor into the
 //     home directory of this machine or one below.
 //
-//  2. What was written is durable when Write returns.
+//  2. The directory is there whole or not at all, and durable when Write returns.
 //
 //  3. An address that the form of .qmail files cannot hold is a remark.
 //

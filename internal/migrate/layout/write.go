@@ -35,10 +35,12 @@ type writer struct {
 	dirs   []string // that are to be there, by their names below the directory
 }
 
-// Write writes a site into dir, for a suite whose home directory is home. The
-// site gets remarks about what cannot be written.
+// Write writes a site as the directory dir, for a suite whose home directory is
+// home. The site gets remarks about what cannot be written. After an error dir is
+// as it was.
 func Write(site *migrate.Site, dir, home string) error {
-	if err := place(dir, home); err != nil {
+	dir, err := place(dir, home)
+	if err != nil {
 		return err
 	}
 	w := &writer{site: site, home: home, dirs: []string{"control", "alias", "users"}}
@@ -50,31 +52,53 @@ func Write(site *migrate.Site, dir, home string) error {
 	for name, lines := range site.Control {
 		w.control(name, lines)
 	}
-	return w.write(dir)
+	return w.writeAs(dir)
 }
 
-// place refuses what is no new directory.
-func place(dir, home string) error {
+// place refuses what is no new directory. It returns where that is.
+func place(dir, home string) (string, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
-		return err
+		return "", err
 	}
 	if dir == home || strings.HasPrefix(dir, home+"/") {
-		return fmt.Errorf("%s: %w", dir, ErrPlace)
+		return "", fmt.Errorf("%s: %w", dir, ErrPlace)
 	}
 	if real, err := filepath.EvalSymlinks(filepath.Dir(dir)); err == nil && (real == home || strings.HasPrefix(real, home+"/")) {
-		return fmt.Errorf("%s: %w", dir, ErrPlace)
+		return "", fmt.Errorf("%s: %w", dir, ErrPlace)
 	}
 	names, err := os.ReadDir(dir)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
-		return os.Mkdir(dir, dirMode)
+		return dir, nil
 	case err != nil:
-		return err
+		return "", err
 	case len(names) > 0:
-		return fmt.Errorf("%s: %w", dir, ErrPlace)
+		return "", fmt.Errorf("%s: %w", dir, ErrPlace)
 	}
-	return nil
+	return filepath.EvalSymlinks(dir) // a link to it would be in the way
+}
+
+// writeAs writes it all beside dir, where nobody else looks, and puts it into its
+// place whole.
+func (w *writer) writeAs(dir string) (err error) {
+	beside, err := os.MkdirTemp(filepath.Dir(dir), "."+filepath.Base(dir)+".")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(beside)) }()
+	made := filepath.Join(beside, "new")
+	if err := os.Mkdir(made, dirMode); err != nil {
+		return err
+	}
+	if err := w.write(made); err != nil {
+		return fmt.Errorf("nothing is in %s: %w", dir, err)
+	}
+	// Not os.Rename, which refuses any directory that is there.
+	if err := unix.Rename(made, dir); err != nil {
+		return &os.LinkError{Op: "rename", Old: made, New: dir, Err: err}
+	}
+	return syncAll(dir)
 }
 
 // put adds a file.
@@ -148,8 +172,7 @@ func (w *writer) users() error {
 	return nil
 }
 
-// write writes it all, and makes it durable: the files are only read after a
-// rename of the directory, or a copy, that the operator makes.
+// write writes it all, and makes it durable.
 func (w *writer) write(dir string) error {
 	for _, name := range w.dirs {
 		if err := os.MkdirAll(filepath.Join(dir, name), dirMode); err != nil {

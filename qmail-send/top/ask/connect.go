@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"postrider/internal/exposition"
+	"postrider/internal/legible"
 	"postrider/internal/queuedir"
 	"postrider/internal/wire/manage"
 	"postrider/qmail-send/top/readings"
@@ -63,7 +64,7 @@ func get(path string) (body string, err error) {
 	head, body, found := strings.Cut(string(answer), "\r\n\r\n")
 	status, _, _ := strings.Cut(head, "\r\n")
 	if word := strings.Fields(status); !found || len(word) < 2 || !strings.HasPrefix(word[0], "HTTP/1.") || word[1] != "200" {
-		return "", fmt.Errorf("the answer is %q", wording.Cut(wording.Clean(status), 80))
+		return "", fmt.Errorf("the answer is %q", wording.Cut(legible.ASCII(status), 80))
 	}
 	return body, nil
 }

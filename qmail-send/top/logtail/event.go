@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"postrider/internal/legible"
 	"postrider/internal/logread"
 	"postrider/qmail-send/top/wording"
 )
@@ -62,7 +63,7 @@ func (g *Log) Take(raw string, now time.Time) {
 	if at.IsZero() && g.Live {
 		at = now
 	}
-	e := Event{At: at, Words: wording.Cut(wording.Clean(g.words(l, text)), MaxWords), Grave: gravity(l.Event)}
+	e := Event{At: at, Words: wording.Cut(legible.ASCII(g.words(l, text)), MaxWords), Grave: gravity(l.Event)}
 	if e.Grave == Warning {
 		g.Alert = e
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"postrider/internal/legible"
 	"postrider/internal/wire/manage"
 	"postrider/qmail-send/top/ask"
 	"postrider/qmail-send/top/logtail"
@@ -437,9 +438,9 @@ func (m *Model) destinationRows(width int, by order) []row {
 		if wait := time.Unix(d.Next, 0).Sub(m.Now); d.Next > 0 && wait > 0 {
 			next = wording.Brief(wait.Seconds())
 		}
-		line := fmt.Sprintf(destinationFormat, room, wording.Cut(wording.Clean(d.Name), room), standings[d.Standing], wording.Short(float64(d.Waiting)),
+		line := fmt.Sprintf(destinationFormat, room, wording.Cut(legible.ASCII(d.Name), room), standings[d.Standing], wording.Short(float64(d.Waiting)),
 			fmt.Sprintf("%d/%d", d.Jobs, d.Window), since, next)
-		rows = append(rows, row{{s, line}, {Plain, wording.Clean(d.Reason)}})
+		rows = append(rows, row{{s, line}, {Plain, legible.ASCII(d.Reason)}})
 	}
 	return rows
 }

@@ -3,6 +3,7 @@ package picture
 import (
 	"strings"
 
+	"postrider/internal/legible"
 	"postrider/qmail-send/top/wording"
 )
 
@@ -39,7 +40,7 @@ func newCanvas(width, height int) *Canvas {
 
 // put writes text, of which nothing but printable ASCII gets onto the screen.
 func (c *Canvas) put(x, y int, s Style, text string) {
-	for i, r := range []rune(wording.Clean(text)) {
+	for i, r := range []rune(legible.ASCII(text)) {
 		c.set(x+i, y, Cell{r, s})
 	}
 }

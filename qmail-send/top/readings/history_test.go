@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"postrider/internal/exposition"
-	"postrider/qmail-send/top/wording"
+	"postrider/internal/legible"
 )
 
 // readings makes a history, a reading a second, of a figure.
@@ -79,7 +79,7 @@ func TestReadingIsBounded(t *testing.T) {
 		t.Errorf("%d rules of %d figures are kept", n, len(r.Values))
 	}
 	for _, key := range r.Keys("smtp_refusals_total") {
-		if len(key) > maxLabel || key != wording.Clean(key) {
+		if len(key) > maxLabel || key != legible.ASCII(key) {
 			t.Errorf("the rule %q is kept", key)
 		}
 	}

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"postrider/internal/exposition"
-	"postrider/qmail-send/top/wording"
+	"postrider/internal/legible"
 )
 
 // prefix begins the names of all figures.
@@ -94,7 +94,7 @@ func labelsOf(s exposition.Sample, labels []string) string {
 	values := make([]string, len(labels))
 	for i, l := range labels {
 		value := s.Get(l)
-		values[i] = wording.Clean(value[:min(len(value), maxLabel)])
+		values[i] = legible.ASCII(value[:min(len(value), maxLabel)])
 	}
 	return strings.Join(values, " ")
 }

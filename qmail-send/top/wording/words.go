@@ -101,20 +101,6 @@ func Plural(n float64, one, more string) string {
 	return Full(n) + " " + more
 }
 
-// Clean makes text fit for a terminal: printable ASCII, one column a character.
-// What is on the screen was said by other hosts and clients.
-func Clean(text string) string {
-	return strings.Map(func(c rune) rune {
-		switch {
-		case c == '\t':
-			return ' '
-		case c < ' ' || c > '~':
-			return '_'
-		}
-		return c
-	}, text)
-}
-
 // Cut makes text n columns long at most, and shows that there was more.
 func Cut(text string, n int) string {
 	if len(text) <= n {
