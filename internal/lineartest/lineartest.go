@@ -39,6 +39,8 @@ const (
 	// widest is how many octets may be allocated for one: a line of two octets
 	// may become an entry of a table.
 	widest = 200
+	// constant is what may be allocated besides, for an input.
+	constant = 16 << 10
 	// patience is for how long what seems too slow is measured again, in
 	// nanoseconds of a processor.
 	patience = 1e9
@@ -160,7 +162,8 @@ func measure(text string, parse func(string)) cost {
 	took := processorTime() - start
 	runtime.ReadMemStats(&after)
 	octets := float64(times * len(text))
-	return cost{time: float64(took) / octets, memory: float64(after.TotalAlloc-before.TotalAlloc) / octets}
+	allocated := max(0, float64(after.TotalAlloc-before.TotalAlloc)-float64(times*constant))
+	return cost{time: float64(took) / octets, memory: allocated / octets}
 }
 
 // processorTime is what this thread has had, in nanoseconds.
