@@ -34,6 +34,8 @@ const (
 	// second is how many nanoseconds an octet takes where 4 MiB take a second,
 	// and slowest what it may take here: a machine may be slow and busy.
 	second, slowest = 1e9 / Size, 20 * second
+	// quick is what needs no comparison: a quarter of that second.
+	quick = second / 4
 	// enough is how many octets must have been read for their time to count.
 	enough = 128 << 10
 	// widest is how many octets may be allocated for one: a line of two octets
@@ -90,7 +92,7 @@ func Check(t *testing.T, limit int, parse func(text string), inputs ...[]Input) 
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	var slowest, widest cost
-	count, exponent := 0, 0.0
+	count, exponent := 0, 1.0
 	for _, some := range inputs {
 		for _, in := range some {
 			c, e, fault := check(in, limit, parse)
@@ -99,7 +101,9 @@ func Check(t *testing.T, limit int, parse func(text string), inputs ...[]Input) 
 				t.Errorf("%.60q: %s", c.of, fault)
 			}
 			count++
-			exponent = max(exponent, e)
+			if c.time > quick/5 { // of what is quicker the clock says nothing
+				exponent = max(exponent, e)
+			}
 			slowest, widest = dearer(slowest, c, c.time > slowest.time), dearer(widest, c, c.memory > widest.memory)
 		}
 	}
@@ -130,7 +134,7 @@ func check(in Input, limit int, parse func(string)) (longest cost, exponent floa
 	var short cost
 	for _, length := range []int{limit / steep / steep, limit / steep, limit} {
 		text := in.Text(length)
-		tooSlow := func() bool { return longest.time > slowest || short.time > 0 && longest.time > grows*short.time }
+		tooSlow := func() bool { return longest.time > slowest || short.time > 0 && longest.time > max(quick, grows*short.time) }
 		longest = measure(text, parse)
 		for spent := 0.0; tooSlow() && longest.memory <= widest && spent < patience; {
 			again := measure(text, parse)
