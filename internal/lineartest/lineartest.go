@@ -40,7 +40,10 @@ const (
 	enough = 128 << 10
 	// widest is how many octets may be allocated for one: a line of two octets
 	// may become an entry of a table.
-	widest = 200
+	widest = 512
+	// early is how many times that ends it before the longest input: tables and
+	// buffers have a first size, and what is quadratic would take all there is.
+	early = 10
 	// constant is what may be allocated besides, for an input.
 	constant = 16 << 10
 	// patience is for how long what seems too slow is measured again, in
@@ -134,15 +137,18 @@ func check(in Input, limit int, parse func(string)) (longest cost, exponent floa
 	var short cost
 	for _, length := range []int{limit / steep / steep, limit / steep, limit} {
 		text := in.Text(length)
-		tooSlow := func() bool { return longest.time > slowest || short.time > 0 && longest.time > max(quick, grows*short.time) }
+		tooSlow := func() bool {
+			return longest.time > slowest || short.time > 0 && longest.time > max(quick, grows*short.time)
+		}
 		longest = measure(text, parse)
-		for spent := 0.0; tooSlow() && longest.memory <= widest && spent < patience; {
+		tooWide := longest.memory > widest && (length == limit || longest.memory > early*widest)
+		for spent := 0.0; tooSlow() && !tooWide && spent < patience; {
 			again := measure(text, parse)
 			longest.time = min(longest.time, again.time)
 			spent += again.time * max(enough, float64(len(text)))
 		}
 		switch {
-		case longest.memory > widest:
+		case tooWide:
 			return longest, 2, fmt.Sprintf("%d octets: %.0f are allocated for each", len(text), longest.memory)
 		case tooSlow():
 			return longest, 2, fmt.Sprintf("%d octets take %.0f ns each, after %.0f in a shorter one", len(text), longest.time, short.time)
