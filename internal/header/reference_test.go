@@ -231,7 +231,7 @@ func (r *reference) delimited(left, right byte) (string, bool) {
 			switch {
 			case c == right:
 				return text, true
-			case c == left || c == '\r' || c == 0:
+			case c == left && !r.printed || c == '\r' || c == 0:
 				r.pos = start
 				return "", false
 			case c == '\\':
@@ -313,7 +313,7 @@ func isCommon(text string, addrs []string) bool {
 func FuzzReference(f *testing.F) {
 	for _, s := range []string{
 		"djb fred, A (c) Person <x@host>, grp: g@h, i;", `"a\"b" <@h1,@h2:j@k>; (x) y`, "a (x) @ [1.2.3.4]", "(a(b)\\)) a . b @ c . d (e)",
-		"g:;,h:a@b,,c@d; (x), <>", `Joe "Q." P. <"a b".c@d>`, "a@b <c@d>, John [Work] <e@f>, j\xf6@x", "\"a\n b\"@c,\n\t(x)", ". <a@b>, @ <c@d>", "<(x)@h,(y),@i(z):a@b>",
+		"g:;,h:a@b,,c@d; (x), <>", `Joe "Q." P. <"a b".c@d>`, "a@b <c@d>, John [Work] <e@f>, j\xf6@x", "\"a\n b\"@c,\n\t(x)", ". <a@b>, @ <c@d>", "<(x)@h,(y),@i(z):a@b>", "[[]<e>",
 	} {
 		f.Add(s)
 	}
