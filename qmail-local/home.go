@@ -1,6 +1,7 @@
 package qmaillocal
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -152,14 +153,15 @@ func readInstructions(dir int, name string) (text string, mode uint32, err error
 	if st.Mode&unix.S_IFMT != unix.S_IFREG {
 		return "", 0, errNoFile
 	}
-	content, err := io.ReadAll(io.LimitReader(rawReader(fd), maxInstructions+1))
-	if err != nil {
+	// One buffer: one that grew would leave five times the file behind.
+	content := bytes.NewBuffer(make([]byte, 0, min(st.Size, maxInstructions)+bytes.MinRead))
+	if _, err := content.ReadFrom(io.LimitReader(rawReader(fd), maxInstructions+1)); err != nil {
 		return "", 0, err
 	}
-	if len(content) > maxInstructions {
+	if content.Len() > maxInstructions {
 		return "", 0, fmt.Errorf("larger than %d bytes", maxInstructions)
 	}
-	return string(content), st.Mode, nil
+	return content.String(), st.Mode, nil
 }
 
 // rawReader reads a descriptor without an os.File, which would cost more than

@@ -31,6 +31,7 @@ import (
 //	C line   expect exactly this line
 //	D lines  expect a message, its lines joined by "|", and the end mark
 //	O text   expect these octets, with Go's escapes
+//	E end    expect the end of the connection, and not an octet before it
 //	M n      expect the message up to n bytes, leave the rest unread
 //	1 n      expect n lines that arrive in one piece
 //	W n      be slow: wait n milliseconds
@@ -198,6 +199,12 @@ func (p *peer) follow(conn net.Conn, s script) error {
 			err = expectMessage(r, arg)
 		case "O":
 			err = expectOctets(r, arg)
+		case "E":
+			if got, failed := r.ReadByte(); failed == nil {
+				err = fmt.Errorf("got %q", got)
+			} else if errors.Is(failed, os.ErrDeadlineExceeded) {
+				err = failed
+			}
 		case "M":
 			var count int
 			fmt.Sscan(arg, &count)

@@ -221,6 +221,46 @@ func TestNextHostForTLS(t *testing.T) {
 	}
 }
 
+// TestWordsBeforeTheHandshake: what a server, or somebody on the way, says in
+// clear behind its 220 to STARTTLS is never taken for its word inside TLS. The
+// connection ends without an octet more, and mail waits where TLS is needed
+// (R33).
+func TestWordsBeforeTheHandshake(t *testing.T) {
+	t.Parallel()
+	lmtp := strings.NewReplacer("EHLO", "LHLO").Replace
+	for _, c := range []struct{ name, words string }{
+		{"a reply", `S- 220 go\r\n250 peer\r\n`},
+		{"the replies to all of a transaction", `S- 220 go\r\n250 peer\r\n250 ok\r\n250 ok\r\n354 go\r\n250 queued\r\n`},
+		{"half a reply", `S- 220 go\r\n250-peer`},
+		{"one octet", `S- 220 go\r\n2`},
+		{"an empty line", `S- 220 go\r\n\r\n`},
+		{"a record of TLS", "S- 220 go\\r\\n\x16\x03\x01"},
+	} {
+		for _, protocol := range []struct {
+			name, at string
+			says     func(string) string
+		}{
+			{"SMTP", "192.0.2.1", func(s string) string { return s }},
+			{"LMTP", "192.0.2.1:24", lmtp},
+		} {
+			t.Run(protocol.name+", "+c.name, func(t *testing.T) {
+				t.Parallel()
+				h := newHost(t, oneExchanger...)
+				h.policy("d.example:encrypt", "192.0.2.1:encrypt")
+				if protocol.name == "LMTP" {
+					h.set.tables.lmtp = map[string]string{"d.example": "192.0.2.1"}
+				}
+				h.peer(protocol.at, script(protocol.says(offered)+"C STARTTLS\n"+c.words+"\nE end"))
+				got := h.deliver(simpleMessage, "d.example", "r@d.example")
+				if !strings.HasPrefix(got, "ZConnected to 192.0.2.1 but TLS failed, ") || !strings.HasSuffix(got, ": server spoke without being asked. (#4.7.5)/|") {
+					t.Errorf("got %s", got)
+				}
+				h.end()
+			})
+		}
+	}
+}
+
 // TestVerifiedTLS has certificates that are as they must be, and others.
 func TestVerifiedTLS(t *testing.T) {
 	t.Parallel()

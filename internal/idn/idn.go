@@ -49,16 +49,17 @@ func ASCII(domain string) (string, error) {
 
 // Key returns what domains are compared by: the A-label form, or for a domain
 // that has none its octets, with ASCII letters in lower case. A suffix keeps the
-// dot that it begins with.
+// dots that it begins with.
 func Key(domain string) string {
-	if len(domain) > 0 && domain[0] == '.' {
-		return "." + Key(domain[1:])
+	name := strings.TrimLeft(domain, ".")
+	key, err := ASCII(name)
+	if err != nil {
+		key, _ = lower(name)
 	}
-	if key, err := ASCII(domain); err == nil {
-		return key
+	if key == name {
+		return domain
 	}
-	lowered, _ := lower(domain)
-	return lowered
+	return domain[:len(domain)-len(name)] + key
 }
 
 // AddressKey is Key for the domain of an address; of the local part, ASCII

@@ -62,6 +62,7 @@ var floors = [][]string{
 		"internal/migrate/migratetest",
 		"internal/milterwire/miltertest",
 		"internal/killtest",
+		"internal/lineartest",
 		"internal/ledger",
 		"internal/operator",
 		"internal/powercut",

@@ -5,7 +5,8 @@ import (
 	"errors"
 	"strings"
 	"testing"
-	"time"
+
+	"postrider/internal/lineartest"
 )
 
 // encode sends a message through an Encoder in pieces of n bytes.
@@ -84,16 +85,10 @@ func TestEncoder(t *testing.T) {
 	}
 }
 
-// TestEncoderLinear: the worst input in one piece. Were the time not linear it
-// would be hours; linear it is a tenth of a second.
+// R43: the worst input in one piece.
 func TestEncoderLinear(t *testing.T) {
-	for _, pattern := range []string{"\r", "\n", ".\r", "a"} {
-		start := time.Now()
-		encode(bytes.Repeat([]byte(pattern), 4<<20/len(pattern)), 4<<20)
-		if took := time.Since(start); took > 10*time.Second {
-			t.Errorf("4 MiB of %q took %v", pattern, took)
-		}
-	}
+	lineartest.Check(t, lineartest.Size, func(text string) { encode([]byte(text), len(text)) },
+		lineartest.Units("\r", "\n", ".\r", "a", ".", "\r\n", "a\r", "\r."))
 }
 
 func FuzzEncoder(f *testing.F) {

@@ -97,6 +97,24 @@ func (h *Host) Memory(pid int) int64 {
 	return kb << 10
 }
 
+// PeakMemory returns what a process of the host has had in memory at most
+// (VmHWM, which pages of its program count in), in bytes, and 0 for one that has
+// ended.
+func (h *Host) PeakMemory(pid int) int64 {
+	h.t.Helper()
+	text, err := os.ReadFile(h.Path("/proc/" + strconv.Itoa(pid) + "/status"))
+	if err != nil {
+		return 0
+	}
+	_, rest, _ := strings.Cut(string(text), "\nVmHWM:")
+	field, _, _ := strings.Cut(strings.TrimSpace(rest), " ")
+	kb, err := strconv.ParseInt(field, 10, 64)
+	if err != nil {
+		h.t.Fatalf("peak of process %d: %v in %q", pid, err, text)
+	}
+	return kb << 10
+}
+
 func readProcess(proc string, pid int) (ProcessInfo, bool) {
 	dir := filepath.Join(proc, strconv.Itoa(pid))
 	p := ProcessInfo{PID: pid}
