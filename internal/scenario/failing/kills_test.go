@@ -96,8 +96,11 @@ func newKillRig(t *testing.T) *rig {
 	}
 	far := r.net.Host(nextDomain)
 	r.next = far.Sink(":25", func(verb, argument string) string {
-		if verb == "RCPT" && strings.Contains(argument, noOneThere) {
+		switch {
+		case verb == "RCPT" && strings.Contains(argument, noOneThere):
 			return "550 no such user"
+		case verb == "RSET": // each message is to have a connection made for it
+			return testhost.HangUp
 		}
 		return testhost.Default
 	})
