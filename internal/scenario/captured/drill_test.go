@@ -126,7 +126,7 @@ func (d *drill) flow(lives int) {
 	begun := time.Now()
 	sent := d.sent
 	for d.lived() < lives {
-		if time.Since(begun) > time.Duration(lives)*soon/4 {
+		if time.Since(begun) > time.Duration(lives)*soon/2 {
 			d.t.Fatalf("only %d lives\nlog:\n%s", d.lived(), d.lastLog())
 		}
 		for i, to := range []string{"alice@" + domain, "bob@" + domain, "a@" + next} {

@@ -96,11 +96,8 @@ func newKillRig(t *testing.T) *rig {
 	}
 	far := r.net.Host(nextDomain)
 	r.next = far.Sink(":25", func(verb, argument string) string {
-		switch {
-		case verb == "RCPT" && strings.Contains(argument, noOneThere):
+		if verb == "RCPT" && strings.Contains(argument, noOneThere) {
 			return "550 no such user"
-		case verb == "RSET": // each message is to have a connection made for it
-			return testhost.HangUp
 		}
 		return testhost.Default
 	})
