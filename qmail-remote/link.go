@@ -10,8 +10,16 @@ import (
 	"postrider/internal/wire/spawn"
 )
 
-// flushFor is how long the last results may take to be read.
-const flushFor = 2 * time.Second
+const (
+	// flushFor is how long the last results may take to be read.
+	flushFor = 2 * time.Second
+	// maxInHand is how many jobs are worked on at a time, and how many results may
+	// wait to be read; maxHeld is how many bytes of messages those jobs have:
+	// larger messages are files. No more is taken from qmail-send until there is
+	// room.
+	maxInHand = 4096
+	maxHeld   = 8 << 20
+)
 
 // link is the connection to one run of qmail-send. Its context ends with it:
 // deliveries that cannot be reported any more are called off, so that as few
@@ -25,6 +33,9 @@ type link struct {
 	waiting []spawn.Result
 	sending bool // one goroutine at a time sends what waits
 	sent    *sync.Cond
+	inHand  int        // jobs
+	held    int        // bytes of their messages
+	room    *sync.Cond // there is less of one of those, or the link has ended
 }
 
 func newLink(ctx context.Context, f *os.File) (*link, error) {
@@ -34,8 +45,40 @@ func newLink(ctx context.Context, f *os.File) (*link, error) {
 	}
 	l := &link{packets: packets}
 	l.ctx, l.cancel = context.WithCancel(ctx)
-	l.sent = sync.NewCond(&l.mu)
+	l.sent, l.room = sync.NewCond(&l.mu), sync.NewCond(&l.mu)
+	context.AfterFunc(l.ctx, func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.room.Broadcast()
+	})
 	return l, nil
+}
+
+// awaitRoom waits until there is room for another packet of jobs, and reports
+// whether the link is still of use.
+func (l *link) awaitRoom() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for l.ctx.Err() == nil && (l.inHand >= maxInHand || l.held >= maxHeld || len(l.waiting) >= maxInHand) {
+		l.room.Wait()
+	}
+	return l.ctx.Err() == nil
+}
+
+// begin counts a job with so many bytes, finish counts it off.
+func (l *link) begin(bytes int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.inHand++
+	l.held += bytes
+}
+
+func (l *link) finish(bytes int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.inHand--
+	l.held -= bytes
+	l.room.Signal()
 }
 
 // end closes the link. What waits is lost, which means temporary.
@@ -59,6 +102,7 @@ func (l *link) answer(results []spawn.Result) {
 		l.mu.Unlock()
 		err := l.packets.Send(packet)
 		l.mu.Lock()
+		l.room.Signal()
 		if err != nil {
 			l.waiting = nil // the reader of the link sees the end too
 			l.cancel()

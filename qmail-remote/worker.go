@@ -128,7 +128,7 @@ func (w *worker) pass(f parent.Frame) {
 func (w *worker) serve(l *link) {
 	defer l.end()
 	buf := make([]byte, spawn.MaxPacket)
-	for {
+	for l.awaitRoom() {
 		n, files, err := l.packets.Receive(buf, spawn.MaxJobs)
 		switch {
 		case err == nil:
@@ -163,8 +163,11 @@ func (w *worker) packet(l *link, packet []byte, files []*os.File) error {
 			}
 			return nil
 		}
+		size := len(job.Message.Bytes)
+		l.begin(size)
 		go func() {
 			defer w.jobs.end()
+			defer l.finish(size)
 			defer job.Message.Close()
 			l.answer(w.do(l.ctx, job))
 		}()

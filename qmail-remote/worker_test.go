@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -200,6 +201,69 @@ func TestWorkerManyJobs(t *testing.T) {
 		}
 	}
 	b.stop()
+}
+
+// TestWorkerResultsUnread: a qmail-send that gives out jobs and reads no results
+// is no more read from; once it reads, every job is answered.
+func TestWorkerResultsUnread(t *testing.T) {
+	t.Parallel()
+	b := newWorkbench(t, "d.example. 60 IN MX 0 .")
+	ours, theirs := pair(t)
+	l, err := newLink(t.Context(), theirs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := fdpass.NewPackets(ours)
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan struct{})
+	go func() {
+		newWorker(b.client, b.log).serve(l)
+		close(served)
+	}()
+	const packets = 3 * maxInHand / spawn.MaxJobs
+	sent := make(chan struct{})
+	go func() {
+		defer close(sent)
+		for i := range packets {
+			var jobs []spawn.Job
+			for n := range spawn.MaxJobs {
+				jobs = append(jobs, b.job(uint64(i*spawn.MaxJobs+n+1), "d.example", "a@d.example"))
+			}
+			if p.Send(spawn.AppendJobs(nil, 0, jobs)) != nil {
+				return // the results are missed below
+			}
+		}
+	}()
+	taken := func() int {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		return l.inHand + len(l.waiting)
+	}
+	for same, before := 0, -1; same < 5; before = taken() { // until nothing moves
+		time.Sleep(100 * time.Millisecond)
+		if same++; taken() != before || before < maxInHand {
+			same = 0
+		}
+	}
+	if got, most := taken(), 2*maxInHand+spawn.MaxJobs; got > most {
+		t.Errorf("%d jobs are in hand or answered, want at most %d", got, most)
+	}
+	select {
+	case <-sent:
+		t.Error("all jobs were taken")
+	default:
+	}
+	if got := strings.Count(b.results(p, packets*spawn.MaxJobs), "D"); got < packets*spawn.MaxJobs {
+		t.Errorf("%d results", got)
+	}
+	p.Close()
+	<-served
+	b.stop() // waits for what is in hand
+	if l.inHand != 0 || l.held != 0 {
+		t.Errorf("%d jobs with %d bytes are in hand when all are answered", l.inHand, l.held)
+	}
 }
 
 // TestWorkerLinkReplaced: the jobs of a lost link are called off, the new link

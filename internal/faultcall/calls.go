@@ -37,6 +37,7 @@ const (
 	Socket   Class = "socket" // socket, socketpair, connect
 	Accept   Class = "accept"
 	Start    Class = "start" // execve
+	Any      Class = "any"   // to order: calls of every class
 	noClass  Class = "none"
 )
 

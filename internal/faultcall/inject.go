@@ -115,7 +115,7 @@ func (t *tracer) decide(s *stop, name string, target func() string) (f Fault, fi
 			what = target()
 			class = classFor(s.call.class, what)
 		}
-		if o.Class != class || o.target != nil && !o.target.MatchString(what) {
+		if o.Class != class && (o.Class != Any || class == noClass) || o.target != nil && !o.target.MatchString(what) {
 			continue
 		}
 		o.seen++

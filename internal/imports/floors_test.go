@@ -67,7 +67,7 @@ var floors = [][]string{
 		"internal/operator",
 		"internal/powercut",
 		"internal/resolver/resolvertest",
-		"internal/scenario", "internal/scenario/failing", "internal/scenario/hostile", "internal/scenario/packaged", "internal/scenario/services",
+		"internal/scenario", "internal/scenario/captured", "internal/scenario/failing", "internal/scenario/hostile", "internal/scenario/packaged", "internal/scenario/services",
 		"internal/testhost", "internal/testhost/inject", "internal/testhost/moved", "internal/testhost/raced",
 	},
 	{ // programs

@@ -42,7 +42,8 @@ func (s *server) take(l *link, limit int, jobs []spawn.Job) {
 		s.numbers++
 		job := &job{number: s.numbers, link: l, delivery: recipient.Delivery, since: s.clock.Now()}
 		job.work.Message, job.work.RequireTLS = j.Message, j.Facts.RequireTLS
-		if s.draining || len(s.jobs) >= maxJobs {
+		s.waiting += len(j.Message.Bytes)
+		if s.draining || len(s.jobs) >= maxJobs || s.waiting > maxWaiting {
 			s.end(job, stopping)
 			continue
 		}
@@ -89,6 +90,7 @@ func (s *server) feed(u *user) {
 		w.jobs[j.number] = j
 		w.used = j.since
 		work := j.work
+		s.waiting -= len(j.work.Message.Bytes)
 		j.work.Message = spawn.Message{}
 		w.outbox.put(parcel{job: &work})
 	}
@@ -122,6 +124,7 @@ func (s *server) feedAll() {
 // end answers a job and forgets it.
 func (s *server) end(j *job, r reply) {
 	delete(s.jobs, j.number)
+	s.waiting -= len(j.work.Message.Bytes)
 	j.work.Message.Close()
 	j.work.Message = spawn.Message{}
 	if j.slot == slotRefused {

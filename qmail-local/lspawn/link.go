@@ -11,6 +11,10 @@ import (
 	"postrider/internal/wire/spawn"
 )
 
+// maxUnread is how many results may wait for qmail-send to read them: no more
+// jobs are taken from one that does not.
+const maxUnread = maxJobs
+
 // textNoMessage is qmail's word for a message that could not be opened.
 const textNoMessage = "qmail-spawn unable to open message. (#4.3.0)\n"
 
@@ -21,7 +25,8 @@ type link struct {
 	sent    chan struct{} // closed when send has ended
 
 	mu      sync.Mutex
-	changed sync.Cond
+	changed sync.Cond // there are results, or closed
+	room    sync.Cond // there are fewer results, or closed
 	results []spawn.Result
 	closed  bool
 }
@@ -32,7 +37,7 @@ func newLink(f *os.File) (*link, error) {
 		return nil, err
 	}
 	l := &link{packets: packets, open: true, sent: make(chan struct{})}
-	l.changed.L = &l.mu
+	l.changed.L, l.room.L = &l.mu, &l.mu
 	return l, nil
 }
 
@@ -40,7 +45,7 @@ func newLink(f *os.File) (*link, error) {
 // owns their messages.
 func (l *link) receive(handle func(slots int, jobs []spawn.Job)) error {
 	buf := make([]byte, spawn.MaxPacket)
-	for {
+	for l.awaitRoom() {
 		n, files, err := l.packets.Receive(buf, spawn.MaxJobs)
 		if err == io.EOF {
 			return nil
@@ -64,6 +69,18 @@ func (l *link) receive(handle func(slots int, jobs []spawn.Job)) error {
 		}
 		handle(slots, jobs)
 	}
+	return nil
+}
+
+// awaitRoom waits until results were read, and reports whether the link is
+// still of use.
+func (l *link) awaitRoom() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for len(l.results) >= maxUnread && !l.closed {
+		l.room.Wait()
+	}
+	return !l.closed
 }
 
 // giveBack answers jobs whose messages were lost for want of descriptors: the
@@ -81,7 +98,7 @@ func (l *link) giveBack(packet []byte) error {
 	return nil
 }
 
-// add queues a result; there are never more than jobs in hand.
+// add queues a result.
 func (l *link) add(r spawn.Result) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -97,6 +114,7 @@ func (l *link) finish() {
 	defer l.mu.Unlock()
 	l.closed = true
 	l.changed.Signal()
+	l.room.Signal()
 }
 
 // flush returns when all results are sent, or at the limit.
@@ -136,5 +154,6 @@ func (l *link) next() []spawn.Result {
 	}
 	batch := l.results[:n:n]
 	l.results = l.results[n:]
+	l.room.Signal()
 	return batch
 }

@@ -20,6 +20,9 @@ const (
 	// slot), maxJobs at most.
 	minJobs = 200
 	maxJobs = 4096
+	// maxWaiting is how many bytes of messages may wait for a worker: larger
+	// messages are files.
+	maxWaiting = 8 << 20
 	// events may gather while the loop is busy; who posts more waits.
 	events = 256
 )
@@ -37,6 +40,7 @@ type server struct {
 	link     *link         // the present one, or nil
 	jobs     map[uint64]*job
 	numbers  uint64
+	waiting  int // bytes of the messages of jobs that no worker has
 	pool     *pool
 	counts   figures.Counts
 	slots    slots

@@ -563,3 +563,94 @@ func TestDrain(t *testing.T) {
 	}
 	<-b.ended
 }
+
+// TestResultsThatNobodyReads: a qmail-send that gives out jobs and reads no results
+// is no more read from; once it reads, every job is answered.
+func TestResultsThatNobodyReads(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	const count = 3 * maxUnread / spawn.MaxJobs
+	sent := make(chan error, 1)
+	go func() {
+		for i := range count {
+			var jobs []spawn.Job
+			for n := range spawn.MaxJobs {
+				j := spawn.Job{ID: queuedir.NewID(time.Now(), 1, 2)}
+				j.Recipients = []spawn.Recipient{{Delivery: uint64(i*spawn.MaxJobs + n + 1)}} // to nobody
+				jobs = append(jobs, j)
+			}
+			if err := b.link.Send(spawn.AppendJobs(nil, b.slots, jobs)); err != nil {
+				sent <- err
+				return
+			}
+		}
+		sent <- nil
+	}()
+	unread := func() int {
+		var l *link
+		b.state(func() { l = b.s.link })
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		return len(l.results)
+	}
+	for limit := time.Now().Add(20 * time.Second); unread() < maxUnread; {
+		if time.Now().After(limit) {
+			t.Fatalf("only %d results wait", unread())
+		}
+	}
+	for range 200 { // what would be taken nonetheless is answered at once
+		if got, most := unread(), maxUnread+spawn.MaxJobs+events*spawn.MaxJobs; got > most {
+			t.Fatalf("%d results wait to be read, want at most %d", got, most)
+		}
+	}
+	select {
+	case err := <-sent:
+		t.Fatalf("all jobs were taken: %v", err)
+	case <-time.After(200 * time.Millisecond):
+	}
+	if got := len(b.results(count * spawn.MaxJobs)); got != count*spawn.MaxJobs {
+		t.Errorf("%d results", got)
+	}
+}
+
+// TestMessagesThatWait: how much may wait for workers is bounded; the bytes are
+// counted off in every way in which a job can end.
+func TestMessagesThatWait(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	text := make([]byte, spawn.MaxInline)
+	give := func(n int, local string) {
+		to, err := address.New(fmt.Sprintf("%d-x@%s", n, local))
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.next++
+		b.send([]spawn.Job{{
+			ID: queuedir.NewID(time.Now(), 1, 2), Recipients: []spawn.Recipient{{Delivery: b.next, Address: to}}, Message: spawn.Message{Bytes: text},
+		}})
+	}
+	const most = maxWaiting / spawn.MaxInline
+	for range 2 * most {
+		give(1, "silent") // its worker never answers
+	}
+	held := make(chan int, 1)
+	b.until("what is too much was answered", func() bool {
+		if len(b.s.jobs) < most || b.s.numbers < 2*most {
+			return false
+		}
+		held <- b.s.waiting
+		return true
+	})
+	if got := <-held; got > maxWaiting {
+		t.Errorf("%d bytes wait, want at most %d", got, maxWaiting)
+	}
+	give(2, "good") // does not fit, either
+	first := b.results(1)
+	for number, got := range first {
+		if got[0] != 'Z' {
+			t.Errorf("delivery %d: %q", number, got)
+		}
+	}
+	b.link.Close()
+	b.until("nothing waits", func() bool { return b.s.waiting == 0 })
+}

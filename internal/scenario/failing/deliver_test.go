@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"postrider/internal/faultcall"
-	"postrider/internal/testhost"
 )
 
 // TestDelivery lets calls of every program behind the acceptance fail while
@@ -115,45 +114,4 @@ func (r *rig) await(events, first int) {
 			}
 		}
 	}
-}
-
-// killClasses are the calls at which programs are killed: each changes what
-// another process or a restart sees.
-var killClasses = []faultcall.Class{
-	faultcall.Open, faultcall.Write, faultcall.Sync, faultcall.Rename, faultcall.Unlink, faultcall.Send,
-}
-
-// TestKills kills programs before and after calls on the way of a message, or
-// some of them, chosen at random. qmail-start starts them again.
-func TestKills(t *testing.T) {
-	r := newRig(t, "alice", "bob")
-	nths := testhost.Times(t, "calls of a class at which a program is killed", 2, 8)
-	var kills []faultcall.Order
-	for _, program := range []string{"qmail-spool", "qmail-send", "qmail-lspawn", "qmail-local", "qmail-smtpd"} {
-		for _, class := range killClasses {
-			for nth := 1; nth <= nths; nth++ {
-				for _, after := range []bool{false, true} {
-					fault := faultcall.Fault{Kill: true, After: after}
-					kills = append(kills, faultcall.Order{Program: program, Class: class, Nth: nth, Fault: fault})
-				}
-			}
-		}
-	}
-	r.random.Shuffle(len(kills), func(i, j int) { kills[i], kills[j] = kills[j], kills[i] })
-	limit := testhost.Times(t, "kills", 12, len(kills))
-	for killed := 0; killed < limit && len(kills) > 0; kills = kills[1:] {
-		// The second death of a program would make qmail-start wait.
-		r.start()
-		if r.underLocalDelivery(kills[0]) {
-			r.count(kills[0].Program)
-			killed++
-		}
-		r.drain()
-		r.host.StopSuite() // what is on its way is finished or deferred
-	}
-	r.injected.log(t)
-	r.start()
-	r.rest()
-	r.judge()
-	r.report()
 }

@@ -28,7 +28,8 @@
 //	caller_test.go     sendmail, qmail-queue, and the drop directory
 //	orders_test.go     orders of an operator about many messages
 //	tlspolicy_test.go  TLS that domains ask for: the daemons that know, and report
-//	deliver_test.go    Maildir, mbox, bounces; kills at any call
+//	deliver_test.go    Maildir, mbox, bounces, the next host
+//	kills_test.go      kills before and after every call of every program
 //	machine_test.go    full disks, no inodes, no descriptors, no processes, no memory
 //	mutant_test.go     programs with a fault that the sweeps must find
 package failing

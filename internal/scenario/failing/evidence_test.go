@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"postrider/internal/ledger"
 	"postrider/internal/testhost"
@@ -24,13 +25,10 @@ func collect(t *testing.T, l *ledger.Ledger, h *testhost.Host, users ...string) 
 			if err != nil {
 				t.Fatal(err)
 			}
-			e.Deliveries = append(e.Deliveries, ledger.Delivery{
-				Place: m.File, Recipient: user + "@" + h.Name, Sender: strings.Trim(m.Header("Return-Path"), "<>"),
-				Text: m.Text, When: info.ModTime(),
-			})
+			e.Deliveries = append(e.Deliveries, delivery(m.File, user+"@"+h.Name, m.Text, info.ModTime()))
 		}
 	}
-	e.Deliveries = append(e.Deliveries, mboxes(t, h, users)...)
+	e.Deliveries = append(e.Deliveries, mboxes(t, h, users, &e.Torn)...)
 	queue := h.Path("/var/qmail/queue")
 	var err error
 	e.Queue, err = ledger.ScanQueue(l, filepath.Join(queue, "new"), filepath.Join(queue, "drop"), filepath.Join(queue, "bad"))
@@ -44,8 +42,28 @@ func collect(t *testing.T, l *ledger.Ledger, h *testhost.Host, users ...string) 
 	return e
 }
 
-// mboxes are the messages in the files Mailbox of users who have one.
-func mboxes(t *testing.T, h *testhost.Host, users []string) []ledger.Delivery {
+// delivery is a message in the mailbox of a recipient. That of one that was
+// forwarded is of the first hop: each has put its fields on top.
+func delivery(place, recipient, text string, when time.Time) ledger.Delivery {
+	d := ledger.Delivery{Place: place, Recipient: recipient, Text: text, When: when}
+	if from := ledger.Values(text, "Return-Path"); len(from) > 0 {
+		d.Sender = strings.Trim(from[0], "<>")
+	}
+	to, ids := ledger.Values(text, "Delivered-To"), ledger.QueueIDs(text)
+	if len(to) < 2 || len(ids) < len(to) {
+		return d
+	}
+	slices.Reverse(to)
+	d.Recipient, d.QueueID = to[0], ids[0]
+	for i := 1; i < len(to); i++ {
+		d.Forwarded = append(d.Forwarded, ledger.Hop{QueueID: ids[i], Recipient: to[i]})
+	}
+	return d
+}
+
+// mboxes are the messages in the files Mailbox of users who have one. Those that
+// a kill left unfinished are counted as torn.
+func mboxes(t *testing.T, h *testhost.Host, users []string, torn *int) []ledger.Delivery {
 	t.Helper()
 	var found []ledger.Delivery
 	for _, user := range users {
@@ -59,10 +77,11 @@ func mboxes(t *testing.T, h *testhost.Host, users []string) []ledger.Delivery {
 		}
 		for _, text := range strings.Split("\n"+strings.TrimSuffix(string(data), "\n"), "\nFrom ")[1:] {
 			_, text, _ = strings.Cut(text, "\n") // sender and time
-			head := testhost.Message{Text: text}
-			found = append(found, ledger.Delivery{
-				Place: file, Recipient: user + "@" + h.Name, Sender: strings.Trim(head.Header("Return-Path"), "<>"), Text: text,
-			})
+			if !ledger.Whole(text) {
+				*torn++
+				continue
+			}
+			found = append(found, delivery(file, user+"@"+h.Name, text, time.Time{}))
 		}
 	}
 	return found
