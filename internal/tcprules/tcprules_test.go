@@ -127,7 +127,7 @@ func (f fakeDatabase) Get(key []byte) ([]byte, bool, error) {
 	return []byte(data), found, nil
 }
 
-func TestMatchDatabase(t *testing.T) {
+func TestFindDatabase(t *testing.T) {
 	t.Parallel()
 	db := fakeDatabase{
 		"10.0.0.1": "D\x00",
@@ -155,7 +155,7 @@ func TestMatchDatabase(t *testing.T) {
 		{"10.0.0.8", false, "", false},
 		{"10.0.0.9", false, "", true},
 	} {
-		d, err := MatchDatabase(db, Client{IP: netip.MustParseAddr(c.ip)})
+		_, d, _, err := FindDatabase(db, Client{IP: netip.MustParseAddr(c.ip)})
 		if a, _ := d.Lookup("A"); d.Deny != c.deny || a != c.a || (err != nil) != c.fails {
 			t.Errorf("%s: deny %v, A %q, error %v", c.ip, d.Deny, a, err)
 		}
