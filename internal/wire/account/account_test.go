@@ -67,3 +67,26 @@ func FuzzAnswer(f *testing.F) {
 		}
 	})
 }
+
+func TestParseAnswer(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		answer string
+		want   error // nil: another one
+	}{
+		{"", errAnswer}, {"Yjim::1:2::/home:", errAnswer}, {"Yjoe::1:2::/home\n:", errAnswer}, {"Y", errAnswer},
+		{"N", accounts.ErrUnknown}, {"Nx", errAnswer}, {"X", errAnswer},
+		{"T" + strings.Repeat("x", MaxText), nil}, {"T" + strings.Repeat("x", MaxText+1), errAnswer},
+		{"Yjoe::1:2::/" + strings.Repeat("x", MaxLine), errAnswer},
+	} {
+		a, err := parseAnswer("joe", []byte(c.answer))
+		if err == nil || a != (accounts.Account{}) || c.want != nil && err != c.want || c.want == nil && (err == errAnswer || errors.Is(err, accounts.ErrUnknown)) {
+			t.Errorf("%.20q: %+v, %v", c.answer, a, err)
+		}
+	}
+	for _, question := range []string{"", "?", "?joe", "X"} {
+		if got := Reply([]byte(question), find); string(got[:1]) != "T" {
+			t.Errorf("question %q: %q", question, got)
+		}
+	}
+}
