@@ -167,3 +167,29 @@ func FuzzNested(f *testing.F) {
 		}
 	})
 }
+
+// A netstring ends where it says, and not before.
+func TestClose(t *testing.T) {
+	t.Parallel()
+	s, err := Open(bufio.NewReader(strings.NewReader("2:ab,")), testLimit)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != ErrSyntax || s.Left() != 2 {
+		t.Errorf("with 2 octets left: %v, %d left", err, s.Left())
+	}
+	for _, want := range []byte("ab") {
+		if c, err := s.ReadByte(); c != want || err != nil {
+			t.Errorf("%q, %v", c, err)
+		}
+	}
+	if _, err := s.ReadByte(); err != io.EOF {
+		t.Errorf("behind the last octet: %v", err)
+	}
+	if n, err := s.Read(make([]byte, 1)); n != 0 || err != io.EOF {
+		t.Errorf("behind the last octet: %d, %v", n, err)
+	}
+	if err := s.Close(); err != nil {
+		t.Errorf("at the comma: %v", err)
+	}
+}

@@ -355,3 +355,16 @@ func TestCheckRelay(t *testing.T) {
 		}
 	}
 }
+
+// A packet says no more things than the protocol has.
+func TestCounts(t *testing.T) {
+	t.Parallel()
+	state := AppendStates(nil, []State{{ID: number(1)}})[3:]
+	for _, n := range []int{MaxStates, MaxStates + 1} {
+		packet := append([]byte{States, byte(n >> 8), byte(n)}, bytes.Repeat(state, n)...)
+		a, err := DecodeAnswer(packet)
+		if (err == nil) != (n <= MaxStates) || err == nil && len(a.States) != n {
+			t.Errorf("%d states: %d, %v", n, len(a.States), err)
+		}
+	}
+}
