@@ -1,10 +1,12 @@
 package cdb
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -66,8 +68,12 @@ func TestOpenRefuses(t *testing.T) {
 		if err := c.put(path); err != nil {
 			t.Fatal(err)
 		}
-		if r, err := Open(path); r != nil || !errors.Is(err, c.want) {
+		r, err := Open(path)
+		if r != nil || !errors.Is(err, c.want) {
 			t.Errorf("%s: %v, want %v", c.name, err, c.want)
+		}
+		if plain := !strings.Contains(fmt.Sprint(err), "no plain file"); plain == (c.name == "pipe" || c.name == "directory") {
+			t.Errorf("%s: %v", c.name, err)
 		}
 	}
 	if _, err := NewReader(bytes.NewReader(nil), maxFile); err != nil {
@@ -108,6 +114,7 @@ func TestPositions(t *testing.T) {
 		{"record in the header", slotAt, 1, headerSize - 1, 3, 4, "keydata", false, ErrFormat},
 		{"record that begins behind the file", slotAt, 1, recordAt + 8, 3, 4, "keydata", false, ErrFormat},
 		{"record that ends behind the file", slotAt, 1, recordAt, 3, 5, "keydata", false, ErrFormat},
+		{"record that ends behind the file, with a key of another length", slotAt, 1, recordAt, 2, 6, "keydata", false, ErrFormat},
 		{"key of another length", slotAt, 1, recordAt, 2, 4, "keydata", false, nil},
 		{"another key", slotAt, 1, recordAt, 3, 4, "kexdata", false, nil},
 		{"record without data", slotAt, 1, recordAt, 3, 0, "key", true, nil},
@@ -129,6 +136,60 @@ func TestPositions(t *testing.T) {
 		}
 		if found && string(data) != c.behind[c.keyLen:c.keyLen+c.dataLen] {
 			t.Errorf("%s: %d bytes of data", c.name, len(data))
+		}
+	}
+}
+
+// TestSameHash: the hash alone makes no record the one that is looked for.
+func TestSameHash(t *testing.T) {
+	t.Parallel()
+	b := shape("key", headerSize, 2, headerSize+2*pairSize, 0, 0, "")[:headerSize+pairSize]
+	h := hash([]byte("key"))
+	for _, n := range []uint32{h, headerSize + 3*pairSize + 4, 3, 1} {
+		b = binary.LittleEndian.AppendUint32(b, n)
+	}
+	b = append(b, "kex1"...)
+	b = binary.LittleEndian.AppendUint32(binary.LittleEndian.AppendUint32(b, 3), 1)
+	b = append(b, "key2"...)
+	r, err := NewReader(bytes.NewReader(b), int64(len(b)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if data, found, err := r.Get([]byte("key")); string(data) != "2" || !found || err != nil {
+		t.Errorf("%q, %v, %v", data, found, err)
+	}
+	b = shape("", headerSize, 1, headerSize+pairSize, 0, 0, "")
+	if r, err = NewReader(eager{bytes.NewReader(b)}, int64(len(b))); err != nil {
+		t.Fatal(err)
+	}
+	if data, found, err := r.Get(nil); len(data) != 0 || !found || err != nil {
+		t.Errorf("a record of nothing at the end: %q, %v, %v", data, found, err)
+	}
+}
+
+// eager tells of the end together with the last bytes, as a reader may.
+type eager struct{ *bytes.Reader }
+
+func (e eager) ReadAt(p []byte, off int64) (int, error) {
+	n, err := e.Reader.ReadAt(p, off)
+	if err == nil && off+int64(n) == e.Size() {
+		err = io.EOF
+	}
+	return n, err
+}
+
+// TestLargestDatabase: all of it can be pointed to.
+func TestLargestDatabase(t *testing.T) {
+	t.Parallel()
+	for beyond, want := range map[int64]error{0: nil, 1: ErrTooLarge} {
+		w := &Writer{out: bufio.NewWriter(io.Discard), pos: maxFile - pairSize - 2 + beyond}
+		if err := w.Add([]byte("k"), []byte("v")); err != want {
+			t.Errorf("a record %d bytes behind the largest position: %v", beyond, err)
+		}
+		w = &Writer{out: bufio.NewWriter(io.Discard), pos: maxFile - slotsEach*pairSize + beyond}
+		w.entries[7] = []entry{{7, headerSize}}
+		if _, err := w.finish(); err != want {
+			t.Errorf("tables %d bytes behind the largest position: %v", beyond, err)
 		}
 	}
 }

@@ -193,3 +193,32 @@ func TestClose(t *testing.T) {
 		t.Errorf("at the comma: %v", err)
 	}
 }
+
+// A source that fails is told as it is, and one that ends is cut.
+func TestSourceFails(t *testing.T) {
+	t.Parallel()
+	broken := errors.New("reset")
+	for _, c := range []struct {
+		name string
+		end  io.Reader
+		want error
+	}{{"ends", strings.NewReader(""), io.ErrUnexpectedEOF}, {"fails", iotest.ErrReader(broken), broken}} {
+		open := func(text string) *String {
+			s, err := Open(bufio.NewReader(io.MultiReader(strings.NewReader(text), c.end)), testLimit)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return s
+		}
+		if b, err := open("1:").ReadByte(); b != 0 || err != c.want {
+			t.Errorf("%s inside: %q, %v", c.name, b, err)
+		}
+		s := open("1:")
+		if _, err := s.Read(make([]byte, 1)); err != c.want || s.Left() != 1 {
+			t.Errorf("%s inside: %v, %d left", c.name, err, s.Left())
+		}
+		if err := open("0:").Close(); err != c.want {
+			t.Errorf("%s before the comma: %v", c.name, err)
+		}
+	}
+}

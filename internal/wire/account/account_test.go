@@ -90,3 +90,25 @@ func TestParseAnswer(t *testing.T) {
 		}
 	}
 }
+
+// What is told of trouble is printable, whatever the trouble was.
+func TestTroubleIsPrintable(t *testing.T) {
+	t.Parallel()
+	got := Reply([]byte("?"), find)
+	if string(got) != "T"+errQuestion.Error() {
+		t.Errorf("%q", got)
+	}
+	question := append([]byte{kindName}, "away"...)
+	odd := func(string) (accounts.Account, error) { return accounts.Account{}, errors.New("\x1f ~\x7f\n\xff") }
+	if got := Reply(question, odd); string(got) != "T? ~???" {
+		t.Errorf("%q", got)
+	}
+	other := func(string) (accounts.Account, error) { return accounts.Account{Name: "other"}, nil }
+	if got := Reply(question, other); string(got) != "T"+errAnswer.Error() {
+		t.Errorf("an account of another name: %q", got)
+	}
+	short := func(name string) (accounts.Account, error) { return accounts.Account{Name: name, Home: "/"}, nil }
+	if got := Reply(append([]byte{kindName}, 'j'), short); string(got) != "Yj::0:0::/:" {
+		t.Errorf("a short name: %q", got)
+	}
+}
