@@ -112,3 +112,15 @@ func TestAnswers(t *testing.T) {
 		t.Error("a question without a report was taken")
 	}
 }
+
+// A question that ends early is refused, wherever it ends.
+func TestShortQuestions(t *testing.T) {
+	t.Parallel()
+	question := append(codec.AppendString(nil, place), 'x')
+	for n := range question {
+		answer := Reply(question[:n], func(string, []byte) error { t.Errorf("cut at %d: posted", n); return nil })
+		if len(answer) == 0 || answer[0] != kindRefused {
+			t.Errorf("cut at %d: %q", n, answer)
+		}
+	}
+}
