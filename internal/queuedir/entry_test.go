@@ -496,3 +496,42 @@ func TestReadErrors(t *testing.T) {
 type failingReaderAt struct{ err error }
 
 func (r failingReaderAt) ReadAt([]byte, int64) (int, error) { return 0, r.err }
+
+// TestHeadRecords: each record of the head has its letter and a value of its
+// form; what fits by its value alone is in the wrong place.
+func TestHeadRecords(t *testing.T) {
+	t.Parallel()
+	const nonce = "000102030405060708090a0b0c0d0e0f"
+	head := func(sender, uid, arrived, nonce string) string {
+		return sender + "\x00" + uid + "\x00" + arrived + "\x00" + nonce + "\x00"
+	}
+	for _, c := range []struct {
+		name, head string
+		want       error
+	}{
+		{"good", head("Fs@x", "u1", "a2", "n"+nonce), nil},
+		{"sender of another letter", head("fs@x", "u1", "a2", "n"+nonce), ErrDamaged},
+		{"sender of a letter that is not known", head("As@x", "u1", "a2", "n"+nonce), ErrNewer},
+		{"uid of another letter", head("Fs@x", "w1", "a2", "n"+nonce), ErrDamaged},
+		{"arrival of another letter", head("Fs@x", "u1", "u2", "n"+nonce), ErrDamaged},
+		{"nonce of another letter", head("Fs@x", "u1", "a2", "m"+nonce), ErrDamaged},
+		{"uid that is none", head("Fs@x", "u4294967296", "a2", "n"+nonce), ErrDamaged},
+		{"arrival that is none", head("Fs@x", "u1", "ax", "n"+nonce), ErrDamaged},
+		{"short nonce", head("Fs@x", "u1", "a2", "n"+nonce[2:]), ErrDamaged},
+		{"long nonce", head("Fs@x", "u1", "a2", "n"+nonce+"00"), ErrDamaged},
+	} {
+		if _, err := NewEnvelopeReader(strings.NewReader(c.head)); !errors.Is(err, c.want) || (err == nil) != (c.want == nil) {
+			t.Errorf("%s: %v, want %v", c.name, err, c.want)
+		}
+	}
+}
+
+func TestBuckets(t *testing.T) {
+	t.Parallel()
+	for i := range Buckets {
+		id := NewID(testID.Time(), 1, i)
+		if id.BucketIndex() != i || id.Bucket() != BucketName(i) {
+			t.Errorf("bucket %d is %d, %s", i, id.BucketIndex(), id.Bucket())
+		}
+	}
+}
