@@ -1,13 +1,14 @@
 // Mutation tells what the tests of a package would not notice: it makes many
 // small changes to its code, one at a time, and runs its tests with each.
 //
-//	go run ./internal/mutation [-timeout time] [-run regexp] [-v] ./internal/queuedir ...
+//	go run ./internal/mutation [-timeout time] [-run regexp] [-only regexp] [-v] ./internal/queuedir ...
 //
 // timeout   for the tests of one mutant (default: 20 times what they take
 //
 //	without one, and at least 20 s)
 //
 // run       only these tests
+// only      only the mutants whose name, as it is printed, matches
 // v         every mutant, not only those that survived
 //
 // Changes are: a condition is true, or false; a comparison is another one, its
@@ -36,6 +37,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -61,6 +63,10 @@ func main() {
 	o := options{}
 	flag.DurationVar(&o.timeout, "timeout", 0, "for the tests of one mutant")
 	flag.StringVar(&o.tests, "run", "", "only these tests")
+	flag.Func("only", "only the mutants whose name matches", func(text string) (err error) {
+		o.only, err = regexp.Compile(text)
+		return err
+	})
 	flag.BoolVar(&o.verbose, "v", false, "print every mutant")
 	flag.Parse()
 	survived := 0
@@ -80,6 +86,7 @@ func main() {
 type options struct {
 	timeout time.Duration
 	tests   string
+	only    *regexp.Regexp // nil: all
 	verbose bool
 }
 
@@ -103,9 +110,13 @@ func (o options) mutate(dir string) (survived int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	var killed, late, equivalent int
+	var tried, killed, late, equivalent int
 	for i, name := range p.names() {
 		m := p.mutants[i]
+		if o.only != nil && !o.only.MatchString(name) {
+			continue
+		}
+		tried++
 		r := o.try(p, work, tests, m.id)
 		why, known := same[name]
 		switch {
@@ -124,7 +135,7 @@ func (o options) mutate(dir string) (survived int, err error) {
 		}
 	}
 	fmt.Printf("%s: %d mutants: %d killed, %d by the time limit, %d equivalent, %d survived\n",
-		p.where, len(p.mutants), killed+late, late, equivalent, survived)
+		p.where, tried, killed+late, late, equivalent, survived)
 	return survived, nil
 }
 
