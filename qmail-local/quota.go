@@ -27,7 +27,7 @@ const (
 // reserve takes room in the Maildir for the message with some lines before it.
 // There is no Room where the Maildir has no quota.
 func (d *delivery) reserve(path string, header string) (*maildirsize.Room, error) {
-	room, err := d.quotas.ReserveWithin(d.homeDir, path, int64(len(header))+d.message.length(), d.limitOf(path))
+	room, err := d.quotas.Reserve(d.homeDir, path, int64(len(header))+d.message.length(), d.limitOf(path))
 	switch {
 	case errors.Is(err, maildirsize.ErrFull):
 		return nil, d.overQuota(path)

@@ -291,3 +291,64 @@ func TestEach(t *testing.T) {
 		t.Errorf("Each = %v, %v", present, err)
 	}
 }
+
+func TestWhere(t *testing.T) {
+	d := dir(t, map[string]string{"f": "# a\na\n\nb \t\na\n#b\nc"})
+	for line, want := range map[string][2]int{"a": {2, 5}, "b": {4, 4}, "c": {7, 7}, "": {0, 0}, "# a": {0, 0}, "d": {0, 0}} {
+		first, last := d.Where("f", func(l string) bool { return l == line })
+		if got := [2]int{first, last}; got != want {
+			t.Errorf("%q stands in %v, want %v", line, got, want)
+		}
+	}
+	all := func(string) bool { return true }
+	for _, name := range []string{"missing", "f/x"} {
+		if first, last := d.Where(name, all); first != 0 || last != 0 {
+			t.Errorf("%s: lines %d to %d", name, first, last)
+		}
+	}
+}
+
+func TestFaultTexts(t *testing.T) {
+	whole, line := Fault{"/c/f", 0, "is bad"}, Fault{"/c/f", 7, "is bad"}
+	for want, f := range map[string]error{
+		"/c/f: is bad": whole, "/c/f, line 7: is bad": line, "/c/f, line 7: is bad (and in one more line)": Faults{line, line},
+		"/c/f, line 7: is bad (and in 2 more lines)": Faults{line, line, line},
+	} {
+		if got := f.Error(); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
+func TestEachIsBounded(t *testing.T) {
+	d := dir(t, map[string]string{"f": strings.Repeat("bad\n", maxFaults+5)})
+	_, err := d.Each("f", func(string) error { return errors.New("bad") })
+	if faults, _ := errors.AsType[Faults](err); len(faults) != maxFaults {
+		t.Errorf("%d lines are told", len(faults))
+	}
+}
+
+// A name below a file is trouble, and no missing file.
+func TestBelowAFile(t *testing.T) {
+	d := dir(t, map[string]string{"f": "x\n"})
+	if _, present, err := Dir(string(d) + "/f").List("x"); !errors.Is(err, syscall.ENOTDIR) || present {
+		t.Errorf("%v, %v", present, err)
+	}
+	if missing, err := d.missing("f/x"); missing || !errors.Is(err, syscall.ENOTDIR) {
+		t.Errorf("%v, %v", missing, err)
+	}
+	if missing, err := d.missing("f"); missing || err != nil {
+		t.Errorf("a file that has come meanwhile: %v, %v", missing, err)
+	}
+	if _, err := readAll(-1, 1); err != syscall.EBADF {
+		t.Errorf("no descriptor: %v", err)
+	}
+}
+
+// A file is read to its end, also where nobody knows where that is.
+func TestFilesWithoutASize(t *testing.T) {
+	text, present, err := Dir("/proc/self").Text("maps")
+	if err != nil || !present || strings.Count(text, "\n") < 5 || len(text) < 1000 {
+		t.Errorf("%d bytes, %v", len(text), err)
+	}
+}

@@ -130,3 +130,30 @@ func FuzzCandidates(f *testing.F) {
 		}
 	})
 }
+
+// Who has found his file looks for no other, and reads no further than he wants.
+func TestStops(t *testing.T) {
+	t.Parallel()
+	for want := range 4 {
+		n := 0
+		for range Candidates("-", "a-b-c", "-") {
+			if n++; n > want {
+				break
+			}
+		}
+		if n != want+1 {
+			t.Errorf("%d names after %d", n, want)
+		}
+	}
+	for range Instructions("a\nb\n", false) {
+		break
+	}
+}
+
+func TestSafeNames(t *testing.T) {
+	t.Parallel()
+	owner, _ := OwnerNames("-", "AZaz.@[`{")
+	if want := ".qmail-azaz:@[`{-owner"; owner != want {
+		t.Errorf("%q, want %q", owner, want)
+	}
+}

@@ -243,3 +243,53 @@ func FuzzList(f *testing.F) {
 		}
 	})
 }
+
+// No line end and no NUL hides in any place of a list (R37), nor behind a
+// backslash, and none is taken for something else.
+func TestBadBytesAnywhere(t *testing.T) {
+	t.Parallel()
+	const list = `Joe "q\"x" Smith (c(d)\) e) <@route.x,@y:joe.b@[1.2.3.4] (z)>, a@b (note), g: x@y, "a b"@[10.0.0.1] ;, w.\,v@z (end)`
+	if _, _, err := reprint(t, list+"\n"); err != nil {
+		t.Fatal(err)
+	}
+	for i := range list {
+		for _, bad := range []string{"\r", "\x00", "\\\r", "\\\x00"} {
+			text := list[:i] + bad + list[i:]
+			if _, items, err := reprint(t, text+"\n"); err == nil {
+				t.Errorf("%q is taken: %q", text, items)
+			}
+		}
+	}
+}
+
+func TestAppendQuotedWords(t *testing.T) {
+	t.Parallel()
+	if got := string(AppendString(nil, `a "b" \c`)); got != `"a \"b\" \\c"` {
+		t.Errorf("%s", got)
+	}
+	if got := (Addr{"a b", "x.example"}).Quoted(); got != `"a b"@x.example` {
+		t.Errorf("%s", got)
+	}
+	if got := string(AppendSafe(nil, "azAZ09.@%+/=:-[]_\"(\n\xff")); got != "azAZ09.@%+/=:-[]?????" {
+		t.Errorf("%s", got)
+	}
+}
+
+// Who rewrites addresses and fails is told so, wherever the address stands.
+func TestRewritingFails(t *testing.T) {
+	t.Parallel()
+	no := errors.New("no")
+	for _, list := range []string{" a@b, c@d\n", " Joe <c@d>\n", " g: a@b, c@d;\n"} {
+		var out strings.Builder
+		p := NewPrinter(&out)
+		err := p.Field("To", list, func(i Item) (Addr, error) {
+			if i.Addr.Local == "c" {
+				return Addr{}, no
+			}
+			return i.Addr, nil
+		})
+		if err != no {
+			t.Errorf("%q: %v", list, err)
+		}
+	}
+}

@@ -71,7 +71,7 @@ var floors = [][]string{
 		"internal/testhost", "internal/testhost/inject", "internal/testhost/moved", "internal/testhost/raced",
 	},
 	{ // programs
-		"cmd/*", "contrib/tryout", "internal/testhost/moved/*",
+		"cmd/*", "contrib/tryout", "internal/mutation", "internal/testhost/moved/*",
 	},
 	{ // nobody imports this
 		"internal/imports",

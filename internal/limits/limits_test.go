@@ -2,6 +2,7 @@ package limits
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -147,5 +148,68 @@ func TestNobodyToLimit(t *testing.T) {
 	}
 	if err := (Limits{Processes: 1}).program(c.Process.Pid); !errors.Is(err, unix.ESRCH) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestBound: a process that bounds itself leaves room for its own work, and
+// takes from those it starts what it takes from itself.
+func TestBound(t *testing.T) {
+	if os.Getenv("LIMITS_TEST_BOUND") != "" {
+		l := Limits{Processes: 100, Memory: 1 << 30, Files: 3, FileSize: 1, Seconds: 1}
+		if err := l.Bound(); err != nil {
+			t.Fatal(err)
+		}
+		if err := (Limits{}).Bound(); err != nil {
+			t.Fatal(err)
+		}
+		text, err := os.ReadFile("/proc/self/limits")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("%s", text)
+		return
+	}
+	t.Parallel()
+	own := func(name string) string { return limitOf(t, os.Getpid(), name) }
+	want := map[string]string{
+		"Max processes": fmt.Sprint(100+ownProcesses, " ", 100+ownProcesses), "Max data size": fmt.Sprint(1<<30+ownMemory, " ", 1<<30+ownMemory),
+		"Max file size": own("Max file size"), "Max cpu time": own("Max cpu time"),
+	}
+	c := exec.Command(os.Args[0], "-test.run=^TestBound$", "-test.v")
+	c.Env = append(os.Environ(), "LIMITS_TEST_BOUND=1")
+	out, err := c.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	for name, value := range want {
+		line := regexp.MustCompile(name + ` +(\S+) +(\S+)`).FindSubmatch(out)
+		if line == nil || string(line[1])+" "+string(line[2]) != value {
+			t.Errorf("%s: %s, want %s", name, line, value)
+		}
+	}
+	if files := regexp.MustCompile(`Max open files +(\d+)`).FindSubmatch(out); files == nil || string(files[1]) == "3" {
+		t.Errorf("open files: %s", files)
+	}
+}
+
+// TestLowerOnly: what is lower stays, and what is no limit is none.
+func TestLowerOnly(t *testing.T) {
+	t.Parallel()
+	c := exec.Command("sleep", "1000")
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.Wait() }()
+	defer c.Process.Kill()
+	for _, l := range []Limits{{FileSize: 5000}, {FileSize: 7000}, {}} {
+		if err := l.program(c.Process.Pid); err != nil {
+			t.Fatal(err)
+		}
+		if got := limitOf(t, c.Process.Pid, "Max file size"); got != "5000 5000" {
+			t.Errorf("%+v: %s", l, got)
+		}
+	}
+	if restore, err := (Limits{}).lowerProcesses(); err != nil || restore() != nil {
+		t.Errorf("no limit of processes: %v", err)
 	}
 }

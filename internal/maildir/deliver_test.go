@@ -2,6 +2,7 @@ package maildir
 
 import (
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -266,4 +267,32 @@ func benchFolder(b *testing.B, store *Store) *Folder {
 	}
 	b.Cleanup(done)
 	return folder
+}
+
+// Header lines that do not fit are an error, and no part of a message.
+func TestLongHeader(t *testing.T) {
+	t.Parallel()
+	for _, size := range []int{copyBuffer - 1, copyBuffer} {
+		disk := durabletest.New("tmp", "new")
+		_, err := folderOn(disk, disk.SyncAll).Deliver(make([]byte, size), strings.NewReader(body))
+		inNew, inTmp := inFolder(t, disk)
+		if fits := size < copyBuffer; (err == nil) != fits || (len(inNew) == 1) != fits || inTmp != 0 {
+			t.Errorf("%d bytes: %v, %d in new, %d in tmp", size, err, len(inNew), inTmp)
+		}
+	}
+}
+
+// Readers that go by the name find the size there.
+func TestSizeInName(t *testing.T) {
+	t.Parallel()
+	disk := durabletest.New("tmp", "new")
+	folder := folderOn(disk, disk.SyncAll)
+	folder.SizeInName = true
+	name, err := folder.Deliver([]byte(header), strings.NewReader(body))
+	if want := fmt.Sprintf(",S=%d", len(header)+len(body)); err != nil || !strings.HasSuffix(name, want) {
+		t.Errorf("%q, %v, want %s", name, err, want)
+	}
+	if disk.Files()["new/"+name] != header+body {
+		t.Errorf("files %q", disk.Files())
+	}
 }

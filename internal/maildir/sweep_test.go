@@ -1,7 +1,9 @@
 package maildir
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -135,5 +137,20 @@ func TestSweepFollowsNoLink(t *testing.T) {
 	}
 	if got := left(t, other); len(got) != 1 {
 		t.Errorf("%q are left behind a link", got)
+	}
+}
+
+// Where nothing can be swept, that is said.
+func TestSweepErrors(t *testing.T) {
+	t.Parallel()
+	home, _ := tmpOf(t, 25*time.Hour, nil)
+	if err := Sweep(int(home.Fd()), "Missing", time.Now()); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("no Maildir: %v", err)
+	}
+	if err := Sweep(int(home.Fd()), "Maildir", time.Now()); err != nil {
+		t.Errorf("an empty one: %v", err)
+	}
+	if isOld(int(home.Fd()), "missing", time.Now()) {
+		t.Error("what is not there is old")
 	}
 }

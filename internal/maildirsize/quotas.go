@@ -77,14 +77,9 @@ func (l Limit) Or(file Count) (Count, error) {
 
 // Reserve takes room for a message of some bytes in the Maildir at name, which
 // is relative to the open directory dir. Without a quota there is neither an
-// error nor a Room.
-func (q *Quotas) Reserve(dir int, name string, bytes int64) (*Room, error) {
-	return q.ReserveWithin(dir, name, bytes, Limit{})
-}
-
-// ReserveWithin is Reserve where the quota is kept elsewhere: a file that says
-// another one is made again.
-func (q *Quotas) ReserveWithin(dir int, name string, bytes int64, limit Limit) (*Room, error) {
+// error nor a Room. Where the limit is kept elsewhere, a file that says another
+// one is made again.
+func (q *Quotas) Reserve(dir int, name string, bytes int64, limit Limit) (*Room, error) {
 	name = boxOf(dir, name)
 	if limit.Line == "" {
 		fd, err := openIn(dir, name+"/"+fileName, unix.O_RDONLY)

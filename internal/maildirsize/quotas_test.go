@@ -62,7 +62,7 @@ func (h *home) sums() string {
 // a full mailbox.
 func (h *home) reserve(bytes int64) *Room {
 	h.t.Helper()
-	room, err := h.quotas.Reserve(int(h.dir.Fd()), "./Maildir/", bytes)
+	room, err := h.quotas.Reserve(int(h.dir.Fd()), "./Maildir/", bytes, Limit{})
 	if err != nil && !errors.Is(err, ErrFull) || err == nil && room == nil {
 		h.t.Fatalf("room %v, %v", room, err)
 	}
@@ -127,7 +127,7 @@ func TestNoQuota(t *testing.T) {
 		{"a directory", map[string]string{"Maildir/maildirsize/x": ""}},
 	} {
 		h := newHome(t, c.files)
-		if room, err := h.quotas.Reserve(int(h.dir.Fd()), "./Maildir/", 1); room != nil || err != nil {
+		if room, err := h.quotas.Reserve(int(h.dir.Fd()), "./Maildir/", 1, Limit{}); room != nil || err != nil {
 			t.Errorf("%s: %v, %v", c.name, room, err)
 		}
 	}
@@ -135,7 +135,7 @@ func TestNoQuota(t *testing.T) {
 	if err := os.Symlink("../size", h.path("Maildir/maildirsize")); err != nil {
 		t.Fatal(err)
 	}
-	if room, err := h.quotas.Reserve(int(h.dir.Fd()), "./Maildir/", 1); room != nil || err != nil {
+	if room, err := h.quotas.Reserve(int(h.dir.Fd()), "./Maildir/", 1, Limit{}); room != nil || err != nil {
 		t.Errorf("a link: %v, %v", room, err)
 	}
 }
@@ -187,7 +187,7 @@ func TestFolders(t *testing.T) {
 		"Maildir/.Own/new/.x":         "",
 		"Maildir/.Work/maildirfolder": "",
 	})
-	room, err := h.quotas.Reserve(int(h.dir.Fd()), "./Maildir/.Work/", 7)
+	room, err := h.quotas.Reserve(int(h.dir.Fd()), "./Maildir/.Work/", 7, Limit{})
 	if err != nil || room == nil {
 		t.Fatal(room, err)
 	}
@@ -195,10 +195,10 @@ func TestFolders(t *testing.T) {
 	if got := h.sums(); got != "1000S,1C\n7 1\n" {
 		t.Errorf("sums %q", got)
 	}
-	if _, err := h.quotas.Reserve(int(h.dir.Fd()), "./Maildir/.Work/", 7); !errors.Is(err, ErrFull) {
+	if _, err := h.quotas.Reserve(int(h.dir.Fd()), "./Maildir/.Work/", 7, Limit{}); !errors.Is(err, ErrFull) {
 		t.Errorf("a full mailbox: %v", err)
 	}
-	if room, err := h.quotas.Reserve(int(h.dir.Fd()), "./Maildir/.Own/", 7); room != nil || err != nil {
+	if room, err := h.quotas.Reserve(int(h.dir.Fd()), "./Maildir/.Own/", 7, Limit{}); room != nil || err != nil {
 		t.Errorf("a folder that is a mailbox of its own: %v, %v", room, err)
 	}
 }
@@ -248,7 +248,7 @@ func BenchmarkNoQuota(b *testing.B) {
 	}
 	q := NewQuotas(time.Now)
 	for b.Loop() {
-		if _, err := q.Reserve(int(dir.Fd()), "./Maildir/", 1); err != nil {
+		if _, err := q.Reserve(int(dir.Fd()), "./Maildir/", 1, Limit{}); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -1,6 +1,8 @@
 package mbox
 
 import (
+	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -132,6 +134,111 @@ func TestReplacedMbox(t *testing.T) {
 		}
 		if info, err := reader.Stat(); err != nil || info.Size() != 0 {
 			t.Errorf("%s: the old one has something: %v", name, err)
+		}
+	}
+}
+
+// Where the mbox cannot be worked on, that is said, and nothing is taken for
+// done.
+func TestFileErrors(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	d, err := os.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	broken := &file{fd: -1, dir: int(d.Fd()), path: "m", regular: true}
+	for name, call := range map[string]func() error{
+		"lock":        func() error { _, err := broken.TryLock(); return err },
+		"record lock": func() error { _, err := broken.tryRecordLock(); return err },
+		"size":        func() error { _, err := broken.Size(); return err },
+		"write":       func() error { _, err := broken.Write([]byte("x")); return err },
+		"truncate":    func() error { return broken.Truncate(0) },
+		"sync":        broken.Sync,
+		"close":       broken.Close,
+	} {
+		if err := call(); !errors.Is(err, unix.EBADF) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := broken.ReadAt(make([]byte, 1), 0); !errors.Is(err, unix.ENOENT) {
+		t.Errorf("read what is not there: %v", err)
+	}
+	if current, err := broken.isCurrent(); current || err != nil {
+		t.Errorf("what is not there is current: %v, %v", current, err)
+	}
+	below := &file{fd: -1, dir: int(d.Fd()), path: "f/m", regular: true}
+	if err := os.WriteFile(filepath.Join(dir, "f"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if current, err := below.isCurrent(); current || !errors.Is(err, unix.ENOTDIR) {
+		t.Errorf("below a file: %v, %v", current, err)
+	}
+	if err := below.SyncName(); !errors.Is(err, unix.ENOTDIR) {
+		t.Errorf("its name is synced: %v", err)
+	}
+}
+
+// What is read back is what was written, and never another's.
+func TestReadAt(t *testing.T) {
+	t.Parallel()
+	dir, f, _ := openIn(t)
+	defer f.Close()
+	if _, err := f.Write([]byte("0123")); err != nil {
+		t.Fatal(err)
+	}
+	got := make([]byte, 2)
+	if n, err := f.ReadAt(got, 2); n != 2 || string(got) != "23" || err != nil {
+		t.Errorf("%d, %q, %v", n, got, err)
+	}
+	if err := f.Truncate(3); err != nil {
+		t.Fatal(err)
+	}
+	if size, err := f.Size(); size != 3 || err != nil {
+		t.Errorf("%d bytes, %v", size, err)
+	}
+	if err := os.Rename(dir.Name()+"/m", dir.Name()+"/n"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(dir.Name()+"/m", []byte("other"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := f.ReadAt(got, 0); n != 0 || err != io.ErrUnexpectedEOF {
+		t.Errorf("of another file: %d, %v", n, err)
+	}
+	null, err := Open(int(dir.Fd()), os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer null.Close()
+	if err := null.Truncate(0); err != nil {
+		t.Errorf("a device: %v", err)
+	}
+	if n, err := null.ReadAt(got, 0); n != 0 || err != io.ErrUnexpectedEOF {
+		t.Errorf("of a device: %d, %v", n, err)
+	}
+}
+
+// A full disk is no message.
+func TestFullDevice(t *testing.T) {
+	t.Parallel()
+	dir, f, _ := openIn(t)
+	f.Close()
+	full, err := Open(int(dir.Fd()), "/dev/full")
+	if err != nil {
+		t.Skip(err)
+	}
+	long := strings.NewReader(strings.Repeat("0123456789abcde\n", bufferSize))
+	if err := Append(clock.Real(), full, []byte("From x\n"), long); !errors.Is(err, unix.ENOSPC) {
+		t.Errorf("a long message: %v", err)
+	}
+	for _, header := range []int{1, bufferSize + 1} {
+		if full, err = Open(int(dir.Fd()), "/dev/full"); err != nil {
+			t.Fatal(err)
+		}
+		if err := Append(clock.Real(), full, make([]byte, header), strings.NewReader("x")); !errors.Is(err, unix.ENOSPC) {
+			t.Errorf("a header of %d bytes: %v", header, err)
 		}
 	}
 }

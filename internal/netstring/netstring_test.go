@@ -167,3 +167,58 @@ func FuzzNested(f *testing.F) {
 		}
 	})
 }
+
+// A netstring ends where it says, and not before.
+func TestClose(t *testing.T) {
+	t.Parallel()
+	s, err := Open(bufio.NewReader(strings.NewReader("2:ab,")), testLimit)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != ErrSyntax || s.Left() != 2 {
+		t.Errorf("with 2 octets left: %v, %d left", err, s.Left())
+	}
+	for _, want := range []byte("ab") {
+		if c, err := s.ReadByte(); c != want || err != nil {
+			t.Errorf("%q, %v", c, err)
+		}
+	}
+	if _, err := s.ReadByte(); err != io.EOF {
+		t.Errorf("behind the last octet: %v", err)
+	}
+	if n, err := s.Read(make([]byte, 1)); n != 0 || err != io.EOF {
+		t.Errorf("behind the last octet: %d, %v", n, err)
+	}
+	if err := s.Close(); err != nil {
+		t.Errorf("at the comma: %v", err)
+	}
+}
+
+// A source that fails is told as it is, and one that ends is cut.
+func TestSourceFails(t *testing.T) {
+	t.Parallel()
+	broken := errors.New("reset")
+	for _, c := range []struct {
+		name string
+		end  io.Reader
+		want error
+	}{{"ends", strings.NewReader(""), io.ErrUnexpectedEOF}, {"fails", iotest.ErrReader(broken), broken}} {
+		open := func(text string) *String {
+			s, err := Open(bufio.NewReader(io.MultiReader(strings.NewReader(text), c.end)), testLimit)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return s
+		}
+		if b, err := open("1:").ReadByte(); b != 0 || err != c.want {
+			t.Errorf("%s inside: %q, %v", c.name, b, err)
+		}
+		s := open("1:")
+		if _, err := s.Read(make([]byte, 1)); err != c.want || s.Left() != 1 {
+			t.Errorf("%s inside: %v, %d left", c.name, err, s.Left())
+		}
+		if err := open("0:").Close(); err != c.want {
+			t.Errorf("%s before the comma: %v", c.name, err)
+		}
+	}
+}

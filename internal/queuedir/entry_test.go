@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"postrider/internal/address"
@@ -417,6 +418,120 @@ func TestRecordsOfOtherVersions(t *testing.T) {
 			}
 		} else if n != c.recipients || err != io.EOF {
 			t.Errorf("%q: %d recipients, %v", c.records, n, err)
+		}
+	}
+}
+
+// TestEntryThatShrinks: what became shorter behind our back is torn, whoever
+// finds it.
+func TestEntryThatShrinks(t *testing.T) {
+	t.Parallel()
+	l := writeEntry(t, entryBytes(t, strings.Repeat("y", MaxInlineBody), true, 1), "")
+	e, err := OpenEntry(l, testID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	if err := os.Truncate(l.Entry(testID), 10); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := e.Bytes(); !errors.Is(err, ErrTorn) {
+		t.Errorf("bytes: %v", err)
+	}
+	if f, err := e.Body(); f != nil || !errors.Is(err, ErrTorn) {
+		t.Errorf("body: %v", err)
+	}
+	if err := e.check(); !errors.Is(err, ErrTorn) {
+		t.Errorf("check: %v", err)
+	}
+}
+
+// TestMalformedEnvelopeOfEntry: a checksum that fits makes no envelope of it.
+func TestMalformedEnvelopeOfEntry(t *testing.T) {
+	t.Parallel()
+	for _, envelope := range []string{"", "Ta@b\x00", string(testEnvelope(t, 1)) + "Ta@\x00", string(testEnvelope(t, 1)) + "Ta@b"} {
+		e, err := EntryOf(testID, AppendFooter([]byte(envelope), Footer{Inline: true, EnvelopeSize: int64(len(envelope))},
+			Checksum(0, []byte(envelope))))
+		if err != nil {
+			t.Fatalf("%q: %v", envelope, err)
+		}
+		if n, err := e.CountRecipients(); n != 0 || !errors.Is(err, ErrDamaged) {
+			t.Errorf("%q: %d recipients, %v", envelope, n, err)
+		}
+	}
+}
+
+// TestReadErrors: an error of the disk is told as it is, and is not taken for
+// damage.
+func TestReadErrors(t *testing.T) {
+	t.Parallel()
+	broken := errors.New("EIO")
+	bad := iotest.ErrReader(broken)
+	if _, err := checksumOf(bad); err != broken {
+		t.Errorf("checksum: %v", err)
+	}
+	if err := readError(broken); err != broken {
+		t.Errorf("read: %v", err)
+	}
+	r, err := NewEnvelopeReader(io.MultiReader(bytes.NewReader(testEnvelope(t, 1)), bad))
+	if err == nil {
+		_, err = r.Next()
+	}
+	if err == nil {
+		_, err = r.Next()
+	}
+	if !errors.Is(err, broken) || errors.Is(err, ErrDamaged) {
+		t.Errorf("envelope: %v", err)
+	}
+	if err := NewerDrop(failingReaderAt{broken}, 10); err != broken {
+		t.Errorf("footer: %v", err)
+	}
+	f := handedFile(t, nil)
+	f.Close()
+	if _, err := ReadProgress(f, 1); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("progress: %v", err)
+	}
+}
+
+type failingReaderAt struct{ err error }
+
+func (r failingReaderAt) ReadAt([]byte, int64) (int, error) { return 0, r.err }
+
+// TestHeadRecords: each record of the head has its letter and a value of its
+// form; what fits by its value alone is in the wrong place.
+func TestHeadRecords(t *testing.T) {
+	t.Parallel()
+	const nonce = "000102030405060708090a0b0c0d0e0f"
+	head := func(sender, uid, arrived, nonce string) string {
+		return sender + "\x00" + uid + "\x00" + arrived + "\x00" + nonce + "\x00"
+	}
+	for _, c := range []struct {
+		name, head string
+		want       error
+	}{
+		{"good", head("Fs@x", "u1", "a2", "n"+nonce), nil},
+		{"sender of another letter", head("fs@x", "u1", "a2", "n"+nonce), ErrDamaged},
+		{"sender of a letter that is not known", head("As@x", "u1", "a2", "n"+nonce), ErrNewer},
+		{"uid of another letter", head("Fs@x", "w1", "a2", "n"+nonce), ErrDamaged},
+		{"arrival of another letter", head("Fs@x", "u1", "u2", "n"+nonce), ErrDamaged},
+		{"nonce of another letter", head("Fs@x", "u1", "a2", "m"+nonce), ErrDamaged},
+		{"uid that is none", head("Fs@x", "u4294967296", "a2", "n"+nonce), ErrDamaged},
+		{"arrival that is none", head("Fs@x", "u1", "ax", "n"+nonce), ErrDamaged},
+		{"short nonce", head("Fs@x", "u1", "a2", "n"+nonce[2:]), ErrDamaged},
+		{"long nonce", head("Fs@x", "u1", "a2", "n"+nonce+"00"), ErrDamaged},
+	} {
+		if _, err := NewEnvelopeReader(strings.NewReader(c.head)); !errors.Is(err, c.want) || (err == nil) != (c.want == nil) {
+			t.Errorf("%s: %v, want %v", c.name, err, c.want)
+		}
+	}
+}
+
+func TestBuckets(t *testing.T) {
+	t.Parallel()
+	for i := range Buckets {
+		id := NewID(testID.Time(), 1, i)
+		if id.BucketIndex() != i || id.Bucket() != BucketName(i) {
+			t.Errorf("bucket %d is %d, %s", i, id.BucketIndex(), id.Bucket())
 		}
 	}
 }

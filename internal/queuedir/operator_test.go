@@ -161,3 +161,55 @@ func appendAgain(b []byte, r Record) []byte {
 	}
 	return AppendOrder(b, r, r.UID, r.Time)
 }
+
+// TestCountedOnce: whoever is told of twice, or is cancelled when he has the
+// message, is one recipient.
+func TestCountedOnce(t *testing.T) {
+	t.Parallel()
+	b := AppendDelivered(nil, []int{0, 1})
+	b = AppendDelivered(b, []int{1})
+	b = AppendFailed(b, 1, orderTime, "too late")
+	b = AppendFailed(b, 2, orderTime, "no mailbox")
+	read := func() Progress {
+		t.Helper()
+		p, err := ReadProgress(bytes.NewReader(b), 5)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	if p := read(); p.Delivered != 2 || p.Failed != 1 || p.Unbounced != 1 {
+		t.Errorf("%+v", p)
+	}
+	b = AppendOrder(b, Record{Kind: Cancelled}, 0, orderTime)
+	if p := read(); p.Delivered != 4 || p.Failed != 1 || p.Unbounced != 0 {
+		t.Errorf("cancelled: %+v", p)
+	}
+}
+
+// TestToldByChannel: each channel has its own, and the later counts.
+func TestToldByChannel(t *testing.T) {
+	t.Parallel()
+	b := AppendTold(nil, 'l', 2*time.Hour, testID)
+	b = AppendTold(b, 'r', 3*time.Hour, testID)
+	b = AppendTold(b, 'l', time.Hour, testID)
+	p, err := ReadProgress(bytes.NewReader(b), 1)
+	if want := map[byte]time.Duration{'l': 2 * time.Hour, 'r': 3 * time.Hour}; err != nil || !reflect.DeepEqual(p.Told, want) {
+		t.Errorf("%v, %v", p.Told, err)
+	}
+}
+
+// TestLineForms: ranges, and what is escaped.
+func TestLineForms(t *testing.T) {
+	t.Parallel()
+	b := AppendTried(nil, []int{0, 1, 2, 7, 9, 10}, orderTime, " ~\x7f\x1f\\\n")
+	if want := ` t 0-2,7,9-10 1795000000  ~\x7f\x1f\\\n` + "\n"; !strings.HasSuffix(string(b), want) {
+		t.Errorf("%q, want %q", b, want)
+	}
+	if one, many := progressLimit(0), progressLimit(1000); one != progressOfMessage || many != progressOfMessage+1000*progressOfRecipient {
+		t.Errorf("limits %d, %d", one, many)
+	}
+	if n := len(NewBitmap(65)); n != 2 {
+		t.Errorf("65 recipients take %d words", n)
+	}
+}

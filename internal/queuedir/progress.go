@@ -437,6 +437,3 @@ func (b Bitmap) Has(i int) bool { return b[i/64]&(1<<(i%64)) != 0 }
 
 // Set puts i into the set.
 func (b Bitmap) Set(i int) { b[i/64] |= 1 << (i % 64) }
-
-// Clear takes i out of the set.
-func (b Bitmap) Clear(i int) { b[i/64] &^= 1 << (i % 64) }

@@ -308,3 +308,88 @@ func TestFailureUntold(t *testing.T) {
 		t.Errorf("%+v, %v", p, err)
 	}
 }
+
+// TestMalformedRecords: a checksum that fits makes no record of what does not
+// have its form.
+func TestMalformedRecords(t *testing.T) {
+	t.Parallel()
+	id := testID.String()
+	for _, c := range []struct {
+		record string
+		good   bool
+	}{
+		{"d 1 2 3", true}, {"d", false}, {"d ", false}, {"d x", false}, {"d 1  2", false}, {"d -1", false}, {"d 2147483648", false},
+		{"d,1", false}, {" d 1", false},
+		{"f 1 1795000000 text", true}, {"f 1 1795000000 ", true}, {"f 1 -1 text", true},
+		{"f 1 1795000000", false}, {"f x 1795000000 text", false}, {"f 1 now text", false}, {"s 1 2", false},
+		{`f 1 2 a\\b\nc\x7f`, true}, {`f 1 2 \q`, false}, {`f 1 2 a\`, false}, {`f 1 2 \x7`, false}, {`f 1 2 \xg0`, false},
+		{`f 1 2 \x0g`, false}, {`f 1 2 \xAB`, false},
+		{"b " + id, true}, {"b " + id + "0", false}, {"b x", false},
+		{"n r 3600 " + id, true}, {"n r 3162240000 " + id, true}, {"n r 3162240001 " + id, false}, {"n rl 3600 " + id, false},
+		{"n r -1 " + id, false}, {"n r 3600", false}, {"n r 3600 " + id + " x", false}, {"n r 3600 1", false},
+		{"t 0,3-7 1795000000 text", true}, {"t 0,3-7 1795000000", false}, {"t 0,,7 1795000000 x", false}, {"t 7-3 1795000000 x", false},
+		{"t 3- 1795000000 x", false}, {"t -3 1795000000 x", false}, {"t 0-999 1795000000 x", true}, {"t 0-1000 1795000000 x", false},
+		{"t 0-999,1001 1795000000 x", false}, {"t 0 now x", false},
+		{"H 1795000000 7 why", true}, {"H 1795000000 7", false}, {"H now 7 why", false}, {"H 1795000000 joe why", false},
+		{"H 1795000000 4294967296 why", false},
+		{"R 1795000000 7", true}, {"R 1795000000", false}, {"R 1795000000 7 why", false}, {"C 1795000000 7", true},
+		{"A 1 1795000000 7 a@b", true}, {"A x 1795000000 7 a@b", false}, {"A 1 1795000000 7", false}, {"V 1 1795000000 7 ", true},
+		{"P 0", true}, {"P x", false}, {"P -1", false}, {"P 4611686018427387904", false},
+		{"z of a later version", true}, {"! 1", false}, {"{ 1", false}, {"\x00 1", false},
+	} {
+		line := finishLine([]byte("12345678 "+c.record), 0)
+		n := 0
+		size, err := ReadRecords(bytes.NewReader(line), func(Record, int64) error { n++; return nil })
+		if want := map[bool]int{true: 1}[c.good]; n != want || err != nil || size != int64(want*len(line)) {
+			t.Errorf("%q: %d records, %d bytes, %v", c.record, n, size, err)
+		}
+	}
+}
+
+// TestNothingToMend: nothing is put between what is whole and nothing.
+func TestNothingToMend(t *testing.T) {
+	t.Parallel()
+	lines := AppendDelivered(nil, []int{1})
+	if got := (Progress{Size: 10, Synced: 10}).Mend(lines); !bytes.Equal(got, lines) {
+		t.Errorf("%q", got)
+	}
+	if got := (Progress{Size: 10, Synced: 5}).Mend(nil); got != nil {
+		t.Errorf("%q for no lines", got)
+	}
+	if got := (Progress{Size: 11, Synced: 10}).Mend(lines); !bytes.HasPrefix(got, []byte("\n")) || !bytes.HasSuffix(got, append([]byte(" P 2\n"), lines...)) {
+		t.Errorf("%q for a byte that was not synced", got)
+	}
+}
+
+// TestManyHoles: a long file costs a bounded number of questions, and one that
+// cannot be asked has the size that it says.
+func TestManyHoles(t *testing.T) {
+	t.Parallel()
+	f, err := os.Create(filepath.Join(t.TempDir(), "progress"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	const block, count = 64 << 10, maxHoles + 1
+	for i := range int64(count) {
+		if _, err := f.WriteAt([]byte("x"), i*block); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const whole = int64(count) * block
+	if err := f.Truncate(whole); err != nil {
+		t.Fatal(err)
+	}
+	if end, err := dataEnd(f, whole); end != whole || err != nil {
+		t.Errorf("%d, %v, want all %d", end, err, whole)
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	defer w.Close()
+	if end, err := dataEnd(r, 7); end != 7 || err != nil {
+		t.Errorf("pipe: %d, %v", end, err)
+	}
+}

@@ -64,3 +64,49 @@ func TestSignalEndsTheWaitForALock(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// A file that is no lock file is told from a lock that somebody has.
+func TestNoLockFile(t *testing.T) {
+	t.Parallel()
+	f := openLock(t, filepath.Join(t.TempDir(), "lock"))
+	f.Close()
+	if err := Try(f); err == nil || err == ErrLocked {
+		t.Errorf("try: %v", err)
+	}
+	if err := Await(f, clock.Real(), nil, nil); err == nil || err == ErrLocked {
+		t.Errorf("await: %v", err)
+	}
+}
+
+// skipping is a clock that is where somebody waits for it to be.
+type skipping struct{ now time.Time }
+
+func (c *skipping) Now() time.Time { return c.now }
+
+func (c *skipping) At(t time.Time) (<-chan time.Time, func()) {
+	c.now = t
+	woken := make(chan time.Time, 1)
+	woken <- t
+	return woken, func() {}
+}
+
+// Who waits says so once, and gives up in the end.
+func TestPatienceEnds(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "lock")
+	first, second := openLock(t, path), openLock(t, path)
+	if err := Try(first); err != nil {
+		t.Fatal(err)
+	}
+	c := &skipping{now: time.Now()}
+	begun, slow := c.now, 0
+	err := Await(second, c, nil, func() {
+		slow++
+		if waited := c.now.Sub(begun); waited != remark {
+			t.Errorf("said after %v", waited)
+		}
+	})
+	if err != ErrLocked || slow != 1 || c.now.Sub(begun) != Patience {
+		t.Errorf("%v after %v, said %d times", err, c.now.Sub(begun), slow)
+	}
+}

@@ -170,3 +170,51 @@ func FuzzTakes(f *testing.F) {
 		}
 	})
 }
+
+// Who asks why is told by which file, and by what in it.
+func TestFind(t *testing.T) {
+	t.Parallel()
+	hack := map[string]string{"rcpthosts": "a.example\n.b.example\n", "percenthack": "a.example\n", "envnoathost": "none.example\n"}
+	for _, c := range []struct {
+		files   map[string]string
+		mailbox string
+		takes   bool
+		why     Reason
+	}{
+		{hack, "x@A.example", true, Reason{"rcpthosts", "a.example", false}},
+		{hack, "x@c.b.example", true, Reason{"rcpthosts", ".b.example", false}},
+		{hack, "x%c.b.example@a.example", true, Reason{"rcpthosts", ".b.example", true}},
+		{hack, "x%evil.net@a.example", false, Reason{Hacked: true}},
+		{hack, "x@evil.net", false, Reason{}},
+		{hack, "x%evil.net", true, Reason{}},
+		{hack, "x", true, Reason{}},
+		{map[string]string{"locals": "l.example\n", "me": "m.example\n"}, "x@l.example", true, Reason{"locals", "l.example", false}},
+		{map[string]string{"me": "m.example\n"}, "x@m.example", true, Reason{"me", "m.example", false}},
+	} {
+		h, _, err := load(t, c.files)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a, err := address.New(c.mailbox)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if takes, why, err := h.Find(a); takes != c.takes || why != c.why || err != nil {
+			t.Errorf("%q: %v, %+v, %v, want %+v", c.mailbox, takes, why, err, c.why)
+		}
+	}
+}
+
+// Each file that cannot be read is one without which nobody knows.
+func TestLoadNeedsEachFile(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"percenthack", "envnoathost", "rcpthosts", "locals", "me"} {
+		dir := t.TempDir()
+		if err := os.Mkdir(filepath.Join(dir, name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if h, err := Load(control.Dir(dir)); h != nil || err == nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

@@ -155,13 +155,7 @@ type Getter interface {
 	Get(key []byte) (data []byte, found bool, err error)
 }
 
-// MatchDatabase is Match on the database that the tcprules program makes.
-func MatchDatabase(db Getter, c Client) (Decision, error) {
-	_, d, _, err := FindDatabase(db, c)
-	return d, err
-}
-
-// FindDatabase is Find on such a database.
+// FindDatabase is Find on the database that the tcprules program makes.
 func FindDatabase(db Getter, c Client) (name string, d Decision, found bool, err error) {
 	get := func(key string) (Decision, bool, error) {
 		data, found, err := db.Get([]byte(key))

@@ -128,7 +128,7 @@ func (f fakeDatabase) Get(key []byte) ([]byte, bool, error) {
 	return []byte(data), found, nil
 }
 
-func TestMatchDatabase(t *testing.T) {
+func TestFindDatabase(t *testing.T) {
 	t.Parallel()
 	db := fakeDatabase{
 		"10.0.0.1": "D\x00",
@@ -156,7 +156,7 @@ func TestMatchDatabase(t *testing.T) {
 		{"10.0.0.8", false, "", false},
 		{"10.0.0.9", false, "", true},
 	} {
-		d, err := MatchDatabase(db, Client{IP: netip.MustParseAddr(c.ip)})
+		_, d, _, err := FindDatabase(db, Client{IP: netip.MustParseAddr(c.ip)})
 		if a, _ := d.Lookup("A"); d.Deny != c.deny || a != c.a || (err != nil) != c.fails {
 			t.Errorf("%s: deny %v, A %q, error %v", c.ip, d.Deny, a, err)
 		}
@@ -208,5 +208,71 @@ func TestApply(t *testing.T) {
 	}
 	if before[0] != "A=old" {
 		t.Error("the environment that was given has changed")
+	}
+}
+
+// asked notes what is asked for, and has nothing.
+type asked struct{ keys []string }
+
+func (a *asked) Get(key []byte) ([]byte, bool, error) {
+	a.keys = append(a.keys, string(key))
+	return nil, false, nil
+}
+
+// TestKeys: what is looked for, in its order, and no more.
+func TestKeys(t *testing.T) {
+	t.Parallel()
+	ip := netip.MustParseAddr
+	for _, c := range []struct {
+		name   string
+		client Client
+		want   []string
+	}{
+		{"address", Client{IP: ip("192.0.2.1")}, []string{"192.0.2.1", "192.0.2.", "192.0.", "192.", ""}},
+		{"IPv6", Client{IP: ip("2001:db8::1%eth0")}, []string{"2001:db8::1", ""}},
+		{"name", Client{IP: ip("2001:db8::1"), Host: "A.b"}, []string{"2001:db8::1", "=a.b", "=.b", "=", ""}},
+		{"all", Client{ip("1.2.3.4"), "a.b", "Joe"}, []string{"Joe@1.2.3.4", "Joe@=a.b", "1.2.3.4", "=a.b", "1.2.3.", "1.2.", "1.", "=.b", "=", ""}},
+		{"info alone", Client{IP: ip("1.2.3.4"), Info: "joe"}, []string{"joe@1.2.3.4", "1.2.3.4", "1.2.3.", "1.2.", "1.", ""}},
+		{"no address", Client{Host: "h", Info: "joe"}, []string{"joe@", "joe@=h", "", "=h", "=", ""}},
+		{"nothing", Client{}, []string{"", ""}},
+	} {
+		a := &asked{}
+		if _, _, found, err := FindDatabase(a, c.client); found || err != nil || !slices.Equal(a.keys, c.want) {
+			t.Errorf("%s: %q, want %q; %v", c.name, a.keys, c.want, err)
+		}
+	}
+	a := &asked{}
+	if _, _, _, err := FindDatabase(a, Client{Host: strings.Repeat("a.", 3*maxLabels)}); err != nil || len(a.keys) != maxLabels+4 {
+		t.Errorf("a name of many labels: %d keys, %v", len(a.keys), err)
+	}
+}
+
+// TestParseEdges: what is just a rule, and what just is none.
+func TestParseEdges(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		line string
+		keys []string // nil: refused
+	}{
+		{"1.2.3.4:deny \t", []string{"1.2.3.4"}}, {"@1.2.3.4:deny", []string{"@1.2.3.4"}}, {"joe@:deny", []string{"joe@"}}, {"joe@=:deny", []string{"joe@="}},
+		{"1.2.3.4-4:deny", []string{"1.2.3.4"}}, {"1.2.3.255:deny", []string{"1.2.3.255"}}, {"=a:allowed:deny", []string{"=a:allowed"}},
+		{"1.2-3.:deny", []string{"1.2.", "1.3."}}, {"[::1]:deny", []string{"::1"}},
+		{"[1.2.3.4]:deny", nil}, {"1.2.3.04-7:allow", nil}, {"1.2.3.4-07:allow", nil}, {"1.2.3.5-4:deny", nil},
+		{`1.2.3.4:allow,A="x"yB="z"`, nil}, {"1.2.3.4:allow,A=\"\x00\"", nil}, {"1.2.3.4:allow,A=\"x\x00\"", nil}, {"-1.2.3.4:deny", nil},
+	} {
+		r, err := Parse(c.line)
+		if (err == nil) != (c.keys != nil) {
+			t.Errorf("%q: %v", c.line, err)
+			continue
+		}
+		for _, key := range c.keys {
+			if _, found := r.exact[key]; !found || len(r.exact) != len(c.keys) {
+				t.Errorf("%q: %v, want %q", c.line, r.exact, c.keys)
+			}
+		}
+	}
+	_, err := Parse(strings.Repeat("x\n", maxWrong+5))
+	if wrong, _ := errors.AsType[Wrong](err); len(wrong) != maxWrong {
+		t.Errorf("%d wrong lines are told", len(wrong))
 	}
 }

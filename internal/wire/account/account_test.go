@@ -67,3 +67,48 @@ func FuzzAnswer(f *testing.F) {
 		}
 	})
 }
+
+func TestParseAnswer(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		answer string
+		want   error // nil: another one
+	}{
+		{"", errAnswer}, {"Yjim::1:2::/home:", errAnswer}, {"Yjoe::1:2::/home\n:", errAnswer}, {"Y", errAnswer},
+		{"N", accounts.ErrUnknown}, {"Nx", errAnswer}, {"X", errAnswer},
+		{"T" + strings.Repeat("x", MaxText), nil}, {"T" + strings.Repeat("x", MaxText+1), errAnswer},
+		{"Yjoe::1:2::/" + strings.Repeat("x", MaxLine), errAnswer},
+	} {
+		a, err := parseAnswer("joe", []byte(c.answer))
+		if err == nil || a != (accounts.Account{}) || c.want != nil && err != c.want || c.want == nil && (err == errAnswer || errors.Is(err, accounts.ErrUnknown)) {
+			t.Errorf("%.20q: %+v, %v", c.answer, a, err)
+		}
+	}
+	for _, question := range []string{"", "?", "?joe", "X"} {
+		if got := Reply([]byte(question), find); string(got[:1]) != "T" {
+			t.Errorf("question %q: %q", question, got)
+		}
+	}
+}
+
+// What is told of trouble is printable, whatever the trouble was.
+func TestTroubleIsPrintable(t *testing.T) {
+	t.Parallel()
+	got := Reply([]byte("?"), find)
+	if string(got) != "T"+errQuestion.Error() {
+		t.Errorf("%q", got)
+	}
+	question := append([]byte{kindName}, "away"...)
+	odd := func(string) (accounts.Account, error) { return accounts.Account{}, errors.New("\x1f ~\x7f\n\xff") }
+	if got := Reply(question, odd); string(got) != "T? ~???" {
+		t.Errorf("%q", got)
+	}
+	other := func(string) (accounts.Account, error) { return accounts.Account{Name: "other"}, nil }
+	if got := Reply(question, other); string(got) != "T"+errAnswer.Error() {
+		t.Errorf("an account of another name: %q", got)
+	}
+	short := func(name string) (accounts.Account, error) { return accounts.Account{Name: name, Home: "/"}, nil }
+	if got := Reply(append([]byte{kindName}, 'j'), short); string(got) != "Yj::0:0::/:" {
+		t.Errorf("a short name: %q", got)
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -164,6 +165,57 @@ func FuzzQuestion(f *testing.F) {
 		k := &knows{}
 		if a := (&Server{Verifier: k, Guard: k, Log: func(error) {}}).Answer(b); len(a) > 200 {
 			t.Fatalf("%q: an answer of %d bytes", b, len(a))
+		}
+	})
+}
+
+// A peer that says what no answer is has said nothing.
+func TestAnswersOfAnotherForm(t *testing.T) {
+	t.Parallel()
+	c := NewClient()
+	if _, err := c.Password(Attempt{User: "joe"}, nil); !errors.Is(err, call.ErrTooLarge) && !errors.Is(err, call.ErrNoLink) {
+		t.Errorf("without a link: %v", err)
+	}
+	ours, theirs, err := fdpass.Pair(unix.SOCK_SEQPACKET)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Relink(ours); err != nil {
+		t.Fatal(err)
+	}
+	answers := make(chan string, 1)
+	go call.Serve(theirs, 1, func([]byte) []byte { return []byte(<-answers) })
+	for _, answer := range []string{"M", "Mxx", "X\x01"} {
+		answers <- answer
+		if m, err := c.Mechanisms(); m != 0 || err != errForm {
+			t.Errorf("mechanisms %q: %b, %v", answer, m, err)
+		}
+	}
+	for _, answer := range []string{"X", "S", "S\x00\x00\x00\x01x", "S\x00\x00\x00\x01x\x00\x00\x10\x00x"} {
+		answers <- answer
+		if _, _, err := c.Salt(Attempt{User: "joe"}); err == nil {
+			t.Errorf("salt %q was taken", answer)
+		}
+	}
+}
+
+// Who finds all places taken waits for one, and not for ever.
+func TestAskWaitsForItsTurn(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := NewClient()
+		for range atOnce {
+			c.places <- struct{}{}
+		}
+		begun := time.Now()
+		if _, err := c.Password(Attempt{User: "joe"}, nil); err != call.ErrBusy || time.Since(begun) != Wait {
+			t.Errorf("%v after %v", err, time.Since(begun))
+		}
+		if _, _, err := c.Salt(Attempt{User: "joe"}); err != call.ErrBusy {
+			t.Errorf("salt: %v", err)
+		}
+		if len(c.places) != atOnce {
+			t.Errorf("%d places are taken", len(c.places))
 		}
 	})
 }

@@ -270,3 +270,98 @@ func TestBrokenQuestionEndsLink(t *testing.T) {
 		t.Error("a packet without a body was taken")
 	}
 }
+
+// A descriptor that is no link is no peer.
+func TestNoSocket(t *testing.T) {
+	t.Parallel()
+	c := NewClient("peer")
+	closed, other := pair(t)
+	defer other.Close()
+	closed.Close()
+	if err := c.Relink(closed); err == nil || c.Linked() {
+		t.Errorf("relinked: %v", err)
+	}
+	if err := Serve(closed, 1, echo); err == nil {
+		t.Error("served")
+	}
+}
+
+// A peer that never answers is asked no more than so much.
+func TestTooManyOpen(t *testing.T) {
+	t.Parallel()
+	c := NewClient("peer")
+	ours, theirs := pair(t)
+	defer theirs.Close()
+	if err := c.Relink(ours); err != nil {
+		t.Fatal(err)
+	}
+	c.mu.Lock()
+	for n := range uint32(maxOpen) {
+		c.open[1<<31+n] = make(chan []byte, 1)
+	}
+	c.mu.Unlock()
+	if _, err := c.Ask([]byte("?"), patient); !errors.Is(err, ErrBusy) {
+		t.Errorf("with %d open questions: %v", maxOpen, err)
+	}
+	c.answered(1<<31, nil)
+	if _, err := c.Ask([]byte("?"), time.Nanosecond); !errors.Is(err, ErrLate) {
+		t.Errorf("with one fewer: %v", err)
+	}
+}
+
+// A peer that breaks the protocol is lost: nothing it says afterwards counts.
+func TestBrokenAnswerEndsLink(t *testing.T) {
+	t.Parallel()
+	c := NewClient("peer")
+	c.absence.Limit = 0
+	ours, theirs := pair(t)
+	link, err := fdpass.NewPackets(theirs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer link.Close()
+	if err := c.Relink(ours); err != nil {
+		t.Fatal(err)
+	}
+	lost := make(chan error, 1)
+	go func() {
+		_, err := c.AskNow([]byte("?"), patient)
+		lost <- err
+	}()
+	buf := make([]byte, 100)
+	if _, _, err := link.Receive(buf, 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := link.Send([]byte("1234")); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-lost; !errors.Is(err, ErrLost) {
+		t.Errorf("got %v", err)
+	}
+	if c.Linked() {
+		t.Error("still linked")
+	}
+}
+
+// A question that has no answer, or one that is too long, stays without.
+func TestAnswersThatAreNone(t *testing.T) {
+	t.Parallel()
+	c := NewClient("peer")
+	serve(t, c, 1, func(q []byte) []byte {
+		switch string(q) {
+		case "none":
+			return nil
+		case "long":
+			return make([]byte, MaxBody+1)
+		}
+		return make([]byte, MaxBody)
+	})
+	for _, q := range []string{"none", "long"} {
+		if a, err := c.Ask([]byte(q), 10*time.Millisecond); !errors.Is(err, ErrLate) {
+			t.Errorf("%s: %d bytes, %v", q, len(a), err)
+		}
+	}
+	if a, err := c.Ask([]byte("most"), patient); len(a) != MaxBody || err != nil {
+		t.Errorf("the longest: %d bytes, %v", len(a), err)
+	}
+}

@@ -106,9 +106,6 @@ func (r *Reader) Blob(limit int) []byte {
 	if r.err == nil && uint64(n) > uint64(limit) {
 		r.err = errors.New("string is longer than its limit")
 	}
-	if r.err != nil {
-		return nil
-	}
 	return r.Bytes(int(n))
 }
 

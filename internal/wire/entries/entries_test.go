@@ -2,6 +2,7 @@ package entries
 
 import (
 	"bytes"
+	"errors"
 	"reflect"
 	"testing"
 	"time"
@@ -84,4 +85,47 @@ func FuzzDecode(f *testing.F) {
 			t.Errorf("%q reads as %+v, which is %q", packet, got, again)
 		}
 	})
+}
+
+func TestLimits(t *testing.T) {
+	t.Parallel()
+	announced := Append(nil, Message{Kind: Announced, ID: id, Size: 1 << 62})
+	if got, err := decodeAll(announced); err != nil || got[0].Size != 1<<62 {
+		t.Errorf("the largest size: %+v, %v", got, err)
+	}
+	beyond := bytes.Clone(announced)
+	beyond[1+len(id)+4+7]++ // the last byte of the size
+	quarantine := Append(nil, Message{Kind: Quarantine, ID: id})
+	quarantine[len(quarantine)-1] = 2
+	for name, packet := range map[string][]byte{
+		"size": beyond, "torn": quarantine, "kind": []byte("?"), "number": append([]byte{byte(Remove)}, "1234567890123456789x"...),
+		"long envelope": Append(nil, Message{Kind: Announced, ID: id, Envelope: make([]byte, MaxInlineEnvelope+1)}),
+	} {
+		if got, err := decodeAll(packet); len(got) != 0 || err == nil {
+			t.Errorf("%s: %+v, %v", name, got, err)
+		}
+	}
+	if got, err := decodeAll(Append(nil, Message{Kind: Announced, ID: id, Envelope: make([]byte, MaxInlineEnvelope)})); err != nil || len(got[0].Envelope) != MaxInlineEnvelope {
+		t.Errorf("the largest envelope: %v", err)
+	}
+}
+
+// Decode stops at the error of who takes the messages, and returns it.
+func TestDecodeStops(t *testing.T) {
+	t.Parallel()
+	enough := errors.New("enough")
+	n := 0
+	err := Decode(Append(Append(nil, all[2]), all[2]), func(Message) error { n++; return enough })
+	if n != 1 || err != enough {
+		t.Errorf("%d messages, %v", n, err)
+	}
+}
+
+func TestSize(t *testing.T) {
+	t.Parallel()
+	for m, want := range map[Kind]int{Scan: 1, Removed: 21, Quarantine: 22, Announced: 21 + 4 + 8 + 4} {
+		if got := Size(Message{Kind: m, ID: id}); got != want {
+			t.Errorf("%c: %d bytes, want %d", m, got, want)
+		}
+	}
 }

@@ -64,3 +64,46 @@ func FuzzDecodeJobs(f *testing.F) {
 		}
 	})
 }
+
+func TestKinds(t *testing.T) {
+	t.Parallel()
+	results := []spawn.Result{{Delivery: 1, Class: spawn.Success, Text: "x"}}
+	for _, c := range []struct {
+		packet []byte
+		want   Kind
+	}{
+		{nil, 0}, {AppendSetup(nil, Setup{}), KindSetup}, {AppendJobs(nil, testJobs), KindJobs}, {AppendSlot(nil, KindRefused, 1), KindRefused},
+		{AppendResults(nil, results), KindResults},
+	} {
+		if got := KindOf(c.packet); got != c.want {
+			t.Errorf("%q is %q, want %q", c.packet, got, c.want)
+		}
+	}
+	got, err := DecodeResults(AppendResults(nil, results))
+	if err != nil || len(got) != 1 || got[0].Text != "x" || got[0].Delivery != 1 {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+// What fits by JobsFit is taken, and what does not is not.
+func TestJobsFit(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		count, size int
+		want        bool
+	}{{1, MaxPacket - jobsHeader, true}, {1, MaxPacket - jobsHeader + 1, false}, {MaxJobs, 0, true}, {MaxJobs + 1, 0, false}} {
+		if got := JobsFit(c.count, c.size); got != c.want {
+			t.Errorf("%d jobs of %d bytes: %v", c.count, c.size, got)
+		}
+	}
+	for count, taken := range map[int]bool{0: false, 1: true, MaxJobs: true, MaxJobs + 1: false} {
+		if jobs, err := DecodeJobs(AppendJobs(nil, make([]Job, count))); (err == nil) != taken || taken && len(jobs) != count {
+			t.Errorf("%d jobs: %d, %v", count, len(jobs), err)
+		}
+	}
+	packet := AppendJobs(nil, testJobs[:1])
+	packet[jobsHeader+8] = 2 // RequireTLS
+	if _, err := DecodeJobs(packet); err == nil {
+		t.Error("a 2 where 0 or 1 belongs was taken")
+	}
+}

@@ -276,3 +276,95 @@ func TestDescribe(t *testing.T) {
 		}
 	}
 }
+
+// What qmail-send says in the wrong moment, or not at all, is an error.
+func TestClientRefuses(t *testing.T) {
+	t.Parallel()
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer null.Close()
+	three := []*os.File{null, null, null}
+	ids := []queuedir.ID{number(1)}
+	found := AppendFound(nil, []bool{true})
+	for name, c := range map[string]*Client{
+		"no answer":         serve(t, nil),
+		"another answer":    serve(t, [][]byte{answers()[1]}),
+		"another count":     serve(t, [][]byte{AppendFound(nil, []bool{true, true}), {End}}, three...),
+		"no packet":         serve(t, [][]byte{{'?'}}),
+		"no end":            serve(t, [][]byte{found}, three...),
+		"another end":       serve(t, [][]byte{found, found}, three...),
+		"files and refusal": serve(t, [][]byte{AppendRefusal(nil, "no")}, three...),
+	} {
+		if got, err := c.Describe(ids); err == nil {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+	enough := errors.New("enough")
+	c := serve(t, [][]byte{answers()[1], {End}})
+	if err := c.List(func([]State) error { return enough }); err != enough {
+		t.Errorf("of who takes the answer: %v", err)
+	}
+	gone := serve(t, nil)
+	gone.Close()
+	if err := gone.Scan(); err == nil {
+		t.Error("asked by a client that is closed")
+	}
+	if _, err := gone.Describe(ids); err == nil {
+		t.Error("described by a client that is closed")
+	}
+	if _, _, err := gone.receive(0); err == nil {
+		t.Error("received by a client that is closed")
+	}
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Dial(file); !errors.Is(err, ErrNotRunning) {
+		t.Errorf("a file: %v", err)
+	}
+	if _, err := Dial(file + "/x"); err == nil || errors.Is(err, ErrNotRunning) {
+		t.Errorf("below a file: %v", err)
+	}
+}
+
+func TestChange(t *testing.T) {
+	t.Parallel()
+	c := serve(t, [][]byte{AppendResults(nil, []Result{{ID: number(1), Text: "x"}, {ID: number(2)}}), {End}})
+	var got []Result
+	order := Order{Kind: Release, Targets: []Target{{ID: number(1)}, {ID: number(2)}}}
+	if err := c.Change(order, func(r []Result) error { got = append(got, r...); return nil }); err != nil || len(got) != 2 || got[1].ID != number(2) || got[0].Text != "x" {
+		t.Errorf("%+v, %v", got, err)
+	}
+	c = serve(t, [][]byte{answers()[1], {End}})
+	if err := c.Scan(); err != nil {
+		t.Errorf("scan: %v", err)
+	}
+}
+
+func TestCheckRelay(t *testing.T) {
+	t.Parallel()
+	for s, want := range map[string]bool{
+		"": true, "mx.example": true, "[192.0.2.1]:25": true, "[2001:db8::1]": true, "A_b-Z.09": true, "a b": false, "a,b": false, "a/b": false,
+		"@": false, "`": false, "{": false, "\\": false, "^": false, "é": false, "a\n": false,
+		strings.Repeat("x", 300): true, strings.Repeat("x", 301): false,
+	} {
+		if err := CheckRelay(s); (err == nil) != want {
+			t.Errorf("%.20q: %v", s, err)
+		}
+	}
+}
+
+// A packet says no more things than the protocol has.
+func TestCounts(t *testing.T) {
+	t.Parallel()
+	state := AppendStates(nil, []State{{ID: number(1)}})[3:]
+	for _, n := range []int{MaxStates, MaxStates + 1} {
+		packet := append([]byte{States, byte(n >> 8), byte(n)}, bytes.Repeat(state, n)...)
+		a, err := DecodeAnswer(packet)
+		if (err == nil) != (n <= MaxStates) || err == nil && len(a.States) != n {
+			t.Errorf("%d states: %d, %v", n, len(a.States), err)
+		}
+	}
+}

@@ -6,8 +6,13 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
+	"golang.org/x/sys/unix"
+
+	"postrider/internal/fdpass"
 	"postrider/internal/mtasts"
+	"postrider/internal/wire/call"
 )
 
 func TestReply(t *testing.T) {
@@ -68,4 +73,50 @@ func FuzzQuestion(f *testing.F) {
 			t.Fatalf("domain %q", domain)
 		}
 	})
+}
+
+func TestParseAnswer(t *testing.T) {
+	t.Parallel()
+	many := strings.Repeat("a.example\x00", mtasts.MaxMX)
+	for _, c := range []struct {
+		answer string
+		mode   mtasts.Mode // 0: an error
+		says   string
+	}{
+		{"N", mtasts.None, ""}, {"Pemx.example\x00", mtasts.Enforce, ""}, {"Ptmx.example\x00", mtasts.Testing, ""}, {"Pe" + many, mtasts.Enforce, ""},
+		{"", 0, ""}, {"NN", 0, ""}, {"X", 0, ""}, {"P", 0, ""}, {"Pe", 0, ""}, {"Pemx.example", 0, ""}, {"Pnmx.example\x00", 0, ""},
+		{"PeMX.example\x00", 0, ""}, {"Pe\x00", 0, ""}, {"Pe" + many + "a.example\x00", 0, ""},
+		{"Twhy", 0, "why"}, {"T", 0, ""}, {"Twhy\n", 0, errAnswer.Error()}, {"T\x7f", 0, errAnswer.Error()}, {"T ~", 0, " ~"},
+		{"T" + strings.Repeat("x", MaxText), 0, strings.Repeat("x", MaxText)}, {"T" + strings.Repeat("x", MaxText+1), 0, errAnswer.Error()},
+	} {
+		p, err := parseAnswer([]byte(c.answer))
+		if c.mode != 0 && (err != nil || p.Mode != c.mode) || c.mode == 0 && (err == nil || c.says != "" && err.Error() != c.says) {
+			t.Errorf("%.20q: %+v, %v", c.answer, p, err)
+		}
+	}
+	if domain, err := parseQuestion([]byte("X" + "a.example")); err == nil {
+		t.Errorf("another question is about %q", domain)
+	}
+}
+
+func TestAsk(t *testing.T) {
+	t.Parallel()
+	ours, theirs, err := fdpass.Pair(unix.SOCK_SEQPACKET)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := call.NewClient("qmail-mtasts")
+	if _, err := Ask(c, "a.example", time.Minute); !errors.Is(err, call.ErrNoLink) {
+		t.Errorf("without a link: %v", err)
+	}
+	if err := c.Relink(ours); err != nil {
+		t.Fatal(err)
+	}
+	policy := mtasts.Policy{Mode: mtasts.Enforce, MX: []string{"mx.example"}}
+	go call.Serve(theirs, 8, func(q []byte) []byte {
+		return Reply(q, func(string) (mtasts.Policy, error) { return policy, nil })
+	})
+	if got, err := Ask(c, "a.example", time.Minute); !reflect.DeepEqual(got, policy) || err != nil {
+		t.Errorf("%+v, %v", got, err)
+	}
 }

@@ -132,3 +132,155 @@ func TestLinkOfAnotherVersion(t *testing.T) {
 		t.Error("two releases do not speak the version of the older one")
 	}
 }
+
+// TestNames: the names of the workers' links, which both sides make.
+func TestNames(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ got, want string }{
+		{SpawnRemote(0), "spawn.remote.0"}, {SignRemote(1), Sign + ".remote.1"}, {DKIMRemote(2), DKIM + ".remote.2"},
+		{MTASTSRemote(3), MTASTS + ".remote.3"}, {TLSSeenRemote(4), TLSSeen + ".remote.4"}, {TLSRPTRemote(15), TLSRPT + ".remote.15"},
+	} {
+		if c.got != c.want {
+			t.Errorf("%q, want %q", c.got, c.want)
+		}
+	}
+	if layout, number, program, err := ParseArea(AreaName("abc", 7, "qmail-send")); layout != "abc" || number != 7 || program != "qmail-send" || err != nil {
+		t.Errorf("area %q, %d, %q, %v", layout, number, program, err)
+	}
+	for _, text := range []string{"", "abc 7", "abc 7 x y", "abc x qmail-send"} {
+		if _, _, _, err := ParseArea(text); err == nil {
+			t.Errorf("%q is an area", text)
+		}
+	}
+	if name, words := ParseListener(ListenerName("listen.smtp", []string{"proxy", "tls"})); name != "listen.smtp" || !slices.Equal(words, []string{"proxy", "tls"}) {
+		t.Errorf("listener %q, %q", name, words)
+	}
+	if name, words := ParseListener(" "); name != "" || words != nil {
+		t.Errorf("no listener is %q, %q", name, words)
+	}
+}
+
+func TestFramesThatNobodyTook(t *testing.T) {
+	t.Parallel()
+	up, down := channels(t)
+	untaken := func(want bool) {
+		t.Helper()
+		if got, err := up.Untaken(); got != want || err != nil {
+			t.Errorf("untaken %v, %v", got, err)
+		}
+	}
+	untaken(false)
+	if sent, err := up.Send(Frame{Kind: Pulse}); !sent || err != nil {
+		t.Fatalf("%v, %v", sent, err)
+	}
+	untaken(true)
+	if f, err := down.Next(); f.Kind != Pulse || err != nil {
+		t.Errorf("%+v, %v", f, err)
+	}
+	untaken(false)
+	for {
+		sent, err := up.Send(Frame{Kind: Pulse})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !sent {
+			break
+		}
+	}
+	untaken(true)
+}
+
+// TestHandedOver: the channel of a daemon that goes on has another end.
+func TestHandedOver(t *testing.T) {
+	t.Parallel()
+	a, b, err := fdpass.Pair(unix.SOCK_SEQPACKET)
+	if err != nil {
+		t.Fatal(err)
+	}
+	old, err := NewChannel(a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fd, err := old.Descriptor()
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	old.Close()
+	up, err := HandedOver(kept)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer up.Close()
+	down, err := NewChannel(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer down.Close()
+	if sent, err := up.Send(Frame{Kind: Go}); !sent || err != nil {
+		t.Fatalf("%v, %v", sent, err)
+	}
+	if f, err := down.Next(); f.Kind != Go || err != nil {
+		t.Errorf("%+v, %v", f, err)
+	}
+	if _, err := HandedOver(1 << 20); !errors.Is(err, unix.EBADF) {
+		t.Errorf("a descriptor that is not there: %v", err)
+	}
+	if _, err := NewChannel(a); err == nil {
+		t.Error("a closed file is a channel")
+	}
+}
+
+// TestRunEnds: by what happens to the channel, and by who handles it.
+func TestRunEnds(t *testing.T) {
+	t.Parallel()
+	enough := errors.New("enough")
+	up, down := channels(t)
+	for _, f := range []Frame{{Kind: Go}, {Kind: '?'}} {
+		if _, err := up.Send(f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := down.Run(func(Frame) error { return enough }); err != enough {
+		t.Errorf("of who handles it: %v", err)
+	}
+	if err := down.Run(func(Frame) error { return nil }); err == nil || !strings.Contains(err.Error(), "unknown frame '?'") {
+		t.Errorf("of the channel: %v", err)
+	}
+}
+
+func TestLinkWithoutVersion(t *testing.T) {
+	t.Parallel()
+	a, b, err := fdpass.Pair(unix.SOCK_SEQPACKET)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := fdpass.NewPackets(a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer raw.Close()
+	down, err := NewChannel(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer down.Close()
+	for _, text := range []string{"Lentries", "Lentries x"} {
+		if err := raw.Send([]byte(text), os.Stdin); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := down.Next(); err == nil || !strings.Contains(err.Error(), "has no version") {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
+func TestEnvironmentThatIsCut(t *testing.T) {
+	t.Parallel()
+	if got := DecodeEnvironment([]byte("A=1\x00B=2")); !slices.Equal(got, []string{"A=1"}) {
+		t.Errorf("%q", got)
+	}
+}

@@ -213,3 +213,32 @@ func FuzzAnswer(f *testing.F) {
 		}
 	})
 }
+
+// What cannot be asked, or is not answered, is never a verdict.
+func TestNoVerdict(t *testing.T) {
+	t.Parallel()
+	unlinked := Client{call.NewClient("qmail-policy"), time.Minute}
+	for _, kind := range []byte{kindLists, kindName, kindSender, kindGrey} {
+		if got, err := unlinked.put(question{kind: kind, client: ip4, zones: []string{"a.example"}}); !errors.Is(err, call.ErrNoLink) {
+			t.Errorf("%c without a link: %v, %v", kind, got, err)
+		}
+		if got, err := unlinked.put(question{kind: kind, zones: []string{"a.example"}}); err == nil || errors.Is(err, call.ErrNoLink) {
+			t.Errorf("%c without an address: %v, %v", kind, got, err)
+		}
+	}
+	if r, err := unlinked.Sender(ip4, "h", "s"); r != TempError || err == nil {
+		t.Errorf("%v, %v", r, err)
+	}
+	if state, _, err := unlinked.Name(ip4); state != NameUnsure || err == nil {
+		t.Errorf("%v, %v", state, err)
+	}
+}
+
+func TestResultWords(t *testing.T) {
+	t.Parallel()
+	for r, want := range map[Result]string{None: "none", Neutral: "neutral", Pass: "pass", Fail: "fail", SoftFail: "softfail", TempError: "temperror", PermError: "permerror"} {
+		if got := r.String(); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}

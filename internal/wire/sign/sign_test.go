@@ -11,10 +11,14 @@ import (
 	"crypto/sha1"
 	"crypto/sha256"
 	"crypto/sha512"
+	"errors"
 	"fmt"
+	"io"
 	"reflect"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -181,4 +185,109 @@ func FuzzRequest(f *testing.F) {
 			t.Fatalf("%x becomes %x, %v", b, again, err)
 		}
 	})
+}
+
+// answering is a client whose peer answers the same to everything.
+func answering(t *testing.T, answer []byte) *Client {
+	t.Helper()
+	ours, theirs, err := fdpass.Pair(unix.SOCK_SEQPACKET)
+	if err != nil {
+		t.Fatal(err)
+	}
+	go call.Serve(theirs, 2, func([]byte) []byte { return answer })
+	c := NewClient()
+	if err := c.Relink(ours); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// What is no chain, and no signature, is taken for none.
+func TestAnswersOfAnotherForm(t *testing.T) {
+	t.Parallel()
+	for _, answer := range []string{"R", "S", "C", "C\x02a", "C\x00", "C\x00\x00\x00\x00", "C\x00\x00\x00\x00\x00", "C\x00\x00\x00\x00\x02x", "C\xffx"} {
+		if chains, err := answering(t, []byte(answer)).Chains(); err == nil {
+			t.Errorf("%q: %v", answer, chains)
+		}
+	}
+	all, err := answering(t, []byte("C\x01a\x00\x00\x00\x02xy\x00\x00\x00\x01z")).Chains()
+	if err != nil || len(all) != MaxChains || all[0].Name != "a" || all[0].Size() != 4+2+4+1 || string(all[0].Certificates[1]) != "z" {
+		t.Errorf("a peer that never ends: %d chains, %v", len(all), err)
+	}
+	digest := make([]byte, 32)
+	for _, answer := range []string{"S", "R", "Cx", "S" + string(make([]byte, MaxSignature+1))} {
+		if s, err := answering(t, []byte(answer)).Signer(ID{}, nil).Sign(nil, digest, crypto.SHA256); err != errRefused {
+			t.Errorf("%.10q: %x, %v", answer, s, err)
+		}
+	}
+	longest := make([]byte, MaxSignature)
+	if s, err := answering(t, append([]byte("S"), longest...)).Signer(ID{}, nil).Sign(nil, digest, crypto.SHA256); err != nil || !bytes.Equal(s, longest) {
+		t.Errorf("the longest signature: %d bytes, %v", len(s), err)
+	}
+	c := NewClient()
+	if _, err := c.Chains(); !errors.Is(err, call.ErrNoLink) {
+		t.Errorf("chains without a link: %v", err)
+	}
+	if _, err := c.Signer(ID{}, nil).Sign(nil, digest, crypto.SHA256); !errors.Is(err, call.ErrNoLink) {
+		t.Errorf("a signature without a link: %v", err)
+	}
+	if got := c.Signer(ID{}, "key").Public(); got != "key" {
+		t.Errorf("public key %v", got)
+	}
+}
+
+// A handshake that finds all places taken waits for one, and not for ever.
+func TestSignWaitsForItsTurn(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := NewClient()
+		for range atOnce {
+			c.places <- struct{}{}
+		}
+		begun := time.Now()
+		if _, err := c.Signer(ID{}, nil).Sign(nil, make([]byte, 32), crypto.SHA256); err != call.ErrBusy || time.Since(begun) != Wait {
+			t.Errorf("%v after %v", err, time.Since(begun))
+		}
+	})
+}
+
+// keyOf is a key that signs as it is told.
+type keyOf struct {
+	crypto.Signer
+	signature []byte
+	err       error
+}
+
+func (k keyOf) Sign(io.Reader, []byte, crypto.SignerOpts) ([]byte, error) { return k.signature, k.err }
+
+// A key that fails, or signs at too great a length, does not sign.
+func TestKeyThatFails(t *testing.T) {
+	t.Parallel()
+	_, ecKey, _, _ := testKeys(t)
+	chain := Chain{Certificates: [][]byte{{1}}}
+	question, err := appendRequest(nil, request{chain.ID(), crypto.SHA256, make([]byte, 32)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		key  keyOf
+		want byte
+	}{
+		{keyOf{ecKey, []byte("x"), errors.New("no")}, kindRefused},
+		{keyOf{ecKey, make([]byte, MaxSignature+1), nil}, kindRefused},
+		{keyOf{ecKey, make([]byte, MaxSignature), nil}, kindSign},
+	} {
+		if got := Answer(question, []Key{{chain, c.key}}, nil); got[0] != c.want {
+			t.Errorf("%d bytes, %v: %q", len(c.key.signature), c.key.err, got[0])
+		}
+	}
+	for name, change := range map[string]func(q []byte){
+		"hash": func(q []byte) { q[1+len(ID{})] = byte(len(hashes)) }, "padding": func(q []byte) { q[1+len(ID{})+1] = 2 },
+	} {
+		q := bytes.Clone(question)
+		change(q)
+		if got := Answer(q, []Key{{chain, ecKey}}, nil); got[0] != kindRefused {
+			t.Errorf("another %s: %q", name, got)
+		}
+	}
 }

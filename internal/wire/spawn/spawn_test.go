@@ -2,6 +2,7 @@ package spawn
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"reflect"
 	"strings"
@@ -193,4 +194,74 @@ func TestImpossibleFacts(t *testing.T) {
 			t.Errorf("%s was taken", name)
 		}
 	}
+}
+
+// What the queue cannot have is refused.
+func TestImpossibleJobs(t *testing.T) {
+	t.Parallel()
+	good := testJobs(t)[1]
+	spoiled := func(spoil func(*Job)) []byte {
+		bad := good
+		bad.Recipients = append([]Recipient(nil), good.Recipients...)
+		spoil(&bad)
+		return AppendJobs(nil, 0, []Job{bad})
+	}
+	probe := spoiled(func(j *Job) { j.Host, j.Relay, j.Facts.Origin = "", "", esmtp.FromClient })
+	at := jobsHeader + len(good.ID) + 4 + len(good.Sender.String()) + 4 + 1 + 4
+	if probe[at] != 1 {
+		t.Fatalf("the byte at %d is %d", at, probe[at])
+	}
+	probe[at] = 2
+	for name, packet := range map[string][]byte{
+		"origin":          spoiled(func(j *Job) { j.Facts.Origin = 'X' }),
+		"number":          bytes.Replace(spoiled(func(*Job) {}), good.ID[:], []byte("x"+good.ID.String()[1:]), 1),
+		"sender":          bytes.Replace(spoiled(func(*Job) {}), []byte("s@example.org"), []byte("s@\nexample.or"), 1),
+		"probe":           probe,
+		"long host":       spoiled(func(j *Job) { j.Host = strings.Repeat("x", maxHost+1) }),
+		"long relay":      spoiled(func(j *Job) { j.Relay = strings.Repeat("x", maxHost+1) }),
+		"many recipients": spoiled(func(j *Job) { j.Recipients = make([]Recipient, MaxRecipients+1) }),
+	} {
+		if _, jobs, err := DecodeJobs(packet); err == nil {
+			t.Errorf("%s was taken: %+v", name, jobs)
+		}
+	}
+	for name, packet := range map[string][]byte{
+		"longest host":    spoiled(func(j *Job) { j.Host = strings.Repeat("x", maxHost) }),
+		"most recipients": spoiled(func(j *Job) { j.Recipients = make([]Recipient, MaxRecipients) }),
+	} {
+		if _, _, err := DecodeJobs(packet); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestFits(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		fits        func(count, size int) bool
+		count, size int
+		want        bool
+	}{
+		{JobsFit, MaxJobs, MaxPacket - jobsHeader, true}, {JobsFit, MaxJobs + 1, 0, false}, {JobsFit, 1, MaxPacket - jobsHeader + 1, false},
+		{ResultsFit, 1<<16 - 1, MaxPacket - resultsHeader, true}, {ResultsFit, 1 << 16, 0, false}, {ResultsFit, 1, MaxPacket - resultsHeader + 1, false},
+	} {
+		if got := c.fits(c.count, c.size); got != c.want {
+			t.Errorf("%d of %d bytes: %v", c.count, c.size, got)
+		}
+	}
+}
+
+// A message's file is closed once.
+func TestCloseMessage(t *testing.T) {
+	t.Parallel()
+	f, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := Message{File: f}
+	m.Close()
+	if _, err := f.Stat(); !errors.Is(err, os.ErrClosed) || m.File != nil {
+		t.Errorf("%v, %v", err, m.File)
+	}
+	m.Close()
 }

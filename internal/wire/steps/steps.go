@@ -237,12 +237,12 @@ func (r *Reader) line() (word string, fields []string, err error) {
 	}
 	word, rest, _ := strings.Cut(string(line[:len(line)-1]), " ")
 	for rest != "" {
+		var field string
 		quoted, err := strconv.QuotedPrefix(rest)
-		if err != nil || quoted[0] != '"' {
-			return "", nil, errForm
+		if err == nil {
+			field, err = strconv.Unquote(quoted)
 		}
-		field, err := strconv.Unquote(quoted)
-		if err != nil {
+		if err != nil || quoted[0] != '"' {
 			return "", nil, errForm
 		}
 		fields = append(fields, field)

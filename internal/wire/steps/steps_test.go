@@ -97,3 +97,19 @@ func FuzzAnswer(f *testing.F) {
 		}
 	})
 }
+
+func TestServeEnds(t *testing.T) {
+	t.Parallel()
+	answer := func([]string) Answer { return sample() }
+	r, w := io.Pipe()
+	r.Close()
+	if err := Serve(bytes.NewReader(AppendQuestion(nil)), w, answer); err != io.ErrClosedPipe {
+		t.Errorf("nobody reads: %v", err)
+	}
+	for _, in := range []string{"tell \"x\"\n", "ask x\n", "ask \"\\xzz\"\n", "ask \"x\" \n", "ask `x`\n", "ask 'x'\n", "ask"} {
+		var out bytes.Buffer
+		if err := Serve(strings.NewReader(in), &out, answer); err == nil || out.Len() > 0 {
+			t.Errorf("%q: %v, %q", in, err, out.String())
+		}
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 
@@ -119,4 +120,69 @@ func FuzzReadAnswer(f *testing.F) {
 			t.Errorf("%q reads as %+v, which is %q", b, a, again)
 		}
 	})
+}
+
+// packets is both ends of a submit channel.
+func packets(t *testing.T) (client, server *fdpass.Packets) {
+	t.Helper()
+	a, b, err := fdpass.Pair(unix.SOCK_SEQPACKET)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err = fdpass.NewPackets(a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server, err = fdpass.NewPackets(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { client.Close(); server.Close() })
+	return client, server
+}
+
+// The spool's word comes as it was said, and anything else ends the channel.
+func TestFull(t *testing.T) {
+	t.Parallel()
+	client, server := packets(t)
+	for _, full := range []bool{true, false, true} {
+		if sent, err := SayFull(server, full); !sent || err != nil {
+			t.Fatalf("%v, %v", sent, err)
+		}
+	}
+	for _, other := range []string{"x", "FF"} {
+		if err := server.Send([]byte(other)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var heard []bool
+	for range 2 {
+		err := HearFull(client, func(full bool) { heard = append(heard, full) })
+		if err == nil || err == io.EOF || !slices.Equal(heard, []bool{true, false, true}) {
+			t.Errorf("%v, %v", heard, err)
+		}
+	}
+	server.Close()
+	if err := HearFull(client, func(bool) { t.Error("heard something") }); err != io.EOF {
+		t.Errorf("end: %v", err)
+	}
+}
+
+// Who cannot get a connection has none, and waits for none.
+func TestNoConnection(t *testing.T) {
+	t.Parallel()
+	client, server := packets(t)
+	for sent := true; sent; {
+		var err error
+		if sent, err = client.TrySend([]byte{'x'}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if f, err := Connect(client); f != nil || err == nil {
+		t.Errorf("over a full channel: %v", err)
+	}
+	server.Close()
+	if f, err := Connect(client); f != nil || err == nil {
+		t.Errorf("over one that has ended: %v", err)
+	}
 }

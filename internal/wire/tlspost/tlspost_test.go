@@ -89,3 +89,40 @@ func FuzzAnswer(f *testing.F) {
 		}
 	})
 }
+
+func TestAnswers(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		answer, says string
+		refused      bool
+	}{
+		{"K", "", false}, {"Kx", errAnswer.Error(), false}, {"", errAnswer.Error(), false}, {"X", errAnswer.Error(), false},
+		{"Zlater", "later", false}, {"Dnever", "never", true}, {"Z\n", errAnswer.Error(), false}, {"D\x7f", errAnswer.Error(), false},
+		{"Z ~", " ~", false}, {"Z" + strings.Repeat("x", MaxText), strings.Repeat("x", MaxText), false},
+		{"Z" + strings.Repeat("x", MaxText+1), errAnswer.Error(), false},
+	} {
+		err := parseAnswer([]byte(c.answer))
+		_, refused := errors.AsType[*Refused](err)
+		if (err == nil) != (c.says == "") || err != nil && err.Error() != c.says || refused != c.refused {
+			t.Errorf("%.20q: %v, refused %v", c.answer, err, refused)
+		}
+	}
+	if err := Post(call.NewClient("qmail-tlspost"), place, []byte("x"), time.Minute); !errors.Is(err, call.ErrNoLink) {
+		t.Errorf("without a link: %v", err)
+	}
+	if _, _, err := parseQuestion(codec.AppendString(nil, place)); err == nil {
+		t.Error("a question without a report was taken")
+	}
+}
+
+// A question that ends early is refused, wherever it ends.
+func TestShortQuestions(t *testing.T) {
+	t.Parallel()
+	question := append(codec.AppendString(nil, place), 'x')
+	for n := range question {
+		answer := Reply(question[:n], func(string, []byte) error { t.Errorf("cut at %d: posted", n); return nil })
+		if len(answer) == 0 || answer[0] != kindRefused {
+			t.Errorf("cut at %d: %q", n, answer)
+		}
+	}
+}

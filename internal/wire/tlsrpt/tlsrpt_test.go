@@ -1,11 +1,17 @@
 package tlsrpt
 
 import (
+	"errors"
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
+	"golang.org/x/sys/unix"
+
+	"postrider/internal/fdpass"
 	"postrider/internal/tlsrpt"
+	"postrider/internal/wire/call"
 )
 
 var findings = []tlsrpt.Finding{
@@ -70,4 +76,34 @@ func FuzzFinding(f *testing.F) {
 			t.Fatalf("%q is %+v", b, finding)
 		}
 	})
+}
+
+func TestTell(t *testing.T) {
+	t.Parallel()
+	ours, theirs, err := fdpass.Pair(unix.SOCK_SEQPACKET)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := call.NewClient("qmail-tlsrpt")
+	if err := Tell(c, findings[0], time.Minute); !errors.Is(err, call.ErrNoLink) {
+		t.Errorf("without a link: %v", err)
+	}
+	if err := c.Relink(ours); err != nil {
+		t.Fatal(err)
+	}
+	told := make(chan tlsrpt.Finding, 1)
+	go call.Serve(theirs, 1, func(q []byte) []byte { return Reply(q, func(f tlsrpt.Finding) { told <- f }) })
+	if err := Tell(c, findings[1], time.Minute); err != nil {
+		t.Error(err)
+	} else if got := <-told; !reflect.DeepEqual(got, findings[1]) {
+		t.Errorf("%+v", got)
+	}
+	if err := Tell(c, tlsrpt.Finding{}, time.Minute); err != errAnswer {
+		t.Errorf("a finding that is refused: %v", err)
+	}
+	question := appendFinding(nil, findings[0])
+	question[len(question)-1] = 2 // whether it failed
+	if _, err := decodeFinding(question); err == nil {
+		t.Error("a 2 where 0 or 1 belongs was taken")
+	}
 }

@@ -2,8 +2,14 @@ package tlsseen
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
+
+	"postrider/internal/fdpass"
+	"postrider/internal/wire/call"
 )
 
 type memory map[string]Day
@@ -54,4 +60,58 @@ func FuzzAnswer(f *testing.F) {
 			t.Fatalf("%q is a day", b)
 		}
 	})
+}
+
+func TestClient(t *testing.T) {
+	t.Parallel()
+	ours, theirs, err := fdpass.Pair(unix.SOCK_SEQPACKET)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := call.NewClient("qmail-tlsseen")
+	if _, _, err := Ask(c, "a.example", time.Minute); !errors.Is(err, call.ErrNoLink) {
+		t.Errorf("without a link: %v", err)
+	}
+	if err := Tell(c, "a.example", time.Minute); !errors.Is(err, call.ErrNoLink) {
+		t.Errorf("without a link: %v", err)
+	}
+	if err := c.Relink(ours); err != nil {
+		t.Fatal(err)
+	}
+	m := memory{"old.example": 5}
+	go call.Serve(theirs, 1, func(q []byte) []byte { return Reply(q, m) })
+	if err := Tell(c, "new.example", time.Minute); err != nil {
+		t.Error(err)
+	}
+	for _, want := range []struct {
+		host  string
+		day   Day
+		known bool
+		err   error
+	}{{"old.example", 5, true, nil}, {"new.example", 7, true, nil}, {"no.example", 0, false, nil}, {"lost.example", 0, false, errTrouble}, {"a b", 0, false, errAnswer}} {
+		if day, known, err := Ask(c, want.host, time.Minute); day != want.day || known != want.known || err != want.err {
+			t.Errorf("%s: %v, %v, %v", want.host, day, known, err)
+		}
+	}
+	if err := Tell(c, "a b", time.Minute); err != errAnswer {
+		t.Errorf("no host: %v", err)
+	}
+}
+
+func TestIsHost(t *testing.T) {
+	t.Parallel()
+	for host, want := range map[string]bool{
+		"a.example": true, "": false, "a b": false, "~!": true, "a\x7f": false, "Z": false, "A": false, "@[": true, string(make([]byte, 3)): false,
+		strings.Repeat("x", MaxHost): true, strings.Repeat("x", MaxHost+1): false,
+	} {
+		if got := IsHost(host); got != want {
+			t.Errorf("%q: %v", host, got)
+		}
+	}
+	if got := DayOf(time.Unix(-1, 0)); got != 0 {
+		t.Errorf("before 1970: day %d", got)
+	}
+	if got := DayOf(time.Unix(2*24*60*60-1, 0)); got != 1 {
+		t.Errorf("the last second of day 1: %d", got)
+	}
 }

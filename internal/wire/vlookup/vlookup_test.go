@@ -68,3 +68,18 @@ func FuzzQuestion(f *testing.F) {
 		}
 	})
 }
+
+// Who answers believes no question.
+func TestQuestionsRefused(t *testing.T) {
+	t.Parallel()
+	good := appendQuestion(nil, accounts.Recipient{Home: "/home", Dash: "-", Ext: "joe"})
+	if _, err := parseQuestion(good); err != nil {
+		t.Fatal(err)
+	}
+	for _, q := range []string{"", "?" + string(good[1:]), string(good[:len(good)-1]), string(good) + "x",
+		string(appendQuestion(nil, accounts.Recipient{Home: "home"})), string(appendQuestion(nil, accounts.Recipient{Home: "/h", Dash: "\x00"}))} {
+		if user, err := parseQuestion([]byte(q)); err == nil || user != (accounts.Recipient{}) {
+			t.Errorf("%q: %+v, %v", q, user, err)
+		}
+	}
+}
