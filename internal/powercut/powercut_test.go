@@ -33,17 +33,19 @@ func TestEveryStateOfTheDiskKeepsThePromise(t *testing.T) {
 	random := rand.New(rand.NewPCG(limits().Seed, 0))
 	var samples []sample
 	total := make(map[Model]int)
+	look := newInspector(t)
 	for _, r := range order {
 		keep := &sampler{random: random, want: 1 + want/len(order)}
-		explore(t, r, keep, total)
+		explore(t, r, keep, look, total)
 		samples = append(samples, keep.kept...)
 	}
 	random.Shuffle(len(samples), func(i, j int) { samples[i], samples[j] = samples[j], samples[i] })
 	samples = samples[:min(len(samples), want)]
 	t.Logf("%d workloads, states: %d ordered, %d unordered, %d strict", len(order), total[Ordered], total[Unordered], total[Strict])
 	t.Run("mutations", func(t *testing.T) { testMutations(t, traces) })
-	again := testRestarts(t, s, samples)
+	again := testRestarts(t, s, look, samples)
 	t.Logf("power cuts in %d recoveries, states: %d ordered, %d unordered", len(samples), again[Ordered], again[Unordered])
+	t.Logf("qmail-queuectl check saw %d states and found %v", look.states, look.findings)
 }
 
 func limits() Limits {
@@ -63,14 +65,17 @@ func recoveryLimits() Limits {
 
 // explore checks a trace under the models that a file system may follow, and in
 // the long form strict, which is information only.
-func explore(t *testing.T, r recorded, keep *sampler, total map[Model]int) {
+func explore(t *testing.T, r recorded, keep *sampler, look *inspector, total map[Model]int) {
 	t.Helper()
 	models := []Model{Ordered, Unordered}
 	if testhost.Long() {
 		models = append(models, Strict)
 	}
 	for _, m := range models {
-		see := func(state *State) { keep.see(r, state) }
+		see := func(state *State) {
+			keep.see(r, state)
+			look.see(r, state)
+		}
 		if m == Strict {
 			see = nil
 		}

@@ -94,7 +94,7 @@ func ownerOf(name string) (user, group string, mode os.FileMode) {
 // empty. Then the ledger must be content, and nobody has a message twice that
 // was marked as delivered. The recovery is recorded, and the power fails in it
 // too: its states are explored as those of any other workload.
-func testRestarts(t *testing.T, s *station, samples []sample) (states map[Model]int) {
+func testRestarts(t *testing.T, s *station, look *inspector, samples []sample) (states map[Model]int) {
 	states = make(map[Model]int)
 	s.concurrency(20)
 	for n, sample := range samples {
@@ -114,7 +114,7 @@ func testRestarts(t *testing.T, s *station, samples []sample) (states map[Model]
 		s.holdLedger(name, sample, acked, s.sink.Accepted()[taken:])
 		s.countCopies(name, sample)
 		for _, m := range []Model{Ordered, Unordered} {
-			result := Explore(trace, c, m, recoveryLimits(), nil)
+			result := Explore(trace, c, m, recoveryLimits(), func(state *State) { look.see(recorded{name: name}, state) })
 			states[m] += result.States
 			for _, b := range result.Broken {
 				t.Errorf("%s, %v: %v", name, m, b)

@@ -49,7 +49,7 @@ func (c *check) badName(p place, st *unix.Stat_t) []Finding {
 	path := p.path()
 	const stays = "it stays until somebody takes it away"
 	aside := func(what, do string) []Finding { return []Finding{hands(path, Aside, what, stays, do)} }
-	if isMade(path) {
+	if c.isMade(path) {
 		return nil
 	}
 	if strings.HasPrefix(p.name, foundPrefix) {
@@ -87,9 +87,9 @@ func (c *check) why(id queuedir.ID, path string) (what, do string) {
 	err := c.whole(id, path)
 	switch {
 	case errors.Is(err, queuedir.ErrTorn), errors.Is(err, queuedir.ErrDamaged):
-		return "was set aside: " + reason(err), "put a sound one from a backup into " + c.entry(id) + " while the suite is stopped; then take this one away"
+		return "was set aside: " + c.reason(path, err), "put a sound one from a backup into " + c.entry(id) + " while the suite is stopped; then take this one away"
 	case err != nil:
-		return "cannot be read: " + err.Error(), "look at it, and take it away"
+		return "cannot be read: " + c.reason(path, err), "look at it, and take it away"
 	}
 	what = "is a whole message"
 	do = "move it, and its body, into " + c.below(c.Layout.NewDir(id.Bucket())) + " while the suite is stopped: it is delivered to all"

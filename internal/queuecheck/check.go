@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"postrider/internal/clock"
+	"postrider/internal/priv"
 	"postrider/internal/queuedir"
 )
 
@@ -32,9 +33,10 @@ type Config struct {
 type check struct {
 	Config
 	sum      Summary
-	classic  bool // a queue of qmail is in the same place
-	running  bool // when the look at it began
-	counting bool // a name is looked at for the first time
+	classic  bool                  // a queue of qmail is in the same place
+	running  bool                  // when the look at it began
+	made     map[string]priv.Entry // what qmail-setup makes
+	counting bool                  // a name is looked at for the first time
 	suspects []suspect
 	held     *repairs // nil: nothing is changed
 }
@@ -105,27 +107,16 @@ func (c *check) all() error {
 	if err := c.tree(); err != nil {
 		return err
 	}
-	steps := []struct {
+	type step struct {
 		area area
 		dir  string
-	}{{top, ""}, {inLock, "lock"}, {inTmp, "tmp"}, {inDrop, "drop"}, {inNew, "new"}, {inInfo, "info"}}
+	}
+	steps := []step{{top, ""}, {inLock, "lock"}, {inTmp, "tmp"}, {inDrop, "drop"}, {inNew, "new"}, {inInfo, "info"}}
 	for i := range queuedir.Buckets {
 		name := queuedir.BucketName(i)
-		steps = append(steps, struct {
-			area area
-			dir  string
-		}{inBucket, "new/" + name}, struct {
-			area area
-			dir  string
-		}{inInfoBucket, "info/" + name})
+		steps = append(steps, step{inBucket, "new/" + name}, step{inInfoBucket, "info/" + name})
 	}
-	steps = append(steps, struct {
-		area area
-		dir  string
-	}{inBad, "bad"}, struct {
-		area area
-		dir  string
-	}{inUnacked, "bad/unacked"})
+	steps = append(steps, step{inBad, "bad"}, step{inUnacked, "bad/unacked"})
 	for _, s := range steps {
 		if err := c.list(s.area, s.dir); err != nil {
 			return err

@@ -159,6 +159,11 @@ func TestFindings(t *testing.T) {
 		{"a torn one in drop/", func(q *queue) string { return q.strange("drop/" + aDrop) }, "own torn-drop", ""},
 		{"a hole in drop/", func(q *queue) string { return q.grow(q.strange("drop/"+aDrop), 1<<30) }, "own torn-drop", ""},
 		{"a damaged one in drop/", func(q *queue) string { q.put("drop/"+aDrop, dropText(true)); return "drop/" + aDrop }, "hands damaged-drop", ""},
+		{"one in drop/ that lost its bytes before an answer", func(q *queue) string {
+			text := dropText(false)
+			q.put("drop/"+aDrop, strings.Repeat("\x00", len(short))+text[len(short):])
+			return "drop/" + aDrop
+		}, "own damaged-drop", ""},
 		{"one in drop/ that is being written", func(q *queue) string { return q.strange("drop/." + aDrop) }, "", ""},
 		{"a pipe in drop/", func(q *queue) string { q.fifo("drop/" + aDrop); return "drop/" + aDrop }, "own not-a-drop", ""},
 		{"a directory in drop/", func(q *queue) string { q.must(os.Mkdir(q.Root+"/drop/"+aDrop, 0o700)); return "drop/" + aDrop }, "hands not-a-drop", "bad/found.1"},

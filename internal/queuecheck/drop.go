@@ -51,11 +51,17 @@ func (c *check) drop(path string, f *os.File, st *unix.Stat_t) []Finding {
 		return []Finding{hands(path, Newer, err.Error(), "it waits", "run the later release again")}
 	case errors.Is(err, queuedir.ErrDropFooter):
 		return []Finding{own(path, TornDrop, "is not whole: "+err.Error(), "qmail-spool moves it into bad/unacked, which is emptied after seven days", "nothing").passes()}
+	case errors.Is(err, errEmptied):
+		return []Finding{own(path, DamagedDrop, "has zero bytes as of a power cut: its program was not told that it is accepted",
+			"qmail-spool moves it into bad/, where it stays", "take it away from there").passes()}
 	case errors.Is(err, queuedir.ErrDamaged):
 		return []Finding{hands(path, DamagedDrop, err.Error(), "qmail-spool moves it into bad/, where it stays", "look at it, and take it away").passes()}
 	}
 	return []Finding{c.cannotRead(path, err)}
 }
+
+// errEmptied is returned for a file some of whose bytes never came to the disk.
+var errEmptied = errors.New("bytes are missing")
 
 // checkDrop compares a file with its footer.
 func checkDrop(f io.ReaderAt, size, stored int64) error {
@@ -64,8 +70,20 @@ func checkDrop(f io.ReaderAt, size, stored int64) error {
 		return err
 	}
 	crc, _, err := checksum(io.NewSectionReader(f, 0, footer.BodySize+footer.EnvelopeSize))
-	if err == nil && !footer.Checks(crc, raw) {
-		err = fmt.Errorf("%w: checksum", queuedir.ErrDamaged)
+	if err != nil || footer.Checks(crc, raw) {
+		return err
 	}
-	return err
+	_, empty, err := checksum(io.NewSectionReader(f, 0, footer.BodySize))
+	var sender [1]byte
+	if err == nil && !empty && footer.EnvelopeSize > 0 {
+		_, err = f.ReadAt(sender[:], footer.BodySize)
+		empty = sender[0] == 0
+	}
+	switch {
+	case err != nil:
+		return err
+	case empty:
+		return errEmptied
+	}
+	return fmt.Errorf("%w: checksum", queuedir.ErrDamaged)
 }

@@ -98,7 +98,7 @@ func (c *check) message(id queuedir.ID, path string, st *unix.Stat_t) []Finding 
 	case errors.Is(err, fs.ErrNotExist), isNoFile(err): // told of the body itself
 		return nil
 	case errors.Is(err, queuedir.ErrNewer):
-		return []Finding{hands(path, Newer, reason(err), "it waits", "run the later release again")}
+		return []Finding{hands(path, Newer, c.reason(path, err), "it waits", "run the later release again")}
 	case errors.Is(err, queuedir.ErrTorn):
 		return []Finding{c.torn(id, path, entry, err)}
 	case errors.Is(err, queuedir.ErrDamaged):
@@ -112,15 +112,10 @@ func isNoFile(err error) bool {
 	return errors.Is(err, queuedir.ErrNotFile) || errors.Is(err, unix.ELOOP) || errors.Is(err, unix.ENXIO)
 }
 
-// reason is an error without the paths that stand in the finding.
-func reason(err error) string {
-	text := err.Error()
-	if at := strings.LastIndex(text, "/queue/"); at >= 0 {
-		if _, rest, found := strings.Cut(text[at:], ": "); found {
-			return rest
-		}
-	}
-	return text
+// reason is an error about a file of the queue, by its name there.
+func (c *check) reason(path string, err error) string {
+	text := strings.ReplaceAll(err.Error(), c.Layout.Root+"/", "")
+	return strings.TrimPrefix(text, path+": ")
 }
 
 // count counts a whole message.
@@ -150,10 +145,10 @@ func (c *check) wasTried(id queuedir.ID) bool {
 // torn is an entry that ends early, or whose body does. entry is nil in the first
 // case.
 func (c *check) torn(id queuedir.ID, path string, entry *queuedir.Entry, err error) Finding {
-	f := own(path, Torn, "is not whole: "+err.Error()+"; no attempt is known, so that nobody was told that it is accepted", toUnacked,
+	f := own(path, Torn, "is not whole: "+c.reason(path, err)+"; no attempt is known, so that nobody was told that it is accepted", toUnacked,
 		"if this is part of a backup, take the file, and its body beside it, from another one")
 	if c.wasTried(id) {
-		f = hands(path, Torn, "is not whole, and was tried before: "+err.Error(), toBad, backup)
+		f = hands(path, Torn, "is not whole, and was tried before: "+c.reason(path, err), toBad, backup)
 	}
 	if entry == nil || entry.Footer.Inline {
 		return f
@@ -206,7 +201,7 @@ func checksum(r io.Reader) (crc uint32, empty bool, err error) {
 // the body of one that nobody was told of: bytes that never came to the disk are
 // zero.
 func (c *check) damaged(id queuedir.ID, path string, err error) Finding {
-	f := hands(path, Damaged, reason(err), toBad, backup)
+	f := hands(path, Damaged, c.reason(path, err), toBad, backup)
 	if c.wasTried(id) {
 		return f
 	}
@@ -237,12 +232,12 @@ func (c *check) progress(id queuedir.ID, recipients int) []Finding {
 	p, err := queuedir.ReadProgress(f, recipients)
 	switch {
 	case errors.Is(err, queuedir.ErrDamaged):
-		return []Finding{hands(path, DamagedInfo, reason(err), "qmail-send moves it to "+path+keptSuffix+", and its message into bad/",
+		return []Finding{hands(path, DamagedInfo, c.reason(path, err), "qmail-send moves it to "+path+keptSuffix+", and its message into bad/",
 			"if it is of another backup than the message, take that of the same time, or none: then recipients who have the message get it again").passes()}
 	case errors.Is(err, queuedir.ErrHuge):
-		return []Finding{hands(path, HugeInfo, reason(err), "the message waits", "move it away")}
+		return []Finding{hands(path, HugeInfo, c.reason(path, err), "the message waits", "move it away")}
 	case errors.Is(err, queuedir.ErrNewer):
-		return []Finding{hands(path, Newer, reason(err), "the message waits", "run the later release again")}
+		return []Finding{hands(path, Newer, c.reason(path, err), "the message waits", "run the later release again")}
 	case err != nil:
 		return []Finding{c.cannotRead(path, err)}
 	}

@@ -13,16 +13,24 @@ import (
 // belowQ begins the paths of the queue in the tree of an installation.
 const belowQ = "queue/"
 
+// made returns what qmail-setup makes, by paths below the queue, which is "".
+func made() (paths []string, rows map[string]priv.Entry) {
+	rows = make(map[string]priv.Entry)
+	for _, e := range priv.Tree() {
+		path, ours := strings.CutPrefix(e.Path+"/", belowQ)
+		if ours {
+			path = strings.TrimSuffix(path, "/")
+			paths, rows[path] = append(paths, path), e
+		}
+	}
+	return paths, rows
+}
+
 // tree looks at what qmail-setup makes.
 func (c *check) tree() error {
-	for _, e := range priv.Tree() {
-		path, ours := strings.CutPrefix(e.Path, belowQ)
-		if e.Path+"/" == belowQ {
-			path, ours = "", true
-		}
-		if !ours {
-			continue
-		}
+	var paths []string
+	paths, c.made = made()
+	for _, path := range paths {
 		if err := c.look(place{fixed, "", path}); err != nil {
 			return err
 		}
@@ -30,9 +38,15 @@ func (c *check) tree() error {
 	return nil
 }
 
+// isMade reports whether qmail-setup makes a path.
+func (c *check) isMade(path string) bool {
+	_, yes := c.made[path]
+	return yes
+}
+
 // fixedName is a directory or a file that is always there.
 func (c *check) fixedName(p place, st *unix.Stat_t) []Finding {
-	e := made(p.name)
+	e := c.made[p.name]
 	want := rights{user: e.User, group: e.Group, mode: e.Mode, shared: e.Shared != 0}
 	if st == nil {
 		f := hands(p.name, Missing, "is missing", "what would be there waits, or is refused for now", "run qmail-setup, or put it back from a backup").
@@ -57,18 +71,6 @@ func (c *check) fixedName(p place, st *unix.Stat_t) []Finding {
 	return c.rightsFound(p.name, st, want)
 }
 
-// made is the row of the tree of a path below the queue.
-func made(path string) priv.Entry {
-	all := priv.Tree()
-	i := slices.IndexFunc(all, func(e priv.Entry) bool { return e.Path == strings.TrimSuffix(belowQ+path, "/") })
-	return all[i]
-}
-
-// isMade reports whether qmail-setup makes it.
-func isMade(path string) bool {
-	return slices.ContainsFunc(priv.Tree(), func(e priv.Entry) bool { return e.Path == belowQ+path })
-}
-
 // Names beside ours in the queue directory: those of qmail's own queue, which may
 // be in the same place, of a file system, and of an import of qmail's queue.
 var (
@@ -84,7 +86,7 @@ func (c *check) topName(p place, st *unix.Stat_t) []Finding {
 			return []Finding{hands(p.name, WrongType, "is "+typeOf(st), "qmail-start cannot listen there", "move it away, and start the suite again")}
 		}
 		return nil
-	case isMade(p.name), slices.Contains(others, p.name), c.classic && slices.Contains(classicDirs, p.name):
+	case c.isMade(p.name), slices.Contains(others, p.name), c.classic && slices.Contains(classicDirs, p.name):
 		return nil
 	}
 	return []Finding{unknown(p.name)}
@@ -92,7 +94,7 @@ func (c *check) topName(p place, st *unix.Stat_t) []Finding {
 
 // lockName is a name in lock/.
 func (c *check) lockName(p place) []Finding {
-	if isMade(p.path()) || c.classic && p.name == "trigger" {
+	if c.isMade(p.path()) || c.classic && p.name == "trigger" {
 		return nil
 	}
 	return []Finding{unknown(p.path())}
@@ -100,7 +102,7 @@ func (c *check) lockName(p place) []Finding {
 
 // bucketName is a name in new/ or info/, where directories are.
 func (c *check) bucketName(p place) []Finding {
-	if isMade(p.path()) || p.area == inInfo && c.isClassic(p.name) {
+	if c.isMade(p.path()) || p.area == inInfo && c.isClassic(p.name) {
 		return nil
 	}
 	return []Finding{unknown(p.path())}

@@ -67,8 +67,11 @@ func (q *queue) exists(path string) bool {
 	return err == nil
 }
 
-func (q *queue) rename(from, to string) { q.t.Helper(); q.must(os.Rename(q.Root+"/"+from, q.Root+"/"+to)) }
-func (q *queue) remove(path string)     { q.t.Helper(); q.must(os.Remove(q.Root + "/" + path)) }
+func (q *queue) rename(from, to string) {
+	q.t.Helper()
+	q.must(os.Rename(q.Root+"/"+from, q.Root+"/"+to))
+}
+func (q *queue) remove(path string) { q.t.Helper(); q.must(os.Remove(q.Root + "/" + path)) }
 
 // number is that of a message of some moments ago.
 func number(n int) queuedir.ID { return queuedir.NewID(time.Now(), n/queuedir.Buckets, n) }
