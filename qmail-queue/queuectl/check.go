@@ -73,7 +73,7 @@ func (r *run) check(operands []string) error {
 	return err
 }
 
-// finding writes one, at once: some take their time.
+// finding writes one.
 func (r *run) finding(f queuecheck.Finding) error {
 	if r.json {
 		return r.object(finding{f.Path, string(f.Kind), f.Level.String(), f.What, f.Becomes, f.Do, f.Mended})
