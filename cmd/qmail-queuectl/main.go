@@ -1,13 +1,15 @@
 // Qmail-queuectl shows the messages in the queue and changes them while the
-// suite runs: holds, releases, tries again, deletes, bounces, reroutes; and
-// moves them from and to other queues.
+// suite runs: holds, releases, tries again, deletes, bounces, reroutes;
+// moves them from and to other queues, and checks the queue.
 //
 //	Runs as      root; anybody else sees and deletes what he has handed in
 //	Started by   administrators, users, monitoring
-//	Reads        queue/new, queue/info, if it may; addresses and reasons in the
-//	             queue are hostile, and so are archives and queues to import
+//	Reads        queue/new, queue/info, check all of queue/, if it may; addresses
+//	             and reasons in the queue are hostile, and so are queue/drop,
+//	             archives and queues to import
 //	Writes       standard output; queue/manage.sock; import also queue/new and
-//	             queue/info, as their owners
+//	             queue/info, as their owners; check --repair names, owners and
+//	             modes below queue/, following no link
 //	May          nothing else
 //	Must not     use the network, execute
 //	Trusts       what qmail-send says

@@ -31,6 +31,9 @@ var floors = [][]string{
 	{ // who runs as whom
 		"internal/priv",
 	},
+	{ // whether files are whose they are to be
+		"internal/queuecheck",
+	},
 	{ // protocols
 		"internal/wire/account", "internal/wire/auth", "internal/wire/call", "internal/wire/codec", "internal/wire/entries", "internal/wire/filter", "internal/wire/localwork", "internal/wire/lookup", "internal/wire/manage", "internal/wire/milter", "internal/wire/mtasts", "internal/wire/parent",
 		"internal/wire/policy", "internal/wire/rewriting", "internal/wire/sign", "internal/wire/spawn", "internal/wire/steps", "internal/wire/submit", "internal/wire/tlspost", "internal/wire/tlsrpt", "internal/wire/tlsseen", "internal/wire/vlookup",

@@ -46,10 +46,12 @@ func (s *sampler) begin(r recorded) {
 	s.files, s.damages = make(map[string]string), make(map[*Content]string)
 }
 
-func (s *sampler) see(r recorded, state *State) {
+// see returns how many states of this one's shape there have been, 0 for one that
+// cannot be kept.
+func (s *sampler) see(r recorded, state *State) int {
 	for _, content := range state.Tree.Files {
-		if content.Data == nil { // not kept
-			return
+		if content.Data == nil {
+			return 0
 		}
 	}
 	shape := s.shape(state)
@@ -57,6 +59,7 @@ func (s *sampler) see(r recorded, state *State) {
 	if s.random.IntN(s.seen[shape]) == 0 {
 		s.kept[shape] = sample{r, *state}
 	}
+	return s.seen[shape]
 }
 
 // some returns states of different shapes, n at most.
@@ -182,7 +185,7 @@ func ownerOf(name string) (user, group string, mode os.FileMode) {
 // empty. Then the ledger must be content, and nobody has a message twice that
 // was marked as delivered. The first few recoveries are recorded, and the power
 // fails in them too: their states are explored as those of any other workload.
-func testRestarts(t *testing.T, s *station, samples []sample, record int) (states map[Model]int) {
+func testRestarts(t *testing.T, s *station, look *inspector, samples []sample, record int) (states map[Model]int) {
 	states = make(map[Model]int)
 	s.concurrency(20)
 	for n, sample := range samples {
@@ -205,7 +208,11 @@ func testRestarts(t *testing.T, s *station, samples []sample, record int) (state
 			continue
 		}
 		for _, m := range []Model{Ordered, Unordered} {
-			result := Explore(trace, c, m, recoveryLimits(), nil)
+			result := Explore(trace, c, m, recoveryLimits(), func(state *State) {
+				if testhost.Long() {
+					look.see(recorded{name: name}, state)
+				}
+			})
 			states[m] += result.States
 			for _, b := range result.Broken {
 				t.Errorf("%s, %v: %v", name, m, b)

@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 )
 
 // A file in drop/ is what a program of a user leaves while qmail-spool does
@@ -69,6 +70,32 @@ func ParseDropFooter(b []byte) (DropFooter, error) {
 		return DropFooter{}, ErrDropFooter
 	}
 	return f, nil
+}
+
+// sparseFrom is the size from which a file must have as many bytes on disk as it
+// claims: a gigabyte of nothing costs its maker nothing.
+const sparseFrom = 1 << 20
+
+// ReadDropFooter reads the footer of a file in drop/ that has so many bytes, of
+// which so many are on disk; raw is what was read. It checks the form, and that
+// the parts make a file of that size. The error is ErrDropFooter, ErrNewer, or
+// that of r.
+func ReadDropFooter(r io.ReaderAt, size, stored int64) (f DropFooter, raw []byte, err error) {
+	raw = make([]byte, DropFooterSize)
+	if size < int64(len(raw)) || size > MaxDrop || size >= sparseFrom && stored < size {
+		return f, nil, ErrDropFooter
+	}
+	if _, err := r.ReadAt(raw, size-int64(len(raw))); err != nil && err != io.EOF {
+		return f, nil, err
+	}
+	f, err = ParseDropFooter(raw)
+	if err == nil && !f.Fits(size) {
+		err = ErrDropFooter
+	}
+	if err != nil {
+		err = NewerDrop(r, size)
+	}
+	return f, raw, err
 }
 
 // Fits reports whether body, envelope and footer make a file of this size.

@@ -11,7 +11,8 @@
 // Invariants:
 //
 //  1. Nothing in the queue is changed but by qmail-send, which decides who may
-//     (internal/wire/manage); import adds entries.
+//     (internal/wire/manage); import adds entries, and check --repair puts the
+//     files of a suite that is stopped right (internal/queuecheck).
 //  2. No byte of a message reaches the terminal as a control character, but
 //     with --body.
 //  3. Memory is bounded by the number of messages: some 50 bytes each.
@@ -28,5 +29,6 @@
 //	archive.go  export, and what it has written
 //	classic.go  queues of qmail
 //	convert.go  their messages
+//	check.go    whether the queue is sound
 //	place.go    putting messages into the queue, each once
 package queuectl

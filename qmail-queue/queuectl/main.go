@@ -31,7 +31,9 @@ type run struct {
 	dry    bool
 	body   bool   // show all of it
 	text   string // why, the new address, or the next host
+	repair bool   // check puts right what is safe
 	failed bool   // something was not done
+	code   int    // of check
 }
 
 // command is what the first argument names.
@@ -61,6 +63,7 @@ func commands() []command {
 		{name: "readdress", usage: "--address ADDRESS choice", help: "change the address of a recipient", text: "address", must: true, changes: true, do: change('A')},
 		{name: "export", usage: "choice > FILE", help: "write an archive of messages", do: (*run).export},
 		{name: "import", usage: "FILE | DIRECTORY", help: "take messages from an archive, or from a queue of this suite or of qmail", do: (*run).importAll},
+		{name: "check", usage: "[--repair]", help: "say whether the queue is sound, and what becomes of what is not", do: (*run).check},
 	}
 }
 
@@ -89,7 +92,7 @@ func Main(w world.World) int {
 	case r.failed:
 		return exitTemporary
 	}
-	return exitOK
+	return r.code
 }
 
 func (r *run) complain(format string, args ...any) {
@@ -154,6 +157,9 @@ func (r *run) options(c command, args []string) (operands []string, err error) {
 	}
 	if c.name == "show" {
 		f.BoolVar(&r.body, "body", false, "the whole message")
+	}
+	if c.name == "check" {
+		f.BoolVar(&r.repair, "repair", false, "put right what is safe; the suite must be stopped")
 	}
 	given := false
 	if c.text != "" {

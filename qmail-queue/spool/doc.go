@@ -31,7 +31,7 @@
 // bounds of memory; nonces.go messages submitted twice;
 // remember.go those of the process before us, unless it says that all is answered; link.go the dialogue
 // with qmail-send; remove.go removal and quarantine; sweep.go what was left
-// behind; shares.go how much strangers may submit; pressure.go when no mail is
+// behind, leftovers.go who hears of that; shares.go how much strangers may submit; pressure.go when no mail is
 // taken, tellfull.go who hears of it; drop.go, dropnonce.go and inotify_linux.go what was left in drop/;
 // refusal.go exit codes; examine.go the settings, for qmail-showctl.
 package spool

@@ -21,9 +21,6 @@ const (
 	dropMinPause   = 100 * time.Millisecond
 	dropFilesByUID = 50 // in one pass
 	dropBytesByUID = 64 << 20
-	// sparseFrom is the size from which a file must have as many bytes on
-	// disk as it claims: a gigabyte of nothing costs its maker nothing.
-	sparseFrom = 1 << 20
 	// maxPendingNonces bounds what one search of new/ looks for.
 	maxPendingNonces = 20000
 	// maxTold bounds the names about which the log was told.
@@ -237,7 +234,7 @@ func (b *dropbox) setAside(base, why string, expires bool) error {
 
 // take copies one file into the queue.
 func (p *pass) take(base string, f durable.File, info durable.Info) error {
-	footer, raw, err := readDropFooter(f, info)
+	footer, raw, err := queuedir.ReadDropFooter(f, info.Size, info.Stored)
 	if err != nil {
 		if errors.Is(err, queuedir.ErrDropFooter) {
 			return p.setAside(base, err.Error(), true)
@@ -281,25 +278,6 @@ func (p *pass) judge(base string, err error) error {
 		return p.setAside(base, "is refused: "+err.Error(), true)
 	}
 	return err
-}
-
-func readDropFooter(f durable.File, info durable.Info) (queuedir.DropFooter, []byte, error) {
-	raw := make([]byte, queuedir.DropFooterSize)
-	if info.Size < int64(len(raw)) || info.Size > queuedir.MaxDrop ||
-		info.Size >= sparseFrom && info.Stored < info.Size {
-		return queuedir.DropFooter{}, nil, queuedir.ErrDropFooter
-	}
-	if _, err := f.ReadAt(raw, info.Size-int64(len(raw))); err != nil && err != io.EOF {
-		return queuedir.DropFooter{}, nil, err
-	}
-	footer, err := queuedir.ParseDropFooter(raw)
-	if err == nil && !footer.Fits(info.Size) {
-		err = queuedir.ErrDropFooter
-	}
-	if err != nil {
-		err = queuedir.NewerDrop(f, info.Size)
-	}
-	return footer, raw, err
 }
 
 // copy commits the message in f. The file must not change meanwhile.

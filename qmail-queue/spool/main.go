@@ -309,6 +309,7 @@ func (d *daemon) leave(hurry func() bool) {
 // housekeep does what nobody waits for.
 func (d *daemon) housekeep(stop <-chan struct{}) {
 	d.store.sweep()
+	d.store.tellLeft()
 	tick := time.NewTicker(housekeeping)
 	defer tick.Stop()
 	swept := time.Now()

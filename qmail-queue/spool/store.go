@@ -33,6 +33,7 @@ type Store struct {
 	answered bool
 
 	entries atomic.Int64 // in new/, nearly
+	left    leftovers    // of the start, by who sweeps
 
 	names  *names
 	memory *budget

@@ -28,6 +28,9 @@ func (s *Store) clearTmp() error {
 			s.log("warning: " + name + " is a directory, which nobody of ours has made; it stays")
 			return nil
 		}
+		if err == nil && name != layout.Answered() {
+			s.left.received++
+		}
 		return err
 	})
 }
@@ -73,6 +76,7 @@ func (s *Store) sweep() {
 			if !strings.HasSuffix(name, queuedir.BodySuffix) {
 				entries++
 			}
+			s.left.name(name)
 			return s.sweepBody(name)
 		})
 		if isOf(err, dir) {
@@ -146,5 +150,6 @@ func (s *Store) sweepBody(name string) error {
 	if s.isInflight(id) {
 		return nil // began and may have ended in between: next time
 	}
+	s.left.bodies++
 	return s.unlink(name)
 }
