@@ -10,6 +10,7 @@ import (
 	"postrider/internal/fdpass"
 	"postrider/internal/queuedir"
 	"postrider/internal/wire/spawn"
+	"postrider/qmail-send/mailbox"
 )
 
 // job is what an agent's writer sends, with the entry whose body goes along.
@@ -44,7 +45,7 @@ type agent struct {
 	name    string
 	slots   int // in each packet of jobs
 	packets *fdpass.Packets
-	jobs    *mailbox[job]
+	jobs    *mailbox.Box[job]
 }
 
 // agents are the links to those who deliver.
@@ -139,7 +140,7 @@ func (s *scheduler) attachAgent(name string, f *os.File, c channelID, number int
 	if err != nil {
 		return err
 	}
-	ag := &agent{name: name, packets: packets, jobs: newMailbox[job]()}
+	ag := &agent{name: name, packets: packets, jobs: mailbox.New[job]()}
 	if c == local {
 		ag.slots = s.settings.concurrency[local]
 	}
@@ -154,11 +155,11 @@ func (s *scheduler) attachAgent(name string, f *os.File, c channelID, number int
 	return nil
 }
 
-func (ag *agent) put(j job) { ag.jobs.put(j) }
+func (ag *agent) put(j job) { ag.jobs.Put(j) }
 
 // close ends both goroutines of ag.
 func (ag *agent) close() {
-	ag.jobs.discard()
+	ag.jobs.Discard()
 	_ = ag.packets.Close() // nothing is lost: its deliveries are deferred
 }
 
@@ -166,7 +167,7 @@ func (ag *agent) close() {
 // its own.
 func (s *scheduler) sendJobs(ag *agent) {
 	for {
-		jobs := ag.jobs.takeAll()
+		jobs := ag.jobs.TakeAll()
 		if jobs == nil {
 			return
 		}

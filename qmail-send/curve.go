@@ -36,7 +36,7 @@ func (cv curve) last() (age, every time.Duration) {
 func (cv curve) next(birth, now moment) moment {
 	if cv.root > 0 {
 		root := isqrt(ageSeconds(birth, now)) + cv.root
-		return birth.add(time.Duration(root*root) * time.Second)
+		return birth.Add(time.Duration(root*root) * time.Second)
 	}
 	return cv.notBefore(birth, now+1)
 }
@@ -51,10 +51,10 @@ func (cv curve) notBefore(birth, t moment) moment {
 		return birth
 	}
 	if i, _ := slices.BinarySearch(cv.ages, age); i < len(cv.ages) {
-		return birth.add(cv.ages[i])
+		return birth.Add(cv.ages[i])
 	}
 	last, every := cv.last()
-	return birth.add(last + (age-last+every-1)/every*every)
+	return birth.Add(last + (age-last+every-1)/every*every)
 }
 
 func (cv curve) quadraticNotBefore(birth, t moment) moment {
@@ -63,7 +63,7 @@ func (cv curve) quadraticNotBefore(birth, t moment) moment {
 	for k*k < age {
 		k += cv.root
 	}
-	return birth.add(time.Duration(k*k) * time.Second)
+	return birth.Add(time.Duration(k*k) * time.Second)
 }
 
 // attempts returns how many follow the first one up to the moment t.

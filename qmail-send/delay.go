@@ -20,7 +20,7 @@ func (s *scheduler) toTell(a *active, c channelID, now moment) (age time.Duratio
 		return 0
 	}
 	for _, at := range s.settings.delayWarn {
-		if at < s.settings.lifetimes.of(a) && now >= a.m.birth.add(at) && at > a.told[c] {
+		if at < s.settings.lifetimes.of(a) && now >= a.m.birth.Add(at) && at > a.told[c] {
 			age = max(age, at)
 		}
 	}
@@ -56,8 +56,8 @@ func (s *scheduler) tell(a *active) {
 	a.lastTry = 0
 	r := s.report(a, notice{
 		settings: s.settings.bounce, kind: delayNotice, sender: bounceSender(a.sender.String()), short: true,
-		attempts: int(a.m.attempts), next: s.line.toWall(next, now),
-		until: s.line.toWall(last, now),
+		attempts: int(a.m.attempts), next: s.line.ToWall(next, now),
+		until: s.line.ToWall(last, now),
 	})
 	r.tells, r.from = []queuedir.RecordKind{queuedir.Deferred}, a.delaysFrom
 	r.finished = append(queuedir.Bitmap(nil), a.finished...)

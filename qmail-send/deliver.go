@@ -84,7 +84,7 @@ func (s *scheduler) cutShort(p *pass) {
 		p.deferred = true
 		again := s.now()
 		if !s.exiting && !p.a.m.is(held|interrupted) {
-			again = again.add(queueTrouble)
+			again = again.Add(queueTrouble)
 		}
 		p.retryAt = min(p.retryAt, again)
 	}
@@ -237,7 +237,7 @@ func (s *scheduler) retryLater(p *pass, d *delivery, report string) {
 	p.retryAt = min(p.retryAt, cv.next(birth, p.began))
 	p.noteDead(d, first)
 	if p.telling {
-		p.a.lastTry = max(p.a.lastTry, cv.notBefore(birth, birth.add(s.settings.lifetimes.of(p.a))+1))
+		p.a.lastTry = max(p.a.lastTry, cv.notBefore(birth, birth.Add(s.settings.lifetimes.of(p.a))+1))
 	}
 }
 
@@ -271,7 +271,7 @@ func (s *scheduler) lostAt(m *message) moment {
 	if m.losses > 0 {
 		return never
 	}
-	return s.now().add(lostRetry)
+	return s.now().Add(lostRetry)
 }
 
 // agentLost defers everything that ag had.
@@ -301,7 +301,7 @@ func (s *scheduler) jobFailed(ag *agent, j spawn.Job, err error, damaged bool) {
 	var a *active
 	for _, r := range j.Recipients {
 		if d := s.deliveries[r.Delivery]; d != nil && d.agent == ag {
-			a = s.deferDelivery(r.Delivery, unreadText, s.now().add(queueTrouble))
+			a = s.deferDelivery(r.Delivery, unreadText, s.now().Add(queueTrouble))
 		}
 	}
 	if a == nil {

@@ -47,7 +47,7 @@
 //	flows.go      who a sender is, and his weight
 //	spool.go      qmail-spool: new messages, removals
 //	scan.go       finding what is in the queue, in the background
-//	retry.go      time, and pauses after trouble
+//	retry.go      pauses after trouble
 //	curve.go      at which ages a message is tried again
 //	retryrules.go which curve, by destination and what went wrong
 //	lifetime.go   for how long
@@ -76,5 +76,10 @@
 //	orders.go     what becomes of such an order, edit.go on disk
 //	exit.go       TERM, ALRM, HUP; what is kept at the end
 //	counts.go     what is counted, census.go of the queue
-//	mailbox.go    handing work to goroutines that may wait
+//
+// Its parts are packages of their own below this one, each with an interface
+// that a test of it uses. None knows the scheduler:
+//
+//	timeline      time
+//	mailbox       handing work to goroutines that may wait
 package qmailsend

@@ -20,7 +20,7 @@ const (
 // most for limit unless that is 0 (spec 2.7).
 func (s *scheduler) terminate(limit time.Duration) {
 	if limit > 0 {
-		s.exitBy = min(s.exitBy, s.now().add(limit))
+		s.exitBy = min(s.exitBy, s.now().Add(limit))
 	}
 	if s.exiting {
 		return
@@ -69,7 +69,7 @@ func (s *scheduler) tryExit(now moment) {
 			return
 		}
 		if s.removals > 0 && s.spool != nil {
-			s.exitBy = min(s.exitBy, now.add(removeLimit))
+			s.exitBy = min(s.exitBy, now.Add(removeLimit))
 			return
 		}
 	}
@@ -96,7 +96,7 @@ func (s *scheduler) keepState() {
 		case m.is(removing):
 			s.keepDone(m.id, int(m.recipients))
 		case m.is(stale) && m.is(hasInfo) && m.nextDue() != never:
-			if err := s.store.touch(m.id, s.line.toWall(m.resumeAt(s.line.at(now)), now)); err != nil {
+			if err := s.store.touch(m.id, s.line.ToWall(m.resumeAt(s.line.At(now)), now)); err != nil {
 				s.trouble(err, "warning: unable to utime %s; message will be retried too soon", s.infoName(m.id))
 			}
 		}

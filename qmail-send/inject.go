@@ -100,7 +100,7 @@ func (s *scheduler) bounce(a *active) {
 
 // report returns the report about a that ends where its progress file does.
 func (s *scheduler) report(a *active, n notice) report {
-	n.arrival = s.line.toWall(a.m.birth, s.clock.Now())
+	n.arrival = s.line.ToWall(a.m.birth, s.clock.Now())
 	return report{
 		id: a.m.id, notice: n, to: a.size, recipients: int(a.m.recipients), facts: a.facts, now: s.clock.Now(),
 	}
@@ -121,7 +121,7 @@ func (s *scheduler) submit(a *active, reports []report, then func(*active, []sub
 	a.bouncing = true
 	entry := a.entry
 	s.atWork++
-	s.notices.put(func() {
+	s.notices.Put(func() {
 		done, err := s.store.submit(entry, reports)
 		s.post(func() {
 			s.atWork--
@@ -143,7 +143,7 @@ func (s *scheduler) bounced(a *active, done []submitted, err error) {
 		a.damaged = err
 	case err != nil:
 		s.trouble(fmt.Errorf("bounce of %s: %w", a.m.id, err), "warning: trouble injecting bounce message, will try later")
-		a.m.due[settling] = s.now().add(queueTrouble)
+		a.m.due[settling] = s.now().Add(queueTrouble)
 		s.waiting[settling].put(a.m)
 	case len(done) == 0: // of what a former run had owed, nothing has a text
 		a.progress.bounced(queuedir.Discarded)

@@ -281,8 +281,8 @@ func (s *scheduler) states(c client) (all []manage.State) {
 			continue
 		}
 		state := manage.State{ID: m.id, Phase: m.phase(), Attempts: m.attempts}
-		if at := s.nextTry(m, s.line.at(now)); at != never && m.is(attempted) {
-			state.Next = s.line.toWall(at, now).Unix()
+		if at := s.nextTry(m, s.line.At(now)); at != never && m.is(attempted) {
+			state.Next = s.line.ToWall(at, now).Unix()
 		}
 		if m.active != nil {
 			state.InFlight = uint16(min(m.active.outstanding(), 1<<16-1))

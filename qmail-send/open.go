@@ -93,7 +93,7 @@ func (s *scheduler) activate(m *message, t loadTicket, now moment) {
 	case m.active != nil:
 		s.openFurther(m.active, t, now)
 	case s.waitsAlone(m):
-		m.due[t.queue] = now.add(lostRetry)
+		m.due[t.queue] = now.Add(lostRetry)
 		s.wait(m, channelID(t.queue), false)
 	case m.is(uncertain):
 		m.flags |= loading
@@ -122,7 +122,7 @@ func (s *scheduler) count(t loadTicket, n int) {
 func (s *scheduler) load(m *message, t loadTicket) {
 	id, hasInfo, check, routes := m.id, m.is(hasInfo), !m.is(justWritten), s.settings.routes
 	m.flags &^= justWritten
-	s.readers.put(func() {
+	s.readers.Put(func() {
 		got, err := s.store.load(id, hasInfo, check, routes)
 		s.post(func() { s.loaded(m, t, got, err) })
 	})
@@ -230,7 +230,7 @@ func (s *scheduler) wait(m *message, c channelID, first bool) {
 func (s *scheduler) startPass(a *active, w *way, k class, first window, t loadTicket, now moment) {
 	p := &pass{
 		a: a, way: w, class: k, window: first, began: now, retryAt: never, due: a.m.due[w.id],
-		dying: now > a.m.birth.add(s.settings.lifetimes.of(a)),
+		dying: now > a.m.birth.Add(s.settings.lifetimes.of(a)),
 		flow:  a.m.flow, weight: a.m.weight,
 	}
 	if w.id == remote {
@@ -287,7 +287,7 @@ func (s *scheduler) openFurther(a *active, t loadTicket, now moment) {
 	}
 	w := s.ways[t.queue]
 	if a.stopped() || a.bouncing || a.passes[w.id] != nil {
-		a.m.due[w.id] = now.add(queueTrouble)
+		a.m.due[w.id] = now.Add(queueTrouble)
 		s.waiting[w.id].put(a.m)
 		return
 	}
@@ -313,7 +313,7 @@ func (s *scheduler) fill(p *pass) {
 	p.filling = true
 	p.way.filling[p.class]++
 	cursor, from := p.cursor, p.window.next
-	s.readers.put(func() {
+	s.readers.Put(func() {
 		w, err := cursor.window(from)
 		s.post(func() { s.filled(p, w, err) })
 	})
@@ -331,7 +331,7 @@ func (s *scheduler) filled(p *pass, w window, err error) {
 		s.trouble(err, "warning: trouble reading %s; will try again later", s.entryName(p.a.m.id))
 		p.window = window{}
 		p.deferred = true
-		p.retryAt = min(p.retryAt, s.now().add(queueTrouble))
+		p.retryAt = min(p.retryAt, s.now().Add(queueTrouble))
 	}
 	s.ready(p)
 	s.settle(p.a)
@@ -363,7 +363,7 @@ func (s *scheduler) loadFailed(m *message, t loadTicket, now moment, err error) 
 
 // later lets m wait after trouble with the queue itself.
 func (s *scheduler) later(m *message, t loadTicket, now moment) {
-	m.due[t.queue] = now.add(queueTrouble)
+	m.due[t.queue] = now.Add(queueTrouble)
 	s.waiting[t.queue].put(m)
 }
 

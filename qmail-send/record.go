@@ -204,7 +204,7 @@ func (w recorder) keep(id queuedir.ID) error {
 
 func (s *scheduler) keepProgress(id queuedir.ID) {
 	s.atWork++
-	s.recorders.put(func() {
+	s.recorders.Put(func() {
 		err := s.store.keep(id)
 		s.post(func() {
 			s.atWork--
@@ -232,10 +232,10 @@ func (s *scheduler) write(a *active) {
 	a.writing = true
 	a.m.flags |= hasInfo
 	r := record{
-		id: a.m.id, lines: u.lines, tried: u.tried.lines, size: a.size, rewrite: a.rewrite, due: s.line.toWall(due, s.clock.Now()),
+		id: a.m.id, lines: u.lines, tried: u.tried.lines, size: a.size, rewrite: a.rewrite, due: s.line.ToWall(due, s.clock.Now()),
 	}
 	s.atWork++
-	s.recorders.put(func() {
+	s.recorders.Put(func() {
 		noDue, err := s.store.write(r)
 		s.post(func() { s.written(a, u, final, noDue, err) })
 	})
@@ -291,7 +291,7 @@ func (s *scheduler) writeFailed(a *active, u unwritten, err error) {
 	a.progress = u
 	a.rewrite = true
 	a.stuck = true
-	a.stuckUntil = s.now().add(queueTrouble)
+	a.stuckUntil = s.now().Add(queueTrouble)
 	s.stuck = append(s.stuck, a)
 	if len(s.stuck) == maxStuck {
 		s.logf("alert: results of %d messages cannot be written to info; nothing new starts until they can: is the disk full?", maxStuck)

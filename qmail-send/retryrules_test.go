@@ -43,7 +43,7 @@ func TestSchedule(t *testing.T) {
 	at := birthOfTests
 	for i, want := range []int64{90, 390, 3990, 90390, 176790, 263190} {
 		at = cv.next(birthOfTests, at)
-		if ageIn(at) != want || at != birthOfTests.add(time.Duration(want)*time.Second) {
+		if ageIn(at) != want || at != birthOfTests.Add(time.Duration(want)*time.Second) {
 			t.Fatalf("attempt %d at age %d, want %d", i+1, ageIn(at), want)
 		}
 		if got := cv.attempts(birthOfTests, at); got != int64(i+1) {
@@ -52,7 +52,7 @@ func TestSchedule(t *testing.T) {
 		if cv.notBefore(birthOfTests, at) != at || cv.notBefore(birthOfTests, at+1) != cv.next(birthOfTests, at) {
 			t.Errorf("what is not before age %d is", want)
 		}
-		at = at.add(500 * time.Microsecond) // the pass starts a little later
+		at = at.Add(500 * time.Microsecond) // the pass starts a little later
 	}
 }
 
@@ -75,7 +75,7 @@ func TestCurvesGoOn(t *testing.T) {
 			}
 		}
 		age := time.Duration(random.Int64N(int64(30 * 24 * time.Hour)))
-		now := birthOfTests.add(age)
+		now := birthOfTests.Add(age)
 		next := cv.next(birthOfTests, now)
 		if next <= now || cv.notBefore(birthOfTests, now) < now || cv.attempts(birthOfTests, next) <= cv.attempts(birthOfTests, birthOfTests) {
 			t.Fatalf("%+v: after age %v comes %v", cv, age, time.Duration(next-birthOfTests))
@@ -118,7 +118,7 @@ func TestRetryRules(t *testing.T) {
 	if none.of(remote, "x", tlsTrouble).root != 20 || none.of(local, "x", tlsTrouble).root != 10 {
 		t.Error("without rules it is not qmail's curve")
 	}
-	if got := r.latest(birthOfTests, birthOfTests, local); got != birthOfTests.add(420*time.Second) {
+	if got := r.latest(birthOfTests, birthOfTests, local); got != birthOfTests.Add(420*time.Second) {
 		t.Errorf("the latest is at age %d", ageIn(got))
 	}
 }

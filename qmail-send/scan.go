@@ -106,7 +106,7 @@ func (s *scheduler) endScan() {
 	if n := len(failed) - maxScanAlerts; n > 0 {
 		s.logf("alert: unable to scan the queue: %d more directories", n)
 	}
-	s.scan = scanState{failed: failed, againAt: s.now().add(scanAgain)}
+	s.scan = scanState{failed: failed, againAt: s.now().Add(scanAgain)}
 	if again && !s.exiting {
 		s.startScan()
 	}
@@ -133,11 +133,11 @@ func (s *scheduler) takeFound(f found) {
 	}
 	m.flags |= hasInfo | logged | attempted | triedBefore | restored
 	now := s.clock.Now()
-	at := s.line.at(now)
+	at := s.line.At(now)
 	for c := range channels {
 		// Not later than if an attempt were made now: a clock that was wrong
 		// when the time was written keeps nothing waiting (R15).
-		m.due[c] = min(s.line.fromWall(f.due, now), s.settings.retry.latest(m.birth, at, c))
+		m.due[c] = min(s.line.FromWall(f.due, now), s.settings.retry.latest(m.birth, at, c))
 		s.waiting[c].put(m)
 	}
 }

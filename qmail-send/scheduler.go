@@ -9,6 +9,8 @@ import (
 	"postrider/internal/figures"
 	"postrider/internal/logline"
 	"postrider/internal/queuedir"
+	"postrider/qmail-send/mailbox"
+	"postrider/qmail-send/timeline"
 )
 
 // eventBacklog is how many events may wait for the scheduler before those who
@@ -23,7 +25,7 @@ type scheduler struct {
 	layout   queuedir.Layout
 	control  control.Dir
 	settings settings
-	line     timeline
+	line     timeline.Line
 
 	events  chan func()
 	stopped chan struct{} // closed when run has returned
@@ -56,9 +58,9 @@ type scheduler struct {
 	// suspects are messages whose delivery agents went away, more than once in a row.
 	suspects map[*message]struct{}
 
-	readers   *mailbox[func()] // work that waits for the disk: reading
-	recorders *mailbox[func()] // and writing progress
-	notices   *mailbox[func()] // bounces
+	readers   *mailbox.Box[func()] // work that waits for the disk: reading
+	recorders *mailbox.Box[func()] // and writing progress
+	notices   *mailbox.Box[func()] // bounces
 	store     store
 	atWork    int // functions in recorders and notices that have not posted yet
 
@@ -89,7 +91,7 @@ func newScheduler(c clock.Clock, log *logline.Writer, layout queuedir.Layout, di
 func schedulerOf(c clock.Clock, log *logline.Writer, st store, set settings) *scheduler {
 	s := &scheduler{
 		clock: c, log: log, settings: set, store: st,
-		line:       timeline{start: c.Now()},
+		line:       timeline.New(c.Now()),
 		events:     make(chan func(), eventBacklog),
 		stopped:    make(chan struct{}),
 		messages:   make(map[queuedir.ID]*message),
@@ -98,9 +100,9 @@ func schedulerOf(c clock.Clock, log *logline.Writer, st store, set settings) *sc
 		asked:      make(map[queuedir.ID]loadTicket),
 		orders:     newOrders(),
 		suspects:   make(map[*message]struct{}),
-		readers:    newMailbox[func()](),
-		recorders:  newMailbox[func()](),
-		notices:    newMailbox[func()](),
+		readers:    mailbox.New[func()](),
+		recorders:  mailbox.New[func()](),
+		notices:    mailbox.New[func()](),
 		exitBy:     never,
 	}
 	for q := range s.waiting {
@@ -123,7 +125,7 @@ func (s *scheduler) post(event func()) {
 	}
 }
 
-func (s *scheduler) now() moment { return s.line.at(s.clock.Now()) }
+func (s *scheduler) now() moment { return s.line.At(s.clock.Now()) }
 
 // run schedules until it was told to exit and everything is in order.
 func (s *scheduler) run() {
@@ -222,9 +224,9 @@ func (s *scheduler) mayStart() bool {
 }
 
 func (s *scheduler) startWorkers() {
-	work := func(box *mailbox[func()]) {
+	work := func(box *mailbox.Box[func()]) {
 		for {
-			f, ok := box.take()
+			f, ok := box.Take()
 			if !ok {
 				return
 			}
@@ -243,9 +245,9 @@ func (s *scheduler) startWorkers() {
 }
 
 func (s *scheduler) stopWorkers() {
-	s.readers.discard()
-	s.recorders.discard()
-	s.notices.discard()
+	s.readers.Discard()
+	s.recorders.Discard()
+	s.notices.Discard()
 	s.submits.close()
 	s.agents.closeAll()
 	if s.spool != nil {

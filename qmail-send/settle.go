@@ -150,7 +150,7 @@ func (s *scheduler) keepUp(a *active) {
 	case a.progress.count >= flushCount:
 		s.write(a)
 	case a.progress.count > 0 && a.flushAt == never:
-		a.flushAt = s.now().add(flushDelay)
+		a.flushAt = s.now().Add(flushDelay)
 		s.flushes = append(s.flushes, a)
 	}
 }
@@ -217,7 +217,7 @@ func (s *scheduler) noteDone(m *message) {
 	}
 	m.flags |= keeping | hasInfo
 	s.atWork++
-	s.recorders.put(func() {
+	s.recorders.Put(func() {
 		s.keepDone(m.id, int(m.recipients))
 		s.post(func() {
 			s.atWork--

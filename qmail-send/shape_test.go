@@ -335,7 +335,7 @@ func TestTimersStayInOrder(t *testing.T) {
 		table.learn(d, key, domain, "mx."+domain, now)
 		if lasts > 0 {
 			d.unreachable(now, now, downText)
-			d.until = now.add(lasts)
+			d.until = now.Add(lasts)
 			w := newMessage(id(int(lasts)), now, 0)
 			w.lane = key
 			m.s.messages[w.id] = w

@@ -28,8 +28,8 @@ var standingWords = map[standing]manage.Standing{well: manage.Well, slowed: mana
 
 func (s *scheduler) describeDestinations() (all []manage.Destination) {
 	clock := s.clock.Now()
-	now := s.line.at(clock)
-	seconds := func(m moment) int64 { return s.line.toWall(m, clock).Unix() }
+	now := s.line.At(clock)
+	seconds := func(m moment) int64 { return s.line.ToWall(m, clock).Unix() }
 	for d := range s.destinations.all {
 		if d.name == "" {
 			continue // nothing was given out to it yet

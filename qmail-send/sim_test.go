@@ -19,6 +19,7 @@ import (
 	"postrider/internal/route"
 	"postrider/internal/wire/entries"
 	"postrider/internal/wire/spawn"
+	"postrider/qmail-send/mailbox"
 )
 
 // A simulation runs the scheduler itself, on a clock that it moves, with a
@@ -138,9 +139,9 @@ func (m *simulation) start(set settings) {
 	}
 	m.life++
 	m.s = schedulerOf(simClock{m}, log, m, set)
-	m.s.spool = &spoolLink{out: newMailbox[entries.Message]()}
-	m.s.agents.attach(&agent{name: "local", jobs: newMailbox[job]()}, local, 0)
-	m.s.agents.attach(&agent{name: "remote", jobs: newMailbox[job]()}, remote, 0)
+	m.s.spool = &spoolLink{out: mailbox.New[entries.Message]()}
+	m.s.agents.attach(&agent{name: "local", jobs: mailbox.New[job]()}, local, 0)
+	m.s.agents.attach(&agent{name: "remote", jobs: mailbox.New[job]()}, remote, 0)
 }
 
 // arriveFrom lets a message of its sender arrive.
@@ -216,7 +217,7 @@ func (m *simulation) run(until time.Time, check func()) {
 		check()
 		at := until.Add(1)
 		if due := m.s.next(); due != never {
-			at = m.s.line.toWall(due, m.time)
+			at = m.s.line.ToWall(due, m.time)
 		}
 		if m.events.Len() > 0 && m.events.heap[0].at.Before(at) {
 			at = m.events.heap[0].at
@@ -245,8 +246,8 @@ func (m *simulation) turn() {
 
 // work starts what the scheduler has put into its mailboxes.
 func (m *simulation) work() (some bool) {
-	for _, box := range []*mailbox[func()]{m.s.readers, m.s.recorders, m.s.notices} {
-		for _, f := range box.emptied() {
+	for _, box := range []*mailbox.Box[func()]{m.s.readers, m.s.recorders, m.s.notices} {
+		for _, f := range box.Discard() {
 			some = true
 			if delay, _ := m.disk(); delay > 0 {
 				m.inThisLife(delay, func() { m.call(f) })
@@ -256,11 +257,11 @@ func (m *simulation) work() (some bool) {
 		}
 	}
 	for _, ag := range []*agent{m.s.agents.local, m.s.agents.remotes[0]} {
-		for _, j := range ag.jobs.emptied() {
+		for _, j := range ag.jobs.Discard() {
 			m.attempt(ag, j)
 		}
 	}
-	for _, e := range m.s.spool.out.emptied() {
+	for _, e := range m.s.spool.out.Discard() {
 		m.inThisLife(time.Millisecond, func() { m.spoolDoes(e) })
 	}
 	return some
@@ -279,13 +280,6 @@ func (m *simulation) inThisLife(d time.Duration, what func()) {
 			what()
 		}
 	})
-}
-
-// emptied returns what is in a mailbox, and empties it.
-func (b *mailbox[T]) emptied() []T {
-	items := b.items
-	b.items = nil
-	return items
 }
 
 // attempt is what a delivery agent does.

@@ -102,7 +102,7 @@ func (w *week) attempted(x *simMessage, d *delivery) {
 	c := d.pass.way.id
 	begins := w.begins[x.id]
 	last := begins[c]
-	begins[c] = w.s.line.toWall(d.pass.began, w.time)
+	begins[c] = w.s.line.ToWall(d.pass.began, w.time)
 	w.begins[x.id] = begins
 	if last.IsZero() {
 		if !x.first[c] && x.sender >= flooders && !x.bulk {

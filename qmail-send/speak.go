@@ -15,7 +15,7 @@ func (s *scheduler) agesReached(m *message, now moment) (n uint8) {
 	}
 	life := s.lifetimeOf(m)
 	for _, age := range s.settings.delayWarn {
-		if age < life && now >= m.birth.add(age) {
+		if age < life && now >= m.birth.Add(age) {
 			n++
 		}
 	}
@@ -24,7 +24,7 @@ func (s *scheduler) agesReached(m *message, now moment) (n uint8) {
 
 // mustSpeak reports whether an attempt that fails now tells the sender something.
 func (s *scheduler) mustSpeak(m *message, now moment) bool {
-	return now > m.birth.add(s.lifetimeOf(m)) || s.agesReached(m, now) > m.heard
+	return now > m.birth.Add(s.lifetimeOf(m)) || s.agesReached(m, now) > m.heard
 }
 
 // speakAt returns when the next attempt would be that tells the sender something
@@ -32,13 +32,13 @@ func (s *scheduler) mustSpeak(m *message, now moment) bool {
 func (s *scheduler) speakAt(m *message, d *destination, now moment) moment {
 	cv := s.settings.retry.after(remote, "@"+d.domain, d.said)
 	life := s.lifetimeOf(m)
-	at := cv.notBefore(m.birth, m.birth.add(life)+1)
+	at := cv.notBefore(m.birth, m.birth.Add(life)+1)
 	if m.heard == silentSender {
 		return at
 	}
 	for _, age := range s.settings.delayWarn {
-		if age < life && m.birth.add(age) > now {
-			at = min(at, cv.notBefore(m.birth, m.birth.add(age)))
+		if age < life && m.birth.Add(age) > now {
+			at = min(at, cv.notBefore(m.birth, m.birth.Add(age)))
 		}
 	}
 	return at

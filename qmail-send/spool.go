@@ -8,12 +8,13 @@ import (
 	"postrider/internal/logline"
 	"postrider/internal/queuedir"
 	"postrider/internal/wire/entries"
+	"postrider/qmail-send/mailbox"
 )
 
 // spoolLink is the link to qmail-spool about entries.
 type spoolLink struct {
 	packets *fdpass.Packets
-	out     *mailbox[entries.Message]
+	out     *mailbox.Box[entries.Message]
 }
 
 // attachSpool begins to use f. Nothing is outstanding on a fresh link: what
@@ -23,7 +24,7 @@ func (s *scheduler) attachSpool(f *os.File) error {
 	if err != nil {
 		return err
 	}
-	l := &spoolLink{packets: packets, out: newMailbox[entries.Message]()}
+	l := &spoolLink{packets: packets, out: mailbox.New[entries.Message]()}
 	s.post(func() {
 		if s.spool != nil {
 			s.spoolLost(s.spool)
@@ -44,10 +45,10 @@ func (s *scheduler) attachSpool(f *os.File) error {
 	return nil
 }
 
-func (l *spoolLink) send(m entries.Message) { l.out.put(m) }
+func (l *spoolLink) send(m entries.Message) { l.out.Put(m) }
 
 func (l *spoolLink) close() {
-	l.out.discard()
+	l.out.Discard()
 	_ = l.packets.Close() // what was asked is asked again on the next link
 }
 
@@ -100,7 +101,7 @@ func (s *scheduler) spoolLost(l *spoolLink) {
 func (s *scheduler) sendRequests(l *spoolLink) {
 	var packet []byte
 	for {
-		requests := l.out.takeAll()
+		requests := l.out.TakeAll()
 		if requests == nil {
 			return
 		}
@@ -242,7 +243,7 @@ func (s *scheduler) logNew(m *message, size int64, sender string, uid uint32) {
 // since does not make it unborn.
 func (s *scheduler) birth(id queuedir.ID) moment {
 	now := s.clock.Now()
-	return min(s.line.fromWall(id.Time(), now), s.line.at(now))
+	return min(s.line.FromWall(id.Time(), now), s.line.At(now))
 }
 
 func (s *scheduler) committed(id queuedir.ID) {
@@ -285,7 +286,7 @@ func (s *scheduler) removed(id queuedir.ID) {
 
 func (s *scheduler) unlinkInfo(id queuedir.ID, unlink func(queuedir.ID) error) {
 	s.atWork++
-	s.recorders.put(func() {
+	s.recorders.Put(func() {
 		err := unlink(id)
 		s.post(func() {
 			s.atWork--

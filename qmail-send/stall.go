@@ -9,7 +9,7 @@ func (s *scheduler) stallable(p *pass, d *destination) bool {
 
 // stall lets p wait in hand until a job to d ends, or time is up.
 func (s *scheduler) stall(p *pass, d *destination, now moment) {
-	p.stalledAt, p.stallEnd = d, now.add(stallFor)
+	p.stalledAt, p.stallEnd = d, now.Add(stallFor)
 	p.way.stalled++
 	d.stalled.push(p)
 	s.stalls = append(s.stalls, stallOf{p, p.stallEnd})

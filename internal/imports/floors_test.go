@@ -2,6 +2,7 @@ package imports
 
 import (
 	"maps"
+	"path"
 	"slices"
 	"strings"
 	"testing"
@@ -43,6 +44,9 @@ var floors = [][]string{
 	},
 	{ // from other systems to this one
 		"internal/migrate/layout", "internal/migrate/ours", "internal/migrate/postfix", "internal/migrate/qmail", "internal/migrate/sendmail",
+	},
+	{ // parts of the scheduler: see parts
+		"qmail-send/mailbox", "qmail-send/timeline",
 	},
 	{ // rooms: each holds programs, and none knows another
 		"qmail-local", "qmail-local/commands", "qmail-local/lookup", "qmail-local/lspawn", "qmail-local/nss", "qmail-local/users",
@@ -104,9 +108,13 @@ var neighbours = map[string][]string{
 	"internal/bench":          {"internal/bench/account", "internal/bench/load", "internal/bench/report"},
 }
 
+// parts is a package of the floor of parts. Only the room above such a package
+// imports it, and those that stand beside it in neighbours.
+const parts = "qmail-send/timeline"
+
 // testFloor is the floor of the packages that only tests and programs of tests
 // may import.
-const testFloor = 11
+const testFloor = 12
 
 // libraries says who may import what is not ours and not Go's.
 var libraries = map[string][]string{
@@ -188,11 +196,14 @@ func TestImportsGoDown(t *testing.T) {
 func checkDown(t *testing.T, dir string, from int, target string) {
 	t.Helper()
 	to, known := floorOf(target)
+	partFloor, _ := floorOf(parts)
 	switch {
 	case !known:
 		t.Errorf("%s imports %s, which has no floor", dir, target)
 	case to == testFloor && from < testFloor:
 		t.Errorf("%s imports %s, which is for tests", dir, target)
+	case to == partFloor && from != to && dir != path.Dir(target):
+		t.Errorf("%s imports %s, which is a part of %s", dir, target, path.Dir(target))
 	case to > from:
 		t.Errorf("%s imports %s, which stands on a higher floor", dir, target)
 	case to == from && !slices.Contains(neighbours[dir], target):
@@ -220,6 +231,9 @@ func TestTestsKeepRoomsApart(t *testing.T) {
 			}
 			if from <= rooms && to == rooms && target != dir {
 				t.Errorf("a test of %s imports the room %s", dir, target)
+			}
+			if part, _ := floorOf(parts); to == part && from != part && dir != path.Dir(target) {
+				t.Errorf("a test of %s imports %s, which is a part of %s", dir, target, path.Dir(target))
 			}
 		}
 	}

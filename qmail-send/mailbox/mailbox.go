@@ -1,25 +1,26 @@
-package qmailsend
+package mailbox
 
 import "sync"
 
-// mailbox hands work from the scheduler to goroutines that may wait for disks
+// Box hands work from the scheduler to goroutines that may wait for disks
 // and sockets, so that the scheduler never does. How much is in it is bounded
 // by whoever puts.
-type mailbox[T any] struct {
+type Box[T any] struct {
 	mu     sync.Mutex
 	wake   sync.Cond
 	items  []T
 	closed bool
 }
 
-func newMailbox[T any]() *mailbox[T] {
-	b := &mailbox[T]{}
+// New returns an empty one.
+func New[T any]() *Box[T] {
+	b := &Box[T]{}
 	b.wake.L = &b.mu
 	return b
 }
 
-// put adds items. It never waits.
-func (b *mailbox[T]) put(items ...T) {
+// Put adds items. It never waits.
+func (b *Box[T]) Put(items ...T) {
 	b.mu.Lock()
 	b.items = append(b.items, items...)
 	b.mu.Unlock()
@@ -30,8 +31,8 @@ func (b *mailbox[T]) put(items ...T) {
 	}
 }
 
-// take waits for an item and takes the oldest; false is the end.
-func (b *mailbox[T]) take() (item T, ok bool) {
+// Take waits for an item and takes the oldest; false is the end.
+func (b *Box[T]) Take() (item T, ok bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for len(b.items) == 0 && !b.closed {
@@ -46,8 +47,8 @@ func (b *mailbox[T]) take() (item T, ok bool) {
 	return item, true
 }
 
-// takeAll waits for items and takes all; nil is the end.
-func (b *mailbox[T]) takeAll() []T {
+// TakeAll waits for items and takes all; nil is the end.
+func (b *Box[T]) TakeAll() []T {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for len(b.items) == 0 && !b.closed {
@@ -58,16 +59,16 @@ func (b *mailbox[T]) takeAll() []T {
 	return items
 }
 
-// close ends the mailbox once it is empty.
-func (b *mailbox[T]) close() {
+// Close ends the mailbox once it is empty.
+func (b *Box[T]) Close() {
 	b.mu.Lock()
 	b.closed = true
 	b.mu.Unlock()
 	b.wake.Broadcast()
 }
 
-// discard empties the mailbox and ends it; it returns what was in it.
-func (b *mailbox[T]) discard() []T {
+// Discard empties the mailbox and ends it; it returns what was in it.
+func (b *Box[T]) Discard() []T {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	items := b.items
