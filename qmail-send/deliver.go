@@ -233,11 +233,11 @@ func (s *scheduler) retryLater(p *pass, d *delivery, report string) {
 	first := !p.deferred
 	p.deferred = true
 	birth := p.a.m.birth
-	cv := s.settings.retry.after(p.way.id, d.to, report)
-	p.retryAt = min(p.retryAt, cv.next(birth, p.began))
+	cv := s.settings.retry.After(p.way.id, d.to, report)
+	p.retryAt = min(p.retryAt, cv.Next(birth, p.began))
 	p.noteDead(d, first)
 	if p.telling {
-		p.a.lastTry = max(p.a.lastTry, cv.notBefore(birth, birth.Add(s.settings.lifetimes.of(p.a))+1))
+		p.a.lastTry = max(p.a.lastTry, cv.NotBefore(birth, birth.Add(s.settings.lifetimes.of(p.a))+1))
 	}
 }
 

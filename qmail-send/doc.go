@@ -48,8 +48,6 @@
 //	spool.go      qmail-spool: new messages, removals
 //	scan.go       finding what is in the queue, in the background
 //	retry.go      pauses after trouble
-//	curve.go      at which ages a message is tried again
-//	retryrules.go which curve, by destination and what went wrong
 //	lifetime.go   for how long
 //	store.go      what others do for the scheduler
 //	way.go        a channel: slots, and whose turn it is
@@ -82,4 +80,5 @@
 //
 //	timeline      time
 //	mailbox       handing work to goroutines that may wait
+//	retry         when a message is tried again
 package qmailsend

@@ -182,7 +182,7 @@ func (s *scheduler) openPasses(a *active, t loadTicket, got *loaded, now moment)
 	m := a.m
 	if m.is(restored) && got.windows[local].undone && got.windows[remote].undone {
 		// One mtime stands for both: it is the earlier one, that of local.
-		m.due[remote] = s.settings.retry.restored(m.birth, m.due[local], remote)
+		m.due[remote] = s.settings.retry.Restored(m.birth, m.due[local], remote)
 	}
 	m.flags &^= restored
 	fresh := !m.is(attempted)
@@ -272,7 +272,7 @@ func (s *scheduler) countAttempt(p *pass) {
 		s.counts.Observe(figures.QueueWait, int(c), int64(s.now()-m.birth)/int64(time.Microsecond))
 	}
 	if m.is(triedBefore) && p.due != never {
-		m.attempts = uint16(min(s.settings.retry.usual(c).attempts(m.birth, p.due), math.MaxUint16))
+		m.attempts = uint16(min(s.settings.retry.Usual(c).Attempts(m.birth, p.due), math.MaxUint16))
 	}
 	m.flags &^= triedBefore
 	if m.attempts < math.MaxUint16 {

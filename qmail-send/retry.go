@@ -1,7 +1,6 @@
 package qmailsend
 
 import (
-	"math"
 	"time"
 
 	"postrider/qmail-send/timeline"
@@ -21,25 +20,3 @@ const (
 	// away, the first time.
 	lostRetry = 5 * time.Second
 )
-
-// retrySkip makes attempts at age 100 k² s local and 400 k² s remote.
-var retrySkip = [channels]int64{local: 10, remote: 20}
-
-func ageSeconds(birth, now moment) int64 {
-	return max(0, int64(now-birth)/int64(time.Second))
-}
-
-// isqrt returns the floor of the square root, at most 65535 as qmail's.
-func isqrt(n int64) int64 {
-	if n >= 1<<32 {
-		return 1<<16 - 1
-	}
-	root := int64(math.Sqrt(float64(n)))
-	for root*root > n {
-		root--
-	}
-	for (root+1)*(root+1) <= n {
-		root++
-	}
-	return root
-}

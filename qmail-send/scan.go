@@ -137,7 +137,7 @@ func (s *scheduler) takeFound(f found) {
 	for c := range channels {
 		// Not later than if an attempt were made now: a clock that was wrong
 		// when the time was written keeps nothing waiting (R15).
-		m.due[c] = min(s.line.FromWall(f.due, now), s.settings.retry.latest(m.birth, at, c))
+		m.due[c] = min(s.line.FromWall(f.due, now), s.settings.retry.Latest(m.birth, at, c))
 		s.waiting[c].put(m)
 	}
 }

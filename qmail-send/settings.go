@@ -8,6 +8,7 @@ import (
 	"postrider/internal/control"
 	"postrider/internal/destinations"
 	"postrider/internal/route"
+	"postrider/qmail-send/retry"
 )
 
 // settings are the control files that qmail-send reads at its start; locals
@@ -16,7 +17,7 @@ type settings struct {
 	routes       *route.Table
 	concurrency  [channels]int
 	lifetimes    lifetimes
-	retry        *retryRules
+	retry        *retry.Rules
 	senders      *senders
 	destinations *destinations.Table
 	bounce       bounceSettings
@@ -46,7 +47,7 @@ func readSettings(dir control.Dir) (settings, error) {
 			remote: min(r.number("concurrencyremote", 20), maxConcurrency),
 		},
 		lifetimes:    r.lifetimes(),
-		retry:        readWith(&r, readRetryRules),
+		retry:        readWith(&r, retry.ReadRules),
 		senders:      readWith(&r, readSenders),
 		destinations: readWith(&r, destinations.Read),
 		bounce: bounceSettings{

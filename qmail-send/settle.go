@@ -126,7 +126,7 @@ func (s *scheduler) setDue(p *pass, now moment) {
 		due = min(due, p.restAt)
 	}
 	if p.asideMore {
-		due = min(due, s.settings.retry.usual(c).next(m.birth, p.began))
+		due = min(due, s.settings.retry.Usual(c).Next(m.birth, p.began))
 	}
 	if d := p.aside.resolved(); d != nil {
 		s.park(m, d, p.class, now, due)

@@ -327,7 +327,7 @@ func (s *scheduler) releaseWaiting(d *destination) {
 			return
 		}
 		m.flags &^= parked
-		m.due[remote] = max(now, s.settings.retry.usual(remote).notBefore(m.birth, now))
+		m.due[remote] = max(now, s.settings.retry.Usual(remote).NotBefore(m.birth, now))
 		s.waiting[remote].put(m)
 	}
 }

@@ -30,15 +30,15 @@ func (s *scheduler) mustSpeak(m *message, now moment) bool {
 // speakAt returns when the next attempt would be that tells the sender something
 // if it failed as the destination's last delivery has.
 func (s *scheduler) speakAt(m *message, d *destination, now moment) moment {
-	cv := s.settings.retry.after(remote, "@"+d.domain, d.said)
+	cv := s.settings.retry.After(remote, "@"+d.domain, d.said)
 	life := s.lifetimeOf(m)
-	at := cv.notBefore(m.birth, m.birth.Add(life)+1)
+	at := cv.NotBefore(m.birth, m.birth.Add(life)+1)
 	if m.heard == silentSender {
 		return at
 	}
 	for _, age := range s.settings.delayWarn {
 		if age < life && m.birth.Add(age) > now {
-			at = min(at, cv.notBefore(m.birth, m.birth.Add(age)))
+			at = min(at, cv.NotBefore(m.birth, m.birth.Add(age)))
 		}
 	}
 	return at

@@ -1,4 +1,4 @@
-package qmailsend
+package retry
 
 import (
 	"fmt"
@@ -9,6 +9,7 @@ import (
 	"postrider/internal/dsn"
 	"postrider/internal/idn"
 	"postrider/internal/route"
+	"postrider/qmail-send/timeline"
 )
 
 // cause is the kind of a temporary failure, as control/retryrules has it.
@@ -34,16 +35,16 @@ var causeNames = map[string]cause{
 // maxRules bounds control/retryrules.
 const maxRules = 10000
 
-// retryRules says which curve a delivery that was deferred has. nil is qmail's
+// Rules says which curve a delivery that was deferred has. nil is qmail's
 // for all.
-type retryRules struct {
-	byDomain map[string]*[causes]*curve // "*", "example.org", ".example.org"
-	all      []curve                    // each once
+type Rules struct {
+	byDomain map[string]*[causes]*Curve // "*", "example.org", ".example.org"
+	all      []Curve                    // each once
 }
 
-// readRetryRules reads control/retryrules: DESTINATION TROUBLE SCHEDULE.
-func readRetryRules(dir control.Dir) (*retryRules, error) {
-	r := &retryRules{byDomain: make(map[string]*[causes]*curve)}
+// ReadRules reads control/retryrules: DESTINATION TROUBLE SCHEDULE.
+func ReadRules(dir control.Dir) (*Rules, error) {
+	r := &Rules{byDomain: make(map[string]*[causes]*Curve)}
 	rules := 0
 	_, err := dir.Each("retryrules", func(line string) error {
 		if rules++; rules > maxRules {
@@ -60,7 +61,7 @@ func readRetryRules(dir control.Dir) (*retryRules, error) {
 	return r, nil
 }
 
-func (r *retryRules) add(words []string) error {
+func (r *Rules) add(words []string) error {
 	if len(words) < 3 {
 		return fmt.Errorf("a rule is a destination, a kind of trouble and a schedule")
 	}
@@ -78,14 +79,14 @@ func (r *retryRules) add(words []string) error {
 	}
 	rules := r.byDomain[domain]
 	if rules == nil {
-		rules = new([causes]*curve)
+		rules = new([causes]*Curve)
 		r.byDomain[domain] = rules
 	}
 	if rules[kind] != nil {
 		return fmt.Errorf("a second rule for the same")
 	}
 	rules[kind] = &cv
-	if cv.ages != nil && !slices.ContainsFunc(r.all, func(other curve) bool { return slices.Equal(other.ages, cv.ages) }) {
+	if cv.ages != nil && !slices.ContainsFunc(r.all, func(other Curve) bool { return slices.Equal(other.ages, cv.ages) }) {
 		r.all = append(r.all, cv)
 	}
 	return nil
@@ -93,7 +94,7 @@ func (r *retryRules) add(words []string) error {
 
 // of returns the curve of a delivery to a domain on c that failed so. The
 // closest destination with a rule for that trouble or for any decides.
-func (r *retryRules) of(c channelID, domain string, kind cause) curve {
+func (r *Rules) of(c route.Channel, domain string, kind cause) Curve {
 	if r == nil {
 		return quadratic(c)
 	}
@@ -114,7 +115,7 @@ func (r *retryRules) of(c channelID, domain string, kind cause) curve {
 	return *cv
 }
 
-func (r *retryRules) find(domain string, kind cause) *curve {
+func (r *Rules) find(domain string, kind cause) *Curve {
 	rules := r.byDomain[domain]
 	switch {
 	case rules == nil:
@@ -125,41 +126,41 @@ func (r *retryRules) find(domain string, kind cause) *curve {
 	return rules[anyTrouble]
 }
 
-// usual returns the curve of a channel where nothing is known of the failure.
-func (r *retryRules) usual(c channelID) curve { return r.of(c, "", anyTrouble) }
+// Usual returns the curve of a channel where nothing is known of the failure.
+func (r *Rules) Usual(c route.Channel) Curve { return r.of(c, "", anyTrouble) }
 
-// latest returns the latest time at which any rule would have a message tried
+// Latest returns the latest time at which any rule would have a message tried
 // again of which a pass starts at now.
-func (r *retryRules) latest(birth, now moment, c channelID) moment {
-	at := quadratic(c).next(birth, now)
+func (r *Rules) Latest(birth, now timeline.Moment, c route.Channel) timeline.Moment {
+	at := quadratic(c).Next(birth, now)
 	if r != nil {
 		for _, cv := range r.all {
-			at = max(at, cv.next(birth, now))
+			at = max(at, cv.Next(birth, now))
 		}
 	}
 	return at
 }
 
-// after returns the curve of a delivery that was deferred with such a report.
-func (r *retryRules) after(c channelID, to, report string) curve {
+// After returns the curve of a delivery that was deferred with such a report.
+func (r *Rules) After(c route.Channel, to, report string) Curve {
 	if r == nil {
 		return quadratic(c)
 	}
 	return r.of(c, route.DomainOf(to), causeOf(c, report))
 }
 
-// restored returns when a message is tried again on c of which is known only
+// Restored returns when a message is tried again on c of which is known only
 // that the other channel's attempt is at t, and the earlier.
-func (r *retryRules) restored(birth, t moment, c channelID) moment {
+func (r *Rules) Restored(birth, t timeline.Moment, c route.Channel) timeline.Moment {
 	if r == nil {
-		return quadratic(c).notBefore(birth, t)
+		return quadratic(c).NotBefore(birth, t)
 	}
 	return t
 }
 
 // causeOf tells the kind of trouble from the report of a delivery agent: from
 // the status of ours, and from the reply of another host.
-func causeOf(c channelID, report string) cause {
+func causeOf(c route.Channel, report string) cause {
 	said := dsn.Parse(report, false)
 	if said.SMTP {
 		if saysGreylisted(said) {
@@ -180,7 +181,7 @@ func causeOf(c channelID, report string) cause {
 	switch {
 	case strings.HasPrefix(said.Status, "4.3."):
 		return ourTrouble
-	case c == local:
+	case c == route.Local:
 		return localTrouble
 	}
 	return anyTrouble

@@ -1,17 +1,21 @@
-package qmailsend
+package retry
 
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"time"
+
+	"postrider/internal/route"
+	"postrider/qmail-send/timeline"
 )
 
-// curve says at which ages a message is tried again: they follow from its
+// Curve says at which ages a message is tried again: they follow from its
 // birth alone, so that nothing must be remembered, no restart changes them, and
 // messages that were born apart stay apart (R65).
-type curve struct {
+type Curve struct {
 	// root makes attempts at the ages (root*k)² s, qmail's curve (spec 2.5),
 	// if it is not 0. Else they are at these ages, ascending, and after the
 	// last at its distance from the one before.
@@ -20,10 +24,10 @@ type curve struct {
 }
 
 // quadratic returns qmail's curve of a channel.
-func quadratic(c channelID) curve { return curve{root: retrySkip[c]} }
+func quadratic(c route.Channel) Curve { return Curve{root: retrySkip[c]} }
 
 // last returns the last age and the distance from then on.
-func (cv curve) last() (age, every time.Duration) {
+func (cv Curve) last() (age, every time.Duration) {
 	n := len(cv.ages)
 	age, every = cv.ages[n-1], cv.ages[n-1]
 	if n > 1 {
@@ -32,17 +36,17 @@ func (cv curve) last() (age, every time.Duration) {
 	return age, every
 }
 
-// next returns when a message is tried again of which a pass starts at now.
-func (cv curve) next(birth, now moment) moment {
+// Next returns when a message is tried again of which a pass starts at now.
+func (cv Curve) Next(birth, now timeline.Moment) timeline.Moment {
 	if cv.root > 0 {
 		root := isqrt(ageSeconds(birth, now)) + cv.root
 		return birth.Add(time.Duration(root*root) * time.Second)
 	}
-	return cv.notBefore(birth, now+1)
+	return cv.NotBefore(birth, now+1)
 }
 
-// notBefore returns the first attempt that is not before t.
-func (cv curve) notBefore(birth, t moment) moment {
+// NotBefore returns the first attempt that is not before t.
+func (cv Curve) NotBefore(birth, t timeline.Moment) timeline.Moment {
 	if cv.root > 0 {
 		return cv.quadraticNotBefore(birth, t)
 	}
@@ -57,7 +61,7 @@ func (cv curve) notBefore(birth, t moment) moment {
 	return birth.Add(last + (age-last+every-1)/every*every)
 }
 
-func (cv curve) quadraticNotBefore(birth, t moment) moment {
+func (cv Curve) quadraticNotBefore(birth, t timeline.Moment) timeline.Moment {
 	age := max(0, int64(t-birth)+int64(time.Second)-1) / int64(time.Second)
 	k := isqrt(age) / cv.root * cv.root
 	for k*k < age {
@@ -66,8 +70,8 @@ func (cv curve) quadraticNotBefore(birth, t moment) moment {
 	return birth.Add(time.Duration(k*k) * time.Second)
 }
 
-// attempts returns how many follow the first one up to the moment t.
-func (cv curve) attempts(birth, t moment) int64 {
+// Attempts returns how many follow the first one up to the moment t.
+func (cv Curve) Attempts(birth, t timeline.Moment) int64 {
 	if cv.root > 0 {
 		return isqrt(ageSeconds(birth, t)) / cv.root
 	}
@@ -93,19 +97,19 @@ const (
 // parseCurve reads the distances between attempts, "5m 15m 1h", of which the
 // last one repeats; or "quadratic", which is the zero curve here: it is the
 // channel's.
-func parseCurve(words []string) (curve, error) {
+func parseCurve(words []string) (Curve, error) {
 	if len(words) == 1 && words[0] == "quadratic" {
-		return curve{}, nil
+		return Curve{}, nil
 	}
 	if len(words) == 0 || len(words) > maxSteps {
-		return curve{}, fmt.Errorf("a schedule is \"quadratic\", or 1 to %d times", maxSteps)
+		return Curve{}, fmt.Errorf("a schedule is \"quadratic\", or 1 to %d times", maxSteps)
 	}
-	var cv curve
+	var cv Curve
 	var age time.Duration
 	for _, word := range words {
 		step, err := parseSpan(word)
 		if err != nil {
-			return curve{}, err
+			return Curve{}, err
 		}
 		age += step
 		cv.ages = append(cv.ages, age)
@@ -132,4 +136,26 @@ func parseSpan(word string) (time.Duration, error) {
 		return 0, fmt.Errorf("%q is %w", word, errSpan)
 	}
 	return step, nil
+}
+
+// retrySkip makes attempts at age 100 k² s local and 400 k² s remote.
+var retrySkip = [route.Channels]int64{route.Local: 10, route.Remote: 20}
+
+func ageSeconds(birth, now timeline.Moment) int64 {
+	return max(0, int64(now-birth)/int64(time.Second))
+}
+
+// isqrt returns the floor of the square root, at most 65535 as qmail's.
+func isqrt(n int64) int64 {
+	if n >= 1<<32 {
+		return 1<<16 - 1
+	}
+	root := int64(math.Sqrt(float64(n)))
+	for root*root > n {
+		root--
+	}
+	for (root+1)*(root+1) <= n {
+		root++
+	}
+	return root
 }
