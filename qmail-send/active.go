@@ -6,6 +6,7 @@ import (
 	"postrider/internal/address"
 	"postrider/internal/esmtp"
 	"postrider/internal/queuedir"
+	"postrider/qmail-send/fair"
 )
 
 // active is a message in hand: read, and being delivered or settled.
@@ -107,7 +108,7 @@ type pass struct {
 	dying   bool // the message has been in the queue too long
 	began   moment
 	retryAt moment // when the next pass is due if any is deferred
-	flow    flowKey
+	flow    fair.Flow
 	weight  uint16
 	lane    uint32
 

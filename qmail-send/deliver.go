@@ -56,7 +56,7 @@ func (s *scheduler) giveOut(w *way) {
 			w.bulk[p.class]++
 		}
 		s.ready(p)
-		w.ready[p.class].also(p.flow, p.given-before-1)
+		w.ready[p.class].Also(p.flow, p.given-before-1)
 		if p.drained() {
 			s.leave(p)
 			s.settle(p.a)

@@ -157,7 +157,7 @@ func TestFirstAttemptsBeforeRetries(t *testing.T) {
 			t.Errorf("delivery %d goes to %s, want %s...", i, to, want)
 		}
 	}
-	r.until(t, "all new mail to be read", func() bool { return r.s.ways[remote].ready[firsts].len() == 8 })
+	r.until(t, "all new mail to be read", func() bool { return r.s.ways[remote].ready[firsts].Len() == 8 })
 	rem.answer(2, spawn.Success, "ok\n") // two retries end: new mail has its turn
 	rem.untilKept(8)
 	for _, to := range rem.recipients()[38:] {

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"postrider/internal/destinations"
+	"postrider/qmail-send/fair"
 )
 
 // destination is what is known of the hosts that take the mail of some domains,
@@ -43,9 +44,9 @@ type destination struct {
 
 	waits   int // messages that wait for it
 	turn    int
-	waiting [classes]*fairQueue[*message]
-	stalled fifo[*pass] // that wait for a job to end
-	asked   []*message  // in vain, while it is down: they wait for their own times
+	waiting [classes]*fair.Queue[*message]
+	stalled fair.FIFO[*pass] // that wait for a job to end
+	asked   []*message       // in vain, while it is down: they wait for their own times
 	used    moment
 	isReady bool // in destinationTable.ready
 	place   int  // in destinationTable.timers, or nowhere
@@ -271,7 +272,7 @@ func (d *destination) stand(as standing, now moment) {
 
 // atRest reports whether nothing is under way or waits.
 func (d *destination) atRest() bool {
-	return !d.underWay() && d.waits == 0 && d.stalled.len() == 0
+	return !d.underWay() && d.waits == 0 && d.stalled.Len() == 0
 }
 
 func (d *destination) underWay() bool { return d.jobs > 0 || d.claims > 0 }

@@ -43,8 +43,6 @@
 //	examine.go    the same for qmail-showctl
 //	scheduler.go  state, the loop, next and do
 //	message.go    what is kept of a queued message; the queues it waits in
-//	fair.go       turns of senders, fifo.go queues in them
-//	flows.go      who a sender is, and his weight
 //	spool.go      qmail-spool: new messages, removals
 //	scan.go       finding what is in the queue, in the background
 //	retry.go      pauses after trouble
@@ -81,4 +79,5 @@
 //	timeline      time
 //	mailbox       handing work to goroutines that may wait
 //	retry         when a message is tried again
+//	fair          turns of senders, and who one is
 package qmailsend

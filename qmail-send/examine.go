@@ -3,6 +3,7 @@ package qmailsend
 import (
 	"postrider/internal/control"
 	"postrider/internal/destinations"
+	"postrider/qmail-send/fair"
 	"postrider/qmail-send/retry"
 )
 
@@ -22,6 +23,6 @@ func Readers() map[string]func(control.Dir) error {
 		},
 		destinations.File: func(dir control.Dir) error { _, err := destinations.Read(dir); return err },
 		"retryrules":      func(dir control.Dir) error { _, err := retry.ReadRules(dir); return err },
-		"senderweights":   func(dir control.Dir) error { _, err := readSenders(dir); return err },
+		"senderweights":   func(dir control.Dir) error { _, err := fair.ReadSenders(dir); return err },
 	}
 }

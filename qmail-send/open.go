@@ -9,13 +9,14 @@ import (
 	"postrider/internal/figures"
 	"postrider/internal/queuedir"
 	"postrider/internal/wire/entries"
+	"postrider/qmail-send/fair"
 )
 
 // loadTicket says for which queue a message is read, and as what.
 type loadTicket struct {
 	queue queueID
 	class class
-	flow  flowKey // whose it was when its turn came
+	flow  fair.Flow // whose it was when its turn came
 
 	to   *destination // that has room for it, if that is known
 	only bool         // nothing else is given out of it,
@@ -33,9 +34,9 @@ func (s *scheduler) topUp(w *way, now moment) {
 	}
 	passed := 0
 	for w.hasRoomForNew() && passed < maxParked {
-		var may func(flowKey) bool
+		var may func(fair.Flow) bool
 		if !w.hasRoom(firsts) {
-			may = func(f flowKey) bool { return w.opened[f] == 0 }
+			may = func(f fair.Flow) bool { return w.opened[f] == 0 }
 		}
 		m := q.nextFirst(may)
 		if m == nil {
@@ -163,8 +164,8 @@ func (s *scheduler) loaded(m *message, t loadTicket, got *loaded, err error) {
 	}
 	a.forwarded = s.settings.rewriting.wanted(got.head)
 	a.bulk = got.head.Bulk
-	if m.flow == unknownFlow {
-		m.flow, m.weight = s.settings.senders.flow(got.head)
+	if m.flow == fair.Unknown {
+		m.flow, m.weight = s.settings.senders.Flow(got.head)
 	}
 	m.active = a
 	m.recipients = int32(got.recipients)
@@ -300,7 +301,7 @@ func (s *scheduler) ready(p *pass) {
 	case len(p.window.specs) > 0:
 		p.lane = p.a.m.lane
 		if p.way.id == remote {
-			p.lane = s.settings.senders.lane(p.window.specs[0].host)
+			p.lane = s.settings.senders.Lane(p.window.specs[0].host)
 		}
 		p.way.ready[p.class].push(p)
 	case p.window.more && !s.exiting:

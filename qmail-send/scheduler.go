@@ -110,7 +110,7 @@ func schedulerOf(c clock.Clock, log *logline.Writer, st store, set settings) *sc
 	}
 	s.ways[local] = newWay(local, set.concurrency[local])
 	s.ways[remote] = newWay(remote, set.concurrency[remote])
-	s.destinations = newDestinationTable(set.destinations, set.senders.seed, s.ways[remote].limit)
+	s.destinations = newDestinationTable(set.destinations, s.ways[remote].limit)
 	s.destinations.released = s.releaseWaiting
 	s.standings = standingLog{room: maxStandings, at: s.now()}
 	return s

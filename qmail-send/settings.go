@@ -8,6 +8,7 @@ import (
 	"postrider/internal/control"
 	"postrider/internal/destinations"
 	"postrider/internal/route"
+	"postrider/qmail-send/fair"
 	"postrider/qmail-send/retry"
 )
 
@@ -18,7 +19,7 @@ type settings struct {
 	concurrency  [channels]int
 	lifetimes    lifetimes
 	retry        *retry.Rules
-	senders      *senders
+	senders      *fair.Senders
 	destinations *destinations.Table
 	bounce       bounceSettings
 	bounceMax    int64           // bytes; of a longer message only the header goes back
@@ -48,7 +49,7 @@ func readSettings(dir control.Dir) (settings, error) {
 		},
 		lifetimes:    r.lifetimes(),
 		retry:        readWith(&r, retry.ReadRules),
-		senders:      readWith(&r, readSenders),
+		senders:      readWith(&r, fair.ReadSenders),
 		destinations: readWith(&r, destinations.Read),
 		bounce: bounceSettings{
 			from:       r.line("bouncefrom", "MAILER-DAEMON"),

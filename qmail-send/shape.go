@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"postrider/internal/wire/spawn"
+	"postrider/qmail-send/fair"
 )
 
 // Whose turn it is, way.go says; here it is decided what of that may go to its
@@ -62,12 +63,12 @@ func (s *scheduler) unpark(m *message) {
 // turn.
 func (s *scheduler) serveReady(w *way, now moment) {
 	t := s.destinations
-	for idle := 0; t.ready.len() > idle; {
+	for idle := 0; t.ready.Len() > idle; {
 		may := [classes]bool{w.hasRoomForReady(firsts), w.hasRoomForReady(retries)}
 		if !may[firsts] && !may[retries] {
 			return
 		}
-		d := t.ready.pop()
+		d := t.ready.Pop()
 		d.isReady = false
 		if d.successor != nil || d.waits == 0 {
 			continue
@@ -209,9 +210,9 @@ func (s *scheduler) destinationOf(sp *spec, now moment) *destination {
 // keyOf returns what stands for the domain of a job.
 func (s *scheduler) keyOf(sp *spec) uint32 {
 	if sp.relay != "" {
-		return s.settings.senders.key("\x00" + sp.relay)
+		return s.settings.senders.Key("\x00" + sp.relay)
 	}
-	return s.settings.senders.key(sp.host)
+	return s.settings.senders.Key(sp.host)
 }
 
 // domain is that of a job, as control/destinations has it; of one that goes to
@@ -338,7 +339,7 @@ func (s *scheduler) askAll() {
 	now := s.now()
 	for d := range s.destinations.all {
 		d.askNow()
-		d.waiting, d.waits = [classes]*fairQueue[*message]{}, 0
+		d.waiting, d.waits = [classes]*fair.Queue[*message]{}, 0
 		s.destinations.schedule(d, now)
 		s.resumeStalled(d, now)
 	}

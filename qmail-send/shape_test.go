@@ -198,15 +198,15 @@ func TestStandingLinesAreBounded(t *testing.T) {
 func TestDomainsLeaveNothing(t *testing.T) {
 	t.Parallel()
 	m := newShaped(t, 1, nil)
-	table, key := m.s.destinations, m.s.settings.senders.key("a.test")
+	table, key := m.s.destinations, m.s.settings.senders.Key("a.test")
 	for i := range 1000 {
 		d := table.ofSpec(key, "a.test", "a.test", 1)
 		table.learn(d, key, "a.test", fmt.Sprintf("mx%d.test", i%2), 1)
 	}
 	for i := range 2 * maxDomains {
 		domain := fmt.Sprintf("d%d.test", i)
-		d := table.ofSpec(m.s.settings.senders.key(domain), domain, domain, 1)
-		table.learn(d, m.s.settings.senders.key(domain), domain, "mx.test", 1)
+		d := table.ofSpec(m.s.settings.senders.Key(domain), domain, domain, 1)
+		table.learn(d, m.s.settings.senders.Key(domain), domain, "mx.test", 1)
 	}
 	known := 0
 	for d := range table.all {
@@ -330,7 +330,7 @@ func TestTimersStayInOrder(t *testing.T) {
 	m := newShaped(t, 1, nil)
 	table, now := m.s.destinations, m.s.now()
 	begin := func(domain string, lasts time.Duration) (*destination, uint32) {
-		key := m.s.settings.senders.key(domain)
+		key := m.s.settings.senders.Key(domain)
 		d := table.ofSpec(key, domain, domain, now)
 		table.learn(d, key, domain, "mx."+domain, now)
 		if lasts > 0 {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"postrider/internal/wire/spawn"
+	"postrider/qmail-send/fair"
 )
 
 // shaped is a simulation with hosts that take mail of several domains, have
@@ -428,7 +429,7 @@ func TestRandomDestinations(t *testing.T) {
 }
 
 func randomDestinations(t *testing.T, seed uint64) {
-	source := newSimulation(t, seed, settings{senders: &senders{}}).random
+	source := newSimulation(t, seed, settings{senders: &fair.Senders{}}).random
 	var hosts []*simHosts
 	for i := range 2 + source.IntN(6) {
 		h := &simHosts{name: fmt.Sprintf("mx%d.test", i), takes: time.Duration(1+source.IntN(3000)) * time.Millisecond, noMX: source.IntN(6) == 0}
@@ -512,35 +513,35 @@ func TestDestinationsAreBounded(t *testing.T) {
 	for i := range 300_000 {
 		now := m.s.now()
 		domain := fmt.Sprintf("d%d.test", i)
-		d := table.ofSpec(set.senders.key(domain), domain, domain, now)
+		d := table.ofSpec(set.senders.Key(domain), domain, domain, now)
 		if d == nil {
 			t.Fatalf("no room for %s", domain)
 		}
 		d.begin(now, 1)
 		if i%3 > 0 {
-			d, _ = table.learn(d, set.senders.key(domain), domain, fmt.Sprintf("mx%d.test", i/7*i%3), now)
+			d, _ = table.learn(d, set.senders.Key(domain), domain, fmt.Sprintf("mx%d.test", i/7*i%3), now)
 		}
 		d.unreachable(now, now+1, downText)
 		d.jobs, d.slots = 0, 0
 		if i%2 == 0 {
 			w := newMessage(id(i), now, 0)
-			w.lane = set.senders.key(domain)
+			w.lane = set.senders.Key(domain)
 			m.s.messages[w.id] = w
 			m.s.park(w, d, firsts, now, never)
 		}
 	}
-	if len(table.all) > maxDestinations || len(table.byDomain) > maxDomains || len(table.timers) > maxDestinations || table.ready.len() > 2*maxDestinations {
-		t.Errorf("%d destinations, %d domains, %d timers, %d ready", len(table.all), len(table.byDomain), len(table.timers), table.ready.len())
+	if len(table.all) > maxDestinations || len(table.byDomain) > maxDomains || len(table.timers) > maxDestinations || table.ready.Len() > 2*maxDestinations {
+		t.Errorf("%d destinations, %d domains, %d timers, %d ready", len(table.all), len(table.byDomain), len(table.timers), table.ready.Len())
 	}
 	for _, w := range m.s.messages {
-		if err := m.s.whereIs(w, nil); err != nil {
+		if err := m.s.whereIs(w, false); err != nil {
 			t.Errorf("%s: %v", w.id, err)
 		}
 	}
 	m.s.messages = nil
 	m.s.waiting[remote] = waitQueue{id: queueID(remote)}
 	for d := range table.all {
-		d.waiting, d.waits = [classes]*fairQueue[*message]{}, 0
+		d.waiting, d.waits = [classes]*fair.Queue[*message]{}, 0
 	}
 	t.Logf("%d destinations and %d domains cost %d KiB", len(table.all), len(table.byDomain), (int64(heapHeld())-int64(before))>>10)
 }

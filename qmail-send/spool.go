@@ -8,6 +8,7 @@ import (
 	"postrider/internal/logline"
 	"postrider/internal/queuedir"
 	"postrider/internal/wire/entries"
+	"postrider/qmail-send/fair"
 	"postrider/qmail-send/mailbox"
 )
 
@@ -198,7 +199,7 @@ func (s *scheduler) announced(a entries.Message) {
 // which channels the message waits for. Without one it waits for both.
 func (s *scheduler) firstLook(m *message, a entries.Message) {
 	if len(a.Envelope) == 0 {
-		m.flow, m.weight = s.settings.senders.flow(queuedir.Head{UID: a.UID})
+		m.flow, m.weight = s.settings.senders.Flow(queuedir.Head{UID: a.UID})
 		return
 	}
 	envelope, err := queuedir.NewEnvelopeReader(bytes.NewReader(a.Envelope))
@@ -206,7 +207,7 @@ func (s *scheduler) firstLook(m *message, a entries.Message) {
 		return // reading the entry will tell
 	}
 	s.logNew(m, a.Size, envelope.Head.Sender.String(), a.UID)
-	m.flow, m.weight = s.settings.senders.flow(envelope.Head)
+	m.flow, m.weight = s.settings.senders.Flow(envelope.Head)
 	m.noteSender(envelope.Head.Sender.String(), envelope.Head.Bulk)
 	var wanted [channels]bool
 	n := 0
@@ -216,7 +217,7 @@ func (s *scheduler) firstLook(m *message, a entries.Message) {
 			break
 		}
 		c, rewritten := s.settings.routes.Of(recipient.String())
-		if lane := s.settings.senders.key(destinationOf(c, rewritten)); !wanted[c] && (c == remote || m.lane == 0) {
+		if lane := s.settings.senders.Key(fair.DestinationOf(c, rewritten)); !wanted[c] && (c == remote || m.lane == 0) {
 			m.lane = lane
 		} else if c == remote && lane != m.lane {
 			m.flags |= several

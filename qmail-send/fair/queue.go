@@ -1,38 +1,38 @@
-package qmailsend
+package fair
 
 import "container/heap"
 
-// fairQueue gives out what senders have, in turns: a sender with very many
+// Queue gives out what senders have, in turns: a sender with very many
 // items delays another's first one by one turn. It is start-time fair queueing
 // (Goyal, Vin, Cheng 1996): each item moves its sender's tag by 1/weight, and
 // the smallest tag is next. Items of one sender take turns by destination.
-type fairQueue[T comparable] struct {
-	flows   map[flowKey]*flow[T]
+type Queue[T comparable] struct {
+	flows   map[Flow]*flow[T]
 	order   []*flow[T]     // those that have items: a heap by tag
-	resting fifo[*flow[T]] // whose last turn is not over
+	resting FIFO[*flow[T]] // whose last turn is not over
 	spare   []*flow[T]     // to be used again
 	clock   uint64         // the tag that was served last
 	items   int
 }
 
-// flowKey stands for a sender: see flows.go.
-type flowKey uint64
+// Flow stands for a sender: see senders.go.
+type Flow uint64
 
-// flow is what one sender has in a fairQueue.
+// flow is what one sender has in a Queue.
 type flow[T comparable] struct {
-	key    flowKey
+	key    Flow
 	weight uint16
 	rests  bool
 	place  int    // in order, or nowhere
 	tag    uint64 // when its next turn is
-	lanes  fifo[*lane[T]]
+	lanes  FIFO[*lane[T]]
 	byDest map[uint32]*lane[T]
 }
 
 // lane is what a sender has for one destination.
 type lane[T comparable] struct {
 	dest  uint32
-	items fifo[T]
+	items FIFO[T]
 }
 
 const (
@@ -42,12 +42,15 @@ const (
 	maxSpare   = 64
 	// lookAhead is how many senders are asked whether they may have a turn.
 	lookAhead = 32
+	// nowhere is the place of a flow that has no items.
+	nowhere = -1
 )
 
-func (q *fairQueue[T]) len() int { return q.items }
+// Len is how many items there are.
+func (q *Queue[T]) Len() int { return q.items }
 
-// push adds an item behind those that its sender has for that destination.
-func (q *fairQueue[T]) push(item T, key flowKey, weight uint16, dest uint32) {
+// Push adds an item behind those that its sender has for that destination.
+func (q *Queue[T]) Push(item T, key Flow, weight uint16, dest uint32) {
 	f := q.flows[key]
 	if f == nil {
 		f = q.newFlow(key)
@@ -57,9 +60,9 @@ func (q *fairQueue[T]) push(item T, key flowKey, weight uint16, dest uint32) {
 	if l == nil {
 		l = &lane[T]{dest: dest}
 		f.byDest[dest] = l
-		f.lanes.push(l)
+		f.lanes.Push(l)
 	}
-	l.items.push(item)
+	l.items.Push(item)
 	q.items++
 	if f.place == nowhere {
 		f.tag = max(f.tag, q.clock)
@@ -67,9 +70,9 @@ func (q *fairQueue[T]) push(item T, key flowKey, weight uint16, dest uint32) {
 	}
 }
 
-func (q *fairQueue[T]) newFlow(key flowKey) *flow[T] {
+func (q *Queue[T]) newFlow(key Flow) *flow[T] {
 	if q.flows == nil {
-		q.flows = make(map[flowKey]*flow[T])
+		q.flows = make(map[Flow]*flow[T])
 	}
 	f := &flow[T]{}
 	if n := len(q.spare); n > 0 {
@@ -83,8 +86,8 @@ func (q *fairQueue[T]) newFlow(key flowKey) *flow[T] {
 	return f
 }
 
-// pop takes the next item of those senders that may have a turn; nil lets all.
-func (q *fairQueue[T]) pop(may func(flowKey) bool) (item T, ok bool) {
+// Pop takes the next item of those senders that may have a turn; nil lets all.
+func (q *Queue[T]) Pop(may func(Flow) bool) (item T, ok bool) {
 	var f *flow[T]
 	for i, other := range q.order[:min(len(q.order), lookAhead)] {
 		if (f == nil || q.less(i, f.place)) && (may == nil || may(other.key)) {
@@ -98,16 +101,16 @@ func (q *fairQueue[T]) pop(may func(flowKey) bool) (item T, ok bool) {
 		return item, false
 	}
 	q.clock = max(q.clock, f.tag)
-	l := f.lanes.pop()
-	item = l.items.pop()
-	if l.items.len() > 0 {
-		f.lanes.push(l)
+	l := f.lanes.Pop()
+	item = l.items.Pop()
+	if l.items.Len() > 0 {
+		f.lanes.Push(l)
 	} else {
 		delete(f.byDest, l.dest)
 	}
 	q.items--
 	q.charge(f, 1)
-	if f.lanes.len() == 0 {
+	if f.lanes.Len() == 0 {
 		heap.Remove((*flowHeap[T])(q), f.place)
 		q.rest(f)
 	}
@@ -115,15 +118,15 @@ func (q *fairQueue[T]) pop(may func(flowKey) bool) (item T, ok bool) {
 }
 
 // charge counts n more items for a sender.
-func (q *fairQueue[T]) charge(f *flow[T], n int) {
+func (q *Queue[T]) charge(f *flow[T], n int) {
 	f.tag += uint64(n) * turn / uint64(f.weight)
 	if f.place != nowhere {
 		heap.Fix((*flowHeap[T])(q), f.place)
 	}
 }
 
-// also counts items that came with one of the sender key.
-func (q *fairQueue[T]) also(key flowKey, n int) {
+// Also counts items that came with one of the sender key.
+func (q *Queue[T]) Also(key Flow, n int) {
 	if f := q.flows[key]; f != nil && n > 0 {
 		q.charge(f, n)
 	}
@@ -131,17 +134,17 @@ func (q *fairQueue[T]) also(key flowKey, n int) {
 
 // rest remembers a sender that has nothing until its turn is over, and forgets
 // those whose is.
-func (q *fairQueue[T]) rest(f *flow[T]) {
+func (q *Queue[T]) rest(f *flow[T]) {
 	if !f.rests {
 		f.rests = true
-		q.resting.push(f)
+		q.resting.Push(f)
 	}
-	for q.resting.len() > 0 {
-		old := q.resting.first()
-		if old.place == nowhere && old.tag > q.clock && q.resting.len() <= maxResting {
+	for q.resting.Len() > 0 {
+		old := q.resting.First()
+		if old.place == nowhere && old.tag > q.clock && q.resting.Len() <= maxResting {
 			return
 		}
-		q.resting.pop().rests = false
+		q.resting.Pop().rests = false
 		if old.place == nowhere {
 			delete(q.flows, old.key)
 			if len(q.spare) < maxSpare {
@@ -151,33 +154,33 @@ func (q *fairQueue[T]) rest(f *flow[T]) {
 	}
 }
 
-// remove takes an item out if it is there.
-func (q *fairQueue[T]) remove(item T, key flowKey) {
+// Remove takes an item out if it is there.
+func (q *Queue[T]) Remove(item T, key Flow) {
 	f := q.flows[key]
 	if f == nil {
 		return
 	}
-	for range f.lanes.len() {
-		l := f.lanes.pop()
-		if l.items.remove(item) {
+	for range f.lanes.Len() {
+		l := f.lanes.Pop()
+		if l.items.Remove(item) {
 			q.items--
 		}
-		if l.items.len() > 0 {
-			f.lanes.push(l)
+		if l.items.Len() > 0 {
+			f.lanes.Push(l)
 		} else {
 			delete(f.byDest, l.dest)
 		}
 	}
-	if f.lanes.len() == 0 && f.place != nowhere {
+	if f.lanes.Len() == 0 && f.place != nowhere {
 		heap.Remove((*flowHeap[T])(q), f.place)
 		q.rest(f)
 	}
 }
 
-func (q *fairQueue[T]) less(i, j int) bool { return q.order[i].tag < q.order[j].tag }
+func (q *Queue[T]) less(i, j int) bool { return q.order[i].tag < q.order[j].tag }
 
-// flowHeap is a fairQueue as container/heap sees it.
-type flowHeap[T comparable] fairQueue[T]
+// flowHeap is a Queue as container/heap sees it.
+type flowHeap[T comparable] Queue[T]
 
 func (h *flowHeap[T]) Len() int           { return len(h.order) }
 func (h *flowHeap[T]) Less(i, j int) bool { return h.order[i].tag < h.order[j].tag }

@@ -1,4 +1,4 @@
-package qmailsend
+package fair
 
 import (
 	"fmt"
@@ -19,8 +19,8 @@ import (
 // the client's network, else the local user. What one sends in bulk is a flow of
 // its own, whose turns are rarer.
 
-// unknownFlow is the flow of messages whose envelope was not read yet.
-const unknownFlow flowKey = 0
+// Unknown is the flow of messages whose envelope was not read yet.
+const Unknown Flow = 0
 
 const (
 	// usualWeight is what weight 1 of control/senderweights is here: bulk has
@@ -38,18 +38,18 @@ type origin struct {
 	uid     uint32
 }
 
-// senders finds flows. Its seed is secret: nobody can choose to share a flow.
-type senders struct {
+// Senders finds flows. Its seed is secret: nobody can choose to share a flow.
+type Senders struct {
 	seed    maphash.Seed
 	weights map[origin]uint16
 	lengths [2][]int // of networks in weights, the longest first: IPv4, IPv6
 }
 
-// flow returns the flow of a message, and its weight.
-func (s *senders) flow(head queuedir.Head) (flowKey, uint16) {
+// Flow returns the flow of a message, and its weight.
+func (s *Senders) Flow(head queuedir.Head) (Flow, uint16) {
 	from := originOf(head)
 	weight := s.weight(from)
-	key := flowKey(maphash.Comparable(s.seed, from)) | 1
+	key := Flow(maphash.Comparable(s.seed, from)) | 1
 	if head.Bulk {
 		return key ^ 1<<63, weight
 	}
@@ -69,7 +69,7 @@ func originOf(head queuedir.Head) origin {
 }
 
 // weight returns that of control/senderweights; of networks, of the smallest.
-func (s *senders) weight(from origin) uint16 {
+func (s *Senders) weight(from origin) uint16 {
 	if len(s.weights) == 0 {
 		return 1
 	}
@@ -103,23 +103,26 @@ func family(a netip.Addr) int {
 	return 1
 }
 
-// lane returns what stands for a destination among those of one sender.
-func (s *senders) lane(destination string) uint32 {
+// Lane returns what stands for a destination among those of one sender.
+func (s *Senders) Lane(destination string) uint32 {
 	return uint32(maphash.String(s.seed, destination))
 }
 
-// destinationOf is a domain, or who gets it here.
-func destinationOf(c channelID, recipient string) string {
-	if c == remote {
+// Key returns what stands for a domain; 0 for none.
+func (s *Senders) Key(domain string) uint32 { return max(s.Lane(domain), 1) }
+
+// DestinationOf is a domain, or who gets it here.
+func DestinationOf(c route.Channel, recipient string) string {
+	if c == route.Remote {
 		return route.DomainOf(recipient)
 	}
 	return recipient
 }
 
-// readSenders reads control/senderweights: WHO WEIGHT, where WHO is the name of
+// ReadSenders reads control/senderweights: WHO WEIGHT, where WHO is the name of
 // an account, uid=N, an address or ADDRESS/BITS.
-func readSenders(dir control.Dir) (*senders, error) {
-	s := &senders{seed: maphash.MakeSeed(), weights: make(map[origin]uint16)}
+func ReadSenders(dir control.Dir) (*Senders, error) {
+	s := &Senders{seed: maphash.MakeSeed(), weights: make(map[origin]uint16)}
 	_, err := dir.Each("senderweights", func(line string) error {
 		if len(s.weights) == maxWeights {
 			return fmt.Errorf("more than %d lines", maxWeights)
@@ -137,7 +140,7 @@ func readSenders(dir control.Dir) (*senders, error) {
 }
 
 // add takes a line: the names of accounts are kept as the queue has them.
-func (s *senders) add(words []string) error {
+func (s *Senders) add(words []string) error {
 	if len(words) != 2 {
 		return fmt.Errorf("a line is a sender and a weight")
 	}
@@ -168,7 +171,7 @@ func parseOrigin(word string) (origin, error) {
 }
 
 // sortLengths finds which lengths of prefixes there are, the longest first.
-func (s *senders) sortLengths() {
+func (s *Senders) sortLengths() {
 	for from := range s.weights {
 		if !from.network.IsValid() {
 			continue

@@ -1,14 +1,16 @@
-package qmailsend
+package fair
 
-// fifo is a queue.
-type fifo[T comparable] struct {
+// FIFO is a queue.
+type FIFO[T comparable] struct {
 	items []T
 	head  int
 }
 
-func (q *fifo[T]) len() int { return len(q.items) - q.head }
+// Len is how many items there are.
+func (q *FIFO[T]) Len() int { return len(q.items) - q.head }
 
-func (q *fifo[T]) push(item T) {
+// Push adds an item.
+func (q *FIFO[T]) Push(item T) {
 	if q.head == len(q.items) {
 		q.items, q.head = q.items[:0], 0
 	} else if q.head > 64 && q.head*2 > len(q.items) {
@@ -19,10 +21,11 @@ func (q *fifo[T]) push(item T) {
 	q.items = append(q.items, item)
 }
 
-// first returns what pop will, if there is anything.
-func (q *fifo[T]) first() T { return q.items[q.head] }
+// First returns what pop will, if there is anything.
+func (q *FIFO[T]) First() T { return q.items[q.head] }
 
-func (q *fifo[T]) pop() T {
+// Pop takes the oldest item; there must be one.
+func (q *FIFO[T]) Pop() T {
 	var zero T
 	item := q.items[q.head]
 	q.items[q.head] = zero
@@ -30,8 +33,8 @@ func (q *fifo[T]) pop() T {
 	return item
 }
 
-// remove takes item out if it is there.
-func (q *fifo[T]) remove(item T) bool {
+// Remove takes item out if it is there.
+func (q *FIFO[T]) Remove(item T) bool {
 	for i := q.head; i < len(q.items); i++ {
 		if q.items[i] == item {
 			copy(q.items[i:], q.items[i+1:])
