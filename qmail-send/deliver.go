@@ -6,6 +6,7 @@ import (
 	"postrider/internal/logline"
 	"postrider/internal/queuedir"
 	"postrider/internal/wire/spawn"
+	"postrider/qmail-send/bounce"
 )
 
 // delivery is one recipient that a delivery agent has.
@@ -213,7 +214,7 @@ func (s *scheduler) finishDelivery(r spawn.Result) {
 		p.a.finish(d.index)
 		text := "" // the sender does not want to know
 		if d.facts.Notify.WantsFailure() && !p.a.cancelled {
-			text = paragraph(s.settings.routes.Strip(d.to), r.Text)
+			text = bounce.Paragraph(s.settings.routes.Strip(d.to), r.Text)
 		}
 		p.a.noteFailed(d.index, s.clock.Now(), text)
 	default:
@@ -221,7 +222,7 @@ func (s *scheduler) finishDelivery(r spawn.Result) {
 		p.a.noteTried(d.index, s.clock.Now(), r.Text)
 		s.retryLater(p, d, r.Text)
 		if p.telling && d.facts.Notify.WantsDelay() {
-			p.a.noteDelayed(d.index, s.clock.Now(), paragraph(s.settings.routes.Strip(d.to), r.Text))
+			p.a.noteDelayed(d.index, s.clock.Now(), bounce.Paragraph(s.settings.routes.Strip(d.to), r.Text))
 		}
 	}
 	s.status()
@@ -244,7 +245,7 @@ func (s *scheduler) retryLater(p *pass, d *delivery, report string) {
 // noteSuccess notes a success, which the sender hears of if he said so.
 func (s *scheduler) noteSuccess(d *delivery, r spawn.Result) {
 	a := d.pass.a
-	nobody := a.sender.IsNull() || a.sender.String() == doubleBounceSender
+	nobody := a.sender.IsNull() || a.sender.String() == bounce.DoubleSender
 	if a.cancelled || r.Class == spawn.PassedOn || d.facts.Notify&esmtp.Success == 0 || nobody {
 		a.noteDelivered(d.index)
 		return
@@ -253,7 +254,7 @@ func (s *scheduler) noteSuccess(d *delivery, r spawn.Result) {
 	if d.pass.way.id == remote {
 		kind = queuedir.Relayed
 	}
-	a.noteSucceeded(kind, d.index, s.clock.Now(), paragraph(s.settings.routes.Strip(d.to), r.Text))
+	a.noteSucceeded(kind, d.index, s.clock.Now(), bounce.Paragraph(s.settings.routes.Strip(d.to), r.Text))
 }
 
 // deferDelivery ends a delivery that nobody tried to the end: temporary even

@@ -59,12 +59,10 @@
 //	destinationtable.go whose domains are one, and who waits for it
 //	speak.go      when a sender is to hear something
 //	deliver.go    giving out deliveries, their results
-//	verp.go       the sender a delivery is given
 //	agent.go      qmail-lspawn and the qmail-remote workers
 //	settle.go     what is next when something has happened to a message
 //	record.go     writing progress files
-//	bounce.go     the text of bounces
-//	inject.go     submitting bounces
+//	notify.go     having senders told
 //	tried.go      why recipients wait, for people
 //	isolate.go    messages that end those who deliver them
 //	shaping.go    destinations, for operators
@@ -80,4 +78,5 @@
 //	mailbox       handing work to goroutines that may wait
 //	retry         when a message is tried again
 //	fair          turns of senders, and who one is
+//	bounce        what senders are told, and how the spool gets it
 package qmailsend

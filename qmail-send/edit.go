@@ -15,6 +15,7 @@ import (
 	"postrider/internal/durable"
 	"postrider/internal/queuedir"
 	"postrider/internal/wire/manage"
+	"postrider/qmail-send/bounce"
 )
 
 const (
@@ -447,7 +448,7 @@ func (d *edited) failures(envelope *queuedir.EnvelopeReader, p queuedir.Progress
 			if to := p.Changes[i].Address; to != "" {
 				shown = to
 			}
-			text = paragraph(shown, reason+" (#5.7.0)\n")
+			text = bounce.Paragraph(shown, reason+" (#5.7.0)\n")
 			d.owed++
 		}
 		lines = queuedir.AppendFailed(lines, i, d.at, text)

@@ -10,6 +10,7 @@ import (
 	"postrider/internal/esmtp"
 	"postrider/internal/queuedir"
 	"postrider/internal/route"
+	"postrider/qmail-send/bounce"
 )
 
 const (
@@ -119,7 +120,7 @@ func (r *reading) item(index int, rewritten string) item {
 	it := item{index: index, shown: rewritten}
 	var err error
 	if it.address, err = address.New(rewritten); err == nil && r.verp {
-		it.sender, err = address.New(expandSender(r.sender, rewritten))
+		it.sender, err = address.New(bounce.ExpandSender(r.sender, rewritten))
 	}
 	switch {
 	case errors.Is(err, address.ErrControl): // the envelope has none: CR LF at the end of a line of a control file
@@ -194,7 +195,7 @@ func (got *loaded) readEnvelope() error {
 	}
 	got.head = envelope.Head
 	got.reading.sender = got.head.Sender.String()
-	got.reading.verp = isVERP(got.reading.sender)
+	got.reading.verp = bounce.IsVERP(got.reading.sender)
 	got.reading.changes = got.progress.Changes
 	for ; ; got.recipients++ {
 		recipient, err := envelope.Next()

@@ -9,6 +9,7 @@ import (
 	"postrider/internal/figures"
 	"postrider/internal/logline"
 	"postrider/internal/queuedir"
+	"postrider/qmail-send/bounce"
 	"postrider/qmail-send/mailbox"
 	"postrider/qmail-send/timeline"
 )
@@ -52,7 +53,7 @@ type scheduler struct {
 	spool   *spoolLink // nil while qmail-spool is away
 	asked   map[queuedir.ID]loadTicket
 	agents  agents
-	submits *submitter
+	submits *bounce.Submitter
 	scan    scanState
 	orders  orders
 	// suspects are messages whose delivery agents went away, more than once in a row.
@@ -72,7 +73,7 @@ type scheduler struct {
 const (
 	readerCount   = 4
 	recorderCount = 8
-	noticeCount   = 4
+	noticeCount   = bounce.AtOnce
 )
 
 // newScheduler returns a scheduler of the queue on disk that waits for its links.
@@ -81,7 +82,7 @@ func newScheduler(c clock.Clock, log *logline.Writer, layout queuedir.Layout, di
 	if err != nil {
 		return nil, err
 	}
-	submits := &submitter{}
+	submits := &bounce.Submitter{}
 	s := schedulerOf(c, log, disk{rec, submits}, set)
 	s.layout, s.control, s.submits = layout, dir, submits
 	return s, nil
@@ -248,7 +249,7 @@ func (s *scheduler) stopWorkers() {
 	s.readers.Discard()
 	s.recorders.Discard()
 	s.notices.Discard()
-	s.submits.close()
+	s.submits.Close()
 	s.agents.closeAll()
 	if s.spool != nil {
 		s.spool.close()

@@ -19,6 +19,7 @@ import (
 	"postrider/internal/route"
 	"postrider/internal/wire/entries"
 	"postrider/internal/wire/spawn"
+	"postrider/qmail-send/bounce"
 	"postrider/qmail-send/mailbox"
 )
 
@@ -393,12 +394,12 @@ func (m *simulation) keep(id queuedir.ID) error                 { return fmt.Err
 func (m *simulation) edit([]edit, time.Time) []*edited          { return nil } // nobody orders anything
 
 // submit takes notices: a bounce is a message to its sender.
-func (m *simulation) submit(entry *queuedir.Entry, reports []report) (done []submitted, err error) {
+func (m *simulation) submit(entry *queuedir.Entry, reports []bounce.Report) (done []bounce.Submitted, err error) {
 	for _, r := range reports {
 		x := m.queue[entry.ID]
 		some := false
-		_, err := queuedir.ReadRecords(bytes.NewReader(x.lines[r.from:r.to]), func(rec queuedir.Record, _ int64) error {
-			for _, kind := range r.tells {
+		_, err := queuedir.ReadRecords(bytes.NewReader(x.lines[r.From:r.To]), func(rec queuedir.Record, _ int64) error {
+			for _, kind := range r.Tells {
 				if rec.Kind == kind && rec.Text != "" {
 					some = true
 					if kind == queuedir.Failed {
@@ -416,7 +417,7 @@ func (m *simulation) submit(entry *queuedir.Entry, reports []report) (done []sub
 		}
 		if some {
 			m.bounces++
-			done = append(done, submitted{r.notice.kind, queuedir.NewID(m.time, 999, m.bounces)})
+			done = append(done, bounce.Submitted{Kind: r.Notice.Kind, ID: queuedir.NewID(m.time, 999, m.bounces)})
 		}
 	}
 	return done, nil

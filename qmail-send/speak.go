@@ -1,6 +1,10 @@
 package qmailsend
 
-import "time"
+import (
+	"time"
+
+	"postrider/qmail-send/bounce"
+)
 
 // When the sender of a message is to hear something: of a delay, or that it is
 // given up. That does not depend on whether its destination may have it.
@@ -58,13 +62,13 @@ func (s *scheduler) lifetimeOf(m *message) time.Duration {
 
 // noteSender keeps what of the sender decides when he is to hear.
 func (m *message) noteSender(sender string, bulk bool) {
-	if sender == "" || sender == doubleBounceSender {
+	if sender == "" || sender == bounce.DoubleSender {
 		m.flags |= senderless
 	}
 	if bulk {
 		m.flags |= inBulk
 	}
-	if m.is(senderless|inBulk) || isVERP(sender) {
+	if m.is(senderless|inBulk) || bounce.IsVERP(sender) {
 		m.heard = silentSender
 	}
 }

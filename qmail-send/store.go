@@ -5,6 +5,7 @@ import (
 
 	"postrider/internal/queuedir"
 	"postrider/internal/route"
+	"postrider/qmail-send/bounce"
 )
 
 // store is what the scheduler decides about: messages, their progress, and who
@@ -23,13 +24,13 @@ type store interface {
 	// edit carries out what operators want of messages that are in no hand.
 	edit(batch []edit, due time.Time) []*edited
 	// submit has those reports submitted that tell anything.
-	submit(entry *queuedir.Entry, reports []report) ([]submitted, error)
+	submit(entry *queuedir.Entry, reports []bounce.Report) ([]bounce.Submitted, error)
 }
 
 // disk is the store of a running qmail-send.
 type disk struct {
 	recorder
-	notices *submitter
+	notices *bounce.Submitter
 }
 
 func (d disk) load(id queuedir.ID, hasInfo, check bool, routes *route.Table) (*loaded, error) {
@@ -44,6 +45,6 @@ func (d disk) edit(batch []edit, due time.Time) []*edited {
 	return editor{recorder: d.recorder, due: due}.edit(batch)
 }
 
-func (d disk) submit(entry *queuedir.Entry, reports []report) ([]submitted, error) {
-	return d.notices.submitAll(d.layout, entry, reports)
+func (d disk) submit(entry *queuedir.Entry, reports []bounce.Report) ([]bounce.Submitted, error) {
+	return d.notices.SubmitAll(d.layout, entry, reports)
 }

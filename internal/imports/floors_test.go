@@ -46,7 +46,7 @@ var floors = [][]string{
 		"internal/migrate/layout", "internal/migrate/ours", "internal/migrate/postfix", "internal/migrate/qmail", "internal/migrate/sendmail",
 	},
 	{ // parts of the scheduler: see parts
-		"qmail-send/fair", "qmail-send/mailbox", "qmail-send/retry", "qmail-send/timeline",
+		"qmail-send/bounce", "qmail-send/fair", "qmail-send/mailbox", "qmail-send/retry", "qmail-send/timeline",
 	},
 	{ // rooms: each holds programs, and none knows another
 		"qmail-local", "qmail-local/commands", "qmail-local/lookup", "qmail-local/lspawn", "qmail-local/nss", "qmail-local/users",

@@ -1,4 +1,4 @@
-package qmailsend
+package bounce
 
 import (
 	"testing"
@@ -23,13 +23,13 @@ func TestExpandSender(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			if got := expandSender(tc.sender, tc.recipient); got != tc.want {
+			if got := ExpandSender(tc.sender, tc.recipient); got != tc.want {
 				t.Errorf("expandSender = %q, want %q", got, tc.want)
 			}
-			if got := bounceSender(tc.sender); got != tc.bounceTo {
+			if got := ReturnTo(tc.sender); got != tc.bounceTo {
 				t.Errorf("bounceSender = %q, want %q", got, tc.bounceTo)
 			}
-			if got, want := isVERP(tc.sender), tc.want != tc.sender; got != want {
+			if got, want := IsVERP(tc.sender), tc.want != tc.sender; got != want {
 				t.Errorf("isVERP = %v", got)
 			}
 		})
@@ -41,8 +41,8 @@ func FuzzExpandSender(f *testing.F) {
 	f.Add("noat", "-@[]")
 	f.Add("", "")
 	f.Fuzz(func(t *testing.T, recipient, sender string) {
-		expandSender(sender, recipient)
-		if to := bounceSender(sender); sender != "" && to == "" {
+		ExpandSender(sender, recipient)
+		if to := ReturnTo(sender); sender != "" && to == "" {
 			t.Errorf("bounces to %q go to nobody", sender)
 		} else if _, err := address.New(sender); err == nil {
 			if _, err := address.New(to); err != nil {

@@ -1,4 +1,4 @@
-package qmailsend
+package bounce
 
 import (
 	"strings"
@@ -20,7 +20,7 @@ func TestParagraph(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			if got := paragraph(tc.recipient, tc.report); got != tc.want {
+			if got := Paragraph(tc.recipient, tc.report); got != tc.want {
 				t.Errorf("paragraph = %q, want %q", got, tc.want)
 			}
 		})
@@ -31,20 +31,20 @@ func TestParagraph(t *testing.T) {
 // programs that know qmail's bounces (spec 2.6).
 func TestNotice(t *testing.T) {
 	t.Parallel()
-	set := bounceSettings{from: "MAILER-DAEMON", host: "me.example.org", doubleTo: "post master", doubleHost: "dom.example.org"}
+	set := Settings{From: "MAILER-DAEMON", Host: "me.example.org", DoubleTo: "post master", DoubleHost: "dom.example.org"}
 	at := time.Date(2026, 11, 2, 3, 4, 5, 0, time.UTC)
-	delay := notice{
-		settings: set, kind: delayNotice, sender: "jo@x.org", arrival: at.Add(-4 * time.Hour), short: true,
-		attempts: 7, next: at.Add(time.Hour), until: at.Add(164 * time.Hour),
+	delay := Notice{
+		Settings: set, Kind: Delay, Sender: "jo@x.org", Arrival: at.Add(-4 * time.Hour), Short: true,
+		Attempts: 7, Next: at.Add(time.Hour), Until: at.Add(164 * time.Hour),
 	}
 	for _, tc := range []struct {
 		name     string
-		notice   notice
+		notice   Notice
 		from, to string
 		text     string
 	}{
 		{
-			name: "single", notice: newBounce(set, "jo e@x.org"), from: "", to: "jo e@x.org",
+			name: "single", notice: New(set, "jo e@x.org"), from: "", to: "jo e@x.org",
 			text: `Date: 2 Nov 2026 03:04:05 -0000
 From: MAILER-DAEMON@me.example.org
 To: "jo e"@x.org
@@ -70,9 +70,9 @@ A copy of your message comes with this notice.
 Return-Path: <"jo e"@x.org>
 `,
 		},
-		{name: "list", notice: newBounce(set, "list-@h.org-@[]"), from: "", to: "list-@h.org"},
+		{name: "list", notice: New(set, "list-@h.org-@[]"), from: "", to: "list-@h.org"},
 		{
-			name: "double", notice: newBounce(set, ""), from: "#@[]", to: "post master@dom.example.org",
+			name: "double", notice: New(set, ""), from: "#@[]", to: "post master@dom.example.org",
 			text: `Date: 2 Nov 2026 03:04:05 -0000
 From: MAILER-DAEMON@me.example.org
 To: "post master"@dom.example.org
@@ -129,7 +129,7 @@ Return-Path: <jo@x.org>
 				t.Errorf("envelope %q, %q; want %q, %q", from, to, tc.from, tc.to)
 			}
 			got := n.header(at, "B")
-			if n.kind != delayNotice {
+			if n.Kind != Delay {
 				got += n.qsbmf() + n.separator()
 			}
 			before, behind := n.words()
@@ -146,7 +146,7 @@ func FuzzParagraph(f *testing.F) {
 	f.Add("a@b", "hard\n\nerr\n")
 	f.Add("a\n\nb", "\n\n")
 	f.Fuzz(func(t *testing.T, recipient, report string) {
-		p := paragraph(recipient, report)
+		p := Paragraph(recipient, report)
 		if !strings.HasPrefix(p, "<") || !strings.HasSuffix(p, "\n\n") {
 			t.Fatalf("%q", p)
 		}

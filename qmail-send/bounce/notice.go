@@ -1,4 +1,4 @@
-package qmailsend
+package bounce
 
 import (
 	"strconv"
@@ -8,13 +8,13 @@ import (
 	"postrider/internal/maildate"
 )
 
-// doubleBounceSender is the envelope sender of a bounce of a bounce; a message
+// DoubleSender is the envelope sender of a bounce of a bounce; a message
 // from it is never bounced (spec 2.6).
-const doubleBounceSender = "#@[]"
+const DoubleSender = "#@[]"
 
-// paragraph is what a bounce says of one failed recipient: no empty line
+// Paragraph is what a bounce says of one failed recipient: no empty line
 // within, one behind (spec 2.6). An empty report adds no line.
-func paragraph(recipient, report string) string {
+func Paragraph(recipient, report string) string {
 	b := make([]byte, 0, len(recipient)+len(report)+8)
 	b = append(b, '<')
 	for i := range len(recipient) {
@@ -38,69 +38,70 @@ func paragraph(recipient, report string) string {
 	return string(append(b, '\n'))
 }
 
-// noticeKind is what a notice tells.
-type noticeKind int
+// Kind is what a notice tells.
+type Kind int
 
+// What notices tell.
 const (
-	failureNotice noticeKind = iota
-	doubleBounce             // a bounce could not be delivered
-	delayNotice
-	successNotice
+	Failure Kind = iota
+	Double       // a bounce could not be delivered
+	Delay
+	Success
 )
 
-// notice is a message to the sender of another one: its words, but for what
+// Notice is a message to the sender of another one: its words, but for what
 // they say of recipients.
-type notice struct {
-	settings bounceSettings
-	kind     noticeKind
-	sender   string // of the original message
-	arrival  time.Time
-	short    bool // only the header of the original message comes with it
+type Notice struct {
+	Settings Settings
+	Kind     Kind
+	Sender   string // of the original message
+	Arrival  time.Time
+	Short    bool // only the header of the original message comes with it
 
 	// Of a delay:
-	attempts int // so far
-	next     time.Time
-	until    time.Time
+	Attempts int // so far
+	Next     time.Time
+	Until    time.Time
 }
 
-// newBounce returns the notice of failures of a message from sender.
-func newBounce(set bounceSettings, sender string) notice {
-	n := notice{settings: set, sender: bounceSender(sender)}
+// New returns the notice of failures of a message from sender.
+func New(set Settings, sender string) Notice {
+	n := Notice{Settings: set, Sender: ReturnTo(sender)}
 	if sender == "" {
-		n.kind = doubleBounce
+		n.Kind = Double
 	}
 	return n
 }
 
-// newSuccess returns the notice of successes of a message from sender.
-func newSuccess(set bounceSettings, sender string) notice {
-	return notice{settings: set, kind: successNotice, sender: bounceSender(sender), short: true}
+// NewSuccess returns the notice of successes of a message from sender.
+func NewSuccess(set Settings, sender string) Notice {
+	return Notice{Settings: set, Kind: Success, Sender: ReturnTo(sender), Short: true}
 }
 
 // envelope returns sender and recipient of the notice.
-func (n notice) envelope() (sender, recipient string) {
-	if n.kind == doubleBounce {
-		return doubleBounceSender, n.settings.doubleTo + "@" + n.settings.doubleHost
+func (n Notice) envelope() (sender, recipient string) {
+	if n.Kind == Double {
+		return DoubleSender, n.Settings.DoubleTo + "@" + n.Settings.DoubleHost
 	}
-	return "", n.sender
+	return "", n.Sender
 }
 
 // isBounce reports whether n tells of failures.
-func (n notice) isBounce() bool { return n.kind == failureNotice || n.kind == doubleBounce }
+func (n Notice) isBounce() bool { return n.Kind == Failure || n.Kind == Double }
 
 // header returns the header, which says what follows boundary (RFC 6522). The
 // field Auto-Submitted keeps other programs from answering (RFC 3834).
-func (n notice) header(now time.Time, boundary string) string {
+func (n Notice) header(now time.Time, boundary string) string {
 	_, to := n.envelope()
 	subject := "failure notice"
-	switch n.kind {
-	case delayNotice:
+	switch n.Kind {
+	case Delay:
 		subject = "delay notice"
-	case successNotice:
+	case Success:
 		subject = "success notice"
 	}
 	return "Date: " + maildate.Header(now) + "\n" +
-		"From: " + address.Quote(n.settings.from) + "@" + n.settings.host + "\n" +
+		"From: " + address.Quote(n.Settings.From) + "@" + n.Settings.Host + "\n" +
 		"To: " + address.Quote(to) + "\n" +
 		"Subject: " + subject + "\n" +
 		"Auto-Submitted: auto-replied\n" +
@@ -113,9 +114,9 @@ func (n notice) header(now time.Time, boundary string) string {
 // words before the failures. It stands where others see nothing, before the
 // first part. Other notices have none: such programs would take them for a
 // failure.
-func (n notice) qsbmf() string {
-	head := "Hi. This is the qmail-send program at " + n.settings.host + ".\n"
-	if n.kind == doubleBounce {
+func (n Notice) qsbmf() string {
+	head := "Hi. This is the qmail-send program at " + n.Settings.Host + ".\n"
+	if n.Kind == Double {
 		return head + "I tried to deliver a bounce message to this address, but the bounce bounced!\n\n"
 	}
 	return head + "I'm afraid I wasn't able to deliver your message to the following addresses.\n" +
@@ -123,8 +124,8 @@ func (n notice) qsbmf() string {
 }
 
 // separator ends the failures of qsbmf.
-func (n notice) separator() string {
-	if n.kind == doubleBounce {
+func (n Notice) separator() string {
+	if n.Kind == Double {
 		return "--- Below this line is the original bounce.\n\n"
 	}
 	return "--- Below this line is a copy of the message.\n\n"
@@ -132,54 +133,48 @@ func (n notice) separator() string {
 
 // words returns what a person reads before and behind what is said of the
 // recipients.
-func (n notice) words() (before, behind string) {
-	before = "This is the mail server at " + n.settings.host + ".\n\n"
+func (n Notice) words() (before, behind string) {
+	before = "This is the mail server at " + n.Settings.Host + ".\n\n"
 	what := "your message"
-	switch n.kind {
-	case doubleBounce:
+	switch n.Kind {
+	case Double:
 		before += "A notice of failure from this address could not be delivered to its sender:\n\n"
 		what = "that notice"
-	case delayNotice:
+	case Delay:
 		before += "Your message has not been delivered yet to the following addresses. You need\n" +
 			"not send it again: the server goes on trying.\n\n"
 		behind = n.schedule()
-	case successNotice:
+	case Success:
 		before += "As you wished to know: your message was delivered to the following addresses,\n" +
 			"or handed to a server that will not tell you more.\n\n"
 	default:
 		before += "Your message could not be delivered to the following addresses. The server\n" +
 			"will not try again. What went wrong:\n\n"
 	}
-	if n.short {
+	if n.Short {
 		return before, behind + "The header of " + what + " comes with this notice.\n"
 	}
 	return before, behind + "A copy of " + what + " comes with this notice.\n"
 }
 
 // schedule says when a delayed message was and will be tried.
-func (n notice) schedule() string {
+func (n Notice) schedule() string {
 	times := "once"
-	if n.attempts != 1 {
-		times = strconv.Itoa(n.attempts) + " times"
+	if n.Attempts != 1 {
+		times = strconv.Itoa(n.Attempts) + " times"
 	}
-	return "It came on " + maildate.Header(n.arrival) + " and was tried " + times + ".\n" +
-		"The next attempt is on " + maildate.Header(n.next) + ", the last one on\n" +
-		maildate.Header(n.until) + ". If that fails, too, you will be told.\n\n"
+	return "It came on " + maildate.Header(n.Arrival) + " and was tried " + times + ".\n" +
+		"The next attempt is on " + maildate.Header(n.Next) + ", the last one on\n" +
+		maildate.Header(n.Until) + ". If that fails, too, you will be told.\n\n"
 }
 
 // returned is what stands before the original message.
-func (n notice) returned() string { return "Return-Path: <" + address.Quote(n.sender) + ">\n" }
+func (n Notice) returned() string { return "Return-Path: <" + address.Quote(n.Sender) + ">\n" }
 
-// discards reports whether failures of a make no bounce: those of a double
-// bounce never, those of a bounce if doublebounceto is empty.
-func (s *scheduler) discards(a *active) bool {
-	return a.sender.String() == doubleBounceSender || a.sender.IsNull() && s.settings.bounce.doubleTo == ""
-}
-
-func (s *scheduler) discardLine(a *active) string {
-	kind := "double"
-	if a.sender.String() == doubleBounceSender {
-		kind = "triple"
-	}
-	return kind + " bounce: discarding bounce/" + a.m.id.String()
+// Settings are what bounces say and where double bounces go.
+type Settings struct {
+	From, Host string // bouncefrom, bouncehost
+	// doublebounceto, doublebouncehost; an empty first line of doublebounceto
+	// discards double bounces.
+	DoubleTo, DoubleHost string
 }

@@ -1,4 +1,4 @@
-package qmailsend
+package bounce
 
 import (
 	"bufio"
@@ -14,6 +14,7 @@ import (
 	"postrider/internal/dsn"
 	"postrider/internal/esmtp"
 	"postrider/internal/queuedir"
+	"postrider/internal/route"
 )
 
 // A notice is a multipart/report (RFC 6522): words for a person, fields for
@@ -21,17 +22,17 @@ import (
 // the progress file each time that it is needed: however many there are, memory
 // does not grow with them.
 
-// report is a notice that is to be submitted.
-type report struct {
-	id         queuedir.ID
-	notice     notice
-	tells      []queuedir.RecordKind // these records
-	from, to   int64                 // where they are in the progress file
-	recipients int                   // of the message
-	finished   queuedir.Bitmap       // recipients that are no longer delayed
-	ages       [channels]time.Duration
-	facts      esmtp.Message
-	now        time.Time
+// Report is a notice that is to be submitted.
+type Report struct {
+	ID         queuedir.ID
+	Notice     Notice
+	Tells      []queuedir.RecordKind // these records
+	From, To   int64                 // where they are in the progress file
+	Recipients int                   // of the message
+	Finished   queuedir.Bitmap       // recipients that are no longer delayed
+	Ages       [route.Channels]time.Duration
+	Facts      esmtp.Message
+	Now        time.Time
 }
 
 // maxOriginals bounds how many recipients are told as the client named them.
@@ -39,36 +40,36 @@ const maxOriginals = 10_000
 
 // write writes the message to out. seal is given what makes this notice
 // different from another one about the same message.
-func (r report) write(out io.Writer, seal io.Writer, l queuedir.Layout, entry *queuedir.Entry) error {
-	progress, err := queuedir.OpenFile(l.Info(r.id))
+func (r Report) write(out io.Writer, seal io.Writer, l queuedir.Layout, entry *queuedir.Entry) error {
+	progress, err := queuedir.OpenFile(l.Info(r.ID))
 	if err != nil {
 		return err
 	}
 	defer progress.Close() // only read from
-	if r.notice.kind == delayNotice {
-		fmt.Fprintf(seal, "delay %d %d", r.ages[local], r.ages[remote])
+	if r.Notice.Kind == Delay {
+		fmt.Fprintf(seal, "delay %d %d", r.Ages[route.Local], r.Ages[route.Remote])
 	}
 	boundary := "=_" + rand.Text() // nobody can put it into a message before
-	w := reportWriter{report: r, out: out, progress: progress}
-	w.text(r.notice.header(r.now, boundary))
-	if r.notice.isBounce() {
-		w.text(r.notice.qsbmf())
+	w := reportWriter{Report: r, out: out, progress: progress}
+	w.text(r.Notice.header(r.Now, boundary))
+	if r.Notice.isBounce() {
+		w.text(r.Notice.qsbmf())
 		w.each(func(rec queuedir.Record) { w.text(rec.Text) })
-		w.text(r.notice.separator())
+		w.text(r.Notice.separator())
 	}
-	before, behind := r.notice.words()
+	before, behind := r.Notice.words()
 	w.text("--" + boundary + "\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\n" + before)
 	w.each(func(rec queuedir.Record) {
-		if r.notice.kind != delayNotice {
+		if r.Notice.Kind != Delay {
 			fmt.Fprintf(seal, "%c%d %d %s", rec.Kind, rec.Indexes[0], rec.Time.Unix(), rec.Text)
 		}
 		w.text(rec.Text)
 	})
 	w.text(behind + "\n--" + boundary + "\nContent-Type: message/delivery-status\n\n")
 	w.status(entry)
-	w.text("--" + boundary + "\nContent-Type: " + r.contentType() + "\nContent-Transfer-Encoding: 8bit\n\n" + r.notice.returned())
+	w.text("--" + boundary + "\nContent-Type: " + r.contentType() + "\nContent-Transfer-Encoding: 8bit\n\n" + r.Notice.returned())
 	if w.err == nil {
-		w.err = copyBody(out, entry, r.notice.short)
+		w.err = copyBody(out, entry, r.Notice.Short)
 	}
 	w.text("\n--" + boundary + "--\n")
 	return w.err
@@ -76,16 +77,16 @@ func (r report) write(out io.Writer, seal io.Writer, l queuedir.Layout, entry *q
 
 // inherited are the facts of the message that its notices have, too: what may
 // go by TLS alone is told of by TLS alone (RFC 8689 section 5).
-func (r report) inherited() esmtp.Message { return esmtp.Message{RequireTLS: r.facts.RequireTLS} }
+func (r Report) inherited() esmtp.Message { return esmtp.Message{RequireTLS: r.Facts.RequireTLS} }
 
 // contentType is that of the part that holds the message (RFC 6533 section 6).
-func (r report) contentType() string {
+func (r Report) contentType() string {
 	switch {
-	case r.facts.UTF8 && r.notice.short:
+	case r.Facts.UTF8 && r.Notice.Short:
 		return "message/global-headers"
-	case r.facts.UTF8:
+	case r.Facts.UTF8:
 		return "message/global"
-	case r.notice.short:
+	case r.Notice.Short:
 		return "text/rfc822-headers"
 	}
 	return "message/rfc822"
@@ -93,7 +94,7 @@ func (r report) contentType() string {
 
 // reportWriter writes a report; its first error is the last thing it does.
 type reportWriter struct {
-	report
+	Report
 	out      io.Writer
 	progress *os.File
 	err      error
@@ -110,17 +111,17 @@ func (w *reportWriter) each(visit func(queuedir.Record)) {
 	if w.err != nil {
 		return
 	}
-	seen := queuedir.NewBitmap(w.recipients)
-	section := io.NewSectionReader(w.progress, w.from, w.to-w.from)
+	seen := queuedir.NewBitmap(w.Recipients)
+	section := io.NewSectionReader(w.progress, w.From, w.To-w.From)
 	good, err := queuedir.ReadRecords(section, func(r queuedir.Record, _ int64) error {
-		if !slices.Contains(w.tells, r.Kind) || r.Text == "" {
+		if !slices.Contains(w.Tells, r.Kind) || r.Text == "" {
 			return nil
 		}
 		i := r.Indexes[0]
-		if i >= w.recipients {
-			return fmt.Errorf("%w: progress of recipient %d of %d", queuedir.ErrDamaged, i, w.recipients)
+		if i >= w.Recipients {
+			return fmt.Errorf("%w: progress of recipient %d of %d", queuedir.ErrDamaged, i, w.Recipients)
 		}
-		if !seen.Has(i) && (w.finished == nil || !w.finished.Has(i)) {
+		if !seen.Has(i) && (w.Finished == nil || !w.Finished.Has(i)) {
 			seen.Set(i)
 			visit(r)
 		}
@@ -137,10 +138,10 @@ func (w *reportWriter) each(visit func(queuedir.Record)) {
 // status writes message/delivery-status.
 func (w *reportWriter) status(entry *queuedir.Entry) {
 	originals := w.originals(entry)
-	w.text(string(dsn.Message{Reporter: w.notice.settings.host, EnvelopeID: w.facts.EnvelopeID, Arrival: w.notice.arrival}.Append(nil)))
+	w.text(string(dsn.Message{Reporter: w.Notice.Settings.Host, EnvelopeID: w.Facts.EnvelopeID, Arrival: w.Notice.Arrival}.Append(nil)))
 	w.each(func(rec queuedir.Record) {
 		to, said := splitParagraph(rec.Text)
-		r := dsn.Recipient{Original: originals[rec.Indexes[0]], Final: to, Attempt: rec.Time, Until: w.notice.until}
+		r := dsn.Recipient{Original: originals[rec.Indexes[0]], Final: to, Attempt: rec.Time, Until: w.Notice.Until}
 		switch rec.Kind {
 		case queuedir.Succeeded:
 			r.Action, r.Reply = dsn.Delivered, dsn.Success(said)
@@ -156,20 +157,20 @@ func (w *reportWriter) status(entry *queuedir.Entry) {
 }
 
 // tellsAny reports whether there is anything that r would tell.
-func (r report) tellsAny(l queuedir.Layout) (any bool, err error) {
-	progress, err := queuedir.OpenFile(l.Info(r.id))
+func (r Report) tellsAny(l queuedir.Layout) (any bool, err error) {
+	progress, err := queuedir.OpenFile(l.Info(r.ID))
 	if err != nil {
 		return false, err
 	}
 	defer progress.Close() // only read from
-	w := reportWriter{report: r, progress: progress}
+	w := reportWriter{Report: r, progress: progress}
 	w.each(func(queuedir.Record) { any = true })
 	return any, w.err
 }
 
 // originals returns what the client called the recipients that are told.
 func (w *reportWriter) originals(entry *queuedir.Entry) map[int]string {
-	told := queuedir.NewBitmap(w.recipients)
+	told := queuedir.NewBitmap(w.Recipients)
 	w.each(func(rec queuedir.Record) { told.Set(rec.Indexes[0]) })
 	if w.err != nil {
 		return nil
@@ -180,7 +181,7 @@ func (w *reportWriter) originals(entry *queuedir.Entry) map[int]string {
 		return nil
 	}
 	found := make(map[int]string)
-	for i := 0; i < w.recipients && len(found) < maxOriginals; i++ {
+	for i := 0; i < w.Recipients && len(found) < maxOriginals; i++ {
 		if _, err := envelope.Next(); err != nil {
 			if err != io.EOF {
 				w.err = err
