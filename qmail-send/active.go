@@ -7,6 +7,7 @@ import (
 	"postrider/internal/esmtp"
 	"postrider/internal/queuedir"
 	"postrider/qmail-send/fair"
+	"postrider/qmail-send/progress"
 )
 
 // active is a message in hand: read, and being delivered or settled.
@@ -22,7 +23,8 @@ type active struct {
 	finished   queuedir.Bitmap // recipients that need no further attempt
 	left       int             // recipients not in finished
 	passes     [channels]*pass
-	progress   unwritten
+	progress   progress.Unwritten
+	orders     []progress.Edit         // which progress tells of
 	writing    bool                    // a recorder has results of it
 	bouncing   bool                    // a notice is being submitted
 	damaged    error                   // found while reading on: to be set aside
@@ -41,51 +43,6 @@ type active struct {
 	rewrite    bool                    // the progress file may hold an unfinished append
 	noted      bool                    // the progress file shows the next attempt
 	begun      bool                    // something was given out
-}
-
-// unwritten is the results of a message that are not in its progress file.
-type unwritten struct {
-	delivered []int  // recipients
-	lines     []byte // encoded: all but delivered, and what could not be written before
-	covered   int    // the part of lines up to the last bounce record
-	failures  int    // results behind that which are to be told
-	count     int    // results
-	orders    []edit // which lines tell of
-	tried     tried  // goes behind lines, and may be lost
-}
-
-// encode makes lines of everything.
-func (u *unwritten) encode() {
-	u.tried.encode()
-	if len(u.delivered) == 0 {
-		return
-	}
-	before := queuedir.AppendDelivered(nil, u.delivered)
-	if u.covered > 0 {
-		u.covered += len(before)
-	}
-	u.lines, u.delivered = append(before, u.lines...), nil
-}
-
-// bounced adds the record that bounce covers all failures so far.
-func (u *unwritten) bounced(bounce queuedir.ID) {
-	u.lines = queuedir.AppendBounced(u.lines, bounce)
-	u.covered, u.failures = len(u.lines), 0
-	u.count++
-}
-
-// add puts later results behind u's.
-func (u *unwritten) add(later unwritten) {
-	u.encode()
-	later.encode()
-	if later.covered > 0 {
-		u.covered, u.failures = len(u.lines)+later.covered, 0
-	}
-	u.lines = append(u.lines, later.lines...)
-	u.orders = append(u.orders, later.orders...)
-	u.tried.lines = append(u.tried.lines, later.tried.lines...)
-	u.failures += later.failures
-	u.count += later.count
 }
 
 const (

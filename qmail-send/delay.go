@@ -41,8 +41,7 @@ func (a *active) startTelling(c channelID, age time.Duration) {
 
 // noteDelayed notes what is to be told of a recipient.
 func (a *active) noteDelayed(index int, at time.Time, text string) {
-	a.progress.lines = queuedir.AppendDeferred(a.progress.lines, index, at, text)
-	a.progress.count++
+	a.progress.Deferred(index, at, text)
 	a.delays++
 }
 
@@ -85,8 +84,7 @@ func (s *scheduler) told(a *active, done []bounce.Submitted, err error) {
 	for c, age := range ages {
 		if age > 0 {
 			a.told[c] = age
-			a.progress.lines = queuedir.AppendTold(a.progress.lines, channelLetters[c], age, id)
-			a.progress.count++
+			a.progress.Told(channelLetters[c], age, id)
 		}
 	}
 }

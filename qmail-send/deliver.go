@@ -216,10 +216,10 @@ func (s *scheduler) finishDelivery(r spawn.Result) {
 		if d.facts.Notify.WantsFailure() && !p.a.cancelled {
 			text = bounce.Paragraph(s.settings.routes.Strip(d.to), r.Text)
 		}
-		p.a.noteFailed(d.index, s.clock.Now(), text)
+		p.a.progress.Failed(d.index, s.clock.Now(), text)
 	default:
 		s.logf("delivery %d: deferral: %s", r.Delivery, logline.Safe(r.Text))
-		p.a.noteTried(d.index, s.clock.Now(), r.Text)
+		p.a.progress.Tried(p.a.size, d.index, s.clock.Now(), r.Text)
 		s.retryLater(p, d, r.Text)
 		if p.telling && d.facts.Notify.WantsDelay() {
 			p.a.noteDelayed(d.index, s.clock.Now(), bounce.Paragraph(s.settings.routes.Strip(d.to), r.Text))
@@ -247,14 +247,14 @@ func (s *scheduler) noteSuccess(d *delivery, r spawn.Result) {
 	a := d.pass.a
 	nobody := a.sender.IsNull() || a.sender.String() == bounce.DoubleSender
 	if a.cancelled || r.Class == spawn.PassedOn || d.facts.Notify&esmtp.Success == 0 || nobody {
-		a.noteDelivered(d.index)
+		a.progress.Delivered(d.index)
 		return
 	}
 	kind := queuedir.Succeeded
 	if d.pass.way.id == remote {
 		kind = queuedir.Relayed
 	}
-	a.noteSucceeded(kind, d.index, s.clock.Now(), bounce.Paragraph(s.settings.routes.Strip(d.to), r.Text))
+	a.progress.Succeeded(kind, d.index, s.clock.Now(), bounce.Paragraph(s.settings.routes.Strip(d.to), r.Text))
 }
 
 // deferDelivery ends a delivery that nobody tried to the end: temporary even

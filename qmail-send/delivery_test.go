@@ -454,7 +454,7 @@ func TestResultsOfADamagedMessage(t *testing.T) {
 	loc.answer(1, spawn.Success, "ok\n")
 	r.until(t, "a result", func() bool {
 		for a := range r.s.actives {
-			if a.progress.count == 1 {
+			if a.progress.Len() == 1 {
 				a.damaged = queuedir.ErrTorn
 				return true
 			}
@@ -464,7 +464,7 @@ func TestResultsOfADamagedMessage(t *testing.T) {
 	rem.answer(1, spawn.Deferral, "not now\n")
 	r.untilEmpty(t)
 	r.until(t, "nothing under way", func() bool { return r.s.atWork == 0 })
-	aside, err := os.Open(r.host.layout.Info(m.id) + asideSuffix)
+	aside, err := os.Open(r.host.layout.Info(m.id) + ".bad")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -61,13 +61,12 @@
 //	deliver.go    giving out deliveries, their results
 //	agent.go      qmail-lspawn and the qmail-remote workers
 //	settle.go     what is next when something has happened to a message
-//	record.go     writing progress files
+//	record.go     having progress files written
 //	notify.go     having senders told
-//	tried.go      why recipients wait, for people
 //	isolate.go    messages that end those who deliver them
 //	shaping.go    destinations, for operators
 //	manage.go     who looks at the queue and changes it
-//	orders.go     what becomes of such an order, edit.go on disk
+//	orders.go     what becomes of such an order, edit.go having it written down
 //	exit.go       TERM, ALRM, HUP; what is kept at the end
 //	counts.go     what is counted, census.go of the queue
 //
@@ -79,4 +78,5 @@
 //	retry         when a message is tried again
 //	fair          turns of senders, and who one is
 //	bounce        what senders are told, and how the spool gets it
+//	progress      what is written down of a message
 package qmailsend

@@ -12,6 +12,7 @@ import (
 	"postrider/internal/fdpass"
 	"postrider/internal/queuedir"
 	"postrider/internal/wire/manage"
+	"postrider/qmail-send/progress"
 )
 
 // Anybody may connect to queue/manage.sock. Who that is the kernel says; what he
@@ -35,19 +36,10 @@ const (
 	resultsAtOnce = 500
 )
 
-// client is who asks.
-type client struct {
-	uid      uint32
-	operator bool
-}
-
-// owns reports whether c may have a message that uid has handed in.
-func (c client) owns(uid uint32) bool { return c.operator || c.uid == uid }
-
 // mayHave is owns for a message of which it may not be known yet whose it is:
 // who goes on then asks the entry.
-func (c client) mayHave(m *message) bool {
-	return c.operator || !m.is(ownerKnown) || m.uid == c.uid
+func mayHave(c progress.Client, m *message) bool {
+	return c.Operator || !m.is(ownerKnown) || m.uid == c.UID
 }
 
 // manager serves the socket.
@@ -109,7 +101,7 @@ func (g *manager) begin(f *os.File) {
 		_ = f.Close() // nothing was said
 		return
 	}
-	c := client{uid: uid, operator: uid == 0 || uid == g.self}
+	c := progress.Client{UID: uid, Operator: uid == 0 || uid == g.self}
 	refusal := ""
 	switch {
 	case g.isStranger(c):
@@ -129,42 +121,42 @@ func (g *manager) begin(f *os.File) {
 	}()
 }
 
-func (g *manager) isStranger(c client) bool {
-	return !c.operator && slices.Contains(g.strangers, strconv.FormatUint(uint64(c.uid), 10))
+func (g *manager) isStranger(c progress.Client) bool {
+	return !c.Operator && slices.Contains(g.strangers, strconv.FormatUint(uint64(c.UID), 10))
 }
 
-func (g *manager) admit(c client) bool {
+func (g *manager) admit(c progress.Client) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	switch {
-	case c.operator && g.operators < maxOperators:
+	case c.Operator && g.operators < maxOperators:
 		g.operators++
-	case !c.operator && g.users < maxUsers && g.byUID[c.uid] < maxOfOneUser:
+	case !c.Operator && g.users < maxUsers && g.byUID[c.UID] < maxOfOneUser:
 		g.users++
-		g.byUID[c.uid]++
+		g.byUID[c.UID]++
 	default:
 		return false
 	}
 	return true
 }
 
-func (g *manager) dismiss(c client) {
+func (g *manager) dismiss(c progress.Client) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if c.operator {
+	if c.Operator {
 		g.operators--
 		return
 	}
 	g.users--
-	if g.byUID[c.uid]--; g.byUID[c.uid] == 0 {
-		delete(g.byUID, c.uid)
+	if g.byUID[c.UID]--; g.byUID[c.UID] == 0 {
+		delete(g.byUID, c.UID)
 	}
 }
 
 // conversation is one connection.
 type conversation struct {
 	*manager
-	client  client
+	client  progress.Client
 	packets *fdpass.Packets
 }
 
@@ -173,7 +165,7 @@ var errEnding = errors.New("qmail-send ends")
 // run answers questions until the client has no more, or breaks the protocol.
 func (v conversation) run() {
 	wait := userWait
-	if v.client.operator {
+	if v.client.Operator {
 		wait = operatorWait
 	}
 	buf := make([]byte, manage.MaxPacket)
@@ -212,17 +204,17 @@ func (v conversation) answer(q manage.Question) error {
 	case manage.Describe:
 		err = v.describe(q.IDs)
 	case manage.Change:
-		if !v.client.operator && q.Order.Kind != manage.Delete {
+		if !v.client.Operator && q.Order.Kind != manage.Delete {
 			return v.send(manage.AppendRefusal(nil, "only root may do that; you can delete what you have handed in"))
 		}
 		err = v.change(q.Order)
 	case manage.Scan:
-		if !v.client.operator {
+		if !v.client.Operator {
 			return v.send(manage.AppendRefusal(nil, "only root may do that"))
 		}
 		err = v.inside(v.s.startScan)
 	case manage.Shaping:
-		if !v.client.operator {
+		if !v.client.Operator {
 			return v.send(manage.AppendRefusal(nil, "only root may see that"))
 		}
 		err = v.shaping()
@@ -250,7 +242,7 @@ func (v conversation) inside(f func()) error {
 // list sends what there is. Going through all of it costs time in which nothing
 // is delivered: users take turns, and wait afterwards.
 func (v conversation) list() error {
-	if !v.client.operator {
+	if !v.client.Operator {
 		v.listing.Lock()
 		defer v.listing.Unlock()
 		begun := time.Now()
@@ -274,10 +266,10 @@ func (v conversation) list() error {
 }
 
 // states returns what is known of the messages of c.
-func (s *scheduler) states(c client) (all []manage.State) {
+func (s *scheduler) states(c progress.Client) (all []manage.State) {
 	now := s.clock.Now()
 	for _, m := range s.messages {
-		if !c.operator && (!m.is(ownerKnown) || m.uid != c.uid) {
+		if !c.Operator && (!m.is(ownerKnown) || m.uid != c.UID) {
 			continue
 		}
 		state := manage.State{ID: m.id, Phase: m.phase(), Attempts: m.attempts}
@@ -357,7 +349,7 @@ func ownerOf(l queuedir.Layout, id queuedir.ID) (uint32, error) {
 
 // describe hands over the files of messages, and waits until they are taken.
 func (v conversation) describe(ids []queuedir.ID) error {
-	if !v.client.operator {
+	if !v.client.Operator {
 		v.handing.Lock()
 		defer v.handing.Unlock()
 	}
@@ -380,7 +372,7 @@ func (v conversation) hand(ids []queuedir.ID) error {
 	err := v.inside(func() {
 		for _, id := range ids {
 			m := v.s.messages[id]
-			may = append(may, m != nil && v.client.mayHave(m))
+			may = append(may, m != nil && mayHave(v.client, m))
 		}
 	})
 	if err != nil {
@@ -398,7 +390,7 @@ func (v conversation) hand(ids []queuedir.ID) error {
 		if !may[i] {
 			continue
 		}
-		if uid, err := ownerOf(v.s.layout, id); err != nil || !v.client.owns(uid) {
+		if uid, err := ownerOf(v.s.layout, id); err != nil || !v.client.Owns(uid) {
 			continue
 		}
 		entry, err := queuedir.OpenFile(v.s.layout.Entry(id))
@@ -423,12 +415,12 @@ func (v conversation) hand(ids []queuedir.ID) error {
 
 // change has an order done, and sends what became of it.
 func (v conversation) change(o manage.Order) error {
-	wanted := &order{Order: o, from: v.client, at: v.s.clock.Now(), results: make(chan manage.Result, len(o.Targets))}
+	wanted := &progress.Order{Order: o, From: v.client, At: v.s.clock.Now(), Results: make(chan manage.Result, len(o.Targets))}
 	if err := v.inside(func() { v.s.take(wanted) }); err != nil {
 		return err
 	}
 	for left := len(o.Targets); left > 0; {
-		some, err := v.someResults(wanted.results, left)
+		some, err := v.someResults(wanted.Results, left)
 		if err != nil {
 			return err
 		}

@@ -13,6 +13,7 @@ import (
 	"postrider/internal/fdpass"
 	"postrider/internal/queuedir"
 	"postrider/internal/wire/manage"
+	"postrider/qmail-send/progress"
 )
 
 // manageSocket lets a scheduler listen, and returns where.
@@ -134,7 +135,7 @@ func TestManageUsers(t *testing.T) {
 	t.Parallel()
 	r, m, _, _ := deferredRig(t, "z@loc.example.org")
 	g := &manager{s: r.s, byUID: make(map[uint32]int)}
-	ask := func(c client, q manage.Question) (answers []manage.Answer, files int) {
+	ask := func(c progress.Client, q manage.Question) (answers []manage.Answer, files int) {
 		t.Helper()
 		ours, theirs := pair(t)
 		server, err := fdpass.NewPackets(theirs)
@@ -209,14 +210,14 @@ func TestManageUsers(t *testing.T) {
 func TestManageLimits(t *testing.T) {
 	t.Parallel()
 	g := &manager{byUID: make(map[uint32]int)}
-	stranger := client{uid: 1000}
-	if g.strangers = []string{"999", "1000"}; !g.isStranger(stranger) || g.isStranger(client{uid: 99}) || g.isStranger(client{uid: 1000, operator: true}) {
+	stranger := progress.Client{UID: 1000}
+	if g.strangers = []string{"999", "1000"}; !g.isStranger(stranger) || g.isStranger(progress.Client{UID: 99}) || g.isStranger(progress.Client{UID: 1000, Operator: true}) {
 		t.Error("who takes in mail of the network is not known by his number")
 	}
 	admitted := 0
 	for uid := range uint32(100) {
 		for range 3 {
-			if g.admit(client{uid: uid + 1000}) {
+			if g.admit(progress.Client{UID: uid + 1000}) {
 				admitted++
 			}
 		}
@@ -229,7 +230,7 @@ func TestManageLimits(t *testing.T) {
 	}
 	for uid := range uint32(maxUsers) {
 		for g.byUID[uid+1000] > 0 {
-			g.dismiss(client{uid: uid + 1000})
+			g.dismiss(progress.Client{UID: uid + 1000})
 		}
 	}
 	if g.users != 0 || len(g.byUID) != 0 {

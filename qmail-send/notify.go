@@ -64,9 +64,9 @@ func (s *scheduler) bounced(a *active, done []bounce.Submitted, err error) {
 		a.m.due[settling] = s.now().Add(queueTrouble)
 		s.waiting[settling].put(a.m)
 	case len(done) == 0: // of what a former run had owed, nothing has a text
-		a.progress.bounced(queuedir.Discarded)
+		a.progress.Bounced(queuedir.Discarded)
 	default:
-		a.progress.bounced(done[len(done)-1].ID)
+		a.progress.Bounced(done[len(done)-1].ID)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"postrider/internal/queuedir"
 	"postrider/internal/wire/entries"
 	"postrider/qmail-send/fair"
+	"postrider/qmail-send/progress"
 )
 
 // loadTicket says for which queue a message is read, and as what.
@@ -344,9 +345,9 @@ func (s *scheduler) loadFailed(m *message, t loadTicket, now moment, err error) 
 		return
 	}
 	switch {
-	case errors.Is(err, errProgress) && errors.Is(err, queuedir.ErrDamaged):
+	case errors.Is(err, progress.ErrFile) && errors.Is(err, queuedir.ErrDamaged):
 		s.quarantine(m, err)
-	case errors.Is(err, errProgress):
+	case errors.Is(err, progress.ErrFile):
 		s.trouble(err, "warning: trouble reading %s; will try again later", s.infoName(m.id))
 		s.later(m, t, now)
 	case errors.Is(err, queuedir.ErrDamaged), errors.Is(err, queuedir.ErrTorn):

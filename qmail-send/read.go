@@ -2,15 +2,14 @@ package qmailsend
 
 import (
 	"errors"
-	"fmt"
 	"io"
-	"io/fs"
 
 	"postrider/internal/address"
 	"postrider/internal/esmtp"
 	"postrider/internal/queuedir"
 	"postrider/internal/route"
 	"postrider/qmail-send/bounce"
+	"postrider/qmail-send/progress"
 )
 
 const (
@@ -151,11 +150,11 @@ func load(l queuedir.Layout, id queuedir.ID, hasInfo, check bool, routes *route.
 	if err != nil {
 		return nil, err
 	}
-	progress := func(recipients int) (queuedir.Progress, error) { return readProgress(l, id, recipients) }
 	if !hasInfo {
-		progress = nil
+		return loadEntry(entry, nil, check, routes)
 	}
-	return loadEntry(entry, progress, check, routes)
+	done := func(recipients int) (queuedir.Progress, error) { return progress.Read(l, id, recipients) }
+	return loadEntry(entry, done, check, routes)
 }
 
 // loadEntry is load of an entry that is open; progress reads its progress file,
@@ -215,28 +214,6 @@ func (got *loaded) readEnvelope() error {
 		got.progress.Finished = queuedir.NewBitmap(got.recipients)
 	}
 	return nil
-}
-
-// errProgress marks a damaged progress file.
-var errProgress = errors.New("progress file")
-
-func readProgress(l queuedir.Layout, id queuedir.ID, recipients int) (queuedir.Progress, error) {
-	f, err := queuedir.OpenFile(l.Info(id))
-	if errors.Is(err, fs.ErrNotExist) {
-		return queuedir.Progress{Finished: queuedir.NewBitmap(recipients)}, nil
-	}
-	if err != nil {
-		return queuedir.Progress{}, fmt.Errorf("%w: %w", errProgress, err)
-	}
-	defer f.Close()                                            // only read from
-	if info, err := f.Stat(); err == nil && info.Size() == 0 { // the usual: all were deferred
-		return queuedir.Progress{Finished: queuedir.NewBitmap(recipients)}, nil
-	}
-	p, err := queuedir.ReadProgress(f, recipients)
-	if err != nil {
-		return p, fmt.Errorf("%w: %s: %w", errProgress, l.Info(id), err)
-	}
-	return p, nil
 }
 
 // cursor reads a pass's further windows. One reader uses it at a time.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"postrider/internal/queuedir"
+	"postrider/qmail-send/progress"
 )
 
 const (
@@ -146,7 +147,7 @@ func (s *scheduler) takeFound(f found) {
 func (s *scheduler) orphans(ids []queuedir.ID) {
 	for _, id := range ids {
 		if s.messages[id] == nil && !s.exiting {
-			s.unlinkInfo(id, s.store.unlinkAll)
+			s.unlinkInfo(id, s.store.UnlinkAll)
 		}
 	}
 }
@@ -192,7 +193,7 @@ func (sc *scanner) bucket(name string) error {
 	infos := make(map[queuedir.ID]bool)
 	err := eachName(sc.layout.InfoDir(name), func(names []string) bool {
 		for _, n := range names {
-			if id, err := queuedir.ParseID(strings.TrimPrefix(n, sparePrefix)); err == nil && id.Bucket() == name {
+			if id, err := queuedir.ParseID(strings.TrimPrefix(n, progress.SparePrefix)); err == nil && id.Bucket() == name {
 				infos[id] = infos[id] || n == id.String()
 			}
 		}

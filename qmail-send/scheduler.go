@@ -11,6 +11,7 @@ import (
 	"postrider/internal/queuedir"
 	"postrider/qmail-send/bounce"
 	"postrider/qmail-send/mailbox"
+	"postrider/qmail-send/progress"
 	"postrider/qmail-send/timeline"
 )
 
@@ -78,12 +79,12 @@ const (
 
 // newScheduler returns a scheduler of the queue on disk that waits for its links.
 func newScheduler(c clock.Clock, log *logline.Writer, layout queuedir.Layout, dir control.Dir, set settings) (*scheduler, error) {
-	rec, err := newRecorder(layout)
+	rec, err := progress.OpenRecorder(layout)
 	if err != nil {
 		return nil, err
 	}
 	submits := &bounce.Submitter{}
-	s := schedulerOf(c, log, disk{rec, submits}, set)
+	s := schedulerOf(c, log, disk{layout, rec, submits}, set)
 	s.layout, s.control, s.submits = layout, dir, submits
 	return s, nil
 }

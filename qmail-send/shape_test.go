@@ -10,6 +10,7 @@ import (
 	"postrider/internal/destinations"
 	"postrider/internal/wire/manage"
 	"postrider/internal/wire/spawn"
+	"postrider/qmail-send/progress"
 )
 
 // deadHost is a simulation with one host that is down for three hours, and n
@@ -30,9 +31,9 @@ func deadHost(t *testing.T, n int) (*shaped, *simHosts, []*simMessage) {
 func TestTryNowIsAProbe(t *testing.T) {
 	t.Parallel()
 	m, h, all := deadHost(t, 5)
-	o := &order{Order: manage.Order{Kind: manage.TryNow}, from: client{operator: true}, results: make(chan manage.Result, 1)}
-	m.s.takeOne(edit{o, manage.Target{ID: all[4].id}})
-	if r := <-o.results; r.Outcome != manage.Done {
+	o := &progress.Order{Order: manage.Order{Kind: manage.TryNow}, From: progress.Client{Operator: true}, Results: make(chan manage.Result, 1)}
+	m.s.takeOne(progress.Edit{Order: o, Target: manage.Target{ID: all[4].id}})
+	if r := <-o.Results; r.Outcome != manage.Done {
 		t.Errorf("%c %s", r.Outcome, r.Text)
 	}
 	m.run(testStart.Add(40*time.Second), m.check)

@@ -21,6 +21,7 @@ import (
 	"postrider/internal/wire/spawn"
 	"postrider/qmail-send/bounce"
 	"postrider/qmail-send/mailbox"
+	"postrider/qmail-send/progress"
 )
 
 // A simulation runs the scheduler itself, on a clock that it moves, with a
@@ -371,27 +372,27 @@ func (m *simulation) progress(id queuedir.ID, recipients int) (queuedir.Progress
 	return queuedir.ReadProgress(bytes.NewReader(m.queue[id].lines), recipients)
 }
 
-func (m *simulation) write(r record) (noDue bool, err error) {
-	x := m.queue[r.id]
+func (m *simulation) Write(r progress.Record) (noDue bool, err error) {
+	x := m.queue[r.ID]
 	if x == nil {
-		return false, fmt.Errorf("progress of %s, which is removed", r.id)
+		return false, fmt.Errorf("progress of %s, which is removed", r.ID)
 	}
 	if _, err := m.disk(); err != nil {
 		return false, err
 	}
-	if int64(len(x.lines)) < r.size {
-		m.t.Fatalf("%s: progress is written at %d of %d", r.id, r.size, len(x.lines))
+	if int64(len(x.lines)) < r.Size {
+		m.t.Fatalf("%s: progress is written at %d of %d", r.ID, r.Size, len(x.lines))
 	}
-	x.lines = append(append(x.lines[:r.size], r.lines...), r.tried...)
-	x.hasInfo, x.due = true, r.due
+	x.lines = append(append(x.lines[:r.Size], r.Lines...), r.Tried...)
+	x.hasInfo, x.due = true, r.Due
 	return false, nil
 }
 
-func (m *simulation) touch(id queuedir.ID, due time.Time) error { m.queue[id].due = due; return nil }
-func (m *simulation) unlink(queuedir.ID) error                  { return nil }
-func (m *simulation) unlinkAll(queuedir.ID) error               { return nil }
-func (m *simulation) keep(id queuedir.ID) error                 { return fmt.Errorf("%s is set aside", id) }
-func (m *simulation) edit([]edit, time.Time) []*edited          { return nil } // nobody orders anything
+func (m *simulation) Touch(id queuedir.ID, due time.Time) error            { m.queue[id].due = due; return nil }
+func (m *simulation) Unlink(queuedir.ID) error                             { return nil }
+func (m *simulation) UnlinkAll(queuedir.ID) error                          { return nil }
+func (m *simulation) Keep(id queuedir.ID) error                            { return fmt.Errorf("%s is set aside", id) }
+func (m *simulation) Change([]progress.Edit, time.Time) []*progress.Edited { return nil } // nobody orders anything
 
 // submit takes notices: a bounce is a message to its sender.
 func (m *simulation) submit(entry *queuedir.Entry, reports []bounce.Report) (done []bounce.Submitted, err error) {

@@ -281,7 +281,7 @@ func (s *scheduler) removed(id queuedir.ID) {
 	s.removals--
 	s.forget(m)
 	if m.is(hasInfo) && !m.is(keeping) {
-		s.unlinkInfo(id, s.store.unlink)
+		s.unlinkInfo(id, s.store.Unlink)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"postrider/internal/queuedir"
 	"postrider/internal/route"
 	"postrider/qmail-send/bounce"
+	"postrider/qmail-send/progress"
 )
 
 // store is what the scheduler decides about: messages, their progress, and who
@@ -16,20 +17,21 @@ type store interface {
 	// load reads an entry and what was done for it so far.
 	load(id queuedir.ID, hasInfo, check bool, routes *route.Table) (*loaded, error)
 	progress(id queuedir.ID, recipients int) (queuedir.Progress, error)
-	write(r record) (noDue bool, err error)
-	touch(id queuedir.ID, due time.Time) error
-	unlink(id queuedir.ID) error
-	unlinkAll(id queuedir.ID) error
-	keep(id queuedir.ID) error
-	// edit carries out what operators want of messages that are in no hand.
-	edit(batch []edit, due time.Time) []*edited
+	Write(r progress.Record) (noDue bool, err error)
+	Touch(id queuedir.ID, due time.Time) error
+	Unlink(id queuedir.ID) error
+	UnlinkAll(id queuedir.ID) error
+	Keep(id queuedir.ID) error
+	// Change carries out what operators want of messages that are in no hand.
+	Change(batch []progress.Edit, due time.Time) []*progress.Edited
 	// submit has those reports submitted that tell anything.
 	submit(entry *queuedir.Entry, reports []bounce.Report) ([]bounce.Submitted, error)
 }
 
 // disk is the store of a running qmail-send.
 type disk struct {
-	recorder
+	layout queuedir.Layout
+	progress.Recorder
 	notices *bounce.Submitter
 }
 
@@ -38,11 +40,7 @@ func (d disk) load(id queuedir.ID, hasInfo, check bool, routes *route.Table) (*l
 }
 
 func (d disk) progress(id queuedir.ID, recipients int) (queuedir.Progress, error) {
-	return readProgress(d.layout, id, recipients)
-}
-
-func (d disk) edit(batch []edit, due time.Time) []*edited {
-	return editor{recorder: d.recorder, due: due}.edit(batch)
+	return progress.Read(d.layout, id, recipients)
 }
 
 func (d disk) submit(entry *queuedir.Entry, reports []bounce.Report) ([]bounce.Submitted, error) {

@@ -1,4 +1,4 @@
-package qmailsend
+package progress
 
 import (
 	"strings"
@@ -26,10 +26,11 @@ type tried struct {
 	indexes []int
 }
 
-// noteTried notes why a recipient was left for later.
-func (a *active) noteTried(index int, at time.Time, text string) {
-	t := &a.progress.tried
-	if a.size > maxTriedFile || len(t.lines)+8*len(t.indexes) > maxTried {
+// Tried notes why a recipient was left for later, for a progress file of that
+// size.
+func (u *Unwritten) Tried(size int64, index int, at time.Time, text string) {
+	t := &u.reasons
+	if size > maxTriedFile || len(t.lines)+8*len(t.indexes) > maxTried {
 		return
 	}
 	text = strings.TrimRight(text, "\n")
@@ -40,18 +41,6 @@ func (a *active) noteTried(index int, at time.Time, text string) {
 	}
 	t.text, t.at = text, at
 	t.indexes = append(t.indexes, index)
-}
-
-// mend makes the lines of u fit for coming behind n bytes of what was tried.
-func (u *unwritten) mend(n int64) {
-	if n <= 0 || len(u.lines) == 0 {
-		return
-	}
-	before := queuedir.AppendMend(nil, n)
-	if u.covered > 0 {
-		u.covered += len(before)
-	}
-	u.lines = append(before, u.lines...)
 }
 
 // encode makes lines of everything.

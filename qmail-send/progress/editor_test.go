@@ -1,4 +1,4 @@
-package qmailsend
+package progress
 
 import (
 	"bytes"
@@ -16,9 +16,9 @@ import (
 
 // manyOrders are more messages than are made durable each by itself, and an order
 // to hold them. Every other one has a progress file already.
-func manyOrders(t *testing.T, h host) (batch []edit, before map[queuedir.ID]string) {
+func manyOrders(t *testing.T, h host) (batch []Edit, before map[queuedir.ID]string) {
 	t.Helper()
-	ask := &order{Order: manage.Order{Kind: manage.Hold, Text: "trouble"}, from: root, at: testStart}
+	ask := &Order{Order: manage.Order{Kind: manage.Hold, Text: "trouble"}, From: root, At: testStart}
 	before = make(map[queuedir.ID]string)
 	for i := range 2*editGroup + 7 {
 		m := testMessage{
@@ -35,17 +35,17 @@ func manyOrders(t *testing.T, h host) (batch []edit, before map[queuedir.ID]stri
 				t.Fatal(err)
 			}
 		}
-		batch = append(batch, edit{ask, manage.Target{ID: m.id}})
+		batch = append(batch, Edit{ask, manage.Target{ID: m.id}})
 	}
 	return batch, before
 }
 
 // heldOnes counts the messages of a batch whose progress files say that they are
 // held, and fails if such a file has lost anything.
-func heldOnes(t *testing.T, h host, batch []edit, before map[queuedir.ID]string) (held int) {
+func heldOnes(t *testing.T, h host, batch []Edit, before map[queuedir.ID]string) (held int) {
 	t.Helper()
 	for _, e := range batch {
-		p, err := readProgress(h.layout, e.ID, 2)
+		p, err := Read(h.layout, e.ID, 2)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -70,8 +70,8 @@ func heldOnes(t *testing.T, h host, batch []edit, before map[queuedir.ID]string)
 // and before any answer.
 func TestOrdersForManyShareASync(t *testing.T) {
 	t.Parallel()
-	h := newHost(t, nil)
-	rec, err := newRecorder(h.layout)
+	h := newHost(t)
+	rec, err := OpenRecorder(h.layout)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,8 +85,8 @@ func TestOrdersForManyShareASync(t *testing.T) {
 		return nil
 	})
 	for _, d := range (editor{recorder: rec, due: testStart}).edit(batch) {
-		if d.outcome != 0 || !d.held || d.file != nil {
-			t.Errorf("%s: %q %s", d.ID, d.outcome, d.text)
+		if d.Outcome != 0 || !d.Held || d.file != nil {
+			t.Errorf("%s: %q %s", d.ID, d.Outcome, d.Why)
 		}
 	}
 	if syncs != 1 {
@@ -97,16 +97,16 @@ func TestOrdersForManyShareASync(t *testing.T) {
 // Where such a sync cannot be relied on each file has its own.
 func TestOrdersForManyWhereFilesAreSynced(t *testing.T) {
 	t.Parallel()
-	h := newHost(t, nil)
-	rec, err := newRecorder(h.layout)
+	h := newHost(t)
+	rec, err := OpenRecorder(h.layout)
 	if err != nil {
 		t.Fatal(err)
 	}
 	rec.group = durable.FileGroup() // which panics if it is to sync everything
 	batch, before := manyOrders(t, h)
 	for _, d := range (editor{recorder: rec, due: testStart}).edit(batch) {
-		if d.outcome != 0 || d.file != nil {
-			t.Errorf("%s: %q %s", d.ID, d.outcome, d.text)
+		if d.Outcome != 0 || d.file != nil {
+			t.Errorf("%s: %q %s", d.ID, d.Outcome, d.Why)
 		}
 	}
 	if n := heldOnes(t, h, batch, before); n != len(batch) {
@@ -118,8 +118,8 @@ func TestOrdersForManyWhereFilesAreSynced(t *testing.T) {
 // and a later order for the same messages is one of its own.
 func TestOrdersForManyAreTakenBack(t *testing.T) {
 	t.Parallel()
-	h := newHost(t, nil)
-	rec, err := newRecorder(h.layout)
+	h := newHost(t)
+	rec, err := OpenRecorder(h.layout)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,8 +133,8 @@ func TestOrdersForManyAreTakenBack(t *testing.T) {
 	batch, before := manyOrders(t, h)
 	w := editor{recorder: rec, due: testStart}
 	for _, d := range w.edit(batch) {
-		if d.outcome != manage.Later {
-			t.Errorf("%s: %q %s", d.ID, d.outcome, d.text)
+		if d.Outcome != manage.Later {
+			t.Errorf("%s: %q %s", d.ID, d.Outcome, d.Why)
 		}
 	}
 	if n := heldOnes(t, h, batch, before); n != 0 {
@@ -142,8 +142,8 @@ func TestOrdersForManyAreTakenBack(t *testing.T) {
 	}
 	failing = false
 	for _, d := range w.edit(batch) {
-		if d.outcome != 0 {
-			t.Errorf("the second time: %s: %q %s", d.ID, d.outcome, d.text)
+		if d.Outcome != 0 {
+			t.Errorf("the second time: %s: %q %s", d.ID, d.Outcome, d.Why)
 		}
 	}
 	if n := heldOnes(t, h, batch, before); n != len(batch) {
@@ -154,8 +154,8 @@ func TestOrdersForManyAreTakenBack(t *testing.T) {
 // What cannot be done for one message is nothing to the others.
 func TestOrdersForManyOneByOne(t *testing.T) {
 	t.Parallel()
-	h := newHost(t, nil)
-	rec, err := newRecorder(h.layout)
+	h := newHost(t)
+	rec, err := OpenRecorder(h.layout)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -167,8 +167,8 @@ func TestOrdersForManyOneByOne(t *testing.T) {
 	}
 	want := map[queuedir.ID]manage.Outcome{gone: manage.Missing, broken: manage.Later, last: manage.Missing}
 	for _, d := range (editor{recorder: rec, due: testStart}).edit(batch) {
-		if d.outcome != want[d.ID] {
-			t.Errorf("%s: %q %s, want %q", d.ID, d.outcome, d.text, want[d.ID])
+		if d.Outcome != want[d.ID] {
+			t.Errorf("%s: %q %s, want %q", d.ID, d.Outcome, d.Why, want[d.ID])
 		}
 	}
 }
@@ -177,8 +177,8 @@ func TestOrdersForManyOneByOne(t *testing.T) {
 // everything else.
 func TestDeleteOfWhatCannotBeRead(t *testing.T) {
 	t.Parallel()
-	h := newHost(t, nil)
-	rec, err := newRecorder(h.layout)
+	h := newHost(t)
+	rec, err := OpenRecorder(h.layout)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -188,10 +188,10 @@ func TestDeleteOfWhatCannotBeRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	for kind, want := range map[manage.Kind]manage.Outcome{manage.Hold: manage.Later, manage.Delete: 0} {
-		ask := &order{Order: manage.Order{Kind: kind}, from: root, at: testStart}
-		d := editor{recorder: rec, due: testStart}.edit([]edit{{ask, manage.Target{ID: m.id}}})[0]
-		if d.outcome != want || want == manage.Later && !strings.Contains(d.text, queuedir.ErrHuge.Error()) {
-			t.Errorf("%c: %q %s", kind, d.outcome, d.text)
+		ask := &Order{Order: manage.Order{Kind: kind}, From: root, At: testStart}
+		d := editor{recorder: rec, due: testStart}.edit([]Edit{{ask, manage.Target{ID: m.id}}})[0]
+		if d.Outcome != want || want == manage.Later && !strings.Contains(d.Why, queuedir.ErrHuge.Error()) {
+			t.Errorf("%c: %q %s", kind, d.Outcome, d.Why)
 		}
 	}
 }
