@@ -65,7 +65,7 @@
 //	notify.go     having senders told
 //	isolate.go    messages that end those who deliver them
 //	shaping.go    destinations, for operators
-//	manage.go     who looks at the queue and changes it
+//	manage.go     what clients see of the queue
 //	orders.go     what becomes of such an order, edit.go having it written down
 //	exit.go       TERM, ALRM, HUP; what is kept at the end
 //	counts.go     what is counted, census.go of the queue
@@ -79,4 +79,5 @@
 //	fair          turns of senders, and who one is
 //	bounce        what senders are told, and how the spool gets it
 //	progress      what is written down of a message
+//	clients       who looks at the queue and changes it
 package qmailsend

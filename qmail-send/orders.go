@@ -36,8 +36,8 @@ var orderNames = map[manage.Kind]string{
 	manage.Readdress: "change a recipient of", manage.Reroute: "reroute",
 }
 
-// take begins to do an order.
-func (s *scheduler) take(o *progress.Order) {
+// Take begins to do an order.
+func (s *scheduler) Take(o *progress.Order) {
 	if len(o.Targets) == 1 {
 		s.logf("order of uid %d: %s msg %s", o.From.UID, orderNames[o.Kind], o.Targets[0].ID)
 	} else {

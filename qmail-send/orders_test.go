@@ -24,7 +24,7 @@ var (
 func (r *rig) give(t testing.TB, from progress.Client, o manage.Order) map[queuedir.ID]manage.Result {
 	t.Helper()
 	wanted := &progress.Order{Order: o, From: from, At: r.clock.Now(), Results: make(chan manage.Result, len(o.Targets))}
-	r.inside(func() { r.s.take(wanted) })
+	r.inside(func() { r.s.Take(wanted) })
 	got := make(map[queuedir.ID]manage.Result)
 	timeout := time.After(patience)
 	for range o.Targets {

@@ -52,8 +52,8 @@ type found struct {
 	due     time.Time // of a message that has a progress file
 }
 
-// startScan has the whole queue looked through.
-func (s *scheduler) startScan() {
+// Scan has the whole queue looked through.
+func (s *scheduler) Scan() {
 	if s.scan.running {
 		s.scan.again = true
 		return
@@ -109,7 +109,7 @@ func (s *scheduler) endScan() {
 	}
 	s.scan = scanState{failed: failed, againAt: s.now().Add(scanAgain)}
 	if again && !s.exiting {
-		s.startScan()
+		s.Scan()
 	}
 }
 

@@ -81,7 +81,7 @@ func TestDescribedDestinations(t *testing.T) {
 	t.Parallel()
 	m, _, _ := deadHost(t, 20)
 	m.run(testStart.Add(45*time.Second), m.check)
-	all := m.s.describeDestinations()
+	all := m.s.Destinations()
 	if len(all) != 1 {
 		t.Fatalf("%+v", all)
 	}
@@ -92,7 +92,7 @@ func TestDescribedDestinations(t *testing.T) {
 	}
 	m.run(testStart.Add(5*time.Hour), m.check)
 	m.empty()
-	for _, d := range m.s.describeDestinations() {
+	for _, d := range m.s.Destinations() {
 		if d.Standing != manage.Well || d.Waiting != 0 || d.Next != 0 || d.Reason != "" {
 			t.Errorf("%+v", d)
 		}
@@ -216,7 +216,7 @@ func TestDomainsLeaveNothing(t *testing.T) {
 	if known > maxDomains {
 		t.Errorf("%d domains are known of destinations, and %d at all", known, len(table.byDomain))
 	}
-	for _, d := range m.s.describeDestinations() {
+	for _, d := range m.s.Destinations() {
 		if d.Name != "mx.test" && d.Domains > 1 {
 			t.Errorf("one domain is shown as %d", d.Domains)
 		}
@@ -248,7 +248,7 @@ func TestDomainThatCannotBeLookedUp(t *testing.T) {
 	m.mail(h, 2*140, 140*time.Minute)
 	m.run(minutes(120), m.check)
 	var stand []string
-	for _, d := range m.s.describeDestinations() {
+	for _, d := range m.s.Destinations() {
 		stand = append(stand, fmt.Sprintf("%s %d %c", d.Name, d.Domains, d.Standing))
 	}
 	slices.Sort(stand)
@@ -260,7 +260,7 @@ func TestDomainThatCannotBeLookedUp(t *testing.T) {
 	}
 	m.run(minutes(160), m.check)
 	m.empty()
-	if all := m.s.describeDestinations(); len(all) != 1 || all[0].Domains != 2 {
+	if all := m.s.Destinations(); len(all) != 1 || all[0].Domains != 2 {
 		t.Errorf("%+v", all)
 	}
 }
@@ -300,7 +300,7 @@ func TestLineForOneOfSeveral(t *testing.T) {
 		m := newShaped(t, 1, nil, h)
 		m.mail(h, 200, time.Minute)
 		m.run(minutes(20), m.check)
-		if all := m.s.describeDestinations(); len(all) != 1 || all[0].Domains != 2 {
+		if all := m.s.Destinations(); len(all) != 1 || all[0].Domains != 2 {
 			t.Fatalf("%+v", all)
 		}
 		rules, err := destinations.Read(newHost(t, map[string]string{"destinations": limited + " connections=1\n"}).control)

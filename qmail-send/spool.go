@@ -41,7 +41,7 @@ func (s *scheduler) attachSpool(f *os.File) error {
 				s.askQuarantine(m)
 			}
 		}
-		s.startScan()
+		s.Scan()
 	})
 	return nil
 }
@@ -151,7 +151,7 @@ func (s *scheduler) answers(l *spoolLink, batch []entries.Message) {
 		case entries.Announced:
 			s.announced(m)
 		case entries.Scan:
-			s.startScan()
+			s.Scan()
 		case entries.Committed:
 			s.committed(m.ID)
 		case entries.NotCommitted:
