@@ -7,6 +7,7 @@ import (
 	"postrider/internal/queuedir"
 	"postrider/internal/wire/spawn"
 	"postrider/qmail-send/bounce"
+	"postrider/qmail-send/links"
 )
 
 // delivery is one recipient that a delivery agent has.
@@ -15,7 +16,7 @@ type delivery struct {
 	index int    // of the recipient
 	to    string // as rewritten
 	facts esmtp.Recipient
-	agent *agent
+	agent *links.Agent
 	began moment
 	via   *connection // remote, if its destination is known
 }
@@ -112,14 +113,14 @@ func (s *scheduler) startJob(p *pass, n int) {
 func (s *scheduler) giveJob(p *pass, sp *spec, n int) {
 	n = min(n, len(sp.items), spawn.MaxRecipients)
 	now := s.now()
-	j := job{entry: p.a.entry, Job: spawn.Job{ID: p.a.m.id, Host: sp.host, Relay: sp.relay, Sender: p.a.sender, Facts: p.a.facts}}
+	j := links.Job{Entry: p.a.entry, Job: spawn.Job{ID: p.a.m.id, Host: sp.host, Relay: sp.relay, Sender: p.a.sender, Facts: p.a.facts}}
 	if p.a.reading.verp { // then sp has one recipient
 		j.Sender = sp.items[0].sender
 	}
 	if p.a.forwarded && p.way.id == remote {
 		j.Sender = s.settings.rewriting.sender(j.Sender)
 	}
-	ag := s.agents.choose(p.way.id, sp.worker())
+	ag := s.agents.Choose(p.way.id, sp.worker())
 	var deliveries []*delivery
 	for size := 0; n > 0 && size < maxJobBytes; n-- {
 		it := sp.items[0]
@@ -139,10 +140,10 @@ func (s *scheduler) giveJob(p *pass, sp *spec, n int) {
 			}
 		}
 	}
-	ag.put(j)
+	ag.Put(j)
 }
 
-func (s *scheduler) startDelivery(p *pass, it item, ag *agent) uint64 {
+func (s *scheduler) startDelivery(p *pass, it item, ag *links.Agent) uint64 {
 	p.begin()
 	s.lastDelivery++
 	s.deliveries[s.lastDelivery] = &delivery{pass: p, index: it.index, to: it.shown, facts: it.facts, agent: ag, began: s.now()}
@@ -177,7 +178,7 @@ func expired(p *pass, r spawn.Result) spawn.Result {
 
 // results takes the results that an agent reported. A delivery that it was not
 // given breaks the protocol: the agent is dropped.
-func (s *scheduler) results(ag *agent, results []spawn.Result) {
+func (s *scheduler) results(ag *links.Agent, results []spawn.Result) {
 	for _, r := range results {
 		d := s.deliveries[r.Delivery]
 		if d == nil || d.agent != ag {
@@ -276,13 +277,13 @@ func (s *scheduler) lostAt(m *message) moment {
 }
 
 // agentLost defers everything that ag had.
-func (s *scheduler) agentLost(ag *agent) {
-	if !s.agents.remove(ag) {
+func (s *scheduler) agentLost(ag *links.Agent) {
+	if !s.agents.Remove(ag) {
 		return
 	}
-	ag.close()
+	ag.Close()
 	if !s.exiting {
-		s.logf("warning: lost %s connection; its deliveries are deferred", ag.name)
+		s.logf("warning: lost %s connection; its deliveries are deferred", ag.Name)
 	}
 	touched := make(map[*active]bool)
 	for number, d := range s.deliveries {
@@ -298,7 +299,7 @@ func (s *scheduler) agentLost(ag *agent) {
 
 // jobFailed defers a job whose message could not be opened, and sets the
 // message aside if it is damaged.
-func (s *scheduler) jobFailed(ag *agent, j spawn.Job, err error, damaged bool) {
+func (s *scheduler) jobFailed(ag *links.Agent, j spawn.Job, err error, damaged bool) {
 	var a *active
 	for _, r := range j.Recipients {
 		if d := s.deliveries[r.Delivery]; d != nil && d.agent == ag {

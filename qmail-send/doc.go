@@ -59,7 +59,7 @@
 //	destinationtable.go whose domains are one, and who waits for it
 //	speak.go      when a sender is to hear something
 //	deliver.go    giving out deliveries, their results
-//	agent.go      qmail-lspawn and the qmail-remote workers
+//	heard.go      what links tell, and who delivers
 //	settle.go     what is next when something has happened to a message
 //	record.go     having progress files written
 //	notify.go     having senders told
@@ -80,4 +80,5 @@
 //	bounce        what senders are told, and how the spool gets it
 //	progress      what is written down of a message
 //	clients       who looks at the queue and changes it
+//	links         the links to qmail-spool and to those who deliver
 package qmailsend

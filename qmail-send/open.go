@@ -101,7 +101,7 @@ func (s *scheduler) activate(m *message, t loadTicket, now moment) {
 		m.flags |= loading
 		s.count(t, +1)
 		s.asked[m.id] = t
-		s.spool.send(entries.Message{Kind: entries.Query, ID: m.id})
+		s.spool.Ask(entries.Message{Kind: entries.Query, ID: m.id})
 	default:
 		m.flags |= loading
 		s.count(t, +1)

@@ -10,6 +10,7 @@ import (
 	"postrider/internal/logline"
 	"postrider/internal/queuedir"
 	"postrider/qmail-send/bounce"
+	"postrider/qmail-send/links"
 	"postrider/qmail-send/mailbox"
 	"postrider/qmail-send/progress"
 	"postrider/qmail-send/timeline"
@@ -51,9 +52,9 @@ type scheduler struct {
 	deliveries   map[uint64]*delivery
 	lastDelivery uint64
 
-	spool   *spoolLink // nil while qmail-spool is away
+	spool   *links.Spool // nil while qmail-spool is away
 	asked   map[queuedir.ID]loadTicket
-	agents  agents
+	agents  links.Agents
 	submits *bounce.Submitter
 	scan    scanState
 	orders  orders
@@ -251,9 +252,9 @@ func (s *scheduler) stopWorkers() {
 	s.recorders.Discard()
 	s.notices.Discard()
 	s.submits.Close()
-	s.agents.closeAll()
+	s.agents.CloseAll()
 	if s.spool != nil {
-		s.spool.close()
+		s.spool.Close()
 	}
 }
 

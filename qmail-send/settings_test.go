@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"postrider/internal/wire/spawn"
+	"postrider/qmail-send/links"
 )
 
 // A file that is refused is no start.
@@ -69,7 +70,7 @@ func TestLifetimes(t *testing.T) {
 			}
 			m := newSimulation(t, 1, set)
 			last := 0
-			m.deliver = func(x *simMessage, _ job, _ spawn.Recipient) (time.Duration, spawn.Class, string) {
+			m.deliver = func(x *simMessage, _ links.Job, _ spawn.Recipient) (time.Duration, spawn.Class, string) {
 				last = int(m.time.Sub(x.born) / time.Second)
 				return 0, spawn.Deferral, noConnectionText
 			}

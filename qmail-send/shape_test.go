@@ -10,6 +10,7 @@ import (
 	"postrider/internal/destinations"
 	"postrider/internal/wire/manage"
 	"postrider/internal/wire/spawn"
+	"postrider/qmail-send/links"
 	"postrider/qmail-send/progress"
 )
 
@@ -231,7 +232,7 @@ func TestDomainThatCannotBeLookedUp(t *testing.T) {
 	h := &simHosts{name: "mx.test", domains: []string{"a.test", "b.test"}}
 	m := newShaped(t, 1, nil, h)
 	dark, asked := [2]time.Time{minutes(10), minutes(130)}, 0
-	m.deliver = func(x *simMessage, j job, r spawn.Recipient) (time.Duration, spawn.Class, string) {
+	m.deliver = func(x *simMessage, j links.Job, r spawn.Recipient) (time.Duration, spawn.Class, string) {
 		if j.Host == "b.test" && !m.time.Before(dark[0]) && m.time.Before(dark[1]) {
 			asked++
 			m.tells = spawn.Destination{Trouble: spawn.Unreachable}
@@ -274,7 +275,7 @@ func TestManyRecipientsMoveOn(t *testing.T) {
 	m.mail(h, 2, time.Minute)
 	m.run(minutes(5), m.check)
 	dark := [2]time.Time{minutes(7), minutes(30)}
-	m.deliver = func(x *simMessage, j job, r spawn.Recipient) (time.Duration, spawn.Class, string) {
+	m.deliver = func(x *simMessage, j links.Job, r spawn.Recipient) (time.Duration, spawn.Class, string) {
 		if j.Host == "b.test" && !m.time.Before(dark[0]) && m.time.Before(dark[1]) {
 			m.tells = spawn.Destination{Trouble: spawn.Unreachable}
 			return 20 * time.Second, spawn.Deferral, "Sorry, I couldn't find any host by that name. (#4.1.2)\n"
@@ -309,7 +310,7 @@ func TestLineForOneOfSeveral(t *testing.T) {
 		}
 		m.s.destinations.apply(rules, m.s.now())
 		jobs, most := make(map[string]int), make(map[string]int)
-		m.simulation.job = func(j job) func() {
+		m.simulation.job = func(j links.Job) func() {
 			jobs[j.Host]++
 			most[j.Host] = max(most[j.Host], jobs[j.Host])
 			return func() { jobs[j.Host]-- }

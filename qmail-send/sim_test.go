@@ -20,6 +20,7 @@ import (
 	"postrider/internal/wire/entries"
 	"postrider/internal/wire/spawn"
 	"postrider/qmail-send/bounce"
+	"postrider/qmail-send/links"
 	"postrider/qmail-send/mailbox"
 	"postrider/qmail-send/progress"
 )
@@ -35,9 +36,9 @@ type simulation struct {
 	time                        time.Time
 	events                      happenings
 	queue                       map[queuedir.ID]*simMessage
-	deliver                     func(*simMessage, job, spawn.Recipient) (after time.Duration, class spawn.Class, text string)
+	deliver                     func(*simMessage, links.Job, spawn.Recipient) (after time.Duration, class spawn.Class, text string)
 	tells                       spawn.Destination // with what deliver returned
-	job                         func(j job) (ended func())
+	job                         func(j links.Job) (ended func())
 	life                        int // which scheduler this is: events for one that is gone are void
 	number                      int // of messages so far
 	disk                        func() (delay time.Duration, err error)
@@ -121,7 +122,7 @@ func oneOfMany(t testing.TB, seed uint64, set settings) *simulation {
 		close: func() {},
 		t:     t, random: rand.New(rand.NewPCG(seed, 1)), time: testStart, queue: make(map[queuedir.ID]*simMessage),
 		disk:  func() (time.Duration, error) { return 0, nil },
-		began: func(*simMessage, *delivery) {}, done: func(*simMessage) {}, job: func(job) func() { return func() {} },
+		began: func(*simMessage, *delivery) {}, done: func(*simMessage) {}, job: func(links.Job) func() { return func() {} },
 	}
 	m.start(set)
 	return m
@@ -141,9 +142,9 @@ func (m *simulation) start(set settings) {
 	}
 	m.life++
 	m.s = schedulerOf(simClock{m}, log, m, set)
-	m.s.spool = &spoolLink{out: mailbox.New[entries.Message]()}
-	m.s.agents.attach(&agent{name: "local", jobs: mailbox.New[job]()}, local, 0)
-	m.s.agents.attach(&agent{name: "remote", jobs: mailbox.New[job]()}, remote, 0)
+	m.s.spool = &links.Spool{Out: mailbox.New[entries.Message]()}
+	m.s.agents.Attach(&links.Agent{Name: "local", Jobs: mailbox.New[links.Job]()}, local, 0)
+	m.s.agents.Attach(&links.Agent{Name: "remote", Jobs: mailbox.New[links.Job]()}, remote, 0)
 }
 
 // arriveFrom lets a message of its sender arrive.
@@ -258,12 +259,12 @@ func (m *simulation) work() (some bool) {
 			}
 		}
 	}
-	for _, ag := range []*agent{m.s.agents.local, m.s.agents.remotes[0]} {
-		for _, j := range ag.jobs.Discard() {
+	for _, ag := range []*links.Agent{m.s.agents.Current(local, 0), m.s.agents.Current(remote, 0)} {
+		for _, j := range ag.Jobs.Discard() {
 			m.attempt(ag, j)
 		}
 	}
-	for _, e := range m.s.spool.out.Discard() {
+	for _, e := range m.s.spool.Out.Discard() {
 		m.inThisLife(time.Millisecond, func() { m.spoolDoes(e) })
 	}
 	return some
@@ -285,7 +286,7 @@ func (m *simulation) inThisLife(d time.Duration, what func()) {
 }
 
 // attempt is what a delivery agent does.
-func (m *simulation) attempt(ag *agent, j job) {
+func (m *simulation) attempt(ag *links.Agent, j links.Job) {
 	x := m.queue[j.ID]
 	x.tries++
 	ended, left := m.job(j), len(j.Recipients)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"postrider/internal/wire/spawn"
+	"postrider/qmail-send/links"
 )
 
 // fairness is the latency, from acceptance to delivery, of senders who send a
@@ -18,7 +19,7 @@ func fairness(t *testing.T, flood int, floodTakes, usual time.Duration, concurre
 		t.Fatal(err)
 	}
 	m := newSimulation(t, 1, set)
-	m.deliver = func(x *simMessage, j job, _ spawn.Recipient) (time.Duration, spawn.Class, string) {
+	m.deliver = func(x *simMessage, j links.Job, _ spawn.Recipient) (time.Duration, spawn.Class, string) {
 		if x.sender == 0 {
 			if floodTakes > time.Minute {
 				return floodTakes, spawn.Deferral, noConnectionText

@@ -10,6 +10,7 @@ import (
 
 	"postrider/internal/wire/spawn"
 	"postrider/qmail-send/fair"
+	"postrider/qmail-send/links"
 )
 
 // shaped is a simulation with hosts that take mail of several domains, have
@@ -98,7 +99,7 @@ func (h *simHosts) down(t time.Time) bool {
 }
 
 // begin checks that a job may begin.
-func (m *shaped) begin(j job) func() {
+func (m *shaped) begin(j links.Job) func() {
 	h := m.of[j.Host]
 	if h == nil {
 		return func() {}
@@ -151,7 +152,7 @@ func (m *shaped) begin(j job) func() {
 }
 
 // result is what becomes of a delivery.
-func (m *shaped) result(x *simMessage, j job, r spawn.Recipient) (time.Duration, spawn.Class, string) {
+func (m *shaped) result(x *simMessage, j links.Job, r spawn.Recipient) (time.Duration, spawn.Class, string) {
 	h := m.of[j.Host]
 	if h == nil {
 		return time.Second, spawn.Success, "ok\n"
@@ -380,7 +381,7 @@ func TestSendersHearInTime(t *testing.T) {
 			c.h.name, c.h.domains = "mx.test", []string{"a.test"}
 			m := newShaped(t, 1, map[string]string{"queuelifetime": "100000\n", "delaywarn": "5000\n30000\n"}, c.h)
 			if c.h.perMinute < 0 {
-				m.deliver = func(*simMessage, job, spawn.Recipient) (time.Duration, spawn.Class, string) {
+				m.deliver = func(*simMessage, links.Job, spawn.Recipient) (time.Duration, spawn.Class, string) {
 					m.tells = spawn.Destination{Hosts: "mx.test", Trouble: spawn.Throttled}
 					return time.Second, spawn.Deferral, throttledText
 				}

@@ -4,35 +4,26 @@ import (
 	"bytes"
 	"os"
 
-	"postrider/internal/fdpass"
 	"postrider/internal/logline"
 	"postrider/internal/queuedir"
 	"postrider/internal/wire/entries"
 	"postrider/qmail-send/fair"
-	"postrider/qmail-send/mailbox"
+	"postrider/qmail-send/links"
 )
-
-// spoolLink is the link to qmail-spool about entries.
-type spoolLink struct {
-	packets *fdpass.Packets
-	out     *mailbox.Box[entries.Message]
-}
 
 // attachSpool begins to use f. Nothing is outstanding on a fresh link: what
 // was asked is asked again, and the queue is scanned.
 func (s *scheduler) attachSpool(f *os.File) error {
-	packets, err := fdpass.NewPackets(f)
+	l, err := links.NewSpool(f)
 	if err != nil {
 		return err
 	}
-	l := &spoolLink{packets: packets, out: mailbox.New[entries.Message]()}
 	s.post(func() {
 		if s.spool != nil {
 			s.spoolLost(s.spool)
 		}
 		s.spool = l
-		go s.sendRequests(l)
-		go s.receiveAnswers(l)
+		l.Run(heard{s})
 		for _, m := range s.messages {
 			switch {
 			case m.is(removing):
@@ -46,17 +37,10 @@ func (s *scheduler) attachSpool(f *os.File) error {
 	return nil
 }
 
-func (l *spoolLink) send(m entries.Message) { l.out.Put(m) }
-
-func (l *spoolLink) close() {
-	l.out.Discard()
-	_ = l.packets.Close() // what was asked is asked again on the next link
-}
-
 // ask sends a request, or leaves it to attachSpool if the spool is away.
 func (s *scheduler) ask(m entries.Message) {
 	if s.spool != nil {
-		s.spool.send(m)
+		s.spool.Ask(m)
 	}
 }
 
@@ -65,11 +49,11 @@ func (s *scheduler) askQuarantine(m *message) {
 }
 
 // spoolLost takes back what the spool was asked.
-func (s *scheduler) spoolLost(l *spoolLink) {
+func (s *scheduler) spoolLost(l *links.Spool) {
 	if s.spool != l {
 		return
 	}
-	l.close()
+	l.Close()
 	s.spool = nil
 	if !s.exiting {
 		s.log.Line("warning: lost qmail-spool connection; nothing new starts until it is back")
@@ -98,51 +82,7 @@ func (s *scheduler) spoolLost(l *spoolLink) {
 	}
 }
 
-// sendRequests sends what is asked, many a packet.
-func (s *scheduler) sendRequests(l *spoolLink) {
-	var packet []byte
-	for {
-		requests := l.out.TakeAll()
-		if requests == nil {
-			return
-		}
-		for i, m := range requests {
-			packet = entries.Append(packet, m)
-			if i+1 < len(requests) && len(packet)+64 <= fdpass.MaxPacket {
-				continue
-			}
-			if err := l.packets.Send(packet); err != nil {
-				s.post(func() { s.spoolLost(l) })
-				return
-			}
-			packet = packet[:0]
-		}
-	}
-}
-
-// receiveAnswers posts what the spool says until it ends or breaks the
-// protocol.
-func (s *scheduler) receiveAnswers(l *spoolLink) {
-	buf := make([]byte, fdpass.MaxPacket)
-	for {
-		n, _, err := l.packets.Receive(buf, 0)
-		var batch []entries.Message
-		if err == nil {
-			packet := bytes.Clone(buf[:n]) // envelopes stay part of it
-			err = entries.Decode(packet, func(m entries.Message) error {
-				batch = append(batch, m)
-				return nil
-			})
-		}
-		if err != nil {
-			s.post(func() { s.spoolLost(l) })
-			return
-		}
-		s.post(func() { s.answers(l, batch) })
-	}
-}
-
-func (s *scheduler) answers(l *spoolLink, batch []entries.Message) {
+func (s *scheduler) answers(l *links.Spool, batch []entries.Message) {
 	if s.spool != l {
 		return
 	}
