@@ -8,6 +8,7 @@ import (
 	"postrider/internal/queuedir"
 	"postrider/qmail-send/fair"
 	"postrider/qmail-send/progress"
+	"postrider/qmail-send/reading"
 )
 
 // active is a message in hand: read, and being delivered or settled.
@@ -19,7 +20,7 @@ type active struct {
 	bulk       bool            // of a list or sent in bulk
 	lastTry    moment          // of what is told of a delay
 	facts      esmtp.Message
-	reading    *reading
+	guide      *reading.Guide
 	finished   queuedir.Bitmap // recipients that need no further attempt
 	left       int             // recipients not in finished
 	passes     [channels]*pass
@@ -70,12 +71,12 @@ type pass struct {
 	lane    uint32
 
 	window      window
-	cursor      *cursor // made when the first window was not all
-	filling     bool    // a reader prepares the next window
-	outstanding int     // deliveries
-	given       int     // recipients
-	bulk        bool    // counted in way.bulk
-	telling     bool    // what is deferred is to be told to the sender
+	cursor      *reading.Cursor // made when the first window was not all
+	filling     bool            // a reader prepares the next window
+	outstanding int             // deliveries
+	given       int             // recipients
+	bulk        bool            // counted in way.bulk
+	telling     bool            // what is deferred is to be told to the sender
 	deferred    bool
 	lost        bool // a delivery agent went away
 	left        bool // it has given out all, or was cut short
@@ -97,6 +98,31 @@ type pass struct {
 	passed    []*destination
 	stalledAt *destination
 	stallEnd  moment
+}
+
+// spec is a job in the making.
+type spec struct {
+	reading.Group
+	to *destination // remote: nil as long as nobody has asked
+}
+
+// window is the next recipients of a pass.
+type window struct {
+	specs []spec
+	more  bool // there are further recipients, at or after index next
+	next  int
+}
+
+// windowOf is a section as the scheduler gives it out.
+func windowOf(read reading.Section) window {
+	w := window{more: read.More, next: read.Next}
+	if len(read.Groups) > 0 {
+		w.specs = make([]spec, len(read.Groups))
+	}
+	for i, g := range read.Groups {
+		w.specs[i].Group = g
+	}
+	return w
 }
 
 // drained reports whether p has given out all its recipients.

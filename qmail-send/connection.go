@@ -53,7 +53,7 @@ func (s *scheduler) connect(p *pass, sp *spec, n int, now moment) *connection {
 	}
 	d.begin(now, n)
 	s.destinations.schedule(d, now)
-	return &connection{to: d, key: s.keyOf(sp), domain: sp.domain(), began: now, left: n}
+	return &connection{to: d, key: s.keyOf(&sp.Group), domain: sp.Domain(), began: now, left: n}
 }
 
 // heardOf takes what a delivery tells of its destination.

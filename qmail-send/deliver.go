@@ -8,6 +8,7 @@ import (
 	"postrider/internal/wire/spawn"
 	"postrider/qmail-send/bounce"
 	"postrider/qmail-send/links"
+	"postrider/qmail-send/reading"
 )
 
 // delivery is one recipient that a delivery agent has.
@@ -97,13 +98,13 @@ func (s *scheduler) cutShort(p *pass) {
 // startJob gives out the next job of p, of at most n recipients.
 func (s *scheduler) startJob(p *pass, n int) {
 	sp := &p.window.specs[0]
-	if sp.items[0].refused != "" {
-		s.refuse(p, sp.items[0])
-		sp.items = sp.items[1:]
+	if sp.Recipients[0].Refused != "" {
+		s.refuse(p, sp.Recipients[0])
+		sp.Recipients = sp.Recipients[1:]
 	} else {
 		s.giveJob(p, sp, n)
 	}
-	if len(sp.items) == 0 {
+	if len(sp.Recipients) == 0 {
 		p.window.specs[0] = spec{}
 		p.window.specs = p.window.specs[1:]
 	}
@@ -111,11 +112,11 @@ func (s *scheduler) startJob(p *pass, n int) {
 
 // giveJob gives a job of the first recipients of sp to its agent.
 func (s *scheduler) giveJob(p *pass, sp *spec, n int) {
-	n = min(n, len(sp.items), spawn.MaxRecipients)
+	n = min(n, len(sp.Recipients), spawn.MaxRecipients)
 	now := s.now()
-	j := links.Job{Entry: p.a.entry, Job: spawn.Job{ID: p.a.m.id, Host: sp.host, Relay: sp.relay, Sender: p.a.sender, Facts: p.a.facts}}
-	if p.a.reading.verp { // then sp has one recipient
-		j.Sender = sp.items[0].sender
+	j := links.Job{Entry: p.a.entry, Job: spawn.Job{ID: p.a.m.id, Host: sp.Host, Relay: sp.Relay, Sender: p.a.sender, Facts: p.a.facts}}
+	if p.a.guide.VERP { // then sp has one recipient
+		j.Sender = sp.Recipients[0].Sender
 	}
 	if p.a.forwarded && p.way.id == remote {
 		j.Sender = s.settings.rewriting.sender(j.Sender)
@@ -123,11 +124,11 @@ func (s *scheduler) giveJob(p *pass, sp *spec, n int) {
 	ag := s.agents.Choose(p.way.id, sp.worker())
 	var deliveries []*delivery
 	for size := 0; n > 0 && size < maxJobBytes; n-- {
-		it := sp.items[0]
-		sp.items = sp.items[1:]
+		it := sp.Recipients[0]
+		sp.Recipients = sp.Recipients[1:]
 		number := s.startDelivery(p, it, ag)
 		deliveries = append(deliveries, s.deliveries[number])
-		r := spawn.Recipient{Delivery: number, Address: it.address, Facts: it.facts}
+		r := spawn.Recipient{Delivery: number, Address: it.Address, Facts: it.Facts}
 		size += spawn.RecipientSize(r)
 		j.Recipients = append(j.Recipients, r)
 	}
@@ -143,25 +144,25 @@ func (s *scheduler) giveJob(p *pass, sp *spec, n int) {
 	ag.Put(j)
 }
 
-func (s *scheduler) startDelivery(p *pass, it item, ag *links.Agent) uint64 {
+func (s *scheduler) startDelivery(p *pass, it reading.Recipient, ag *links.Agent) uint64 {
 	p.begin()
 	s.lastDelivery++
-	s.deliveries[s.lastDelivery] = &delivery{pass: p, index: it.index, to: it.shown, facts: it.facts, agent: ag, began: s.now()}
+	s.deliveries[s.lastDelivery] = &delivery{pass: p, index: it.Index, to: it.Shown, facts: it.Facts, agent: ag, began: s.now()}
 	p.outstanding++
 	p.given++
 	p.way.inFlight++
 	s.counts.Set(figures.DeliveriesRunning, int(p.way.id), int64(p.way.inFlight))
 	p.way.busy[p.class]++
 	p.way.under.add(p.flow, +1)
-	s.logf("starting delivery %d: msg %s to %s %s", s.lastDelivery, p.a.m.id, p.way.id, logline.Safe(it.shown))
+	s.logf("starting delivery %d: msg %s to %s %s", s.lastDelivery, p.a.m.id, p.way.id, logline.Safe(it.Shown))
 	s.status()
 	return s.lastDelivery
 }
 
 // refuse fails or defers a recipient that no agent can be given.
-func (s *scheduler) refuse(p *pass, it item) {
-	r := spawn.Result{Delivery: s.startDelivery(p, it, nil), Class: spawn.Failure, Text: it.refused}
-	if it.later {
+func (s *scheduler) refuse(p *pass, it reading.Recipient) {
+	r := spawn.Result{Delivery: s.startDelivery(p, it, nil), Class: spawn.Failure, Text: it.Refused}
+	if it.Later {
 		r.Class = spawn.Deferral
 	}
 	s.finishDelivery(expired(p, r))

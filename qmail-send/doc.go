@@ -20,7 +20,7 @@
 //     number is durable before the message is removed (R18, R19).
 //  3. A message is in hand at most once, and in at most one pass a channel.
 //  4. A message that is not in hand costs under 300 bytes. In hand, at most
-//     windowCount recipients a pass are in memory, whatever their number.
+//     256 recipients a pass are in memory, whatever their number.
 //  5. First attempts never wait for retries to end: retries never hold all
 //     slots, and are chosen after them. No sender's wait for another's: they
 //     take turns, and some slots are left to those that hold none.
@@ -51,7 +51,6 @@
 //	way.go        a channel: slots, and whose turn it is
 //	open.go       taking a message in hand, starting passes
 //	active.go     what is known of a message in hand
-//	read.go       reading entries, progress and recipients
 //	shape.go      what may go to its destination now, and what waits
 //	stall.go      passes that wait in hand
 //	connection.go a job to a destination, and what it tells of that
@@ -63,6 +62,8 @@
 //	settle.go     what is next when something has happened to a message
 //	record.go     having progress files written
 //	notify.go     having senders told
+//	delay.go      of a delay
+//	rewriting.go  the senders that other hosts are told of forwarded mail
 //	isolate.go    messages that end those who deliver them
 //	shaping.go    destinations, for operators
 //	manage.go     what clients see of the queue
@@ -70,8 +71,8 @@
 //	exit.go       TERM, ALRM, HUP; what is kept at the end
 //	counts.go     what is counted, census.go of the queue
 //
-// Its parts are packages of their own below this one, each with an interface
-// that a test of it uses. None knows the scheduler:
+// Its parts are packages of their own below this one, which know nothing of the
+// scheduler:
 //
 //	timeline      time
 //	mailbox       handing work to goroutines that may wait
@@ -81,4 +82,5 @@
 //	progress      what is written down of a message
 //	clients       who looks at the queue and changes it
 //	links         the links to qmail-spool and to those who deliver
+//	reading       entries, progress and recipients of a message
 package qmailsend

@@ -11,6 +11,7 @@ import (
 	"postrider/internal/wire/entries"
 	"postrider/qmail-send/fair"
 	"postrider/qmail-send/progress"
+	"postrider/qmail-send/reading"
 )
 
 // loadTicket says for which queue a message is read, and as what.
@@ -131,7 +132,7 @@ func (s *scheduler) load(m *message, t loadTicket) {
 }
 
 // loaded takes what a reader found of m.
-func (s *scheduler) loaded(m *message, t loadTicket, got *loaded, err error) {
+func (s *scheduler) loaded(m *message, t loadTicket, got *reading.Message, err error) {
 	s.count(t, -1)
 	m.flags &^= loading
 	now := s.now()
@@ -143,35 +144,35 @@ func (s *scheduler) loaded(m *message, t loadTicket, got *loaded, err error) {
 		return
 	}
 	if m.is(forgotten) {
-		got.entry.Close()
+		got.Entry.Close()
 		return
 	}
-	m.uid = got.head.UID
+	m.uid = got.Head.UID
 	m.flags |= ownerKnown
-	m.noteSender(got.head.Sender.String(), got.head.Bulk)
-	if got.progress.Held {
+	m.noteSender(got.Head.Sender.String(), got.Head.Bulk)
+	if got.Progress.Held {
 		s.foundHeld(m, got)
 		return
 	}
 	if !m.is(logged) {
-		s.logNew(m, got.entry.Footer.BodySize, got.head.Sender.String(), got.head.UID)
+		s.logNew(m, got.Entry.Footer.BodySize, got.Head.Sender.String(), got.Head.UID)
 	}
 	a := &active{
-		m: m, entry: got.entry, sender: got.head.Sender, facts: got.head.Facts, reading: got.reading,
-		finished: got.progress.Finished,
-		left:     got.recipients - got.progress.Delivered - got.progress.Failed,
-		owed:     got.progress.Unbounced, bounced: got.progress.Bounced, size: got.progress.Size, synced: got.progress.Synced,
-		flushAt: never, noted: m.is(hasInfo), told: toldIn(got.progress),
+		m: m, entry: got.Entry, sender: got.Head.Sender, facts: got.Head.Facts, guide: got.Guide,
+		finished: got.Progress.Finished,
+		left:     got.Recipients - got.Progress.Delivered - got.Progress.Failed,
+		owed:     got.Progress.Unbounced, bounced: got.Progress.Bounced, size: got.Progress.Size, synced: got.Progress.Synced,
+		flushAt: never, noted: m.is(hasInfo), told: toldIn(got.Progress),
 	}
-	a.forwarded = s.settings.rewriting.wanted(got.head)
-	a.bulk = got.head.Bulk
+	a.forwarded = s.settings.rewriting.wanted(got.Head)
+	a.bulk = got.Head.Bulk
 	if m.flow == fair.Unknown {
-		m.flow, m.weight = s.settings.senders.Flow(got.head)
+		m.flow, m.weight = s.settings.senders.Flow(got.Head)
 	}
 	m.active = a
-	m.recipients = int32(got.recipients)
+	m.recipients = int32(got.Recipients)
 	s.noteHeard(m, a.told[remote])
-	s.noteDestination(m, got.windows[remote])
+	s.noteDestination(m, got.Sections[remote])
 	s.actives[a] = struct{}{}
 	s.waiting[settling].drop(m)
 	m.due[settling] = never
@@ -180,9 +181,9 @@ func (s *scheduler) loaded(m *message, t loadTicket, got *loaded, err error) {
 }
 
 // openPasses starts the passes that are due.
-func (s *scheduler) openPasses(a *active, t loadTicket, got *loaded, now moment) {
+func (s *scheduler) openPasses(a *active, t loadTicket, got *reading.Message, now moment) {
 	m := a.m
-	if m.is(restored) && got.windows[local].undone && got.windows[remote].undone {
+	if m.is(restored) && got.Sections[local].Undone && got.Sections[remote].Undone {
 		// One mtime stands for both: it is the earlier one, that of local.
 		m.due[remote] = s.settings.retry.Restored(m.birth, m.due[local], remote)
 	}
@@ -191,7 +192,7 @@ func (s *scheduler) openPasses(a *active, t loadTicket, got *loaded, now moment)
 	for c := range channels {
 		q := &s.waiting[c]
 		first := fresh || m.place[c] == inLine || t.queue == queueID(c) && t.class == firsts
-		if !got.windows[c].undone {
+		if !got.Sections[c].Undone {
 			q.drop(m)
 			m.due[c] = never
 			continue
@@ -215,7 +216,7 @@ func (s *scheduler) openPasses(a *active, t loadTicket, got *loaded, now moment)
 				continue
 			}
 		}
-		s.startPass(a, s.ways[c], k, got.windows[c], t, now)
+		s.startPass(a, s.ways[c], k, windowOf(got.Sections[c]), t, now)
 	}
 }
 
@@ -242,9 +243,7 @@ func (s *scheduler) startPass(a *active, w *way, k class, first window, t loadTi
 		w.opened.add(p.flow, +1)
 	}
 	if first.more {
-		r := *a.reading
-		r.skip = append(queuedir.Bitmap(nil), a.finished...)
-		p.cursor = &cursor{entry: a.entry, reading: &r, channel: w.id}
+		p.cursor = a.guide.Cursor(a.entry, w.id, a.finished)
 	}
 	if !p.dying {
 		age := s.toTell(a, w.id, now)
@@ -302,7 +301,7 @@ func (s *scheduler) ready(p *pass) {
 	case len(p.window.specs) > 0:
 		p.lane = p.a.m.lane
 		if p.way.id == remote {
-			p.lane = s.settings.senders.Lane(p.window.specs[0].host)
+			p.lane = s.settings.senders.Lane(p.window.specs[0].Host)
 		}
 		p.way.ready[p.class].push(p)
 	case p.window.more && !s.exiting:
@@ -316,15 +315,15 @@ func (s *scheduler) fill(p *pass) {
 	p.way.filling[p.class]++
 	cursor, from := p.cursor, p.window.next
 	s.readers.Put(func() {
-		w, err := cursor.window(from)
+		w, err := cursor.Next(from)
 		s.post(func() { s.filled(p, w, err) })
 	})
 }
 
-func (s *scheduler) filled(p *pass, w window, err error) {
+func (s *scheduler) filled(p *pass, w reading.Section, err error) {
 	p.filling = false
 	p.way.filling[p.class]--
-	p.window = w
+	p.window = windowOf(w)
 	switch {
 	case errors.Is(err, queuedir.ErrDamaged), errors.Is(err, queuedir.ErrTorn):
 		p.a.damaged = err

@@ -8,6 +8,7 @@ import (
 	"postrider/internal/wire/entries"
 	"postrider/internal/wire/manage"
 	"postrider/qmail-send/progress"
+	"postrider/qmail-send/reading"
 )
 
 // An order changes a message (internal/wire/manage). One that is in no hand is
@@ -260,12 +261,12 @@ func (s *scheduler) resume(m *message) {
 }
 
 // interruptsLoad gives m, which was read, to the orders that wait for it.
-func (s *scheduler) interruptsLoad(m *message, t loadTicket, got *loaded) bool {
+func (s *scheduler) interruptsLoad(m *message, t loadTicket, got *reading.Message) bool {
 	if !m.is(interrupted) {
 		return false
 	}
 	if got != nil {
-		got.entry.Close()
+		got.Entry.Close()
 	}
 	if m.due[t.queue] == never {
 		m.due[t.queue] = s.now()
@@ -276,9 +277,9 @@ func (s *scheduler) interruptsLoad(m *message, t loadTicket, got *loaded) bool {
 }
 
 // foundHeld leaves m alone, of which its progress file says that it is held.
-func (s *scheduler) foundHeld(m *message, got *loaded) {
-	got.entry.Close()
-	m.recipients = int32(got.recipients)
+func (s *scheduler) foundHeld(m *message, got *reading.Message) {
+	got.Entry.Close()
+	m.recipients = int32(got.Recipients)
 	m.flags |= held
 	s.rest(m)
 }

@@ -23,6 +23,7 @@ import (
 	"postrider/qmail-send/links"
 	"postrider/qmail-send/mailbox"
 	"postrider/qmail-send/progress"
+	"postrider/qmail-send/reading"
 )
 
 // A simulation runs the scheduler itself, on a clock that it moves, with a
@@ -350,7 +351,7 @@ func (m *simulation) finished(x *simMessage) {
 
 var errDisk = errors.New("disk trouble")
 
-func (m *simulation) load(id queuedir.ID, hasInfo, check bool, routes *route.Table) (*loaded, error) {
+func (m *simulation) load(id queuedir.ID, hasInfo, check bool, routes *route.Table) (*reading.Message, error) {
 	x := m.queue[id]
 	if x == nil {
 		return nil, fs.ErrNotExist
@@ -366,7 +367,7 @@ func (m *simulation) load(id queuedir.ID, hasInfo, check bool, routes *route.Tab
 	if !hasInfo {
 		progress = nil
 	}
-	return loadEntry(entry, progress, check, routes)
+	return reading.LoadEntry(entry, progress, check, routes)
 }
 
 func (m *simulation) progress(id queuedir.ID, recipients int) (queuedir.Progress, error) {

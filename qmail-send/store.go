@@ -7,6 +7,7 @@ import (
 	"postrider/internal/route"
 	"postrider/qmail-send/bounce"
 	"postrider/qmail-send/progress"
+	"postrider/qmail-send/reading"
 )
 
 // store is what the scheduler decides about: messages, their progress, and who
@@ -15,7 +16,7 @@ import (
 // can be simulated.
 type store interface {
 	// load reads an entry and what was done for it so far.
-	load(id queuedir.ID, hasInfo, check bool, routes *route.Table) (*loaded, error)
+	load(id queuedir.ID, hasInfo, check bool, routes *route.Table) (*reading.Message, error)
 	progress(id queuedir.ID, recipients int) (queuedir.Progress, error)
 	Write(r progress.Record) (noDue bool, err error)
 	Touch(id queuedir.ID, due time.Time) error
@@ -35,8 +36,8 @@ type disk struct {
 	notices *bounce.Submitter
 }
 
-func (d disk) load(id queuedir.ID, hasInfo, check bool, routes *route.Table) (*loaded, error) {
-	return load(d.layout, id, hasInfo, check, routes)
+func (d disk) load(id queuedir.ID, hasInfo, check bool, routes *route.Table) (*reading.Message, error) {
+	return reading.Load(d.layout, id, hasInfo, check, routes)
 }
 
 func (d disk) progress(id queuedir.ID, recipients int) (queuedir.Progress, error) {

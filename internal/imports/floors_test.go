@@ -46,7 +46,7 @@ var floors = [][]string{
 		"internal/migrate/layout", "internal/migrate/ours", "internal/migrate/postfix", "internal/migrate/qmail", "internal/migrate/sendmail",
 	},
 	{ // parts of the scheduler: see parts
-		"qmail-send/bounce", "qmail-send/clients", "qmail-send/fair", "qmail-send/links", "qmail-send/mailbox", "qmail-send/progress", "qmail-send/retry", "qmail-send/timeline",
+		"qmail-send/bounce", "qmail-send/clients", "qmail-send/fair", "qmail-send/links", "qmail-send/mailbox", "qmail-send/progress", "qmail-send/reading", "qmail-send/retry", "qmail-send/timeline",
 	},
 	{ // rooms: each holds programs, and none knows another
 		"qmail-local", "qmail-local/commands", "qmail-local/lookup", "qmail-local/lspawn", "qmail-local/nss", "qmail-local/users",
@@ -106,6 +106,7 @@ var neighbours = map[string][]string{
 	"qmail-send/progress":     {"qmail-send/bounce"},
 	"qmail-send/clients":      {"qmail-send/progress"},
 	"qmail-send/links":        {"qmail-send/mailbox"},
+	"qmail-send/reading":      {"qmail-send/bounce", "qmail-send/progress"},
 	"internal/testhost":       {"internal/testhost/moved"},
 	"internal/operator":       {"internal/ledger", "internal/testhost"},
 	"internal/powercut":       {"internal/ledger", "internal/operator"},
