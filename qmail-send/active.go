@@ -6,6 +6,9 @@ import (
 	"postrider/internal/address"
 	"postrider/internal/esmtp"
 	"postrider/internal/queuedir"
+	"postrider/qmail-send/fair"
+	"postrider/qmail-send/progress"
+	"postrider/qmail-send/reading"
 )
 
 // active is a message in hand: read, and being delivered or settled.
@@ -17,11 +20,12 @@ type active struct {
 	bulk       bool            // of a list or sent in bulk
 	lastTry    moment          // of what is told of a delay
 	facts      esmtp.Message
-	reading    *reading
+	guide      *reading.Guide
 	finished   queuedir.Bitmap // recipients that need no further attempt
 	left       int             // recipients not in finished
 	passes     [channels]*pass
-	progress   unwritten
+	progress   progress.Unwritten
+	orders     []progress.Edit         // which progress tells of
 	writing    bool                    // a recorder has results of it
 	bouncing   bool                    // a notice is being submitted
 	damaged    error                   // found while reading on: to be set aside
@@ -40,51 +44,6 @@ type active struct {
 	rewrite    bool                    // the progress file may hold an unfinished append
 	noted      bool                    // the progress file shows the next attempt
 	begun      bool                    // something was given out
-}
-
-// unwritten is the results of a message that are not in its progress file.
-type unwritten struct {
-	delivered []int  // recipients
-	lines     []byte // encoded: all but delivered, and what could not be written before
-	covered   int    // the part of lines up to the last bounce record
-	failures  int    // results behind that which are to be told
-	count     int    // results
-	orders    []edit // which lines tell of
-	tried     tried  // goes behind lines, and may be lost
-}
-
-// encode makes lines of everything.
-func (u *unwritten) encode() {
-	u.tried.encode()
-	if len(u.delivered) == 0 {
-		return
-	}
-	before := queuedir.AppendDelivered(nil, u.delivered)
-	if u.covered > 0 {
-		u.covered += len(before)
-	}
-	u.lines, u.delivered = append(before, u.lines...), nil
-}
-
-// bounced adds the record that bounce covers all failures so far.
-func (u *unwritten) bounced(bounce queuedir.ID) {
-	u.lines = queuedir.AppendBounced(u.lines, bounce)
-	u.covered, u.failures = len(u.lines), 0
-	u.count++
-}
-
-// add puts later results behind u's.
-func (u *unwritten) add(later unwritten) {
-	u.encode()
-	later.encode()
-	if later.covered > 0 {
-		u.covered, u.failures = len(u.lines)+later.covered, 0
-	}
-	u.lines = append(u.lines, later.lines...)
-	u.orders = append(u.orders, later.orders...)
-	u.tried.lines = append(u.tried.lines, later.tried.lines...)
-	u.failures += later.failures
-	u.count += later.count
 }
 
 const (
@@ -107,17 +66,17 @@ type pass struct {
 	dying   bool // the message has been in the queue too long
 	began   moment
 	retryAt moment // when the next pass is due if any is deferred
-	flow    flowKey
+	flow    fair.Flow
 	weight  uint16
 	lane    uint32
 
 	window      window
-	cursor      *cursor // made when the first window was not all
-	filling     bool    // a reader prepares the next window
-	outstanding int     // deliveries
-	given       int     // recipients
-	bulk        bool    // counted in way.bulk
-	telling     bool    // what is deferred is to be told to the sender
+	cursor      *reading.Cursor // made when the first window was not all
+	filling     bool            // a reader prepares the next window
+	outstanding int             // deliveries
+	given       int             // recipients
+	bulk        bool            // counted in way.bulk
+	telling     bool            // what is deferred is to be told to the sender
 	deferred    bool
 	lost        bool // a delivery agent went away
 	left        bool // it has given out all, or was cut short
@@ -139,6 +98,31 @@ type pass struct {
 	passed    []*destination
 	stalledAt *destination
 	stallEnd  moment
+}
+
+// spec is a job in the making.
+type spec struct {
+	reading.Group
+	to *destination // remote: nil as long as nobody has asked
+}
+
+// window is the next recipients of a pass.
+type window struct {
+	specs []spec
+	more  bool // there are further recipients, at or after index next
+	next  int
+}
+
+// windowOf is a section as the scheduler gives it out.
+func windowOf(read reading.Section) window {
+	w := window{more: read.More, next: read.Next}
+	if len(read.Groups) > 0 {
+		w.specs = make([]spec, len(read.Groups))
+	}
+	for i, g := range read.Groups {
+		w.specs[i].Group = g
+	}
+	return w
 }
 
 // drained reports whether p has given out all its recipients.

@@ -5,6 +5,7 @@ import (
 
 	"postrider/internal/logline"
 	"postrider/internal/wire/spawn"
+	"postrider/qmail-send/fair"
 )
 
 // connection is a job that is under way to a destination.
@@ -52,7 +53,7 @@ func (s *scheduler) connect(p *pass, sp *spec, n int, now moment) *connection {
 	}
 	d.begin(now, n)
 	s.destinations.schedule(d, now)
-	return &connection{to: d, key: s.keyOf(sp), domain: sp.domain(), began: now, left: n}
+	return &connection{to: d, key: s.keyOf(&sp.Group), domain: sp.Domain(), began: now, left: n}
 }
 
 // heardOf takes what a delivery tells of its destination.
@@ -81,7 +82,7 @@ func (s *scheduler) heardOf(c *connection, r spawn.Result, now moment) {
 		s.isBack(d)
 	}
 	if d.jobs--; d.jobs == 0 && d.waits == 0 {
-		d.waiting = [classes]*fairQueue[*message]{} // it costs nothing at rest
+		d.waiting = [classes]*fair.Queue[*message]{} // it costs nothing at rest
 	}
 	d.probing = false
 	s.tellStanding(d, before, now)
@@ -94,8 +95,8 @@ func (s *scheduler) heardOf(c *connection, r spawn.Result, now moment) {
 func (s *scheduler) learn(c *connection, d *destination, hosts string, now moment) *destination {
 	e, joined := s.destinations.learn(d, c.key, c.domain, logline.Safe(hosts), now)
 	if joined {
-		for d.stalled.len() > 0 {
-			p := d.stalled.first()
+		for d.stalled.Len() > 0 {
+			p := d.stalled.First()
 			s.unstall(p)
 			s.ready(p)
 		}

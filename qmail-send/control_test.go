@@ -16,6 +16,7 @@ import (
 	"postrider/internal/wire/parent"
 	"postrider/internal/wire/spawn"
 	"postrider/internal/world"
+	"postrider/qmail-send/bounce"
 )
 
 // routed returns where a recipient goes.
@@ -31,7 +32,7 @@ func TestSettings(t *testing.T) {
 		t.Fatal(err)
 	}
 	if set.concurrency != [channels]int{10, 20} || set.lifetimes != (lifetimes{604800 * time.Second, 604800 * time.Second, 604800 * time.Second}) ||
-		set.bounce != (bounceSettings{"MAILER-DAEMON", "me.example.org", "postmaster", "me.example.org"}) ||
+		set.bounce != (bounce.Settings{From: "MAILER-DAEMON", Host: "me.example.org", DoubleTo: "postmaster", DoubleHost: "me.example.org"}) ||
 		routed(set, "x") != "remote x@me.example.org" {
 		t.Errorf("defaults are %+v, %+v", set, set.routes)
 	}
@@ -44,7 +45,7 @@ func TestSettings(t *testing.T) {
 	if set, err = readSettings(h.control); err != nil {
 		t.Fatal(err)
 	}
-	if set.concurrency != [channels]int{30, 0} || set.bounce != (bounceSettings{"b", "bh", "d", "dh"}) ||
+	if set.concurrency != [channels]int{30, 0} || set.bounce != (bounce.Settings{From: "b", Host: "bh", DoubleTo: "d", DoubleHost: "dh"}) ||
 		routed(set, "x%v.org@p.org") != "local b-x@v.org" || routed(set, "x") != "remote x@env" || set.lifetimes.ordinary <= 0 {
 		t.Errorf("settings are %+v, %+v", set, set.routes)
 	}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"postrider/internal/queuedir"
+	"postrider/qmail-send/bounce"
 )
 
 // The sender hears of a delay when an attempt fails at an age of control/delaywarn
@@ -16,11 +17,11 @@ import (
 // bulk.
 func (s *scheduler) toTell(a *active, c channelID, now moment) (age time.Duration) {
 	sender := a.sender.String()
-	if a.bulk || sender == "" || sender == doubleBounceSender || isVERP(sender) {
+	if a.bulk || sender == "" || sender == bounce.DoubleSender || bounce.IsVERP(sender) {
 		return 0
 	}
 	for _, at := range s.settings.delayWarn {
-		if at < s.settings.lifetimes.of(a) && now >= a.m.birth.add(at) && at > a.told[c] {
+		if at < s.settings.lifetimes.of(a) && now >= a.m.birth.Add(at) && at > a.told[c] {
 			age = max(age, at)
 		}
 	}
@@ -40,8 +41,7 @@ func (a *active) startTelling(c channelID, age time.Duration) {
 
 // noteDelayed notes what is to be told of a recipient.
 func (a *active) noteDelayed(index int, at time.Time, text string) {
-	a.progress.lines = queuedir.AppendDeferred(a.progress.lines, index, at, text)
-	a.progress.count++
+	a.progress.Deferred(index, at, text)
 	a.delays++
 }
 
@@ -54,20 +54,20 @@ func (s *scheduler) tell(a *active) {
 	}
 	last := a.lastTry
 	a.lastTry = 0
-	r := s.report(a, notice{
-		settings: s.settings.bounce, kind: delayNotice, sender: bounceSender(a.sender.String()), short: true,
-		attempts: int(a.m.attempts), next: s.line.toWall(next, now),
-		until: s.line.toWall(last, now),
+	r := s.report(a, bounce.Notice{
+		Settings: s.settings.bounce, Kind: bounce.Delay, Sender: bounce.ReturnTo(a.sender.String()), Short: true,
+		Attempts: int(a.m.attempts), Next: s.line.ToWall(next, now),
+		Until: s.line.ToWall(last, now),
 	})
-	r.tells, r.from = []queuedir.RecordKind{queuedir.Deferred}, a.delaysFrom
-	r.finished = append(queuedir.Bitmap(nil), a.finished...)
-	r.ages = a.telling
-	s.submit(a, []report{r}, s.told)
+	r.Tells, r.From = []queuedir.RecordKind{queuedir.Deferred}, a.delaysFrom
+	r.Finished = append(queuedir.Bitmap(nil), a.finished...)
+	r.Ages = a.telling
+	s.submit(a, []bounce.Report{r}, s.told)
 }
 
 // told takes the result of tell. A notice that could not be submitted comes
 // with the next attempt.
-func (s *scheduler) told(a *active, done []submitted, err error) {
+func (s *scheduler) told(a *active, done []bounce.Submitted, err error) {
 	ages, id := a.telling, queuedir.Discarded
 	a.delays, a.telling = 0, [channels]time.Duration{}
 	switch {
@@ -79,13 +79,12 @@ func (s *scheduler) told(a *active, done []submitted, err error) {
 		return
 	case len(done) == 0: // whom it was about has finished meanwhile
 	default:
-		id = done[0].id
+		id = done[0].ID
 	}
 	for c, age := range ages {
 		if age > 0 {
 			a.told[c] = age
-			a.progress.lines = queuedir.AppendTold(a.progress.lines, channelLetters[c], age, id)
-			a.progress.count++
+			a.progress.Told(channelLetters[c], age, id)
 		}
 	}
 }

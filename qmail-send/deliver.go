@@ -6,6 +6,9 @@ import (
 	"postrider/internal/logline"
 	"postrider/internal/queuedir"
 	"postrider/internal/wire/spawn"
+	"postrider/qmail-send/bounce"
+	"postrider/qmail-send/links"
+	"postrider/qmail-send/reading"
 )
 
 // delivery is one recipient that a delivery agent has.
@@ -14,7 +17,7 @@ type delivery struct {
 	index int    // of the recipient
 	to    string // as rewritten
 	facts esmtp.Recipient
-	agent *agent
+	agent *links.Agent
 	began moment
 	via   *connection // remote, if its destination is known
 }
@@ -56,7 +59,7 @@ func (s *scheduler) giveOut(w *way) {
 			w.bulk[p.class]++
 		}
 		s.ready(p)
-		w.ready[p.class].also(p.flow, p.given-before-1)
+		w.ready[p.class].Also(p.flow, p.given-before-1)
 		if p.drained() {
 			s.leave(p)
 			s.settle(p.a)
@@ -84,7 +87,7 @@ func (s *scheduler) cutShort(p *pass) {
 		p.deferred = true
 		again := s.now()
 		if !s.exiting && !p.a.m.is(held|interrupted) {
-			again = again.add(queueTrouble)
+			again = again.Add(queueTrouble)
 		}
 		p.retryAt = min(p.retryAt, again)
 	}
@@ -95,13 +98,13 @@ func (s *scheduler) cutShort(p *pass) {
 // startJob gives out the next job of p, of at most n recipients.
 func (s *scheduler) startJob(p *pass, n int) {
 	sp := &p.window.specs[0]
-	if sp.items[0].refused != "" {
-		s.refuse(p, sp.items[0])
-		sp.items = sp.items[1:]
+	if sp.Recipients[0].Refused != "" {
+		s.refuse(p, sp.Recipients[0])
+		sp.Recipients = sp.Recipients[1:]
 	} else {
 		s.giveJob(p, sp, n)
 	}
-	if len(sp.items) == 0 {
+	if len(sp.Recipients) == 0 {
 		p.window.specs[0] = spec{}
 		p.window.specs = p.window.specs[1:]
 	}
@@ -109,23 +112,23 @@ func (s *scheduler) startJob(p *pass, n int) {
 
 // giveJob gives a job of the first recipients of sp to its agent.
 func (s *scheduler) giveJob(p *pass, sp *spec, n int) {
-	n = min(n, len(sp.items), spawn.MaxRecipients)
+	n = min(n, len(sp.Recipients), spawn.MaxRecipients)
 	now := s.now()
-	j := job{entry: p.a.entry, Job: spawn.Job{ID: p.a.m.id, Host: sp.host, Relay: sp.relay, Sender: p.a.sender, Facts: p.a.facts}}
-	if p.a.reading.verp { // then sp has one recipient
-		j.Sender = sp.items[0].sender
+	j := links.Job{Entry: p.a.entry, Job: spawn.Job{ID: p.a.m.id, Host: sp.Host, Relay: sp.Relay, Sender: p.a.sender, Facts: p.a.facts}}
+	if p.a.guide.VERP { // then sp has one recipient
+		j.Sender = sp.Recipients[0].Sender
 	}
 	if p.a.forwarded && p.way.id == remote {
 		j.Sender = s.settings.rewriting.sender(j.Sender)
 	}
-	ag := s.agents.choose(p.way.id, sp.worker())
+	ag := s.agents.Choose(p.way.id, sp.worker())
 	var deliveries []*delivery
 	for size := 0; n > 0 && size < maxJobBytes; n-- {
-		it := sp.items[0]
-		sp.items = sp.items[1:]
+		it := sp.Recipients[0]
+		sp.Recipients = sp.Recipients[1:]
 		number := s.startDelivery(p, it, ag)
 		deliveries = append(deliveries, s.deliveries[number])
-		r := spawn.Recipient{Delivery: number, Address: it.address, Facts: it.facts}
+		r := spawn.Recipient{Delivery: number, Address: it.Address, Facts: it.Facts}
 		size += spawn.RecipientSize(r)
 		j.Recipients = append(j.Recipients, r)
 	}
@@ -138,28 +141,28 @@ func (s *scheduler) giveJob(p *pass, sp *spec, n int) {
 			}
 		}
 	}
-	ag.put(j)
+	ag.Put(j)
 }
 
-func (s *scheduler) startDelivery(p *pass, it item, ag *agent) uint64 {
+func (s *scheduler) startDelivery(p *pass, it reading.Recipient, ag *links.Agent) uint64 {
 	p.begin()
 	s.lastDelivery++
-	s.deliveries[s.lastDelivery] = &delivery{pass: p, index: it.index, to: it.shown, facts: it.facts, agent: ag, began: s.now()}
+	s.deliveries[s.lastDelivery] = &delivery{pass: p, index: it.Index, to: it.Shown, facts: it.Facts, agent: ag, began: s.now()}
 	p.outstanding++
 	p.given++
 	p.way.inFlight++
 	s.counts.Set(figures.DeliveriesRunning, int(p.way.id), int64(p.way.inFlight))
 	p.way.busy[p.class]++
 	p.way.under.add(p.flow, +1)
-	s.logf("starting delivery %d: msg %s to %s %s", s.lastDelivery, p.a.m.id, p.way.id, logline.Safe(it.shown))
+	s.logf("starting delivery %d: msg %s to %s %s", s.lastDelivery, p.a.m.id, p.way.id, logline.Safe(it.Shown))
 	s.status()
 	return s.lastDelivery
 }
 
 // refuse fails or defers a recipient that no agent can be given.
-func (s *scheduler) refuse(p *pass, it item) {
-	r := spawn.Result{Delivery: s.startDelivery(p, it, nil), Class: spawn.Failure, Text: it.refused}
-	if it.later {
+func (s *scheduler) refuse(p *pass, it reading.Recipient) {
+	r := spawn.Result{Delivery: s.startDelivery(p, it, nil), Class: spawn.Failure, Text: it.Refused}
+	if it.Later {
 		r.Class = spawn.Deferral
 	}
 	s.finishDelivery(expired(p, r))
@@ -176,7 +179,7 @@ func expired(p *pass, r spawn.Result) spawn.Result {
 
 // results takes the results that an agent reported. A delivery that it was not
 // given breaks the protocol: the agent is dropped.
-func (s *scheduler) results(ag *agent, results []spawn.Result) {
+func (s *scheduler) results(ag *links.Agent, results []spawn.Result) {
 	for _, r := range results {
 		d := s.deliveries[r.Delivery]
 		if d == nil || d.agent != ag {
@@ -213,15 +216,15 @@ func (s *scheduler) finishDelivery(r spawn.Result) {
 		p.a.finish(d.index)
 		text := "" // the sender does not want to know
 		if d.facts.Notify.WantsFailure() && !p.a.cancelled {
-			text = paragraph(s.settings.routes.Strip(d.to), r.Text)
+			text = bounce.Paragraph(s.settings.routes.Strip(d.to), r.Text)
 		}
-		p.a.noteFailed(d.index, s.clock.Now(), text)
+		p.a.progress.Failed(d.index, s.clock.Now(), text)
 	default:
 		s.logf("delivery %d: deferral: %s", r.Delivery, logline.Safe(r.Text))
-		p.a.noteTried(d.index, s.clock.Now(), r.Text)
+		p.a.progress.Tried(p.a.size, d.index, s.clock.Now(), r.Text)
 		s.retryLater(p, d, r.Text)
 		if p.telling && d.facts.Notify.WantsDelay() {
-			p.a.noteDelayed(d.index, s.clock.Now(), paragraph(s.settings.routes.Strip(d.to), r.Text))
+			p.a.noteDelayed(d.index, s.clock.Now(), bounce.Paragraph(s.settings.routes.Strip(d.to), r.Text))
 		}
 	}
 	s.status()
@@ -233,27 +236,27 @@ func (s *scheduler) retryLater(p *pass, d *delivery, report string) {
 	first := !p.deferred
 	p.deferred = true
 	birth := p.a.m.birth
-	cv := s.settings.retry.after(p.way.id, d.to, report)
-	p.retryAt = min(p.retryAt, cv.next(birth, p.began))
+	cv := s.settings.retry.After(p.way.id, d.to, report)
+	p.retryAt = min(p.retryAt, cv.Next(birth, p.began))
 	p.noteDead(d, first)
 	if p.telling {
-		p.a.lastTry = max(p.a.lastTry, cv.notBefore(birth, birth.add(s.settings.lifetimes.of(p.a))+1))
+		p.a.lastTry = max(p.a.lastTry, cv.NotBefore(birth, birth.Add(s.settings.lifetimes.of(p.a))+1))
 	}
 }
 
 // noteSuccess notes a success, which the sender hears of if he said so.
 func (s *scheduler) noteSuccess(d *delivery, r spawn.Result) {
 	a := d.pass.a
-	nobody := a.sender.IsNull() || a.sender.String() == doubleBounceSender
+	nobody := a.sender.IsNull() || a.sender.String() == bounce.DoubleSender
 	if a.cancelled || r.Class == spawn.PassedOn || d.facts.Notify&esmtp.Success == 0 || nobody {
-		a.noteDelivered(d.index)
+		a.progress.Delivered(d.index)
 		return
 	}
 	kind := queuedir.Succeeded
 	if d.pass.way.id == remote {
 		kind = queuedir.Relayed
 	}
-	a.noteSucceeded(kind, d.index, s.clock.Now(), paragraph(s.settings.routes.Strip(d.to), r.Text))
+	a.progress.Succeeded(kind, d.index, s.clock.Now(), bounce.Paragraph(s.settings.routes.Strip(d.to), r.Text))
 }
 
 // deferDelivery ends a delivery that nobody tried to the end: temporary even
@@ -271,17 +274,17 @@ func (s *scheduler) lostAt(m *message) moment {
 	if m.losses > 0 {
 		return never
 	}
-	return s.now().add(lostRetry)
+	return s.now().Add(lostRetry)
 }
 
 // agentLost defers everything that ag had.
-func (s *scheduler) agentLost(ag *agent) {
-	if !s.agents.remove(ag) {
+func (s *scheduler) agentLost(ag *links.Agent) {
+	if !s.agents.Remove(ag) {
 		return
 	}
-	ag.close()
+	ag.Close()
 	if !s.exiting {
-		s.logf("warning: lost %s connection; its deliveries are deferred", ag.name)
+		s.logf("warning: lost %s connection; its deliveries are deferred", ag.Name)
 	}
 	touched := make(map[*active]bool)
 	for number, d := range s.deliveries {
@@ -297,11 +300,11 @@ func (s *scheduler) agentLost(ag *agent) {
 
 // jobFailed defers a job whose message could not be opened, and sets the
 // message aside if it is damaged.
-func (s *scheduler) jobFailed(ag *agent, j spawn.Job, err error, damaged bool) {
+func (s *scheduler) jobFailed(ag *links.Agent, j spawn.Job, err error, damaged bool) {
 	var a *active
 	for _, r := range j.Recipients {
 		if d := s.deliveries[r.Delivery]; d != nil && d.agent == ag {
-			a = s.deferDelivery(r.Delivery, unreadText, s.now().add(queueTrouble))
+			a = s.deferDelivery(r.Delivery, unreadText, s.now().Add(queueTrouble))
 		}
 	}
 	if a == nil {

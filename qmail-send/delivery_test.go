@@ -157,7 +157,7 @@ func TestFirstAttemptsBeforeRetries(t *testing.T) {
 			t.Errorf("delivery %d goes to %s, want %s...", i, to, want)
 		}
 	}
-	r.until(t, "all new mail to be read", func() bool { return r.s.ways[remote].ready[firsts].len() == 8 })
+	r.until(t, "all new mail to be read", func() bool { return r.s.ways[remote].ready[firsts].Len() == 8 })
 	rem.answer(2, spawn.Success, "ok\n") // two retries end: new mail has its turn
 	rem.untilKept(8)
 	for _, to := range rem.recipients()[38:] {
@@ -454,7 +454,7 @@ func TestResultsOfADamagedMessage(t *testing.T) {
 	loc.answer(1, spawn.Success, "ok\n")
 	r.until(t, "a result", func() bool {
 		for a := range r.s.actives {
-			if a.progress.count == 1 {
+			if a.progress.Len() == 1 {
 				a.damaged = queuedir.ErrTorn
 				return true
 			}
@@ -464,7 +464,7 @@ func TestResultsOfADamagedMessage(t *testing.T) {
 	rem.answer(1, spawn.Deferral, "not now\n")
 	r.untilEmpty(t)
 	r.until(t, "nothing under way", func() bool { return r.s.atWork == 0 })
-	aside, err := os.Open(r.host.layout.Info(m.id) + asideSuffix)
+	aside, err := os.Open(r.host.layout.Info(m.id) + ".bad")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"postrider/internal/destinations"
+	"postrider/qmail-send/fair"
 )
 
 // destination is what is known of the hosts that take the mail of some domains,
@@ -43,9 +44,9 @@ type destination struct {
 
 	waits   int // messages that wait for it
 	turn    int
-	waiting [classes]*fairQueue[*message]
-	stalled fifo[*pass] // that wait for a job to end
-	asked   []*message  // in vain, while it is down: they wait for their own times
+	waiting [classes]*fair.Queue[*message]
+	stalled fair.FIFO[*pass] // that wait for a job to end
+	asked   []*message       // in vain, while it is down: they wait for their own times
 	used    moment
 	isReady bool // in destinationTable.ready
 	place   int  // in destinationTable.timers, or nowhere
@@ -152,7 +153,7 @@ func (d *destination) readyAt() moment {
 }
 
 // nextAt returns when the distance of messages allows another one.
-func (d *destination) nextAt() moment { return d.last.add(d.distance()) }
+func (d *destination) nextAt() moment { return d.last.Add(d.distance()) }
 
 // begin counts a job of n deliveries.
 func (d *destination) begin(now moment, n int) {
@@ -171,7 +172,7 @@ func (d *destination) answered(now moment, took time.Duration) {
 		d.pause, d.until = 0, 0
 		d.stand(slowed, now)
 	}
-	if d.gap -= d.gap / gapDecay; d.gap < minGap || now > d.reacted.add(calmAfter) {
+	if d.gap -= d.gap / gapDecay; d.gap < minGap || now > d.reacted.Add(calmAfter) {
 		d.gap = 0
 	}
 	if d.standing == slowed && d.gap == 0 {
@@ -219,7 +220,7 @@ func (d *destination) throttled(now, began moment, said string) {
 	d.shrink()
 	d.window = 1
 	d.taken, d.failures = 0, 0
-	d.reacted, d.until, d.said = now, now.add(d.pause), said
+	d.reacted, d.until, d.said = now, now.Add(d.pause), said
 	d.stand(slowed, now)
 }
 
@@ -234,7 +235,7 @@ func (d *destination) unreachable(now, began moment, said string) {
 	}
 	d.pause = min(max(2*d.pause, firstProbe), maxProbe)
 	d.taken = 0
-	d.reacted, d.until, d.said = now, now.add(d.pause), said
+	d.reacted, d.until, d.said = now, now.Add(d.pause), said
 	d.stand(down, now)
 }
 
@@ -254,7 +255,7 @@ func (d *destination) broken(now, began moment, said string) {
 // silent takes a job of which nothing is known: another probe may follow soon.
 func (d *destination) silent(now moment) {
 	if d.standing == down {
-		d.until = max(d.until, now.add(firstProbe))
+		d.until = max(d.until, now.Add(firstProbe))
 	}
 }
 
@@ -271,7 +272,7 @@ func (d *destination) stand(as standing, now moment) {
 
 // atRest reports whether nothing is under way or waits.
 func (d *destination) atRest() bool {
-	return !d.underWay() && d.waits == 0 && d.stalled.len() == 0
+	return !d.underWay() && d.waits == 0 && d.stalled.Len() == 0
 }
 
 func (d *destination) underWay() bool { return d.jobs > 0 || d.claims > 0 }

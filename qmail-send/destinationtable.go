@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"postrider/internal/destinations"
+	"postrider/qmail-send/fair"
 )
 
 const (
@@ -28,15 +29,15 @@ type destinationTable struct {
 	byIdentity map[uint64]*destination
 	all        map[*destination]struct{}
 	timers     []*destination // with messages that wait, by readyAt: a heap
-	ready      fifo[*destination]
+	ready      fair.FIFO[*destination]
 	share      int // deliveries that one destination may have at a time
 	// released is what becomes of messages that wait for one that is forgotten.
 	released func(*destination)
 }
 
-func newDestinationTable(rules *destinations.Table, seed maphash.Seed, limit int) *destinationTable {
+func newDestinationTable(rules *destinations.Table, limit int) *destinationTable {
 	return &destinationTable{
-		rules: rules, seed: seed, share: shareOf(limit),
+		rules: rules, seed: maphash.MakeSeed(), share: shareOf(limit),
 		byDomain: make(map[uint32]*destination), byIdentity: make(map[uint64]*destination), all: make(map[*destination]struct{}),
 	}
 }
@@ -117,7 +118,7 @@ func (t *destinationTable) forgetOne() bool {
 	var oldest *destination
 	looked := 0
 	for d := range t.all {
-		if !d.underWay() && d.stalled.len() == 0 && (oldest == nil || d.older(oldest)) {
+		if !d.underWay() && d.stalled.Len() == 0 && (oldest == nil || d.older(oldest)) {
 			oldest = d
 		}
 		if looked++; looked >= samples && oldest != nil {
@@ -204,8 +205,8 @@ func (t *destinationTable) join(d, e *destination) {
 	e.asked = append(e.asked, d.asked[:min(len(d.asked), max(0, maxAsked-len(e.asked)))]...)
 	e.last = max(e.last, d.last)
 	for k, q := range d.waiting {
-		for q != nil && q.len() > 0 {
-			m, _ := q.pop(nil)
+		for q != nil && q.Len() > 0 {
+			m, _ := q.Pop(nil)
 			e.wait(m, class(k))
 		}
 	}
@@ -215,9 +216,9 @@ func (t *destinationTable) join(d, e *destination) {
 // wait lets m wait for d.
 func (d *destination) wait(m *message, k class) {
 	if d.waiting[k] == nil {
-		d.waiting[k] = new(fairQueue[*message])
+		d.waiting[k] = new(fair.Queue[*message])
 	}
-	d.waiting[k].push(m, m.flow, m.weight, 0)
+	d.waiting[k].Push(m, m.flow, m.weight, 0)
 	d.waits++
 }
 
@@ -229,8 +230,8 @@ func (d *destination) nextWaiting(may [classes]bool) (*message, class) {
 		order = [classes]class{retries, firsts}
 	}
 	for _, k := range order {
-		for q := d.waiting[k]; may[k] && q != nil && q.len() > 0; {
-			m, _ := q.pop(nil)
+		for q := d.waiting[k]; may[k] && q != nil && q.Len() > 0; {
+			m, _ := q.Pop(nil)
 			d.waits--
 			if m.is(parked) && !m.is(forgotten) && m.place[remote] >= 0 {
 				return m, k
@@ -266,7 +267,7 @@ func (t *destinationTable) unschedule(d *destination) {
 func (t *destinationTable) wake(d *destination) {
 	if d.waits > 0 && !d.isReady {
 		d.isReady = true
-		t.ready.push(d)
+		t.ready.Push(d)
 	}
 }
 
@@ -307,9 +308,6 @@ func (t *destinationTable) apply(rules *destinations.Table, now moment) {
 		t.schedule(d, now)
 	}
 }
-
-// key returns what stands for a domain; 0 for none.
-func (s *senders) key(domain string) uint32 { return max(s.lane(domain), 1) }
 
 // destinationHeap is the timers as container/heap sees them.
 type destinationHeap destinationTable

@@ -20,7 +20,7 @@
 //     number is durable before the message is removed (R18, R19).
 //  3. A message is in hand at most once, and in at most one pass a channel.
 //  4. A message that is not in hand costs under 300 bytes. In hand, at most
-//     windowCount recipients a pass are in memory, whatever their number.
+//     256 recipients a pass are in memory, whatever their number.
 //  5. First attempts never wait for retries to end: retries never hold all
 //     slots, and are chosen after them. No sender's wait for another's: they
 //     take turns, and some slots are left to those that hold none.
@@ -43,19 +43,14 @@
 //	examine.go    the same for qmail-showctl
 //	scheduler.go  state, the loop, next and do
 //	message.go    what is kept of a queued message; the queues it waits in
-//	fair.go       turns of senders, fifo.go queues in them
-//	flows.go      who a sender is, and his weight
 //	spool.go      qmail-spool: new messages, removals
 //	scan.go       finding what is in the queue, in the background
-//	retry.go      time, and pauses after trouble
-//	curve.go      at which ages a message is tried again
-//	retryrules.go which curve, by destination and what went wrong
+//	retry.go      pauses after trouble
 //	lifetime.go   for how long
 //	store.go      what others do for the scheduler
 //	way.go        a channel: slots, and whose turn it is
 //	open.go       taking a message in hand, starting passes
 //	active.go     what is known of a message in hand
-//	read.go       reading entries, progress and recipients
 //	shape.go      what may go to its destination now, and what waits
 //	stall.go      passes that wait in hand
 //	connection.go a job to a destination, and what it tells of that
@@ -63,18 +58,29 @@
 //	destinationtable.go whose domains are one, and who waits for it
 //	speak.go      when a sender is to hear something
 //	deliver.go    giving out deliveries, their results
-//	verp.go       the sender a delivery is given
-//	agent.go      qmail-lspawn and the qmail-remote workers
+//	heard.go      what links tell, and who delivers
 //	settle.go     what is next when something has happened to a message
-//	record.go     writing progress files
-//	bounce.go     the text of bounces
-//	inject.go     submitting bounces
-//	tried.go      why recipients wait, for people
+//	record.go     having progress files written
+//	notify.go     having senders told
+//	delay.go      of a delay
+//	rewriting.go  the senders that other hosts are told of forwarded mail
 //	isolate.go    messages that end those who deliver them
 //	shaping.go    destinations, for operators
-//	manage.go     who looks at the queue and changes it
-//	orders.go     what becomes of such an order, edit.go on disk
+//	manage.go     what clients see of the queue
+//	orders.go     what becomes of such an order, edit.go having it written down
 //	exit.go       TERM, ALRM, HUP; what is kept at the end
 //	counts.go     what is counted, census.go of the queue
-//	mailbox.go    handing work to goroutines that may wait
+//
+// Its parts are packages of their own below this one, which know nothing of the
+// scheduler:
+//
+//	timeline      time
+//	mailbox       handing work to goroutines that may wait
+//	retry         when a message is tried again
+//	fair          turns of senders, and who one is
+//	bounce        what senders are told, and how the spool gets it
+//	progress      what is written down of a message
+//	clients       who looks at the queue and changes it
+//	links         the links to qmail-spool and to those who deliver
+//	reading       entries, progress and recipients of a message
 package qmailsend

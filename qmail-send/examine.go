@@ -3,6 +3,8 @@ package qmailsend
 import (
 	"postrider/internal/control"
 	"postrider/internal/destinations"
+	"postrider/qmail-send/fair"
+	"postrider/qmail-send/retry"
 )
 
 // Examine reads all settings as the daemon does. With an error it does not start.
@@ -20,7 +22,7 @@ func Readers() map[string]func(control.Dir) error {
 			return r.err
 		},
 		destinations.File: func(dir control.Dir) error { _, err := destinations.Read(dir); return err },
-		"retryrules":      func(dir control.Dir) error { _, err := readRetryRules(dir); return err },
-		"senderweights":   func(dir control.Dir) error { _, err := readSenders(dir); return err },
+		"retryrules":      func(dir control.Dir) error { _, err := retry.ReadRules(dir); return err },
+		"senderweights":   func(dir control.Dir) error { _, err := fair.ReadSenders(dir); return err },
 	}
 }

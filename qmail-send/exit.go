@@ -6,6 +6,7 @@ import (
 	"postrider/internal/destinations"
 	"postrider/internal/queuedir"
 	"postrider/internal/route"
+	"postrider/qmail-send/progress"
 )
 
 const (
@@ -20,7 +21,7 @@ const (
 // most for limit unless that is 0 (spec 2.7).
 func (s *scheduler) terminate(limit time.Duration) {
 	if limit > 0 {
-		s.exitBy = min(s.exitBy, s.now().add(limit))
+		s.exitBy = min(s.exitBy, s.now().Add(limit))
 	}
 	if s.exiting {
 		return
@@ -69,7 +70,7 @@ func (s *scheduler) tryExit(now moment) {
 			return
 		}
 		if s.removals > 0 && s.spool != nil {
-			s.exitBy = min(s.exitBy, now.add(removeLimit))
+			s.exitBy = min(s.exitBy, now.Add(removeLimit))
 			return
 		}
 	}
@@ -81,11 +82,10 @@ func (s *scheduler) tryExit(now moment) {
 // and that messages are done whose removal was not confirmed.
 func (s *scheduler) keepState() {
 	for a := range s.actives {
-		if a.progress.count > 0 && !a.writing {
-			a.progress.encode()
-			a.progress.mend(a.size - a.synced)
-			r := record{id: a.m.id, lines: a.progress.lines, tried: a.progress.tried.lines, size: a.size, rewrite: a.rewrite, due: s.clock.Now()}
-			if _, err := s.store.write(r); err != nil {
+		if a.progress.Len() > 0 && !a.writing {
+			lines, tried := a.progress.Seal(a.size - a.synced)
+			r := progress.Record{ID: a.m.id, Lines: lines, Tried: tried, Size: a.size, Rewrite: a.rewrite, Due: s.clock.Now()}
+			if _, err := s.store.Write(r); err != nil {
 				s.trouble(err, "warning: trouble marking %s; message will be delivered twice!", s.infoName(a.m.id))
 			}
 		}
@@ -96,7 +96,7 @@ func (s *scheduler) keepState() {
 		case m.is(removing):
 			s.keepDone(m.id, int(m.recipients))
 		case m.is(stale) && m.is(hasInfo) && m.nextDue() != never:
-			if err := s.store.touch(m.id, s.line.toWall(m.resumeAt(s.line.at(now)), now)); err != nil {
+			if err := s.store.Touch(m.id, s.line.ToWall(m.resumeAt(s.line.At(now)), now)); err != nil {
 				s.trouble(err, "warning: unable to utime %s; message will be retried too soon", s.infoName(m.id))
 			}
 		}
@@ -105,16 +105,16 @@ func (s *scheduler) keepState() {
 
 // keepDone records that every recipient of a message is finished.
 func (s *scheduler) keepDone(id queuedir.ID, recipients int) {
-	progress, err := s.store.progress(id, recipients)
+	done, err := s.store.progress(id, recipients)
 	if err == nil {
 		var rest []int
 		for i := range recipients {
-			if !progress.Finished.Has(i) {
+			if !done.Finished.Has(i) {
 				rest = append(rest, i)
 			}
 		}
-		r := record{id: id, lines: progress.Mend(queuedir.AppendDelivered(nil, rest)), size: progress.Size, due: s.clock.Now()}
-		_, err = s.store.write(r)
+		r := progress.Record{ID: id, Lines: done.Mend(queuedir.AppendDelivered(nil, rest)), Size: done.Size, Due: s.clock.Now()}
+		_, err = s.store.Write(r)
 	}
 	if err != nil {
 		s.trouble(err, "warning: trouble marking %s; message will be delivered twice!", s.infoName(id))

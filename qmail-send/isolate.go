@@ -64,7 +64,6 @@ func (s *scheduler) countLoss(p *pass) {
 	m.flags |= held
 	const why = "its deliveries have ended 4 times in a row with the end of the delivery program"
 	s.logf("alert: message %s is held: %s", m.id, why)
-	p.a.progress.lines = queuedir.AppendOrder(p.a.progress.lines,
-		queuedir.Record{Kind: queuedir.Held, Text: why}, uint32(os.Geteuid()), s.clock.Now())
-	p.a.progress.count++
+	p.a.progress.Ordered(queuedir.AppendOrder(nil,
+		queuedir.Record{Kind: queuedir.Held, Text: why}, uint32(os.Geteuid()), s.clock.Now()))
 }

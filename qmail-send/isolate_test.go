@@ -45,7 +45,7 @@ func TestPoison(t *testing.T) {
 		r.clock.advance(r.clock.Now().Add(10 * time.Minute))
 		r.until(t, "the end of the worker, or of its work", func() bool {
 			if died.Load() {
-				return !r.s.agents.any(remote)
+				return !r.s.agents.Any(remote)
 			}
 			return r.s.idle()
 		})

@@ -1,6 +1,10 @@
 package qmailsend
 
-import "time"
+import (
+	"time"
+
+	"postrider/qmail-send/bounce"
+)
 
 // lifetimes is how long messages are tried, by what they are.
 type lifetimes struct {
@@ -12,7 +16,7 @@ type lifetimes struct {
 // of returns how long a is tried.
 func (l lifetimes) of(a *active) time.Duration {
 	switch sender := a.sender.String(); {
-	case sender == "" || sender == doubleBounceSender:
+	case sender == "" || sender == bounce.DoubleSender:
 		return l.bounce
 	case a.bulk:
 		return l.bulk

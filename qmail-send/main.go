@@ -199,7 +199,7 @@ func remoteNumber(name string) (int, bool) {
 // attachSubmit begins to use the channel for bounces; what waited for one goes
 // on at once.
 func (s *scheduler) attachSubmit(f *os.File) error {
-	if err := s.submits.attach(f); err != nil {
+	if err := s.submits.Attach(f); err != nil {
 		return err
 	}
 	s.post(func() { s.waiting[settling].allDue(s.now()) })

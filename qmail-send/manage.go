@@ -1,288 +1,41 @@
 package qmailsend
 
 import (
-	"errors"
-	"io"
 	"os"
-	"slices"
-	"strconv"
-	"sync"
-	"time"
 
-	"postrider/internal/fdpass"
 	"postrider/internal/queuedir"
 	"postrider/internal/wire/manage"
+	"postrider/qmail-send/clients"
+	"postrider/qmail-send/progress"
 )
-
-// Anybody may connect to queue/manage.sock. Who that is the kernel says; what he
-// may have is decided here and nowhere else.
-
-const (
-	// Operators have connections of their own, so that users cannot keep them
-	// out.
-	maxOperators  = 8
-	maxUsers      = 16
-	maxOfOneUser  = 2
-	operatorWait  = 10 * time.Minute // for the next question
-	userWait      = 20 * time.Second
-	sendWait      = time.Minute      // for an answer to be taken
-	handWait      = 10 * time.Second // for files to be taken
-	acceptPause   = 100 * time.Millisecond
-	ownersAtOnce  = 500
-	listPause     = 9 // times what the list of a user has taken
-	maxListPause  = 2 * time.Second
-	statesAtOnce  = manage.MaxStates
-	resultsAtOnce = 500
-)
-
-// client is who asks.
-type client struct {
-	uid      uint32
-	operator bool
-}
-
-// owns reports whether c may have a message that uid has handed in.
-func (c client) owns(uid uint32) bool { return c.operator || c.uid == uid }
-
-// mayHave is owns for a message of which it may not be known yet whose it is:
-// who goes on then asks the entry.
-func (c client) mayHave(m *message) bool {
-	return c.operator || !m.is(ownerKnown) || m.uid == c.uid
-}
-
-// manager serves the socket.
-type manager struct {
-	s    *scheduler
-	self uint32 // qmail-send's own user
-	// strangers are those as whom mail of the network is handed in: that does
-	// not make it theirs.
-	strangers []string
-
-	listing sync.Mutex // one user at a time
-	handing sync.Mutex // the same: of descriptors that are sent and not taken each user id may have few
-
-	mu        sync.Mutex
-	operators int
-	users     int
-	byUID     map[uint32]int
-}
 
 // attachManage begins to serve the listening socket l, but for the strangers, who
 // are uids.
 func (s *scheduler) attachManage(l *os.File, strangers []string) {
-	g := &manager{s: s, self: uint32(os.Geteuid()), strangers: strangers, byUID: make(map[uint32]int)}
-	go func() {
-		<-s.stopped
-		_ = l.Close() // our successor has it
-	}()
-	go g.accept(l)
+	clients.New(s.loop(), s, strangers).Serve(l)
 }
 
-func (g *manager) accept(l *os.File) {
-	for told := false; ; {
-		f, err := fdpass.Accept(l)
-		select {
-		case <-g.s.stopped:
-			if err == nil {
-				_ = f.Close() // nothing was said
-			}
-			return
-		default:
-		}
-		if err != nil {
-			if !told {
-				told = true
-				g.s.post(func() { g.s.logf("warning: cannot accept a client of the queue: %v", err) })
-			}
-			time.Sleep(acceptPause)
-			continue
-		}
-		g.begin(f)
-	}
+// loop is where clients ask the scheduler.
+func (s *scheduler) loop() clients.Loop {
+	return clients.Loop{Clock: s.clock, Layout: s.layout, Post: s.post, Stopped: s.stopped, Logf: s.logf}
 }
 
-// begin serves a connection, if there may be another one of this client.
-func (g *manager) begin(f *os.File) {
-	uid, err := fdpass.PeerUID(f)
-	packets, packetsErr := fdpass.NewPackets(f)
-	if err != nil || packetsErr != nil {
-		_ = f.Close() // nothing was said
-		return
-	}
-	c := client{uid: uid, operator: uid == 0 || uid == g.self}
-	refusal := ""
-	switch {
-	case g.isStranger(c):
-		refusal = "the queue is not for those who take in mail of the network"
-	case !g.admit(c):
-		refusal = "too many connections; try again"
-	}
-	if refusal != "" {
-		_, _ = packets.TrySend(manage.AppendRefusal(nil, refusal))
-		_ = packets.Close() // nothing was asked
-		return
-	}
-	go func() {
-		defer g.dismiss(c)
-		defer packets.Close()
-		conversation{g, c, packets}.run()
-	}()
+// mayHave is owns for a message of which it may not be known yet whose it is:
+// who goes on then asks the entry.
+func mayHave(c progress.Client, m *message) bool {
+	return c.Operator || !m.is(ownerKnown) || m.uid == c.UID
 }
 
-func (g *manager) isStranger(c client) bool {
-	return !c.operator && slices.Contains(g.strangers, strconv.FormatUint(uint64(c.uid), 10))
-}
-
-func (g *manager) admit(c client) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	switch {
-	case c.operator && g.operators < maxOperators:
-		g.operators++
-	case !c.operator && g.users < maxUsers && g.byUID[c.uid] < maxOfOneUser:
-		g.users++
-		g.byUID[c.uid]++
-	default:
-		return false
-	}
-	return true
-}
-
-func (g *manager) dismiss(c client) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if c.operator {
-		g.operators--
-		return
-	}
-	g.users--
-	if g.byUID[c.uid]--; g.byUID[c.uid] == 0 {
-		delete(g.byUID, c.uid)
-	}
-}
-
-// conversation is one connection.
-type conversation struct {
-	*manager
-	client  client
-	packets *fdpass.Packets
-}
-
-var errEnding = errors.New("qmail-send ends")
-
-// run answers questions until the client has no more, or breaks the protocol.
-func (v conversation) run() {
-	wait := userWait
-	if v.client.operator {
-		wait = operatorWait
-	}
-	buf := make([]byte, manage.MaxPacket)
-	for {
-		if err := v.packets.SetDeadline(time.Now().Add(wait)); err != nil {
-			return
-		}
-		n, _, err := v.packets.Receive(buf, 0)
-		if err != nil {
-			return
-		}
-		q, err := manage.DecodeQuestion(buf[:n])
-		if err == nil {
-			err = v.answer(q)
-		} else {
-			_ = v.send(manage.AppendRefusal(nil, err.Error())) // it is dropped in any case
-		}
-		if err != nil {
-			return
-		}
-	}
-}
-
-func (v conversation) send(packet []byte, files ...*os.File) error {
-	if err := v.packets.SetDeadline(time.Now().Add(sendWait)); err != nil {
-		return err
-	}
-	return v.packets.Send(packet, files...)
-}
-
-func (v conversation) answer(q manage.Question) error {
-	var err error
-	switch q.Kind {
-	case manage.List:
-		err = v.list()
-	case manage.Describe:
-		err = v.describe(q.IDs)
-	case manage.Change:
-		if !v.client.operator && q.Order.Kind != manage.Delete {
-			return v.send(manage.AppendRefusal(nil, "only root may do that; you can delete what you have handed in"))
-		}
-		err = v.change(q.Order)
-	case manage.Scan:
-		if !v.client.operator {
-			return v.send(manage.AppendRefusal(nil, "only root may do that"))
-		}
-		err = v.inside(v.s.startScan)
-	case manage.Shaping:
-		if !v.client.operator {
-			return v.send(manage.AppendRefusal(nil, "only root may see that"))
-		}
-		err = v.shaping()
-	default:
-		return v.send(manage.AppendRefusal(nil, "no files were handed over"))
-	}
-	if err != nil {
-		return err
-	}
-	return v.send([]byte{manage.End})
-}
-
-// inside runs f in the scheduler.
-func (v conversation) inside(f func()) error {
-	done := make(chan struct{})
-	v.s.post(func() { f(); close(done) })
-	select {
-	case <-done:
-		return nil
-	case <-v.s.stopped:
-		return errEnding
-	}
-}
-
-// list sends what there is. Going through all of it costs time in which nothing
-// is delivered: users take turns, and wait afterwards.
-func (v conversation) list() error {
-	if !v.client.operator {
-		v.listing.Lock()
-		defer v.listing.Unlock()
-		begun := time.Now()
-		defer func() { time.Sleep(min(listPause*time.Since(begun), maxListPause)) }()
-		if err := v.learnOwners(); err != nil {
-			return err
-		}
-	}
-	var states []manage.State
-	if err := v.inside(func() { states = v.s.states(v.client) }); err != nil {
-		return err
-	}
-	for len(states) > 0 {
-		n := min(len(states), statesAtOnce)
-		if err := v.send(manage.AppendStates(nil, states[:n])); err != nil {
-			return err
-		}
-		states = states[n:]
-	}
-	return nil
-}
-
-// states returns what is known of the messages of c.
-func (s *scheduler) states(c client) (all []manage.State) {
+// States returns what is known of the messages of c.
+func (s *scheduler) States(c progress.Client) (all []manage.State) {
 	now := s.clock.Now()
 	for _, m := range s.messages {
-		if !c.operator && (!m.is(ownerKnown) || m.uid != c.uid) {
+		if !c.Operator && (!m.is(ownerKnown) || m.uid != c.UID) {
 			continue
 		}
 		state := manage.State{ID: m.id, Phase: m.phase(), Attempts: m.attempts}
-		if at := s.nextTry(m, s.line.at(now)); at != never && m.is(attempted) {
-			state.Next = s.line.toWall(at, now).Unix()
+		if at := s.nextTry(m, s.line.At(now)); at != never && m.is(attempted) {
+			state.Next = s.line.ToWall(at, now).Unix()
 		}
 		if m.active != nil {
 			state.InFlight = uint16(min(m.active.outstanding(), 1<<16-1))
@@ -310,155 +63,32 @@ func (m *message) phase() manage.Phase {
 	return manage.Waiting
 }
 
-// learnOwners finds out whose the messages are that a scan has found.
-func (v conversation) learnOwners() error {
-	var unknown []queuedir.ID
-	err := v.inside(func() {
-		for _, m := range v.s.messages {
-			if !m.is(ownerKnown) {
-				unknown = append(unknown, m.id)
-			}
+// Ownerless returns the messages that a scan has found, of which it is not known
+// whose they are.
+func (s *scheduler) Ownerless() (unknown []queuedir.ID) {
+	for _, m := range s.messages {
+		if !m.is(ownerKnown) {
+			unknown = append(unknown, m.id)
 		}
-	})
-	for err == nil && len(unknown) > 0 {
-		n := min(len(unknown), ownersAtOnce)
-		owners := make(map[queuedir.ID]uint32, n)
-		for _, id := range unknown[:n] {
-			if uid, err := ownerOf(v.s.layout, id); err == nil {
-				owners[id] = uid
-			}
-		}
-		unknown = unknown[n:]
-		err = v.inside(func() {
-			for id, uid := range owners {
-				if m := v.s.messages[id]; m != nil {
-					m.uid = uid
-					m.flags |= ownerKnown
-				}
-			}
-		})
 	}
-	return err
+	return unknown
 }
 
-// ownerOf returns who has handed in a message.
-func ownerOf(l queuedir.Layout, id queuedir.ID) (uint32, error) {
-	entry, err := queuedir.OpenEntry(l, id)
-	if err != nil {
-		return 0, err
+// Owned notes whose messages are.
+func (s *scheduler) Owned(owners map[queuedir.ID]uint32) {
+	for id, uid := range owners {
+		if m := s.messages[id]; m != nil {
+			m.uid = uid
+			m.flags |= ownerKnown
+		}
 	}
-	defer entry.Close()
-	envelope, err := entry.Envelope()
-	if err != nil {
-		return 0, err
-	}
-	return envelope.Head.UID, nil
 }
 
-// describe hands over the files of messages, and waits until they are taken.
-func (v conversation) describe(ids []queuedir.ID) error {
-	if !v.client.operator {
-		v.handing.Lock()
-		defer v.handing.Unlock()
+// May reports which messages c may have, as far as that is known.
+func (s *scheduler) May(c progress.Client, ids []queuedir.ID) (may []bool) {
+	for _, id := range ids {
+		m := s.messages[id]
+		may = append(may, m != nil && mayHave(c, m))
 	}
-	if err := v.hand(ids); err != nil {
-		return err
-	}
-	if err := v.packets.SetDeadline(time.Now().Add(handWait)); err != nil {
-		return err
-	}
-	var buf [2]byte
-	n, _, err := v.packets.Receive(buf[:], 0)
-	if err == nil && string(buf[:n]) != string(manage.Taken) {
-		err = errors.New("files are not taken")
-	}
-	return err
-}
-
-func (v conversation) hand(ids []queuedir.ID) error {
-	var may []bool
-	err := v.inside(func() {
-		for _, id := range ids {
-			m := v.s.messages[id]
-			may = append(may, m != nil && v.client.mayHave(m))
-		}
-	})
-	if err != nil {
-		return err
-	}
-	empty, err := queuedir.Memfd(nil)
-	if err != nil {
-		return err
-	}
-	defer empty.Close()
-	var files, opened []*os.File
-	defer func() { fdpass.CloseAll(opened) }()
-	found := make([]bool, len(ids))
-	for i, id := range ids {
-		if !may[i] {
-			continue
-		}
-		if uid, err := ownerOf(v.s.layout, id); err != nil || !v.client.owns(uid) {
-			continue
-		}
-		entry, err := queuedir.OpenFile(v.s.layout.Entry(id))
-		if err != nil {
-			continue
-		}
-		opened = append(opened, entry)
-		files = append(files, entry)
-		for _, name := range []string{v.s.layout.Info(id), v.s.layout.Body(id)} {
-			f, err := queuedir.OpenFile(name)
-			if err != nil { // it has no such file, or lost it meanwhile
-				files = append(files, empty)
-				continue
-			}
-			opened = append(opened, f)
-			files = append(files, f)
-		}
-		found[i] = true
-	}
-	return v.send(manage.AppendFound(nil, found), files...)
-}
-
-// change has an order done, and sends what became of it.
-func (v conversation) change(o manage.Order) error {
-	wanted := &order{Order: o, from: v.client, at: v.s.clock.Now(), results: make(chan manage.Result, len(o.Targets))}
-	if err := v.inside(func() { v.s.take(wanted) }); err != nil {
-		return err
-	}
-	for left := len(o.Targets); left > 0; {
-		some, err := v.someResults(wanted.results, left)
-		if err != nil {
-			return err
-		}
-		left -= len(some)
-		for len(some) > 0 {
-			n := manage.ResultsFit(some)
-			if err := v.send(manage.AppendResults(nil, some[:n])); err != nil {
-				return err
-			}
-			some = some[n:]
-		}
-	}
-	return nil
-}
-
-// someResults waits for a result and takes those that are there with it.
-func (v conversation) someResults(results <-chan manage.Result, most int) (some []manage.Result, err error) {
-	select {
-	case r := <-results:
-		some = append(some, r)
-	case <-v.s.stopped:
-		return nil, io.EOF
-	}
-	for len(some) < min(most, resultsAtOnce) {
-		select {
-		case r := <-results:
-			some = append(some, r)
-		default:
-			return some, nil
-		}
-	}
-	return some, nil
+	return may
 }

@@ -13,6 +13,8 @@ import (
 	"postrider/internal/fdpass"
 	"postrider/internal/queuedir"
 	"postrider/internal/wire/manage"
+	"postrider/qmail-send/clients"
+	"postrider/qmail-send/progress"
 )
 
 // manageSocket lets a scheduler listen, and returns where.
@@ -133,8 +135,8 @@ func TestManageLarge(t *testing.T) {
 func TestManageUsers(t *testing.T) {
 	t.Parallel()
 	r, m, _, _ := deferredRig(t, "z@loc.example.org")
-	g := &manager{s: r.s, byUID: make(map[uint32]int)}
-	ask := func(c client, q manage.Question) (answers []manage.Answer, files int) {
+	g := clients.New(r.s.loop(), r.s, nil)
+	ask := func(c progress.Client, q manage.Question) (answers []manage.Answer, files int) {
 		t.Helper()
 		ours, theirs := pair(t)
 		server, err := fdpass.NewPackets(theirs)
@@ -150,7 +152,7 @@ func TestManageUsers(t *testing.T) {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			conversation{g, c, server}.run()
+			g.Converse(c, server)
 		}()
 		if err := packets.Send(q.Append(nil)); err != nil {
 			t.Fatal(err)
@@ -202,37 +204,5 @@ func TestManageUsers(t *testing.T) {
 		if a, _ := ask(owner, manage.Question{Kind: kind}); a[0].Kind != manage.Refusal {
 			t.Errorf("nonsense: %+v", a)
 		}
-	}
-}
-
-// TestManageLimits: users do not keep operators out, nor one user the others.
-func TestManageLimits(t *testing.T) {
-	t.Parallel()
-	g := &manager{byUID: make(map[uint32]int)}
-	stranger := client{uid: 1000}
-	if g.strangers = []string{"999", "1000"}; !g.isStranger(stranger) || g.isStranger(client{uid: 99}) || g.isStranger(client{uid: 1000, operator: true}) {
-		t.Error("who takes in mail of the network is not known by his number")
-	}
-	admitted := 0
-	for uid := range uint32(100) {
-		for range 3 {
-			if g.admit(client{uid: uid + 1000}) {
-				admitted++
-			}
-		}
-		if n := g.byUID[uid+1000]; n > maxOfOneUser {
-			t.Errorf("one user has %d connections", n)
-		}
-	}
-	if admitted != maxUsers || !g.admit(root) {
-		t.Errorf("%d users, and no operator", admitted)
-	}
-	for uid := range uint32(maxUsers) {
-		for g.byUID[uid+1000] > 0 {
-			g.dismiss(client{uid: uid + 1000})
-		}
-	}
-	if g.users != 0 || len(g.byUID) != 0 {
-		t.Errorf("left: %d, %v", g.users, g.byUID)
 	}
 }

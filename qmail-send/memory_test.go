@@ -69,7 +69,7 @@ func bytesEach(t testing.TB, c waitingCase, n int) float64 {
 			continue
 		}
 		w := newMessage(id, m.s.birth(id), justWritten)
-		w.flow, w.weight = set.senders.flow(headOf(t, "", "", uint32(i%c.senders), false))
+		w.flow, w.weight = set.senders.Flow(headOf(t, "", "", uint32(i%c.senders), false))
 		w.lane = uint32(i % 50)
 		m.s.messages[id] = w
 		w.due[remote] = w.birth

@@ -4,6 +4,7 @@ import (
 	"container/heap"
 
 	"postrider/internal/queuedir"
+	"postrider/qmail-send/fair"
 )
 
 // message is all that is kept of a queued message that is not being worked on:
@@ -15,11 +16,11 @@ type message struct {
 	attempts uint16
 	// recipients is set once the envelope was read.
 	recipients int32
-	losses     uint8   // passes one after another whose delivery agent went away
-	heard      uint8   // of how many delays its sender has heard
-	lane       uint32  // where it goes; 0: not known; and
-	flow       flowKey // whose it is: see flows.go
-	uid        uint32  // who has handed it in, if that is known
+	losses     uint8     // passes one after another whose delivery agent went away
+	heard      uint8     // of how many delays its sender has heard
+	lane       uint32    // where it goes; 0: not known; and
+	flow       fair.Flow // whose it is: see fair
+	uid        uint32    // who has handed it in, if that is known
 	birth      moment
 	due        [queues]moment // never: nothing to do there, or in hand
 	place      [queues]int32  // where it stands in the queue, or nowhere
@@ -84,8 +85,8 @@ func newMessage(id queuedir.ID, birth moment, f flags) *message {
 // first attempts in the order they came, others by due time.
 type waitQueue struct {
 	id   queueID
-	line fairQueue[*message] // first attempts; those that left are still here, unmarked
-	dues []*message          // a heap
+	line fair.Queue[*message] // first attempts; those that left are still here, unmarked
+	dues []*message           // a heap
 }
 
 // put lets m wait until it is due, m.due having been set.
@@ -104,7 +105,7 @@ func (q *waitQueue) enqueue(m *message) {
 		return
 	}
 	m.place[q.id] = inLine
-	q.line.push(m, m.flow, m.weight, m.lane)
+	q.line.Push(m, m.flow, m.weight, m.lane)
 }
 
 // drop takes m out.
@@ -117,9 +118,9 @@ func (q *waitQueue) drop(m *message) {
 
 // nextFirst takes the first attempt whose turn it is among the senders that may
 // have one; nil if there is none.
-func (q *waitQueue) nextFirst(may func(flowKey) bool) *message {
+func (q *waitQueue) nextFirst(may func(fair.Flow) bool) *message {
 	for {
-		m, ok := q.line.pop(may)
+		m, ok := q.line.Pop(may)
 		if !ok {
 			return nil
 		}

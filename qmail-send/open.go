@@ -9,13 +9,16 @@ import (
 	"postrider/internal/figures"
 	"postrider/internal/queuedir"
 	"postrider/internal/wire/entries"
+	"postrider/qmail-send/fair"
+	"postrider/qmail-send/progress"
+	"postrider/qmail-send/reading"
 )
 
 // loadTicket says for which queue a message is read, and as what.
 type loadTicket struct {
 	queue queueID
 	class class
-	flow  flowKey // whose it was when its turn came
+	flow  fair.Flow // whose it was when its turn came
 
 	to   *destination // that has room for it, if that is known
 	only bool         // nothing else is given out of it,
@@ -33,9 +36,9 @@ func (s *scheduler) topUp(w *way, now moment) {
 	}
 	passed := 0
 	for w.hasRoomForNew() && passed < maxParked {
-		var may func(flowKey) bool
+		var may func(fair.Flow) bool
 		if !w.hasRoom(firsts) {
-			may = func(f flowKey) bool { return w.opened[f] == 0 }
+			may = func(f fair.Flow) bool { return w.opened[f] == 0 }
 		}
 		m := q.nextFirst(may)
 		if m == nil {
@@ -93,13 +96,13 @@ func (s *scheduler) activate(m *message, t loadTicket, now moment) {
 	case m.active != nil:
 		s.openFurther(m.active, t, now)
 	case s.waitsAlone(m):
-		m.due[t.queue] = now.add(lostRetry)
+		m.due[t.queue] = now.Add(lostRetry)
 		s.wait(m, channelID(t.queue), false)
 	case m.is(uncertain):
 		m.flags |= loading
 		s.count(t, +1)
 		s.asked[m.id] = t
-		s.spool.send(entries.Message{Kind: entries.Query, ID: m.id})
+		s.spool.Ask(entries.Message{Kind: entries.Query, ID: m.id})
 	default:
 		m.flags |= loading
 		s.count(t, +1)
@@ -122,14 +125,14 @@ func (s *scheduler) count(t loadTicket, n int) {
 func (s *scheduler) load(m *message, t loadTicket) {
 	id, hasInfo, check, routes := m.id, m.is(hasInfo), !m.is(justWritten), s.settings.routes
 	m.flags &^= justWritten
-	s.readers.put(func() {
+	s.readers.Put(func() {
 		got, err := s.store.load(id, hasInfo, check, routes)
 		s.post(func() { s.loaded(m, t, got, err) })
 	})
 }
 
 // loaded takes what a reader found of m.
-func (s *scheduler) loaded(m *message, t loadTicket, got *loaded, err error) {
+func (s *scheduler) loaded(m *message, t loadTicket, got *reading.Message, err error) {
 	s.count(t, -1)
 	m.flags &^= loading
 	now := s.now()
@@ -141,35 +144,35 @@ func (s *scheduler) loaded(m *message, t loadTicket, got *loaded, err error) {
 		return
 	}
 	if m.is(forgotten) {
-		got.entry.Close()
+		got.Entry.Close()
 		return
 	}
-	m.uid = got.head.UID
+	m.uid = got.Head.UID
 	m.flags |= ownerKnown
-	m.noteSender(got.head.Sender.String(), got.head.Bulk)
-	if got.progress.Held {
+	m.noteSender(got.Head.Sender.String(), got.Head.Bulk)
+	if got.Progress.Held {
 		s.foundHeld(m, got)
 		return
 	}
 	if !m.is(logged) {
-		s.logNew(m, got.entry.Footer.BodySize, got.head.Sender.String(), got.head.UID)
+		s.logNew(m, got.Entry.Footer.BodySize, got.Head.Sender.String(), got.Head.UID)
 	}
 	a := &active{
-		m: m, entry: got.entry, sender: got.head.Sender, facts: got.head.Facts, reading: got.reading,
-		finished: got.progress.Finished,
-		left:     got.recipients - got.progress.Delivered - got.progress.Failed,
-		owed:     got.progress.Unbounced, bounced: got.progress.Bounced, size: got.progress.Size, synced: got.progress.Synced,
-		flushAt: never, noted: m.is(hasInfo), told: toldIn(got.progress),
+		m: m, entry: got.Entry, sender: got.Head.Sender, facts: got.Head.Facts, guide: got.Guide,
+		finished: got.Progress.Finished,
+		left:     got.Recipients - got.Progress.Delivered - got.Progress.Failed,
+		owed:     got.Progress.Unbounced, bounced: got.Progress.Bounced, size: got.Progress.Size, synced: got.Progress.Synced,
+		flushAt: never, noted: m.is(hasInfo), told: toldIn(got.Progress),
 	}
-	a.forwarded = s.settings.rewriting.wanted(got.head)
-	a.bulk = got.head.Bulk
-	if m.flow == unknownFlow {
-		m.flow, m.weight = s.settings.senders.flow(got.head)
+	a.forwarded = s.settings.rewriting.wanted(got.Head)
+	a.bulk = got.Head.Bulk
+	if m.flow == fair.Unknown {
+		m.flow, m.weight = s.settings.senders.Flow(got.Head)
 	}
 	m.active = a
-	m.recipients = int32(got.recipients)
+	m.recipients = int32(got.Recipients)
 	s.noteHeard(m, a.told[remote])
-	s.noteDestination(m, got.windows[remote])
+	s.noteDestination(m, got.Sections[remote])
 	s.actives[a] = struct{}{}
 	s.waiting[settling].drop(m)
 	m.due[settling] = never
@@ -178,18 +181,18 @@ func (s *scheduler) loaded(m *message, t loadTicket, got *loaded, err error) {
 }
 
 // openPasses starts the passes that are due.
-func (s *scheduler) openPasses(a *active, t loadTicket, got *loaded, now moment) {
+func (s *scheduler) openPasses(a *active, t loadTicket, got *reading.Message, now moment) {
 	m := a.m
-	if m.is(restored) && got.windows[local].undone && got.windows[remote].undone {
+	if m.is(restored) && got.Sections[local].Undone && got.Sections[remote].Undone {
 		// One mtime stands for both: it is the earlier one, that of local.
-		m.due[remote] = s.settings.retry.restored(m.birth, m.due[local], remote)
+		m.due[remote] = s.settings.retry.Restored(m.birth, m.due[local], remote)
 	}
 	m.flags &^= restored
 	fresh := !m.is(attempted)
 	for c := range channels {
 		q := &s.waiting[c]
 		first := fresh || m.place[c] == inLine || t.queue == queueID(c) && t.class == firsts
-		if !got.windows[c].undone {
+		if !got.Sections[c].Undone {
 			q.drop(m)
 			m.due[c] = never
 			continue
@@ -213,7 +216,7 @@ func (s *scheduler) openPasses(a *active, t loadTicket, got *loaded, now moment)
 				continue
 			}
 		}
-		s.startPass(a, s.ways[c], k, got.windows[c], t, now)
+		s.startPass(a, s.ways[c], k, windowOf(got.Sections[c]), t, now)
 	}
 }
 
@@ -230,7 +233,7 @@ func (s *scheduler) wait(m *message, c channelID, first bool) {
 func (s *scheduler) startPass(a *active, w *way, k class, first window, t loadTicket, now moment) {
 	p := &pass{
 		a: a, way: w, class: k, window: first, began: now, retryAt: never, due: a.m.due[w.id],
-		dying: now > a.m.birth.add(s.settings.lifetimes.of(a)),
+		dying: now > a.m.birth.Add(s.settings.lifetimes.of(a)),
 		flow:  a.m.flow, weight: a.m.weight,
 	}
 	if w.id == remote {
@@ -240,9 +243,7 @@ func (s *scheduler) startPass(a *active, w *way, k class, first window, t loadTi
 		w.opened.add(p.flow, +1)
 	}
 	if first.more {
-		r := *a.reading
-		r.skip = append(queuedir.Bitmap(nil), a.finished...)
-		p.cursor = &cursor{entry: a.entry, reading: &r, channel: w.id}
+		p.cursor = a.guide.Cursor(a.entry, w.id, a.finished)
 	}
 	if !p.dying {
 		age := s.toTell(a, w.id, now)
@@ -272,7 +273,7 @@ func (s *scheduler) countAttempt(p *pass) {
 		s.counts.Observe(figures.QueueWait, int(c), int64(s.now()-m.birth)/int64(time.Microsecond))
 	}
 	if m.is(triedBefore) && p.due != never {
-		m.attempts = uint16(min(s.settings.retry.usual(c).attempts(m.birth, p.due), math.MaxUint16))
+		m.attempts = uint16(min(s.settings.retry.Usual(c).Attempts(m.birth, p.due), math.MaxUint16))
 	}
 	m.flags &^= triedBefore
 	if m.attempts < math.MaxUint16 {
@@ -287,7 +288,7 @@ func (s *scheduler) openFurther(a *active, t loadTicket, now moment) {
 	}
 	w := s.ways[t.queue]
 	if a.stopped() || a.bouncing || a.passes[w.id] != nil {
-		a.m.due[w.id] = now.add(queueTrouble)
+		a.m.due[w.id] = now.Add(queueTrouble)
 		s.waiting[w.id].put(a.m)
 		return
 	}
@@ -300,7 +301,7 @@ func (s *scheduler) ready(p *pass) {
 	case len(p.window.specs) > 0:
 		p.lane = p.a.m.lane
 		if p.way.id == remote {
-			p.lane = s.settings.senders.lane(p.window.specs[0].host)
+			p.lane = s.settings.senders.Lane(p.window.specs[0].Host)
 		}
 		p.way.ready[p.class].push(p)
 	case p.window.more && !s.exiting:
@@ -313,16 +314,16 @@ func (s *scheduler) fill(p *pass) {
 	p.filling = true
 	p.way.filling[p.class]++
 	cursor, from := p.cursor, p.window.next
-	s.readers.put(func() {
-		w, err := cursor.window(from)
+	s.readers.Put(func() {
+		w, err := cursor.Next(from)
 		s.post(func() { s.filled(p, w, err) })
 	})
 }
 
-func (s *scheduler) filled(p *pass, w window, err error) {
+func (s *scheduler) filled(p *pass, w reading.Section, err error) {
 	p.filling = false
 	p.way.filling[p.class]--
-	p.window = w
+	p.window = windowOf(w)
 	switch {
 	case errors.Is(err, queuedir.ErrDamaged), errors.Is(err, queuedir.ErrTorn):
 		p.a.damaged = err
@@ -331,7 +332,7 @@ func (s *scheduler) filled(p *pass, w window, err error) {
 		s.trouble(err, "warning: trouble reading %s; will try again later", s.entryName(p.a.m.id))
 		p.window = window{}
 		p.deferred = true
-		p.retryAt = min(p.retryAt, s.now().add(queueTrouble))
+		p.retryAt = min(p.retryAt, s.now().Add(queueTrouble))
 	}
 	s.ready(p)
 	s.settle(p.a)
@@ -343,9 +344,9 @@ func (s *scheduler) loadFailed(m *message, t loadTicket, now moment, err error) 
 		return
 	}
 	switch {
-	case errors.Is(err, errProgress) && errors.Is(err, queuedir.ErrDamaged):
+	case errors.Is(err, progress.ErrFile) && errors.Is(err, queuedir.ErrDamaged):
 		s.quarantine(m, err)
-	case errors.Is(err, errProgress):
+	case errors.Is(err, progress.ErrFile):
 		s.trouble(err, "warning: trouble reading %s; will try again later", s.infoName(m.id))
 		s.later(m, t, now)
 	case errors.Is(err, queuedir.ErrDamaged), errors.Is(err, queuedir.ErrTorn):
@@ -363,7 +364,7 @@ func (s *scheduler) loadFailed(m *message, t loadTicket, now moment, err error) 
 
 // later lets m wait after trouble with the queue itself.
 func (s *scheduler) later(m *message, t loadTicket, now moment) {
-	m.due[t.queue] = now.add(queueTrouble)
+	m.due[t.queue] = now.Add(queueTrouble)
 	s.waiting[t.queue].put(m)
 }
 

@@ -3,11 +3,12 @@ package qmailsend
 import (
 	"fmt"
 	"slices"
-	"time"
 
 	"postrider/internal/queuedir"
 	"postrider/internal/wire/entries"
 	"postrider/internal/wire/manage"
+	"postrider/qmail-send/progress"
+	"postrider/qmail-send/reading"
 )
 
 // An order changes a message (internal/wire/manage). One that is in no hand is
@@ -18,39 +19,16 @@ import (
 // for one whose results could not be written has that tried again, and is
 // answered "later" if it fails: nobody waits for the time of the next try.
 
-// order is what somebody wants for some messages.
-type order struct {
-	manage.Order
-	from    client
-	at      time.Time
-	results chan manage.Result // has room for all
-}
-
-// edit is an order for one message.
-type edit struct {
-	*order
-	manage.Target
-}
-
-func (e edit) answer(o manage.Outcome, format string, args ...any) {
-	e.results <- manage.Result{ID: e.ID, Outcome: o, Text: fmt.Sprintf(format, args...)}
-}
-
-// record is what a progress file is to say of e.
-func (e edit) record(kind queuedir.RecordKind, indexes []int) []byte {
-	return queuedir.AppendOrder(nil, queuedir.Record{Kind: kind, Indexes: indexes, Text: e.Text}, e.from.uid, e.at)
-}
-
 // orders is what has not been done of orders.
 type orders struct {
-	pending map[queuedir.ID][]edit // until the message is let go of
-	leaving map[queuedir.ID][]edit // until it is removed
-	edits   []edit                 // until an editor is free
+	pending map[queuedir.ID][]progress.Edit // until the message is let go of
+	leaving map[queuedir.ID][]progress.Edit // until it is removed
+	edits   []progress.Edit                 // until an editor is free
 	editors int
 }
 
 func newOrders() orders {
-	return orders{pending: make(map[queuedir.ID][]edit), leaving: make(map[queuedir.ID][]edit)}
+	return orders{pending: make(map[queuedir.ID][]progress.Edit), leaving: make(map[queuedir.ID][]progress.Edit)}
 }
 
 // orderNames are how orders are logged.
@@ -59,32 +37,32 @@ var orderNames = map[manage.Kind]string{
 	manage.Readdress: "change a recipient of", manage.Reroute: "reroute",
 }
 
-// take begins to do an order.
-func (s *scheduler) take(o *order) {
+// Take begins to do an order.
+func (s *scheduler) Take(o *progress.Order) {
 	if len(o.Targets) == 1 {
-		s.logf("order of uid %d: %s msg %s", o.from.uid, orderNames[o.Kind], o.Targets[0].ID)
+		s.logf("order of uid %d: %s msg %s", o.From.UID, orderNames[o.Kind], o.Targets[0].ID)
 	} else {
-		s.logf("order of uid %d: %s %d messages", o.from.uid, orderNames[o.Kind], len(o.Targets))
+		s.logf("order of uid %d: %s %d messages", o.From.UID, orderNames[o.Kind], len(o.Targets))
 	}
 	for _, t := range o.Targets {
-		s.takeOne(edit{o, t})
+		s.takeOne(progress.Edit{Order: o, Target: t})
 	}
 	s.startEditors()
 }
 
-func (s *scheduler) takeOne(e edit) {
+func (s *scheduler) takeOne(e progress.Edit) {
 	m := s.messages[e.ID]
 	switch {
 	case m == nil && s.mayBeFound(e.ID):
-		e.answer(manage.Later, "qmail-send is still finding out what is in the queue")
-	case m == nil, !e.from.mayHave(m):
-		e.answer(manage.Missing, "")
+		e.Answer(manage.Later, "qmail-send is still finding out what is in the queue")
+	case m == nil, !mayHave(e.From, m):
+		e.Answer(manage.Missing, "")
 	case m.is(removing):
-		e.answer(manage.Nothing, "it is being removed")
+		e.Answer(manage.Nothing, "it is being removed")
 	case m.is(quarantined):
-		e.answer(manage.Refused, "it is damaged and is being set aside")
+		e.Answer(manage.Refused, "it is damaged and is being set aside")
 	case s.exiting:
-		e.answer(manage.Later, "qmail-send is stopping")
+		e.Answer(manage.Later, "qmail-send is stopping")
 	case e.Kind == manage.TryNow:
 		s.tryNow(m, e)
 	case m.active != nil && m.active.outstanding() > 0:
@@ -108,7 +86,7 @@ func (s *scheduler) takeOne(e edit) {
 // needsNoResults reports whether e can be done though the results of a could not
 // be written: all of it goes, and they with it. Where the disk is full, that makes
 // room.
-func (s *scheduler) needsNoResults(a *active, e edit) bool {
+func (s *scheduler) needsNoResults(a *active, e progress.Edit) bool {
 	return a.stuck && !a.inHand() && e.Kind == manage.Delete && len(e.Recipients) == 0 && s.spool != nil
 }
 
@@ -121,17 +99,17 @@ func (s *scheduler) mayBeFound(id queuedir.ID) bool {
 
 // tryNow makes a message due. That is not written down: after a crash it is
 // due when it would have been.
-func (s *scheduler) tryNow(m *message, e edit) {
+func (s *scheduler) tryNow(m *message, e progress.Edit) {
 	now := s.now()
 	switch {
 	case m.is(held):
-		e.answer(manage.Refused, "it is held: release it")
+		e.Answer(manage.Refused, "it is held: release it")
 		return
 	case m.active != nil:
-		e.answer(manage.Nothing, "it is in hand now")
+		e.Answer(manage.Nothing, "it is in hand now")
 		return
 	case !m.is(attempted) && !m.is(parked):
-		e.answer(manage.Nothing, "it waits for its first attempt")
+		e.Answer(manage.Nothing, "it waits for its first attempt")
 		return
 	}
 	s.unpark(m)
@@ -145,7 +123,7 @@ func (s *scheduler) tryNow(m *message, e edit) {
 	if !m.is(loading) {
 		s.queueAgain(m)
 	}
-	e.answer(manage.Done, "")
+	e.Answer(manage.Done, "")
 }
 
 // queueAgain puts a message that is in no hand where it is due.
@@ -179,29 +157,29 @@ func (a *active) stopped() bool {
 
 // orderInHand does what can be done for a message while deliveries are under
 // way.
-func (s *scheduler) orderInHand(a *active, e edit) {
+func (s *scheduler) orderInHand(a *active, e progress.Edit) {
 	switch {
 	case e.Kind == manage.Hold && a.m.is(held), e.Kind == manage.Delete && a.cancelled:
-		e.answer(manage.Nothing, "%s", underWay(a))
+		e.Answer(manage.Nothing, "%s", underWay(a))
 	case e.Kind == manage.Hold:
 		a.m.flags |= held
-		s.noteOrder(a, e.record(queuedir.Held, nil), e)
+		s.noteOrder(a, e.Record(queuedir.Held, nil), e)
 	case e.Kind == manage.Release && a.m.is(held):
 		a.m.flags &^= held
-		s.noteOrder(a, e.record(queuedir.Released, nil), e)
+		s.noteOrder(a, e.Record(queuedir.Released, nil), e)
 	case e.Kind == manage.Delete && len(e.Recipients) == 0:
 		a.cancelled = true
 		for i := range int(a.m.recipients) {
 			a.finish(i)
 		}
-		if a.owed+a.progress.failures > 0 { // nobody hears of these, too
-			a.progress.bounced(queuedir.Discarded)
+		if a.owed+a.progress.ToTell() > 0 { // nobody hears of these, too
+			a.progress.Bounced(queuedir.Discarded)
 		}
-		s.noteOrder(a, e.record(queuedir.Cancelled, nil), e)
+		s.noteOrder(a, e.Record(queuedir.Cancelled, nil), e)
 	case e.Kind == manage.Release:
-		e.answer(manage.Nothing, "it is not held")
+		e.Answer(manage.Nothing, "it is not held")
 	default:
-		e.answer(manage.Later, "%s: hold it, or try again", underWay(a))
+		e.Answer(manage.Later, "%s: hold it, or try again", underWay(a))
 	}
 }
 
@@ -214,10 +192,9 @@ func underWay(a *active) string {
 
 // noteOrder has lines written to the progress file of a message in hand, and e
 // answered when they are durable.
-func (s *scheduler) noteOrder(a *active, lines []byte, e ...edit) {
-	a.progress.lines = append(a.progress.lines, lines...)
-	a.progress.count++
-	a.progress.orders = append(a.progress.orders, e...)
+func (s *scheduler) noteOrder(a *active, lines []byte, e ...progress.Edit) {
+	a.progress.Ordered(lines)
+	a.orders = append(a.orders, e...)
 	s.writeStuck(a)
 	if !a.writing {
 		s.write(a)
@@ -227,15 +204,15 @@ func (s *scheduler) noteOrder(a *active, lines []byte, e ...edit) {
 
 // orderWritten answers the orders of a message in hand that are written down,
 // or are not because of err.
-func (s *scheduler) orderWritten(a *active, done []edit, err error) {
+func (s *scheduler) orderWritten(a *active, done []progress.Edit, err error) {
 	for _, e := range done {
 		switch {
 		case err != nil:
-			e.answer(manage.Later, "it is done, but cannot be written down and is forgotten if qmail-send ends now: %v", err)
+			e.Answer(manage.Later, "it is done, but cannot be written down and is forgotten if qmail-send ends now: %v", err)
 		case a.outstanding() > 0:
-			e.answer(manage.Done, "%s", underWay(a))
+			e.Answer(manage.Done, "%s", underWay(a))
 		default:
-			e.answer(manage.Done, "")
+			e.Answer(manage.Done, "")
 		}
 	}
 }
@@ -244,14 +221,14 @@ func (s *scheduler) orderWritten(a *active, done []edit, err error) {
 // hand.
 func (s *scheduler) putOff(m *message, err error) {
 	for _, e := range s.orders.pending[m.id] {
-		e.answer(manage.Later, "its results cannot be written down: %v", err)
+		e.Answer(manage.Later, "its results cannot be written down: %v", err)
 	}
 	delete(s.orders.pending, m.id)
 	m.flags &^= interrupted
 }
 
 // letGo is called when nobody has m in hand any more.
-func (s *scheduler) letGo(m *message, unwritten []edit) {
+func (s *scheduler) letGo(m *message, unwritten []progress.Edit) {
 	if len(unwritten) > 0 { // it is done, and about to be removed
 		s.orders.leaving[m.id] = append(s.orders.leaving[m.id], unwritten...)
 	}
@@ -284,12 +261,12 @@ func (s *scheduler) resume(m *message) {
 }
 
 // interruptsLoad gives m, which was read, to the orders that wait for it.
-func (s *scheduler) interruptsLoad(m *message, t loadTicket, got *loaded) bool {
+func (s *scheduler) interruptsLoad(m *message, t loadTicket, got *reading.Message) bool {
 	if !m.is(interrupted) {
 		return false
 	}
 	if got != nil {
-		got.entry.Close()
+		got.Entry.Close()
 	}
 	if m.due[t.queue] == never {
 		m.due[t.queue] = s.now()
@@ -300,9 +277,9 @@ func (s *scheduler) interruptsLoad(m *message, t loadTicket, got *loaded) bool {
 }
 
 // foundHeld leaves m alone, of which its progress file says that it is held.
-func (s *scheduler) foundHeld(m *message, got *loaded) {
-	got.entry.Close()
-	m.recipients = int32(got.recipients)
+func (s *scheduler) foundHeld(m *message, got *reading.Message) {
+	got.Entry.Close()
+	m.recipients = int32(got.Recipients)
 	m.flags |= held
 	s.rest(m)
 }
@@ -311,13 +288,13 @@ func (s *scheduler) foundHeld(m *message, got *loaded) {
 func (s *scheduler) wasForgotten(m *message) {
 	for _, e := range s.orders.leaving[m.id] {
 		if e.Kind == manage.Delete {
-			e.answer(manage.Done, "")
+			e.Answer(manage.Done, "")
 		} else {
-			e.answer(manage.Nothing, "all of it was done meanwhile")
+			e.Answer(manage.Nothing, "all of it was done meanwhile")
 		}
 	}
 	for _, e := range s.orders.pending[m.id] {
-		e.answer(manage.Missing, "")
+		e.Answer(manage.Missing, "")
 	}
 	delete(s.orders.leaving, m.id)
 	delete(s.orders.pending, m.id)
@@ -325,9 +302,9 @@ func (s *scheduler) wasForgotten(m *message) {
 }
 
 // discard has a message removed that is in no hand, as e wants.
-func (s *scheduler) discard(m *message, e edit) {
+func (s *scheduler) discard(m *message, e progress.Edit) {
 	if s.spool == nil {
-		e.answer(manage.Later, "qmail-spool is away")
+		e.Answer(manage.Later, "qmail-spool is away")
 		s.queueAgain(m)
 		return
 	}

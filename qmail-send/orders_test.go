@@ -10,25 +10,26 @@ import (
 	"postrider/internal/queuedir"
 	"postrider/internal/wire/manage"
 	"postrider/internal/wire/spawn"
+	"postrider/qmail-send/progress"
 )
 
 // root and stranger are clients; messages of tests are those of uid 1000.
 var (
-	root     = client{uid: 0, operator: true}
-	stranger = client{uid: 1001}
-	owner    = client{uid: 1000}
+	root     = progress.Client{UID: 0, Operator: true}
+	stranger = progress.Client{UID: 1001}
+	owner    = progress.Client{UID: 1000}
 )
 
 // give gives an order and returns what became of it, by message.
-func (r *rig) give(t testing.TB, from client, o manage.Order) map[queuedir.ID]manage.Result {
+func (r *rig) give(t testing.TB, from progress.Client, o manage.Order) map[queuedir.ID]manage.Result {
 	t.Helper()
-	wanted := &order{Order: o, from: from, at: r.clock.Now(), results: make(chan manage.Result, len(o.Targets))}
-	r.inside(func() { r.s.take(wanted) })
+	wanted := &progress.Order{Order: o, From: from, At: r.clock.Now(), Results: make(chan manage.Result, len(o.Targets))}
+	r.inside(func() { r.s.Take(wanted) })
 	got := make(map[queuedir.ID]manage.Result)
 	timeout := time.After(patience)
 	for range o.Targets {
 		select {
-		case res := <-wanted.results:
+		case res := <-wanted.Results:
 			got[res.ID] = res
 		case <-timeout:
 			t.Fatalf("no answer to %q; log:\n%s", o.Kind, r.log.end())
@@ -38,7 +39,7 @@ func (r *rig) give(t testing.TB, from client, o manage.Order) map[queuedir.ID]ma
 }
 
 // one gives an order for one message; some are recipients.
-func (r *rig) one(t testing.TB, from client, kind manage.Kind, text string, id queuedir.ID, some ...int) manage.Result {
+func (r *rig) one(t testing.TB, from progress.Client, kind manage.Kind, text string, id queuedir.ID, some ...int) manage.Result {
 	t.Helper()
 	return r.give(t, from, manage.Order{Kind: kind, Text: text, Targets: []manage.Target{{ID: id, Recipients: some}}})[id]
 }
@@ -171,7 +172,7 @@ func TestDeleteUnderWay(t *testing.T) {
 			l.untilKept(1)
 			r.until(t, "the failure of another recipient", func() bool {
 				for a := range r.s.actives {
-					return a.owed+a.progress.failures == 1
+					return a.owed+a.progress.ToTell() == 1
 				}
 				return false
 			})
@@ -418,24 +419,6 @@ func TestReasonsAreKept(t *testing.T) {
 	}
 	if got := fmt.Sprint(reasons); got != "map[0:not now 2:not now]" {
 		t.Errorf("reasons: %s", got)
-	}
-}
-
-// TestReasonsAreBounded: many recipients and attempts do not fill the disk.
-func TestReasonsAreBounded(t *testing.T) {
-	t.Parallel()
-	a := &active{}
-	for i := range 100_000 {
-		a.noteTried(i, testStart, strings.Repeat("x", i%3000))
-	}
-	a.progress.encode()
-	if n := len(a.progress.tried.lines); n == 0 || n > maxTried+2*queuedir.MaxReason {
-		t.Errorf("an attempt adds %d bytes", n)
-	}
-	a = &active{size: maxTriedFile + 1}
-	a.noteTried(0, testStart, "x")
-	if a.progress.encode(); len(a.progress.tried.lines) > 0 {
-		t.Error("a large file grows on")
 	}
 }
 

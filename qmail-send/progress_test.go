@@ -1,7 +1,6 @@
 package qmailsend
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"regexp"
@@ -11,6 +10,7 @@ import (
 
 	"postrider/internal/queuedir"
 	"postrider/internal/wire/spawn"
+	"postrider/qmail-send/progress"
 )
 
 // byLocalPart answers as the first letter of the recipient says: k, z, d, or
@@ -40,7 +40,7 @@ func sameBoundary(body string) string {
 // readInfo returns the progress of m.
 func (h host) readInfo(t *testing.T, m testMessage) queuedir.Progress {
 	t.Helper()
-	p, err := readProgress(h.layout, m.id, len(m.recipients))
+	p, err := progress.Read(h.layout, m.id, len(m.recipients))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -256,7 +256,7 @@ func TestRestartDeliversOnlyUndone(t *testing.T) {
 	clock.awaitWait(t, flush)
 	clock.advance(flush)
 	first.until(t, "results on disk", func() bool {
-		p, err := readProgress(h.layout, m.id, 4)
+		p, err := progress.Read(h.layout, m.id, 4)
 		return err == nil && p.Delivered == 1 && p.Failed == 1
 	})
 	first.stop() // as by kill: nothing is written at the end
@@ -337,58 +337,6 @@ func TestTooManyResultsCannotBeWritten(t *testing.T) {
 	r.spool.untilRemoved(last.id)
 }
 
-// An append continues behind what is good, and one after a failure is made
-// into a file of its own.
-func TestRecorder(t *testing.T) {
-	t.Parallel()
-	h := newHost(t, nil)
-	w, err := newRecorder(h.layout)
-	if err != nil {
-		t.Fatal(err)
-	}
-	m := testMessage{id: id(1), recipients: make([]string, 10)}
-	due := testStart.Add(1234567 * time.Microsecond)
-	write := func(size int64, rewrite bool, indexes ...int) int64 {
-		t.Helper()
-		lines := queuedir.AppendDelivered(nil, indexes)
-		noDue, err := w.write(record{id: m.id, lines: lines, size: size, rewrite: rewrite, due: due})
-		if err != nil || noDue {
-			t.Fatal(err, noDue)
-		}
-		info, err := os.Stat(h.layout.Info(m.id))
-		if err != nil || !info.ModTime().Equal(due) || info.Mode() != 0o600 {
-			t.Fatalf("%v, %v", info, err)
-		}
-		return size + int64(len(lines))
-	}
-	write(0, false)
-	size := write(0, false, 1, 2)
-	size = write(size, false, 3)
-	// A torn tail of an earlier run is cut off.
-	f, err := os.OpenFile(h.layout.Info(m.id), os.O_APPEND|os.O_WRONLY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := f.WriteString("0123 garbage that is longer than the next line, so that it would show behind it"); err != nil {
-		t.Fatal(err)
-	}
-	f.Close()
-	size = write(size, false, 4)
-	if p := h.readInfo(t, m); p.Delivered != 4 || p.Size != size {
-		t.Errorf("progress is %+v, want 4 delivered in %d bytes", p, size)
-	}
-	size = write(size, true, 5)
-	if p := h.readInfo(t, m); p.Delivered != 5 || p.Size != size || !gone(w.spare(m.id)) {
-		t.Errorf("progress is %+v, want 5 delivered in %d bytes", p, size)
-	}
-	if _, err := w.write(record{id: m.id, size: size + 100, due: due}); err == nil {
-		t.Error("a file that became shorter was appended to")
-	}
-	if err := errors.Join(w.unlink(m.id), w.unlink(m.id)); err != nil {
-		t.Error(err)
-	}
-}
-
 // A progress file with a damaged line sets the message aside and is kept (R16).
 func TestDamagedProgress(t *testing.T) {
 	t.Parallel()
@@ -408,7 +356,7 @@ func TestDamagedProgress(t *testing.T) {
 	loc := connectAgent(t, r.s, local, 0, byLocalPart)
 	r.log.await(t, "alert: message "+m.id.String()+" is damaged and is set aside: progress file: ")
 	r.until(t, "an empty table", func() bool { return len(r.s.messages)+r.s.atWork == 0 && !r.s.scan.running })
-	if len(loc.recipients()) != 0 || gone(h.layout.Info(m.id)+asideSuffix) {
+	if len(loc.recipients()) != 0 || gone(h.layout.Info(m.id)+".bad") {
 		t.Errorf("%d deliveries", len(loc.recipients()))
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"postrider/internal/rcpthosts"
 	"postrider/internal/srs"
 	wire "postrider/internal/wire/rewriting"
+	"postrider/qmail-send/bounce"
 )
 
 // rewriting is how the senders of forwarded mail are rewritten for other hosts
@@ -45,7 +46,7 @@ func (r *rewriting) wanted(head queuedir.Head) bool {
 	if r == nil || slices.Contains(r.network, head.UID) {
 		return false
 	}
-	sender, err := address.New(bounceSender(head.Sender.String()))
+	sender, err := address.New(bounce.ReturnTo(head.Sender.String()))
 	if err != nil || !sender.HasDomain() || sender.Domain() == "" {
 		return false
 	}

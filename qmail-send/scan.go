@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"postrider/internal/queuedir"
+	"postrider/qmail-send/progress"
 )
 
 const (
@@ -51,8 +52,8 @@ type found struct {
 	due     time.Time // of a message that has a progress file
 }
 
-// startScan has the whole queue looked through.
-func (s *scheduler) startScan() {
+// Scan has the whole queue looked through.
+func (s *scheduler) Scan() {
 	if s.scan.running {
 		s.scan.again = true
 		return
@@ -106,9 +107,9 @@ func (s *scheduler) endScan() {
 	if n := len(failed) - maxScanAlerts; n > 0 {
 		s.logf("alert: unable to scan the queue: %d more directories", n)
 	}
-	s.scan = scanState{failed: failed, againAt: s.now().add(scanAgain)}
+	s.scan = scanState{failed: failed, againAt: s.now().Add(scanAgain)}
 	if again && !s.exiting {
-		s.startScan()
+		s.Scan()
 	}
 }
 
@@ -133,11 +134,11 @@ func (s *scheduler) takeFound(f found) {
 	}
 	m.flags |= hasInfo | logged | attempted | triedBefore | restored
 	now := s.clock.Now()
-	at := s.line.at(now)
+	at := s.line.At(now)
 	for c := range channels {
 		// Not later than if an attempt were made now: a clock that was wrong
 		// when the time was written keeps nothing waiting (R15).
-		m.due[c] = min(s.line.fromWall(f.due, now), s.settings.retry.latest(m.birth, at, c))
+		m.due[c] = min(s.line.FromWall(f.due, now), s.settings.retry.Latest(m.birth, at, c))
 		s.waiting[c].put(m)
 	}
 }
@@ -146,7 +147,7 @@ func (s *scheduler) takeFound(f found) {
 func (s *scheduler) orphans(ids []queuedir.ID) {
 	for _, id := range ids {
 		if s.messages[id] == nil && !s.exiting {
-			s.unlinkInfo(id, s.store.unlinkAll)
+			s.unlinkInfo(id, s.store.UnlinkAll)
 		}
 	}
 }
@@ -192,7 +193,7 @@ func (sc *scanner) bucket(name string) error {
 	infos := make(map[queuedir.ID]bool)
 	err := eachName(sc.layout.InfoDir(name), func(names []string) bool {
 		for _, n := range names {
-			if id, err := queuedir.ParseID(strings.TrimPrefix(n, sparePrefix)); err == nil && id.Bucket() == name {
+			if id, err := queuedir.ParseID(strings.TrimPrefix(n, progress.SparePrefix)); err == nil && id.Bucket() == name {
 				infos[id] = infos[id] || n == id.String()
 			}
 		}

@@ -18,6 +18,7 @@ import (
 	"postrider/internal/wire/entries"
 	"postrider/internal/wire/manage"
 	"postrider/internal/wire/spawn"
+	"postrider/qmail-send/progress"
 )
 
 // An old queue is read in the background: what is due is delivered, what is
@@ -102,7 +103,7 @@ func TestScanIsCareful(t *testing.T) {
 	loc := connectAgent(t, r.s, local, 0, always(0, ""))
 	known := testMessage{id: id(1), sender: "a@x.org", body: "x\n", recipients: []string{"known@loc.example.org"}}
 	uncommitted := testMessage{id: id(2), sender: "a@x.org", body: "x\n", recipients: []string{"uncommitted@loc.example.org"}}
-	orphan, spare := id(3), h.layout.InfoDir("04")+"/"+sparePrefix+id(4).String()
+	orphan, spare := id(3), h.layout.InfoDir("04")+"/"+progress.SparePrefix+id(4).String()
 	r.connect()
 	r.until(t, "the end of the first scan", func() bool { return !r.s.scan.running })
 	r.spool.accept(known)

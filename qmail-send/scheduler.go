@@ -9,6 +9,11 @@ import (
 	"postrider/internal/figures"
 	"postrider/internal/logline"
 	"postrider/internal/queuedir"
+	"postrider/qmail-send/bounce"
+	"postrider/qmail-send/links"
+	"postrider/qmail-send/mailbox"
+	"postrider/qmail-send/progress"
+	"postrider/qmail-send/timeline"
 )
 
 // eventBacklog is how many events may wait for the scheduler before those who
@@ -23,7 +28,7 @@ type scheduler struct {
 	layout   queuedir.Layout
 	control  control.Dir
 	settings settings
-	line     timeline
+	line     timeline.Line
 
 	events  chan func()
 	stopped chan struct{} // closed when run has returned
@@ -47,18 +52,18 @@ type scheduler struct {
 	deliveries   map[uint64]*delivery
 	lastDelivery uint64
 
-	spool   *spoolLink // nil while qmail-spool is away
+	spool   *links.Spool // nil while qmail-spool is away
 	asked   map[queuedir.ID]loadTicket
-	agents  agents
-	submits *submitter
+	agents  links.Agents
+	submits *bounce.Submitter
 	scan    scanState
 	orders  orders
 	// suspects are messages whose delivery agents went away, more than once in a row.
 	suspects map[*message]struct{}
 
-	readers   *mailbox[func()] // work that waits for the disk: reading
-	recorders *mailbox[func()] // and writing progress
-	notices   *mailbox[func()] // bounces
+	readers   *mailbox.Box[func()] // work that waits for the disk: reading
+	recorders *mailbox.Box[func()] // and writing progress
+	notices   *mailbox.Box[func()] // bounces
 	store     store
 	atWork    int // functions in recorders and notices that have not posted yet
 
@@ -70,17 +75,17 @@ type scheduler struct {
 const (
 	readerCount   = 4
 	recorderCount = 8
-	noticeCount   = 4
+	noticeCount   = bounce.AtOnce
 )
 
 // newScheduler returns a scheduler of the queue on disk that waits for its links.
 func newScheduler(c clock.Clock, log *logline.Writer, layout queuedir.Layout, dir control.Dir, set settings) (*scheduler, error) {
-	rec, err := newRecorder(layout)
+	rec, err := progress.OpenRecorder(layout)
 	if err != nil {
 		return nil, err
 	}
-	submits := &submitter{}
-	s := schedulerOf(c, log, disk{rec, submits}, set)
+	submits := &bounce.Submitter{}
+	s := schedulerOf(c, log, disk{layout, rec, submits}, set)
 	s.layout, s.control, s.submits = layout, dir, submits
 	return s, nil
 }
@@ -89,7 +94,7 @@ func newScheduler(c clock.Clock, log *logline.Writer, layout queuedir.Layout, di
 func schedulerOf(c clock.Clock, log *logline.Writer, st store, set settings) *scheduler {
 	s := &scheduler{
 		clock: c, log: log, settings: set, store: st,
-		line:       timeline{start: c.Now()},
+		line:       timeline.New(c.Now()),
 		events:     make(chan func(), eventBacklog),
 		stopped:    make(chan struct{}),
 		messages:   make(map[queuedir.ID]*message),
@@ -98,9 +103,9 @@ func schedulerOf(c clock.Clock, log *logline.Writer, st store, set settings) *sc
 		asked:      make(map[queuedir.ID]loadTicket),
 		orders:     newOrders(),
 		suspects:   make(map[*message]struct{}),
-		readers:    newMailbox[func()](),
-		recorders:  newMailbox[func()](),
-		notices:    newMailbox[func()](),
+		readers:    mailbox.New[func()](),
+		recorders:  mailbox.New[func()](),
+		notices:    mailbox.New[func()](),
 		exitBy:     never,
 	}
 	for q := range s.waiting {
@@ -108,7 +113,7 @@ func schedulerOf(c clock.Clock, log *logline.Writer, st store, set settings) *sc
 	}
 	s.ways[local] = newWay(local, set.concurrency[local])
 	s.ways[remote] = newWay(remote, set.concurrency[remote])
-	s.destinations = newDestinationTable(set.destinations, set.senders.seed, s.ways[remote].limit)
+	s.destinations = newDestinationTable(set.destinations, s.ways[remote].limit)
 	s.destinations.released = s.releaseWaiting
 	s.standings = standingLog{room: maxStandings, at: s.now()}
 	return s
@@ -123,7 +128,7 @@ func (s *scheduler) post(event func()) {
 	}
 }
 
-func (s *scheduler) now() moment { return s.line.at(s.clock.Now()) }
+func (s *scheduler) now() moment { return s.line.At(s.clock.Now()) }
 
 // run schedules until it was told to exit and everything is in order.
 func (s *scheduler) run() {
@@ -222,9 +227,9 @@ func (s *scheduler) mayStart() bool {
 }
 
 func (s *scheduler) startWorkers() {
-	work := func(box *mailbox[func()]) {
+	work := func(box *mailbox.Box[func()]) {
 		for {
-			f, ok := box.take()
+			f, ok := box.Take()
 			if !ok {
 				return
 			}
@@ -243,13 +248,13 @@ func (s *scheduler) startWorkers() {
 }
 
 func (s *scheduler) stopWorkers() {
-	s.readers.discard()
-	s.recorders.discard()
-	s.notices.discard()
-	s.submits.close()
-	s.agents.closeAll()
+	s.readers.Discard()
+	s.recorders.Discard()
+	s.notices.Discard()
+	s.submits.Close()
+	s.agents.CloseAll()
 	if s.spool != nil {
-		s.spool.close()
+		s.spool.Close()
 	}
 }
 

@@ -8,6 +8,9 @@ import (
 	"postrider/internal/control"
 	"postrider/internal/destinations"
 	"postrider/internal/route"
+	"postrider/qmail-send/bounce"
+	"postrider/qmail-send/fair"
+	"postrider/qmail-send/retry"
 )
 
 // settings are the control files that qmail-send reads at its start; locals
@@ -16,21 +19,13 @@ type settings struct {
 	routes       *route.Table
 	concurrency  [channels]int
 	lifetimes    lifetimes
-	retry        *retryRules
-	senders      *senders
+	retry        *retry.Rules
+	senders      *fair.Senders
 	destinations *destinations.Table
-	bounce       bounceSettings
+	bounce       bounce.Settings
 	bounceMax    int64           // bytes; of a longer message only the header goes back
 	delayWarn    []time.Duration // ages at which the sender hears of a delay
 	rewriting    *rewriting      // nil: senders of forwarded mail stay
-}
-
-// bounceSettings are what bounces say and where double bounces go.
-type bounceSettings struct {
-	from, host string // bouncefrom, bouncehost
-	// doublebounceto, doublebouncehost; an empty first line of doublebounceto
-	// discards double bounces.
-	doubleTo, doubleHost string
 }
 
 // maxConcurrency bounds the two concurrency settings: each delivery holds a
@@ -46,14 +41,14 @@ func readSettings(dir control.Dir) (settings, error) {
 			remote: min(r.number("concurrencyremote", 20), maxConcurrency),
 		},
 		lifetimes:    r.lifetimes(),
-		retry:        readWith(&r, readRetryRules),
-		senders:      readWith(&r, readSenders),
+		retry:        readWith(&r, retry.ReadRules),
+		senders:      readWith(&r, fair.ReadSenders),
 		destinations: readWith(&r, destinations.Read),
-		bounce: bounceSettings{
-			from:       r.line("bouncefrom", "MAILER-DAEMON"),
-			host:       r.lineOrMe("bouncehost"),
-			doubleTo:   r.line("doublebounceto", "postmaster"),
-			doubleHost: r.lineOrMe("doublebouncehost"),
+		bounce: bounce.Settings{
+			From:       r.line("bouncefrom", "MAILER-DAEMON"),
+			Host:       r.lineOrMe("bouncehost"),
+			DoubleTo:   r.line("doublebounceto", "postmaster"),
+			DoubleHost: r.lineOrMe("doublebouncehost"),
 		},
 		bounceMax: int64(r.number("bouncemaxbytes", 50000)),
 		delayWarn: r.ages("delaywarn", 4*time.Hour),

@@ -1,32 +1,9 @@
 package qmailsend
 
 import (
-	"time"
-
 	"postrider/internal/queuedir"
 	"postrider/internal/wire/entries"
 )
-
-func (a *active) noteDelivered(index int) {
-	a.progress.delivered = append(a.progress.delivered, index)
-	a.progress.count++
-}
-
-// noteSucceeded notes a success that the sender is to be told of.
-func (a *active) noteSucceeded(kind queuedir.RecordKind, index int, at time.Time, text string) {
-	a.progress.lines = queuedir.AppendSucceeded(a.progress.lines, kind, index, at, text)
-	a.progress.failures++
-	a.progress.count++
-}
-
-// noteFailed notes a failure; without a text it makes no bounce.
-func (a *active) noteFailed(index int, at time.Time, text string) {
-	a.progress.lines = queuedir.AppendFailed(a.progress.lines, index, at, text)
-	if text != "" {
-		a.progress.failures++
-	}
-	a.progress.count++
-}
 
 // settle does what is next for a message in hand, after anything has happened
 // to it: end passes, write results, bounce, remove, or let it wait.
@@ -50,7 +27,7 @@ func (s *scheduler) settle(a *active) {
 		s.keepUp(a)
 		return
 	}
-	if a.damaged != nil && a.progress.count > 0 { // what is known first
+	if a.damaged != nil && a.progress.Len() > 0 { // what is known first
 		s.write(a)
 		return
 	}
@@ -64,7 +41,7 @@ func (s *scheduler) settle(a *active) {
 
 // settleRest decides about a message of which nothing is outstanding.
 func (s *scheduler) settleRest(a *active) {
-	failures := a.owed + a.progress.failures
+	failures := a.owed + a.progress.ToTell()
 	switch {
 	case a.left == 0 && failures == 0:
 		s.remove(a)
@@ -74,9 +51,9 @@ func (s *scheduler) settleRest(a *active) {
 			s.remove(a)
 			return
 		}
-		a.progress.bounced(queuedir.Discarded)
+		a.progress.Bounced(queuedir.Discarded)
 		s.write(a)
-	case a.progress.count > 0:
+	case a.progress.Len() > 0:
 		s.write(a) // also what a bounce will be made of
 	case a.owed > 0 && a.m.due[settling] == never:
 		s.bounce(a)
@@ -126,7 +103,7 @@ func (s *scheduler) setDue(p *pass, now moment) {
 		due = min(due, p.restAt)
 	}
 	if p.asideMore {
-		due = min(due, s.settings.retry.usual(c).next(m.birth, p.began))
+		due = min(due, s.settings.retry.Usual(c).Next(m.birth, p.began))
 	}
 	if d := p.aside.resolved(); d != nil {
 		s.park(m, d, p.class, now, due)
@@ -147,10 +124,10 @@ func (s *scheduler) setDue(p *pass, now moment) {
 // while deliveries of the message go on.
 func (s *scheduler) keepUp(a *active) {
 	switch {
-	case a.progress.count >= flushCount:
+	case a.progress.Len() >= flushCount:
 		s.write(a)
-	case a.progress.count > 0 && a.flushAt == never:
-		a.flushAt = s.now().add(flushDelay)
+	case a.progress.Len() > 0 && a.flushAt == never:
+		a.flushAt = s.now().Add(flushDelay)
 		s.flushes = append(s.flushes, a)
 	}
 }
@@ -160,7 +137,7 @@ func (s *scheduler) keepUp(a *active) {
 func (s *scheduler) flushDue(now moment) {
 	for len(s.flushes) > 0 {
 		a := s.flushes[0]
-		wanted := a.m.active == a && !a.writing && !a.stuck && a.progress.count > 0
+		wanted := a.m.active == a && !a.writing && !a.stuck && a.progress.Len() > 0
 		if wanted && a.flushAt > now {
 			break
 		}
@@ -217,13 +194,13 @@ func (s *scheduler) noteDone(m *message) {
 	}
 	m.flags |= keeping | hasInfo
 	s.atWork++
-	s.recorders.put(func() {
+	s.recorders.Put(func() {
 		s.keepDone(m.id, int(m.recipients))
 		s.post(func() {
 			s.atWork--
 			m.flags &^= keeping
 			if m.is(forgotten) { // it was removed meanwhile
-				s.unlinkInfo(m.id, s.store.unlink)
+				s.unlinkInfo(m.id, s.store.Unlink)
 			}
 		})
 	})
@@ -234,5 +211,5 @@ func (s *scheduler) release(a *active) {
 	a.entry.Close()
 	a.m.active = nil
 	delete(s.actives, a)
-	s.letGo(a.m, a.progress.orders)
+	s.letGo(a.m, a.orders)
 }

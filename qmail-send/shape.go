@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"postrider/internal/wire/spawn"
+	"postrider/qmail-send/fair"
+	"postrider/qmail-send/reading"
 )
 
 // Whose turn it is, way.go says; here it is decided what of that may go to its
@@ -62,12 +64,12 @@ func (s *scheduler) unpark(m *message) {
 // turn.
 func (s *scheduler) serveReady(w *way, now moment) {
 	t := s.destinations
-	for idle := 0; t.ready.len() > idle; {
+	for idle := 0; t.ready.Len() > idle; {
 		may := [classes]bool{w.hasRoomForReady(firsts), w.hasRoomForReady(retries)}
 		if !may[firsts] && !may[retries] {
 			return
 		}
-		d := t.ready.pop()
+		d := t.ready.Pop()
 		d.isReady = false
 		if d.successor != nil || d.waits == 0 {
 			continue
@@ -134,13 +136,13 @@ func (s *scheduler) direct(p *pass, t loadTicket, now moment) {
 }
 
 // noteDestination notes where a message goes, as far as was read of it.
-func (s *scheduler) noteDestination(m *message, w window) {
-	if len(w.specs) == 0 {
+func (s *scheduler) noteDestination(m *message, read reading.Section) {
+	if len(read.Groups) == 0 {
 		return
 	}
 	m.flags &^= several
-	m.lane = s.keyOf(&w.specs[0])
-	if w.more || slices.ContainsFunc(w.specs, func(sp spec) bool { return s.keyOf(&sp) != m.lane }) {
+	m.lane = s.keyOf(&read.Groups[0])
+	if read.More || slices.ContainsFunc(read.Groups, func(g reading.Group) bool { return s.keyOf(&g) != m.lane }) {
 		m.flags |= several
 	}
 }
@@ -175,7 +177,7 @@ func (sp *spec) worker() string {
 	if sp.to != nil && sp.to.hosts != "" {
 		return sp.to.hosts
 	}
-	return sp.host
+	return sp.Host
 }
 
 // claim counts n more messages that are read for d.
@@ -200,35 +202,18 @@ func (s *scheduler) unclaim(p *pass) {
 // destinationOf returns the destination of a job; nil: there is none, or no room
 // to know it.
 func (s *scheduler) destinationOf(sp *spec, now moment) *destination {
-	if sp.to = sp.to.resolved(); sp.to == nil && sp.items[0].refused == "" {
-		sp.to = s.destinations.ofSpec(s.keyOf(sp), sp.domain(), sp.name(), now)
+	if sp.to = sp.to.resolved(); sp.to == nil && sp.Recipients[0].Refused == "" {
+		sp.to = s.destinations.ofSpec(s.keyOf(&sp.Group), sp.Domain(), sp.Name(), now)
 	}
 	return sp.to
 }
 
 // keyOf returns what stands for the domain of a job.
-func (s *scheduler) keyOf(sp *spec) uint32 {
-	if sp.relay != "" {
-		return s.settings.senders.key("\x00" + sp.relay)
+func (s *scheduler) keyOf(g *reading.Group) uint32 {
+	if g.Relay != "" {
+		return s.settings.senders.Key("\x00" + g.Relay)
 	}
-	return s.settings.senders.key(sp.host)
-}
-
-// domain is that of a job, as control/destinations has it; of one that goes to
-// a host that an operator has named, none.
-func (sp *spec) domain() string {
-	if sp.relay != "" {
-		return ""
-	}
-	return sp.host
-}
-
-// name is the domain of a job for people.
-func (sp *spec) name() string {
-	if sp.relay != "" {
-		return sp.relay
-	}
-	return sp.host
+	return s.settings.senders.Key(g.Host)
 }
 
 // choose brings a job of p to the front that may go now, and returns of how many
@@ -311,7 +296,7 @@ func (s *scheduler) answerFor(p *pass, sp *spec, d *destination) {
 	if d.standing != well && d.said != "" {
 		text = d.said
 	}
-	for _, it := range sp.items {
+	for _, it := range sp.Recipients {
 		r := spawn.Result{Delivery: s.startDelivery(p, it, nil), Class: spawn.Deferral, Text: text}
 		s.finishDelivery(expired(p, r))
 	}
@@ -327,7 +312,7 @@ func (s *scheduler) releaseWaiting(d *destination) {
 			return
 		}
 		m.flags &^= parked
-		m.due[remote] = max(now, s.settings.retry.usual(remote).notBefore(m.birth, now))
+		m.due[remote] = max(now, s.settings.retry.Usual(remote).NotBefore(m.birth, now))
 		s.waiting[remote].put(m)
 	}
 }
@@ -338,7 +323,7 @@ func (s *scheduler) askAll() {
 	now := s.now()
 	for d := range s.destinations.all {
 		d.askNow()
-		d.waiting, d.waits = [classes]*fairQueue[*message]{}, 0
+		d.waiting, d.waits = [classes]*fair.Queue[*message]{}, 0
 		s.destinations.schedule(d, now)
 		s.resumeStalled(d, now)
 	}

@@ -10,6 +10,8 @@ import (
 	"postrider/internal/destinations"
 	"postrider/internal/wire/manage"
 	"postrider/internal/wire/spawn"
+	"postrider/qmail-send/links"
+	"postrider/qmail-send/progress"
 )
 
 // deadHost is a simulation with one host that is down for three hours, and n
@@ -30,9 +32,9 @@ func deadHost(t *testing.T, n int) (*shaped, *simHosts, []*simMessage) {
 func TestTryNowIsAProbe(t *testing.T) {
 	t.Parallel()
 	m, h, all := deadHost(t, 5)
-	o := &order{Order: manage.Order{Kind: manage.TryNow}, from: client{operator: true}, results: make(chan manage.Result, 1)}
-	m.s.takeOne(edit{o, manage.Target{ID: all[4].id}})
-	if r := <-o.results; r.Outcome != manage.Done {
+	o := &progress.Order{Order: manage.Order{Kind: manage.TryNow}, From: progress.Client{Operator: true}, Results: make(chan manage.Result, 1)}
+	m.s.takeOne(progress.Edit{Order: o, Target: manage.Target{ID: all[4].id}})
+	if r := <-o.Results; r.Outcome != manage.Done {
 		t.Errorf("%c %s", r.Outcome, r.Text)
 	}
 	m.run(testStart.Add(40*time.Second), m.check)
@@ -80,7 +82,7 @@ func TestDescribedDestinations(t *testing.T) {
 	t.Parallel()
 	m, _, _ := deadHost(t, 20)
 	m.run(testStart.Add(45*time.Second), m.check)
-	all := m.s.describeDestinations()
+	all := m.s.Destinations()
 	if len(all) != 1 {
 		t.Fatalf("%+v", all)
 	}
@@ -91,7 +93,7 @@ func TestDescribedDestinations(t *testing.T) {
 	}
 	m.run(testStart.Add(5*time.Hour), m.check)
 	m.empty()
-	for _, d := range m.s.describeDestinations() {
+	for _, d := range m.s.Destinations() {
 		if d.Standing != manage.Well || d.Waiting != 0 || d.Next != 0 || d.Reason != "" {
 			t.Errorf("%+v", d)
 		}
@@ -198,15 +200,15 @@ func TestStandingLinesAreBounded(t *testing.T) {
 func TestDomainsLeaveNothing(t *testing.T) {
 	t.Parallel()
 	m := newShaped(t, 1, nil)
-	table, key := m.s.destinations, m.s.settings.senders.key("a.test")
+	table, key := m.s.destinations, m.s.settings.senders.Key("a.test")
 	for i := range 1000 {
 		d := table.ofSpec(key, "a.test", "a.test", 1)
 		table.learn(d, key, "a.test", fmt.Sprintf("mx%d.test", i%2), 1)
 	}
 	for i := range 2 * maxDomains {
 		domain := fmt.Sprintf("d%d.test", i)
-		d := table.ofSpec(m.s.settings.senders.key(domain), domain, domain, 1)
-		table.learn(d, m.s.settings.senders.key(domain), domain, "mx.test", 1)
+		d := table.ofSpec(m.s.settings.senders.Key(domain), domain, domain, 1)
+		table.learn(d, m.s.settings.senders.Key(domain), domain, "mx.test", 1)
 	}
 	known := 0
 	for d := range table.all {
@@ -215,7 +217,7 @@ func TestDomainsLeaveNothing(t *testing.T) {
 	if known > maxDomains {
 		t.Errorf("%d domains are known of destinations, and %d at all", known, len(table.byDomain))
 	}
-	for _, d := range m.s.describeDestinations() {
+	for _, d := range m.s.Destinations() {
 		if d.Name != "mx.test" && d.Domains > 1 {
 			t.Errorf("one domain is shown as %d", d.Domains)
 		}
@@ -230,7 +232,7 @@ func TestDomainThatCannotBeLookedUp(t *testing.T) {
 	h := &simHosts{name: "mx.test", domains: []string{"a.test", "b.test"}}
 	m := newShaped(t, 1, nil, h)
 	dark, asked := [2]time.Time{minutes(10), minutes(130)}, 0
-	m.deliver = func(x *simMessage, j job, r spawn.Recipient) (time.Duration, spawn.Class, string) {
+	m.deliver = func(x *simMessage, j links.Job, r spawn.Recipient) (time.Duration, spawn.Class, string) {
 		if j.Host == "b.test" && !m.time.Before(dark[0]) && m.time.Before(dark[1]) {
 			asked++
 			m.tells = spawn.Destination{Trouble: spawn.Unreachable}
@@ -247,7 +249,7 @@ func TestDomainThatCannotBeLookedUp(t *testing.T) {
 	m.mail(h, 2*140, 140*time.Minute)
 	m.run(minutes(120), m.check)
 	var stand []string
-	for _, d := range m.s.describeDestinations() {
+	for _, d := range m.s.Destinations() {
 		stand = append(stand, fmt.Sprintf("%s %d %c", d.Name, d.Domains, d.Standing))
 	}
 	slices.Sort(stand)
@@ -259,7 +261,7 @@ func TestDomainThatCannotBeLookedUp(t *testing.T) {
 	}
 	m.run(minutes(160), m.check)
 	m.empty()
-	if all := m.s.describeDestinations(); len(all) != 1 || all[0].Domains != 2 {
+	if all := m.s.Destinations(); len(all) != 1 || all[0].Domains != 2 {
 		t.Errorf("%+v", all)
 	}
 }
@@ -273,7 +275,7 @@ func TestManyRecipientsMoveOn(t *testing.T) {
 	m.mail(h, 2, time.Minute)
 	m.run(minutes(5), m.check)
 	dark := [2]time.Time{minutes(7), minutes(30)}
-	m.deliver = func(x *simMessage, j job, r spawn.Recipient) (time.Duration, spawn.Class, string) {
+	m.deliver = func(x *simMessage, j links.Job, r spawn.Recipient) (time.Duration, spawn.Class, string) {
 		if j.Host == "b.test" && !m.time.Before(dark[0]) && m.time.Before(dark[1]) {
 			m.tells = spawn.Destination{Trouble: spawn.Unreachable}
 			return 20 * time.Second, spawn.Deferral, "Sorry, I couldn't find any host by that name. (#4.1.2)\n"
@@ -299,7 +301,7 @@ func TestLineForOneOfSeveral(t *testing.T) {
 		m := newShaped(t, 1, nil, h)
 		m.mail(h, 200, time.Minute)
 		m.run(minutes(20), m.check)
-		if all := m.s.describeDestinations(); len(all) != 1 || all[0].Domains != 2 {
+		if all := m.s.Destinations(); len(all) != 1 || all[0].Domains != 2 {
 			t.Fatalf("%+v", all)
 		}
 		rules, err := destinations.Read(newHost(t, map[string]string{"destinations": limited + " connections=1\n"}).control)
@@ -308,7 +310,7 @@ func TestLineForOneOfSeveral(t *testing.T) {
 		}
 		m.s.destinations.apply(rules, m.s.now())
 		jobs, most := make(map[string]int), make(map[string]int)
-		m.simulation.job = func(j job) func() {
+		m.simulation.job = func(j links.Job) func() {
 			jobs[j.Host]++
 			most[j.Host] = max(most[j.Host], jobs[j.Host])
 			return func() { jobs[j.Host]-- }
@@ -330,12 +332,12 @@ func TestTimersStayInOrder(t *testing.T) {
 	m := newShaped(t, 1, nil)
 	table, now := m.s.destinations, m.s.now()
 	begin := func(domain string, lasts time.Duration) (*destination, uint32) {
-		key := m.s.settings.senders.key(domain)
+		key := m.s.settings.senders.Key(domain)
 		d := table.ofSpec(key, domain, domain, now)
 		table.learn(d, key, domain, "mx."+domain, now)
 		if lasts > 0 {
 			d.unreachable(now, now, downText)
-			d.until = now.add(lasts)
+			d.until = now.Add(lasts)
 			w := newMessage(id(int(lasts)), now, 0)
 			w.lane = key
 			m.s.messages[w.id] = w

@@ -7,29 +7,14 @@ import (
 	"postrider/internal/wire/manage"
 )
 
-// shaping sends what is known of destinations.
-func (v conversation) shaping() error {
-	var all []manage.Destination
-	if err := v.inside(func() { all = v.s.describeDestinations() }); err != nil {
-		return err
-	}
-	for len(all) > 0 {
-		n := manage.DestinationsFit(all)
-		if err := v.send(manage.AppendDestinations(nil, all[:n])); err != nil {
-			return err
-		}
-		all = all[n:]
-	}
-	return nil
-}
-
 // standingWords are standings in the words of the protocol.
 var standingWords = map[standing]manage.Standing{well: manage.Well, slowed: manage.Slowed, down: manage.Down}
 
-func (s *scheduler) describeDestinations() (all []manage.Destination) {
+// Destinations describes those to which anything was given out.
+func (s *scheduler) Destinations() (all []manage.Destination) {
 	clock := s.clock.Now()
-	now := s.line.at(clock)
-	seconds := func(m moment) int64 { return s.line.toWall(m, clock).Unix() }
+	now := s.line.At(clock)
+	seconds := func(m moment) int64 { return s.line.ToWall(m, clock).Unix() }
 	for d := range s.destinations.all {
 		if d.name == "" {
 			continue // nothing was given out to it yet

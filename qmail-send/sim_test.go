@@ -19,6 +19,11 @@ import (
 	"postrider/internal/route"
 	"postrider/internal/wire/entries"
 	"postrider/internal/wire/spawn"
+	"postrider/qmail-send/bounce"
+	"postrider/qmail-send/links"
+	"postrider/qmail-send/mailbox"
+	"postrider/qmail-send/progress"
+	"postrider/qmail-send/reading"
 )
 
 // A simulation runs the scheduler itself, on a clock that it moves, with a
@@ -32,9 +37,9 @@ type simulation struct {
 	time                        time.Time
 	events                      happenings
 	queue                       map[queuedir.ID]*simMessage
-	deliver                     func(*simMessage, job, spawn.Recipient) (after time.Duration, class spawn.Class, text string)
+	deliver                     func(*simMessage, links.Job, spawn.Recipient) (after time.Duration, class spawn.Class, text string)
 	tells                       spawn.Destination // with what deliver returned
-	job                         func(j job) (ended func())
+	job                         func(j links.Job) (ended func())
 	life                        int // which scheduler this is: events for one that is gone are void
 	number                      int // of messages so far
 	disk                        func() (delay time.Duration, err error)
@@ -118,7 +123,7 @@ func oneOfMany(t testing.TB, seed uint64, set settings) *simulation {
 		close: func() {},
 		t:     t, random: rand.New(rand.NewPCG(seed, 1)), time: testStart, queue: make(map[queuedir.ID]*simMessage),
 		disk:  func() (time.Duration, error) { return 0, nil },
-		began: func(*simMessage, *delivery) {}, done: func(*simMessage) {}, job: func(job) func() { return func() {} },
+		began: func(*simMessage, *delivery) {}, done: func(*simMessage) {}, job: func(links.Job) func() { return func() {} },
 	}
 	m.start(set)
 	return m
@@ -138,9 +143,9 @@ func (m *simulation) start(set settings) {
 	}
 	m.life++
 	m.s = schedulerOf(simClock{m}, log, m, set)
-	m.s.spool = &spoolLink{out: newMailbox[entries.Message]()}
-	m.s.agents.attach(&agent{name: "local", jobs: newMailbox[job]()}, local, 0)
-	m.s.agents.attach(&agent{name: "remote", jobs: newMailbox[job]()}, remote, 0)
+	m.s.spool = &links.Spool{Out: mailbox.New[entries.Message]()}
+	m.s.agents.Attach(&links.Agent{Name: "local", Jobs: mailbox.New[links.Job]()}, local, 0)
+	m.s.agents.Attach(&links.Agent{Name: "remote", Jobs: mailbox.New[links.Job]()}, remote, 0)
 }
 
 // arriveFrom lets a message of its sender arrive.
@@ -216,7 +221,7 @@ func (m *simulation) run(until time.Time, check func()) {
 		check()
 		at := until.Add(1)
 		if due := m.s.next(); due != never {
-			at = m.s.line.toWall(due, m.time)
+			at = m.s.line.ToWall(due, m.time)
 		}
 		if m.events.Len() > 0 && m.events.heap[0].at.Before(at) {
 			at = m.events.heap[0].at
@@ -245,8 +250,8 @@ func (m *simulation) turn() {
 
 // work starts what the scheduler has put into its mailboxes.
 func (m *simulation) work() (some bool) {
-	for _, box := range []*mailbox[func()]{m.s.readers, m.s.recorders, m.s.notices} {
-		for _, f := range box.emptied() {
+	for _, box := range []*mailbox.Box[func()]{m.s.readers, m.s.recorders, m.s.notices} {
+		for _, f := range box.Discard() {
 			some = true
 			if delay, _ := m.disk(); delay > 0 {
 				m.inThisLife(delay, func() { m.call(f) })
@@ -255,12 +260,12 @@ func (m *simulation) work() (some bool) {
 			}
 		}
 	}
-	for _, ag := range []*agent{m.s.agents.local, m.s.agents.remotes[0]} {
-		for _, j := range ag.jobs.emptied() {
+	for _, ag := range []*links.Agent{m.s.agents.Current(local, 0), m.s.agents.Current(remote, 0)} {
+		for _, j := range ag.Jobs.Discard() {
 			m.attempt(ag, j)
 		}
 	}
-	for _, e := range m.s.spool.out.emptied() {
+	for _, e := range m.s.spool.Out.Discard() {
 		m.inThisLife(time.Millisecond, func() { m.spoolDoes(e) })
 	}
 	return some
@@ -281,15 +286,8 @@ func (m *simulation) inThisLife(d time.Duration, what func()) {
 	})
 }
 
-// emptied returns what is in a mailbox, and empties it.
-func (b *mailbox[T]) emptied() []T {
-	items := b.items
-	b.items = nil
-	return items
-}
-
 // attempt is what a delivery agent does.
-func (m *simulation) attempt(ag *agent, j job) {
+func (m *simulation) attempt(ag *links.Agent, j links.Job) {
 	x := m.queue[j.ID]
 	x.tries++
 	ended, left := m.job(j), len(j.Recipients)
@@ -353,7 +351,7 @@ func (m *simulation) finished(x *simMessage) {
 
 var errDisk = errors.New("disk trouble")
 
-func (m *simulation) load(id queuedir.ID, hasInfo, check bool, routes *route.Table) (*loaded, error) {
+func (m *simulation) load(id queuedir.ID, hasInfo, check bool, routes *route.Table) (*reading.Message, error) {
 	x := m.queue[id]
 	if x == nil {
 		return nil, fs.ErrNotExist
@@ -369,42 +367,42 @@ func (m *simulation) load(id queuedir.ID, hasInfo, check bool, routes *route.Tab
 	if !hasInfo {
 		progress = nil
 	}
-	return loadEntry(entry, progress, check, routes)
+	return reading.LoadEntry(entry, progress, check, routes)
 }
 
 func (m *simulation) progress(id queuedir.ID, recipients int) (queuedir.Progress, error) {
 	return queuedir.ReadProgress(bytes.NewReader(m.queue[id].lines), recipients)
 }
 
-func (m *simulation) write(r record) (noDue bool, err error) {
-	x := m.queue[r.id]
+func (m *simulation) Write(r progress.Record) (noDue bool, err error) {
+	x := m.queue[r.ID]
 	if x == nil {
-		return false, fmt.Errorf("progress of %s, which is removed", r.id)
+		return false, fmt.Errorf("progress of %s, which is removed", r.ID)
 	}
 	if _, err := m.disk(); err != nil {
 		return false, err
 	}
-	if int64(len(x.lines)) < r.size {
-		m.t.Fatalf("%s: progress is written at %d of %d", r.id, r.size, len(x.lines))
+	if int64(len(x.lines)) < r.Size {
+		m.t.Fatalf("%s: progress is written at %d of %d", r.ID, r.Size, len(x.lines))
 	}
-	x.lines = append(append(x.lines[:r.size], r.lines...), r.tried...)
-	x.hasInfo, x.due = true, r.due
+	x.lines = append(append(x.lines[:r.Size], r.Lines...), r.Tried...)
+	x.hasInfo, x.due = true, r.Due
 	return false, nil
 }
 
-func (m *simulation) touch(id queuedir.ID, due time.Time) error { m.queue[id].due = due; return nil }
-func (m *simulation) unlink(queuedir.ID) error                  { return nil }
-func (m *simulation) unlinkAll(queuedir.ID) error               { return nil }
-func (m *simulation) keep(id queuedir.ID) error                 { return fmt.Errorf("%s is set aside", id) }
-func (m *simulation) edit([]edit, time.Time) []*edited          { return nil } // nobody orders anything
+func (m *simulation) Touch(id queuedir.ID, due time.Time) error            { m.queue[id].due = due; return nil }
+func (m *simulation) Unlink(queuedir.ID) error                             { return nil }
+func (m *simulation) UnlinkAll(queuedir.ID) error                          { return nil }
+func (m *simulation) Keep(id queuedir.ID) error                            { return fmt.Errorf("%s is set aside", id) }
+func (m *simulation) Change([]progress.Edit, time.Time) []*progress.Edited { return nil } // nobody orders anything
 
 // submit takes notices: a bounce is a message to its sender.
-func (m *simulation) submit(entry *queuedir.Entry, reports []report) (done []submitted, err error) {
+func (m *simulation) submit(entry *queuedir.Entry, reports []bounce.Report) (done []bounce.Submitted, err error) {
 	for _, r := range reports {
 		x := m.queue[entry.ID]
 		some := false
-		_, err := queuedir.ReadRecords(bytes.NewReader(x.lines[r.from:r.to]), func(rec queuedir.Record, _ int64) error {
-			for _, kind := range r.tells {
+		_, err := queuedir.ReadRecords(bytes.NewReader(x.lines[r.From:r.To]), func(rec queuedir.Record, _ int64) error {
+			for _, kind := range r.Tells {
 				if rec.Kind == kind && rec.Text != "" {
 					some = true
 					if kind == queuedir.Failed {
@@ -422,7 +420,7 @@ func (m *simulation) submit(entry *queuedir.Entry, reports []report) (done []sub
 		}
 		if some {
 			m.bounces++
-			done = append(done, submitted{r.notice.kind, queuedir.NewID(m.time, 999, m.bounces)})
+			done = append(done, bounce.Submitted{Kind: r.Notice.Kind, ID: queuedir.NewID(m.time, 999, m.bounces)})
 		}
 	}
 	return done, nil

@@ -44,14 +44,17 @@ func (m *simulation) thorough() {
 	if len(s.messages) < len(m.queue) {
 		m.t.Errorf("%d messages are queued, %d are known", len(m.queue), len(s.messages))
 	}
-	lines := make(map[*message]bool)
-	for q := range s.waiting {
-		for _, f := range s.waiting[q].line.order {
-			for _, l := range f.lanes.items[f.lanes.head:] {
-				for _, w := range l.items.items[l.items.head:] {
-					lines[w] = true
-				}
+	var standing [queues]int
+	for _, w := range s.messages {
+		for q, at := range w.place {
+			if at == inLine {
+				standing[q]++
 			}
+		}
+	}
+	for q, n := range standing {
+		if held := s.waiting[q].line.Len(); held < n {
+			m.t.Errorf("%d messages are said to be in line %d, which holds %d", n, q, held)
 		}
 	}
 	for id := range m.queue {
@@ -60,26 +63,27 @@ func (m *simulation) thorough() {
 			m.t.Errorf("%s is queued, and forgotten", id)
 			continue
 		}
-		if err := s.whereIs(w, lines); err != nil {
+		if err := s.whereIs(w, true); err != nil {
 			m.t.Errorf("%s: %v", id, err)
 		}
 	}
 	for _, w := range s.ways {
-		if s.mayStart() && w.inFlight+w.spared() < w.limit && w.ready[firsts].len() > 0 {
+		if s.mayStart() && w.inFlight+w.spared() < w.limit && w.ready[firsts].Len() > 0 {
 			m.t.Errorf("%s: %d of %d slots are held, and %d first attempts wait for one",
-				w.id, w.inFlight, w.limit, w.ready[firsts].len())
+				w.id, w.inFlight, w.limit, w.ready[firsts].Len())
 		}
 	}
 }
 
-// whereIs returns an error for a message that nothing would ever happen to.
-func (s *scheduler) whereIs(w *message, lines map[*message]bool) error {
+// whereIs returns an error for a message that nothing would ever happen to, or
+// which stands in a line when none may.
+func (s *scheduler) whereIs(w *message, mayStand bool) error {
 	if w.is(removing|quarantined|loading) || w.active != nil {
 		return nil
 	}
 	for q := range s.waiting {
 		switch at := w.place[q]; {
-		case at == inLine && !lines[w]:
+		case at == inLine && !mayStand:
 			return fmt.Errorf("it is said to be in line %d and is not", q)
 		case at >= 0 && s.waiting[q].dues[at] != w:
 			return fmt.Errorf("it is said to be at %d of queue %d and is not", at, q)

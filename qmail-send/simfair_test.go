@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"postrider/internal/wire/spawn"
+	"postrider/qmail-send/links"
 )
 
 // fairness is the latency, from acceptance to delivery, of senders who send a
@@ -18,7 +19,7 @@ func fairness(t *testing.T, flood int, floodTakes, usual time.Duration, concurre
 		t.Fatal(err)
 	}
 	m := newSimulation(t, 1, set)
-	m.deliver = func(x *simMessage, j job, _ spawn.Recipient) (time.Duration, spawn.Class, string) {
+	m.deliver = func(x *simMessage, j links.Job, _ spawn.Recipient) (time.Duration, spawn.Class, string) {
 		if x.sender == 0 {
 			if floodTakes > time.Minute {
 				return floodTakes, spawn.Deferral, noConnectionText
@@ -69,72 +70,5 @@ func TestFloodDelaysNobody(t *testing.T) {
 				t.Errorf("%d messages beside a flood: %v at most, %v half", len(all), most, rank(all, 0.5))
 			}
 		})
-	}
-}
-
-// Senders have turns by weight; bulk has an eighth of the same sender's rest.
-func TestTurnsByWeight(t *testing.T) {
-	t.Parallel()
-	var q fairQueue[int]
-	for i := range 900 {
-		q.push(i*3, 1, usualWeight, 0)
-		q.push(i*3+1, 2, 2*usualWeight, 0)
-		q.push(i*3+2, 3, 1, 0)
-	}
-	var got [3]int
-	for range 500 {
-		item, ok := q.pop(nil)
-		if !ok {
-			t.Fatal("it is empty")
-		}
-		got[item%3]++
-	}
-	if got[0] < 155 || got[0] > 165 || got[1] < 315 || got[1] > 325 || got[2] < 18 || got[2] > 22 {
-		t.Errorf("turns %v, want 160, 320 and 20", got)
-	}
-}
-
-// Within a sender, destinations have turns.
-func TestTurnsByDestination(t *testing.T) {
-	t.Parallel()
-	var q fairQueue[int]
-	for i := range 100 {
-		q.push(i, 1, 1, 7)
-	}
-	q.push(1000, 1, 1, 8)
-	for range 2 {
-		if item, _ := q.pop(nil); item == 1000 {
-			return
-		}
-	}
-	t.Error("the other destination has none of two turns")
-}
-
-// Who may not have a turn keeps it, and nothing is lost.
-func TestTurnsOfOthers(t *testing.T) {
-	t.Parallel()
-	var q fairQueue[int]
-	for i := range 10 {
-		q.push(i, flowKey(i%2), 1, 0)
-	}
-	q.remove(3, 1)
-	q.remove(3, 1)
-	q.remove(3, 9)
-	var got []int
-	for range 5 {
-		item, ok := q.pop(func(f flowKey) bool { return f == 0 })
-		if !ok || item%2 != 0 {
-			t.Fatalf("%d, %v", item, ok)
-		}
-		got = append(got, item)
-	}
-	if _, ok := q.pop(func(f flowKey) bool { return f == 0 }); ok || q.len() != 4 {
-		t.Errorf("%d are left after %v", q.len(), got)
-	}
-	for q.len() > 0 {
-		q.pop(nil)
-	}
-	if len(q.order) != 0 || len(q.flows) > 2 {
-		t.Errorf("%d, %d senders of nothing", len(q.order), len(q.flows))
 	}
 }

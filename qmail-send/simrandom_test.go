@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"postrider/internal/wire/spawn"
+	"postrider/qmail-send/links"
 )
 
 // Random courses of a few hours: disks that are slow and fail, ALRM, and
@@ -46,7 +47,7 @@ func randomSchedule(m *simulation, crashes bool) {
 		}
 		return time.Duration(m.random.IntN(3)*m.random.IntN(30)) * time.Millisecond, nil
 	}
-	m.deliver = func(_ *simMessage, _ job, _ spawn.Recipient) (time.Duration, spawn.Class, string) {
+	m.deliver = func(_ *simMessage, _ links.Job, _ spawn.Recipient) (time.Duration, spawn.Class, string) {
 		takes := time.Duration(m.random.IntN(5000)) * time.Millisecond
 		switch n := m.random.IntN(10); {
 		case n == 0:

@@ -2,12 +2,15 @@ package qmailsend
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"postrider/internal/wire/spawn"
+	"postrider/qmail-send/fair"
+	"postrider/qmail-send/links"
 )
 
 // shaped is a simulation with hosts that take mail of several domains, have
@@ -96,7 +99,7 @@ func (h *simHosts) down(t time.Time) bool {
 }
 
 // begin checks that a job may begin.
-func (m *shaped) begin(j job) func() {
+func (m *shaped) begin(j links.Job) func() {
 	h := m.of[j.Host]
 	if h == nil {
 		return func() {}
@@ -149,7 +152,7 @@ func (m *shaped) begin(j job) func() {
 }
 
 // result is what becomes of a delivery.
-func (m *shaped) result(x *simMessage, j job, r spawn.Recipient) (time.Duration, spawn.Class, string) {
+func (m *shaped) result(x *simMessage, j links.Job, r spawn.Recipient) (time.Duration, spawn.Class, string) {
 	h := m.of[j.Host]
 	if h == nil {
 		return time.Second, spawn.Success, "ok\n"
@@ -419,7 +422,7 @@ func TestSendersHearInTime(t *testing.T) {
 			c.h.name, c.h.domains = "mx.test", []string{"a.test"}
 			m := newShaped(t, 1, map[string]string{"queuelifetime": "100000\n", "delaywarn": "5000\n30000\n"}, c.h)
 			if c.h.perMinute < 0 {
-				m.deliver = func(*simMessage, job, spawn.Recipient) (time.Duration, spawn.Class, string) {
+				m.deliver = func(*simMessage, links.Job, spawn.Recipient) (time.Duration, spawn.Class, string) {
 					m.tells = spawn.Destination{Hosts: "mx.test", Trouble: spawn.Throttled}
 					return time.Second, spawn.Deferral, throttledText
 				}
@@ -434,14 +437,14 @@ func TestSendersHearInTime(t *testing.T) {
 				}
 				told++
 				age := x.ended.Sub(x.born)
-				if most := square(isqrt(100000) + 20); age <= 100000*time.Second || age > most {
+				if most := square(316 + 20); age <= 100000*time.Second || age > most {
 					t.Errorf("%s bounced at age %v, at most %v", x.id, age, most)
 				}
 				if len(x.noticed) != 2 {
 					t.Fatalf("%s: %d notices of a delay", x.id, len(x.noticed))
 				}
 				for i, at := range []int64{5000, 30000} {
-					if age := x.noticed[i].Sub(x.born); age < time.Duration(at)*time.Second || age > square(isqrt(at)+20)+time.Minute {
+					if age := x.noticed[i].Sub(x.born); age < time.Duration(at)*time.Second || age > square(int64(math.Sqrt(float64(at)))+20)+time.Minute {
 						t.Errorf("%s: notice %d at age %v", x.id, i, age)
 					}
 				}
@@ -468,7 +471,7 @@ func TestRandomDestinations(t *testing.T) {
 }
 
 func randomDestinations(t *testing.T, seed uint64) {
-	source := newSimulation(t, seed, settings{senders: &senders{}}).random
+	source := newSimulation(t, seed, settings{senders: &fair.Senders{}}).random
 	var hosts []*simHosts
 	for i := range 2 + source.IntN(6) {
 		h := &simHosts{name: fmt.Sprintf("mx%d.test", i), takes: time.Duration(1+source.IntN(3000)) * time.Millisecond, noMX: source.IntN(6) == 0}
@@ -552,35 +555,35 @@ func TestDestinationsAreBounded(t *testing.T) {
 	for i := range 300_000 {
 		now := m.s.now()
 		domain := fmt.Sprintf("d%d.test", i)
-		d := table.ofSpec(set.senders.key(domain), domain, domain, now)
+		d := table.ofSpec(set.senders.Key(domain), domain, domain, now)
 		if d == nil {
 			t.Fatalf("no room for %s", domain)
 		}
 		d.begin(now, 1)
 		if i%3 > 0 {
-			d, _ = table.learn(d, set.senders.key(domain), domain, fmt.Sprintf("mx%d.test", i/7*i%3), now)
+			d, _ = table.learn(d, set.senders.Key(domain), domain, fmt.Sprintf("mx%d.test", i/7*i%3), now)
 		}
 		d.unreachable(now, now+1, downText)
 		d.jobs, d.slots = 0, 0
 		if i%2 == 0 {
 			w := newMessage(id(i), now, 0)
-			w.lane = set.senders.key(domain)
+			w.lane = set.senders.Key(domain)
 			m.s.messages[w.id] = w
 			m.s.park(w, d, firsts, now, never)
 		}
 	}
-	if len(table.all) > maxDestinations || len(table.byDomain) > maxDomains || len(table.timers) > maxDestinations || table.ready.len() > 2*maxDestinations {
-		t.Errorf("%d destinations, %d domains, %d timers, %d ready", len(table.all), len(table.byDomain), len(table.timers), table.ready.len())
+	if len(table.all) > maxDestinations || len(table.byDomain) > maxDomains || len(table.timers) > maxDestinations || table.ready.Len() > 2*maxDestinations {
+		t.Errorf("%d destinations, %d domains, %d timers, %d ready", len(table.all), len(table.byDomain), len(table.timers), table.ready.Len())
 	}
 	for _, w := range m.s.messages {
-		if err := m.s.whereIs(w, nil); err != nil {
+		if err := m.s.whereIs(w, false); err != nil {
 			t.Errorf("%s: %v", w.id, err)
 		}
 	}
 	m.s.messages = nil
 	m.s.waiting[remote] = waitQueue{id: queueID(remote)}
 	for d := range table.all {
-		d.waiting, d.waits = [classes]*fairQueue[*message]{}, 0
+		d.waiting, d.waits = [classes]*fair.Queue[*message]{}, 0
 	}
 	t.Logf("%d destinations and %d domains cost %d KiB", len(table.all), len(table.byDomain), (int64(heapHeld())-int64(before))>>10)
 }

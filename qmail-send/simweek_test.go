@@ -11,6 +11,7 @@ import (
 	"postrider/internal/queuedir"
 	"postrider/internal/route"
 	"postrider/internal/wire/spawn"
+	"postrider/qmail-send/links"
 )
 
 // week is what mail meets in a simulated week.
@@ -72,7 +73,7 @@ func newWeek(t testing.TB, hosts int, span time.Duration) *week {
 	return w
 }
 
-func (w *week) result(x *simMessage, j job, r spawn.Recipient) (time.Duration, spawn.Class, string) {
+func (w *week) result(x *simMessage, j links.Job, r spawn.Recipient) (time.Duration, spawn.Class, string) {
 	if j.Host == "" {
 		if w.random.IntN(100) == 0 {
 			return 10 * time.Millisecond, spawn.Deferral, "Home directory is sticky. (#4.2.1)\n"
@@ -102,7 +103,7 @@ func (w *week) attempted(x *simMessage, d *delivery) {
 	c := d.pass.way.id
 	begins := w.begins[x.id]
 	last := begins[c]
-	begins[c] = w.s.line.toWall(d.pass.began, w.time)
+	begins[c] = w.s.line.ToWall(d.pass.began, w.time)
 	w.begins[x.id] = begins
 	if last.IsZero() {
 		if !x.first[c] && x.sender >= flooders && !x.bulk {

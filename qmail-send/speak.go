@@ -1,6 +1,10 @@
 package qmailsend
 
-import "time"
+import (
+	"time"
+
+	"postrider/qmail-send/bounce"
+)
 
 // When the sender of a message is to hear something: of a delay, or that it is
 // given up. That does not depend on whether its destination may have it.
@@ -15,7 +19,7 @@ func (s *scheduler) agesReached(m *message, now moment) (n uint8) {
 	}
 	life := s.lifetimeOf(m)
 	for _, age := range s.settings.delayWarn {
-		if age < life && now >= m.birth.add(age) {
+		if age < life && now >= m.birth.Add(age) {
 			n++
 		}
 	}
@@ -24,21 +28,21 @@ func (s *scheduler) agesReached(m *message, now moment) (n uint8) {
 
 // mustSpeak reports whether an attempt that fails now tells the sender something.
 func (s *scheduler) mustSpeak(m *message, now moment) bool {
-	return now > m.birth.add(s.lifetimeOf(m)) || s.agesReached(m, now) > m.heard
+	return now > m.birth.Add(s.lifetimeOf(m)) || s.agesReached(m, now) > m.heard
 }
 
 // speakAt returns when the next attempt would be that tells the sender something
 // if it failed as the destination's last delivery has.
 func (s *scheduler) speakAt(m *message, d *destination, now moment) moment {
-	cv := s.settings.retry.after(remote, "@"+d.domain, d.said)
+	cv := s.settings.retry.After(remote, "@"+d.domain, d.said)
 	life := s.lifetimeOf(m)
-	at := cv.notBefore(m.birth, m.birth.add(life)+1)
+	at := cv.NotBefore(m.birth, m.birth.Add(life)+1)
 	if m.heard == silentSender {
 		return at
 	}
 	for _, age := range s.settings.delayWarn {
-		if age < life && m.birth.add(age) > now {
-			at = min(at, cv.notBefore(m.birth, m.birth.add(age)))
+		if age < life && m.birth.Add(age) > now {
+			at = min(at, cv.NotBefore(m.birth, m.birth.Add(age)))
 		}
 	}
 	return at
@@ -58,13 +62,13 @@ func (s *scheduler) lifetimeOf(m *message) time.Duration {
 
 // noteSender keeps what of the sender decides when he is to hear.
 func (m *message) noteSender(sender string, bulk bool) {
-	if sender == "" || sender == doubleBounceSender {
+	if sender == "" || sender == bounce.DoubleSender {
 		m.flags |= senderless
 	}
 	if bulk {
 		m.flags |= inBulk
 	}
-	if m.is(senderless|inBulk) || isVERP(sender) {
+	if m.is(senderless|inBulk) || bounce.IsVERP(sender) {
 		m.heard = silentSender
 	}
 }

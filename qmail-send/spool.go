@@ -4,33 +4,26 @@ import (
 	"bytes"
 	"os"
 
-	"postrider/internal/fdpass"
 	"postrider/internal/logline"
 	"postrider/internal/queuedir"
 	"postrider/internal/wire/entries"
+	"postrider/qmail-send/fair"
+	"postrider/qmail-send/links"
 )
-
-// spoolLink is the link to qmail-spool about entries.
-type spoolLink struct {
-	packets *fdpass.Packets
-	out     *mailbox[entries.Message]
-}
 
 // attachSpool begins to use f. Nothing is outstanding on a fresh link: what
 // was asked is asked again, and the queue is scanned.
 func (s *scheduler) attachSpool(f *os.File) error {
-	packets, err := fdpass.NewPackets(f)
+	l, err := links.NewSpool(f)
 	if err != nil {
 		return err
 	}
-	l := &spoolLink{packets: packets, out: newMailbox[entries.Message]()}
 	s.post(func() {
 		if s.spool != nil {
 			s.spoolLost(s.spool)
 		}
 		s.spool = l
-		go s.sendRequests(l)
-		go s.receiveAnswers(l)
+		l.Run(heard{s})
 		for _, m := range s.messages {
 			switch {
 			case m.is(removing):
@@ -39,22 +32,15 @@ func (s *scheduler) attachSpool(f *os.File) error {
 				s.askQuarantine(m)
 			}
 		}
-		s.startScan()
+		s.Scan()
 	})
 	return nil
-}
-
-func (l *spoolLink) send(m entries.Message) { l.out.put(m) }
-
-func (l *spoolLink) close() {
-	l.out.discard()
-	_ = l.packets.Close() // what was asked is asked again on the next link
 }
 
 // ask sends a request, or leaves it to attachSpool if the spool is away.
 func (s *scheduler) ask(m entries.Message) {
 	if s.spool != nil {
-		s.spool.send(m)
+		s.spool.Ask(m)
 	}
 }
 
@@ -63,11 +49,11 @@ func (s *scheduler) askQuarantine(m *message) {
 }
 
 // spoolLost takes back what the spool was asked.
-func (s *scheduler) spoolLost(l *spoolLink) {
+func (s *scheduler) spoolLost(l *links.Spool) {
 	if s.spool != l {
 		return
 	}
-	l.close()
+	l.Close()
 	s.spool = nil
 	if !s.exiting {
 		s.log.Line("warning: lost qmail-spool connection; nothing new starts until it is back")
@@ -96,51 +82,7 @@ func (s *scheduler) spoolLost(l *spoolLink) {
 	}
 }
 
-// sendRequests sends what is asked, many a packet.
-func (s *scheduler) sendRequests(l *spoolLink) {
-	var packet []byte
-	for {
-		requests := l.out.takeAll()
-		if requests == nil {
-			return
-		}
-		for i, m := range requests {
-			packet = entries.Append(packet, m)
-			if i+1 < len(requests) && len(packet)+64 <= fdpass.MaxPacket {
-				continue
-			}
-			if err := l.packets.Send(packet); err != nil {
-				s.post(func() { s.spoolLost(l) })
-				return
-			}
-			packet = packet[:0]
-		}
-	}
-}
-
-// receiveAnswers posts what the spool says until it ends or breaks the
-// protocol.
-func (s *scheduler) receiveAnswers(l *spoolLink) {
-	buf := make([]byte, fdpass.MaxPacket)
-	for {
-		n, _, err := l.packets.Receive(buf, 0)
-		var batch []entries.Message
-		if err == nil {
-			packet := bytes.Clone(buf[:n]) // envelopes stay part of it
-			err = entries.Decode(packet, func(m entries.Message) error {
-				batch = append(batch, m)
-				return nil
-			})
-		}
-		if err != nil {
-			s.post(func() { s.spoolLost(l) })
-			return
-		}
-		s.post(func() { s.answers(l, batch) })
-	}
-}
-
-func (s *scheduler) answers(l *spoolLink, batch []entries.Message) {
+func (s *scheduler) answers(l *links.Spool, batch []entries.Message) {
 	if s.spool != l {
 		return
 	}
@@ -149,7 +91,7 @@ func (s *scheduler) answers(l *spoolLink, batch []entries.Message) {
 		case entries.Announced:
 			s.announced(m)
 		case entries.Scan:
-			s.startScan()
+			s.Scan()
 		case entries.Committed:
 			s.committed(m.ID)
 		case entries.NotCommitted:
@@ -197,7 +139,7 @@ func (s *scheduler) announced(a entries.Message) {
 // which channels the message waits for. Without one it waits for both.
 func (s *scheduler) firstLook(m *message, a entries.Message) {
 	if len(a.Envelope) == 0 {
-		m.flow, m.weight = s.settings.senders.flow(queuedir.Head{UID: a.UID})
+		m.flow, m.weight = s.settings.senders.Flow(queuedir.Head{UID: a.UID})
 		return
 	}
 	envelope, err := queuedir.NewEnvelopeReader(bytes.NewReader(a.Envelope))
@@ -205,7 +147,7 @@ func (s *scheduler) firstLook(m *message, a entries.Message) {
 		return // reading the entry will tell
 	}
 	s.logNew(m, a.Size, envelope.Head.Sender.String(), a.UID)
-	m.flow, m.weight = s.settings.senders.flow(envelope.Head)
+	m.flow, m.weight = s.settings.senders.Flow(envelope.Head)
 	m.noteSender(envelope.Head.Sender.String(), envelope.Head.Bulk)
 	var wanted [channels]bool
 	n := 0
@@ -215,7 +157,7 @@ func (s *scheduler) firstLook(m *message, a entries.Message) {
 			break
 		}
 		c, rewritten := s.settings.routes.Of(recipient.String())
-		if lane := s.settings.senders.key(destinationOf(c, rewritten)); !wanted[c] && (c == remote || m.lane == 0) {
+		if lane := s.settings.senders.Key(fair.DestinationOf(c, rewritten)); !wanted[c] && (c == remote || m.lane == 0) {
 			m.lane = lane
 		} else if c == remote && lane != m.lane {
 			m.flags |= several
@@ -242,7 +184,7 @@ func (s *scheduler) logNew(m *message, size int64, sender string, uid uint32) {
 // since does not make it unborn.
 func (s *scheduler) birth(id queuedir.ID) moment {
 	now := s.clock.Now()
-	return min(s.line.fromWall(id.Time(), now), s.line.at(now))
+	return min(s.line.FromWall(id.Time(), now), s.line.At(now))
 }
 
 func (s *scheduler) committed(id queuedir.ID) {
@@ -279,13 +221,13 @@ func (s *scheduler) removed(id queuedir.ID) {
 	s.removals--
 	s.forget(m)
 	if m.is(hasInfo) && !m.is(keeping) {
-		s.unlinkInfo(id, s.store.unlink)
+		s.unlinkInfo(id, s.store.Unlink)
 	}
 }
 
 func (s *scheduler) unlinkInfo(id queuedir.ID, unlink func(queuedir.ID) error) {
 	s.atWork++
-	s.recorders.put(func() {
+	s.recorders.Put(func() {
 		err := unlink(id)
 		s.post(func() {
 			s.atWork--

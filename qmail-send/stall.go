@@ -9,9 +9,9 @@ func (s *scheduler) stallable(p *pass, d *destination) bool {
 
 // stall lets p wait in hand until a job to d ends, or time is up.
 func (s *scheduler) stall(p *pass, d *destination, now moment) {
-	p.stalledAt, p.stallEnd = d, now.add(stallFor)
+	p.stalledAt, p.stallEnd = d, now.Add(stallFor)
 	p.way.stalled++
-	d.stalled.push(p)
+	d.stalled.Push(p)
 	s.stalls = append(s.stalls, stallOf{p, p.stallEnd})
 }
 
@@ -24,7 +24,7 @@ type stallOf struct {
 // unstall ends the wait of p; it is in no queue then.
 func (s *scheduler) unstall(p *pass) {
 	if p.stalledAt != nil {
-		p.stalledAt.stalled.remove(p)
+		p.stalledAt.stalled.Remove(p)
 		p.stalledAt = nil
 		p.way.stalled--
 	}
@@ -33,12 +33,12 @@ func (s *scheduler) unstall(p *pass) {
 // resumeStalled gives passes that wait in hand for d their turn: as many as there
 // is room for, or all if they would wait longer than that.
 func (s *scheduler) resumeStalled(d *destination, now moment) {
-	n := d.stalled.len()
+	n := d.stalled.Len()
 	if d.may(now, s.destinations.share) != later {
 		n = min(n, d.width()-d.jobs)
 	}
 	for ; n > 0; n-- {
-		p := d.stalled.first()
+		p := d.stalled.First()
 		s.unstall(p)
 		s.ready(p)
 	}

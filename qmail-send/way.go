@@ -1,6 +1,9 @@
 package qmailsend
 
-import "postrider/internal/route"
+import (
+	"postrider/internal/route"
+	"postrider/qmail-send/fair"
+)
 
 // channelID is one of qmail's two ways out.
 type channelID = route.Channel
@@ -78,7 +81,7 @@ func (w *way) hasRoomForReady(k class) bool {
 	return open < maxOpen && open-w.bulk[k] < prefetch/2
 }
 
-func (w *way) open(k class) int { return w.ready[k].len() + w.filling[k] + w.loading[k] }
+func (w *way) open(k class) int { return w.ready[k].Len() + w.filling[k] + w.loading[k] }
 
 // retryLimit is how many slots retries may hold: part is kept for first
 // attempts, which never wait for slow retries to end.
@@ -95,7 +98,7 @@ func (w *way) retryLimit() int {
 func (w *way) choose() (class, int) {
 	free := w.limit - w.inFlight
 	retry := w.retryRoom()
-	if w.ready[firsts].len() == 0 {
+	if w.ready[firsts].Len() == 0 {
 		return retries, max(0, retry)
 	}
 	if retry > 0 && w.busy[retries] == 0 && w.limit >= 4 {
@@ -109,7 +112,7 @@ func (w *way) choose() (class, int) {
 
 // retryRoom is how many deliveries of retries may start.
 func (w *way) retryRoom() int {
-	if w.ready[retries].len() == 0 {
+	if w.ready[retries].Len() == 0 {
 		return 0
 	}
 	return min(w.limit-w.inFlight, w.retryLimit()-w.busy[retries])
@@ -139,11 +142,11 @@ func (w *way) take(k class, n int) (*pass, int) {
 		return nil, 0
 	}
 	rest := w.limit - w.inFlight - w.spared()
-	var may func(flowKey) bool
+	var may func(fair.Flow) bool
 	if rest <= 0 {
-		may = func(f flowKey) bool { return w.under[f] == 0 }
+		may = func(f fair.Flow) bool { return w.under[f] == 0 }
 	}
-	p, ok := w.ready[k].pop(may)
+	p, ok := w.ready[k].Pop(may)
 	if !ok {
 		return nil, 0
 	}
@@ -154,17 +157,17 @@ func (w *way) take(k class, n int) (*pass, int) {
 }
 
 // turns is the passes that take turns.
-type turns struct{ fairQueue[*pass] }
+type turns struct{ fair.Queue[*pass] }
 
-func (t *turns) push(p *pass) { t.fairQueue.push(p, p.flow, p.weight, p.lane) }
+func (t *turns) push(p *pass) { t.Queue.Push(p, p.flow, p.weight, p.lane) }
 
 // remove takes p out if it is there.
-func (t *turns) remove(p *pass) { t.fairQueue.remove(p, p.flow) }
+func (t *turns) remove(p *pass) { t.Queue.Remove(p, p.flow) }
 
 // tally counts something by sender.
-type tally map[flowKey]int32
+type tally map[fair.Flow]int32
 
-func (t tally) add(f flowKey, n int32) {
+func (t tally) add(f fair.Flow, n int32) {
 	if t[f] += n; t[f] == 0 {
 		delete(t, f)
 	}

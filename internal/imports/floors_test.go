@@ -2,6 +2,7 @@ package imports
 
 import (
 	"maps"
+	"path"
 	"slices"
 	"strings"
 	"testing"
@@ -47,7 +48,8 @@ var floors = [][]string{
 	{ // from other systems to this one
 		"internal/migrate/layout", "internal/migrate/ours", "internal/migrate/postfix", "internal/migrate/qmail", "internal/migrate/sendmail",
 	},
-	{ // parts of one room's program
+	{ // parts of one room's program: see parts
+		"qmail-send/bounce", "qmail-send/clients", "qmail-send/fair", "qmail-send/links", "qmail-send/mailbox", "qmail-send/progress", "qmail-send/reading", "qmail-send/retry", "qmail-send/timeline",
 		"qmail-send/top/ask", "qmail-send/top/logtail", "qmail-send/top/picture", "qmail-send/top/readings", "qmail-send/top/wording",
 	},
 	{ // rooms: each holds programs, and none knows another
@@ -105,6 +107,11 @@ var neighbours = map[string][]string{
 	"internal/wire/spawn":     {"internal/wire/codec"},
 	"internal/wire/vlookup":   {"internal/wire/call", "internal/wire/codec", "internal/wire/lookup"},
 	"internal/wire/localwork": {"internal/wire/codec", "internal/wire/spawn"}, // a worker answers what a spawner asks
+	"qmail-send/retry":        {"qmail-send/timeline"},
+	"qmail-send/progress":     {"qmail-send/bounce"},
+	"qmail-send/clients":      {"qmail-send/progress"},
+	"qmail-send/links":        {"qmail-send/mailbox"},
+	"qmail-send/reading":      {"qmail-send/bounce", "qmail-send/progress"},
 	"internal/testhost":       {"internal/testhost/moved"},
 	"qmail-send/top/readings": {"qmail-send/top/wording"},
 	"qmail-send/top/logtail":  {"qmail-send/top/wording"},
@@ -114,6 +121,10 @@ var neighbours = map[string][]string{
 	"internal/powercut":       {"internal/ledger", "internal/operator"},
 	"internal/bench":          {"internal/bench/account", "internal/bench/load", "internal/bench/report"},
 }
+
+// parts is a package of the floor of parts. Only the room above such a package
+// imports it, and those that stand beside it in neighbours.
+const parts = "qmail-send/timeline"
 
 // testFloor is the floor of the packages that only tests and programs of tests
 // may import.
@@ -199,11 +210,14 @@ func TestImportsGoDown(t *testing.T) {
 func checkDown(t *testing.T, dir string, from int, target string) {
 	t.Helper()
 	to, known := floorOf(target)
+	partFloor, _ := floorOf(parts)
 	switch {
 	case !known:
 		t.Errorf("%s imports %s, which has no floor", dir, target)
 	case to == testFloor && from < testFloor:
 		t.Errorf("%s imports %s, which is for tests", dir, target)
+	case to == partFloor && from != to && dir != path.Dir(target):
+		t.Errorf("%s imports %s, which is a part of %s", dir, target, path.Dir(target))
 	case to > from:
 		t.Errorf("%s imports %s, which stands on a higher floor", dir, target)
 	case to == from && !slices.Contains(neighbours[dir], target):
@@ -231,6 +245,9 @@ func TestTestsKeepRoomsApart(t *testing.T) {
 			}
 			if from <= rooms && to == rooms && target != dir {
 				t.Errorf("a test of %s imports the room %s", dir, target)
+			}
+			if part, _ := floorOf(parts); to == part && from != part && dir != path.Dir(target) {
+				t.Errorf("a test of %s imports %s, which is a part of %s", dir, target, path.Dir(target))
 			}
 		}
 	}

@@ -34,15 +34,15 @@ var mutants = []suiteWith{
 	}},
 	{"done before it is delivered", "L1", testhost.Mutant{
 		Program: "qmail-send", File: "qmail-send/deliver.go", Old: "\t\ts.retryLater(p, d, r.Text)\n\t\tif p.telling",
-		New: "\t\tp.a.finish(d.index)\n\t\tp.a.noteDelivered(d.index)\n\t\tif p.telling",
+		New: "\t\tp.a.finish(d.index)\n\t\tp.a.progress.Delivered(d.index)\n\t\tif p.telling",
 	}},
 	{"the bounce is lost", "L1", testhost.Mutant{
 		Program: "qmail-send", File: "qmail-send/deliver.go",
-		Old: "p.a.noteFailed(d.index, s.clock.Now(), text)",
-		New: "_ = text\n\t\tp.a.noteDelivered(d.index)",
+		Old: "p.a.progress.Failed(d.index, s.clock.Now(), text)",
+		New: "_ = text\n\t\tp.a.progress.Delivered(d.index)",
 	}},
 	{"progress is not written", "L4", testhost.Mutant{
-		Program: "qmail-send", File: "qmail-send/record.go",
+		Program: "qmail-send", File: "qmail-send/progress/recorder.go",
 		Old: "\tinfo, err := f.Stat()\n", New: "\tif true {\n\t\treturn nil\n\t}\n\tinfo, err := f.Stat()\n",
 	}},
 }
@@ -58,8 +58,8 @@ func TestLedgerFindsMutants(t *testing.T) {
 var disobedient = []suiteWith{
 	{"sound", "", testhost.Mutant{}},
 	{"an order is not written down", "L11", testhost.Mutant{
-		Program: "qmail-send", File: "qmail-send/edit.go",
-		Old: "\tif err := w.recorder.fill(d.file, record{id: d.ID, lines: lines, size: d.size}); err != nil {\n\t\treturn err\n\t}\n", New: "",
+		Program: "qmail-send", File: "qmail-send/progress/editor.go",
+		Old: "\tif err := w.recorder.fill(d.file, Record{ID: d.ID, Lines: lines, Size: d.size}); err != nil {\n\t\treturn err\n\t}\n", New: "",
 	}},
 	{"deleted is not removed", "L11", testhost.Mutant{
 		Program: "qmail-send", File: "qmail-send/orders.go",

@@ -26,7 +26,7 @@ var mutants = []struct {
 		"	if err := g.each(b.files); err != nil {\n		return err\n	}\n", "", Partial, fewDeliveries},
 	{"the yes comes before the sync", "qmail-spool", "qmail-queue/spool/commit.go",
 		"	d.s.group.Join(d.ticket, func(err error) {\n", "	done(d.announcement(env), nil)\n	done = func(entries.Message, error) {}\n	d.s.group.Join(d.ticket, func(err error) {\n", Lost, fewDeliveries},
-	{"orders for many are not synced", "qmail-send", "qmail-send/edit.go",
+	{"orders for many are not synced", "qmail-send", "qmail-send/progress/editor.go",
 		"	err := w.recorder.group.Bulk(ticket, last.file)\n", "	_ = ticket\n	var err error\n", Forgotten, ordersForMany},
 }
 
