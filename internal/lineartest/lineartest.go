@@ -92,8 +92,6 @@ func (in Input) Text(length int) string {
 // in docs/reliability.md has.
 func Check(t *testing.T, limit int, parse func(text string), inputs ...[]Input) {
 	t.Helper()
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
 	var slowest, widest cost
 	count, exponent := 0, 1.0
 	for _, some := range inputs {
@@ -162,6 +160,9 @@ func check(in Input, limit int, parse func(string)) (longest cost, exponent floa
 
 // measure reads a text as often as a time needs to mean something.
 func measure(text string, parse func(string)) cost {
+	// The clock is the thread's.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	times := max(1, enough/len(text))
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
