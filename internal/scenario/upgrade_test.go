@@ -341,10 +341,9 @@ func TestTroubleDuringUpgrade(t *testing.T) {
 		h.WaitForLog(first, `^qmail-start: qmail-smtpd started`)
 	}
 	sendmail(h, "alice", []string{"alice"}, letter("alice", "last"))
-	h.StopSuite()
-	if left := h.Daemons(); len(left) > 0 {
-		t.Errorf("left behind: %v", left)
-	}
+	// A TERM at the very moment of the exec ends qmail-start as any signal ends a
+	// program; its daemons follow.
+	h.EndSuite()
 	h.StartSuite()
 	waitEmpty(t, h)
 	h.StopSuite()

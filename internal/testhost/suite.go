@@ -200,6 +200,31 @@ func (h *Host) StopSuite() {
 	h.awaitSuite(0)
 }
 
+// EndSuite stops the suite, in order or not, and waits until none of its
+// processes is left.
+func (h *Host) EndSuite() {
+	h.t.Helper()
+	suite := h.Suite()
+	if err := suite.Signal(syscall.SIGTERM); err != nil {
+		h.t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(contextOf(h.t), patience)
+	defer cancel()
+	result, err := suite.Wait(ctx)
+	if err != nil || result.Code != 0 && result.Signal != syscall.SIGTERM {
+		h.t.Fatalf("%s: qmail-start: %v, %v\nlog:\n%s", h.Name, result, err, h.log.Timed(0))
+	}
+	for left := h.Daemons(); len(left) > 0; left = h.Daemons() {
+		if ctx.Err() != nil {
+			h.t.Fatalf("left behind: %v", left)
+		}
+		time.Sleep(10 * time.Millisecond) // nobody tells
+	}
+	h.suiteMu.Lock()
+	defer h.suiteMu.Unlock()
+	h.suite = nil
+}
+
 // CrashSuite kills every process of the host at once, as a power cut does to
 // processes; what the kernel holds stays.
 func (h *Host) CrashSuite() {

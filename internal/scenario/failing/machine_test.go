@@ -382,6 +382,7 @@ func TestMemory(t *testing.T) {
 		t.Error("the kernel killed nobody")
 	}
 	g.set("memory.limit_in_bytes", 1<<30)
+	r.mayEnd = true
 	r.revive()
 	r.rest()
 	r.judge()

@@ -144,11 +144,11 @@ func (b *bulk) onDisk(when string) {
 	}
 }
 
-func (b *bulk) queuectl(args ...string) []string {
-	b.t.Helper()
-	r, err := b.host.Run(testhost.Within(b.t, patient), testhost.Command{Argv: append([]string{"/var/qmail/bin/qmail-queuectl"}, args...)})
+func (r *rig) queuectl(args ...string) []string {
+	r.t.Helper()
+	result, err := r.host.Run(testhost.Within(r.t, patient), testhost.Command{Argv: append([]string{"/var/qmail/bin/qmail-queuectl"}, args...)})
 	if err != nil {
-		b.t.Fatal(err)
+		r.t.Fatal(err)
 	}
-	return strings.Split(strings.TrimSpace(r.Stdout), "\n")
+	return strings.Split(strings.TrimSpace(result.Stdout), "\n")
 }
