@@ -71,6 +71,7 @@ func (h *Host) StartResolver() {
 // verified is what dig says of an answer that was proved.
 var verified = regexp.MustCompile(`status: NOERROR(?s:.*)flags:[a-z ]* ad[ ;]`)
 
+// On a busy machine an answer may come too late: that is forgotten at once.
 const unboundConfig = `server:
   interface: 127.0.0.1
   do-ip6: no
@@ -84,6 +85,9 @@ const unboundConfig = `server:
   num-threads: 1
   cache-max-ttl: 1
   cache-max-negative-ttl: 1
+  val-bogus-ttl: 1
+  infra-host-ttl: 1
+  infra-keep-probing: yes
 forward-zone:
   name: "."
   forward-addr: %s
