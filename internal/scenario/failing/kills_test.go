@@ -183,6 +183,7 @@ func (r *rig) killAt(s killScenario, program string, nth int, after bool, size i
 			class, hit = fresh[0].Class, true
 			r.book.Fault("kill", program)
 			r.arm()
+			r.awaitDeath(s, program, first)
 			r.awaitStart(program, first)
 		}
 	}
@@ -240,6 +241,26 @@ func (r *rig) awaitEnds(events, first, ends int) {
 		case <-quiet.C:
 			r.lookAgain()
 		}
+	}
+}
+
+// awaitDeath waits until qmail-start tells that a program was killed, from line
+// first of the log on. One that waits in the call after which it is to die gets
+// another message to wake up for.
+func (r *rig) awaitDeath(s killScenario, program string, first int) {
+	r.t.Helper()
+	if program == "qmail-local" {
+		return
+	}
+	died := regexp.MustCompile(`^qmail-start: .*` + program + `.* was killed by signal 9`)
+	for ctx := testhost.Within(r.t, patient); ctx.Err() == nil; {
+		moment, cancel := context.WithTimeout(ctx, 2*time.Second)
+		_, _, err := r.host.Log().Wait(moment, first, died)
+		cancel()
+		if err == nil {
+			return
+		}
+		r.bySMTP(noFault, killSizes[0], s.to...)
 	}
 }
 

@@ -2,6 +2,7 @@ package hostile
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"syscall"
 	"testing"
@@ -18,11 +19,15 @@ func TestNoProcessOfOthersCanBeTouched(t *testing.T) {
 	// Her worker and alice's are there: a program of each runs.
 	g.Must("mkfifo", "-m", "666", "/home/alice/pipe", "/home/mallory/pipe")
 	for _, user := range []string{"alice", "mallory"} {
-		g.own(user, ".qmail", "|cat >/dev/null; read forever < $HOME/pipe\n")
+		g.own(user, ".qmail", "|cat >/dev/null; touch $HOME/begun; read forever < $HOME/pipe\n")
 		g.send("bob", user, "start a worker")
 	}
 	ctx := testhost.Within(t, soon)
-	for len(g.Find("qmail-local")) < 2 {
+	begun := func(user string) bool {
+		_, err := os.Stat(g.Path("/home/" + user + "/begun"))
+		return err == nil
+	}
+	for !begun("alice") || !begun("mallory") {
 		if ctx.Err() != nil {
 			t.Fatalf("no workers\nlog:\n%s", g.Log().Timed(0))
 		}
