@@ -35,6 +35,9 @@ func TestExplainAgrees(t *testing.T) {
 	others(t, net, h)
 	h.StartSuiteWith("./Maildir/")
 	predicted := predict(t, h, clients)
+	for ctx := testhost.Within(t, 2*soon); ctx.Err() == nil && slices.ContainsFunc(predicted, unresolved); {
+		predicted = predict(t, h, clients) // the name servers of a busy machine answer late
+	}
 	tally := make(map[string]int)
 	for _, client := range clients {
 		mine := slices.DeleteFunc(slices.Clone(predicted), func(p prediction) bool { return p.Client != client.IP.String() })
@@ -47,6 +50,11 @@ func TestExplainAgrees(t *testing.T) {
 		}
 	}
 	h.StopSuite()
+}
+
+// unresolved reports whether a host was not found of which the name servers know.
+func unresolved(p prediction) bool {
+	return strings.Contains(p.Text, "any host by that name. (#4.1.2)") && !strings.Contains(p.Recipient, "lame.example")
 }
 
 // predict asks qmail-explain for all combinations.

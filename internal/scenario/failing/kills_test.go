@@ -182,8 +182,9 @@ func (r *rig) killAt(s killScenario, program string, nth int, after bool, size i
 		if fresh, _ := r.calls.Events(len(events)); len(fresh) > 0 {
 			class, hit = fresh[0].Class, true
 			r.book.Fault("kill", program)
-			r.arm()
+			// A kill that comes after a call is forgotten by the next orders.
 			r.awaitDeath(s, program, first)
+			r.arm()
 			r.awaitStart(program, first)
 		}
 	}
