@@ -110,8 +110,16 @@ func (t *turn) bulkOrder(ctx context.Context, argv string) ([]string, error) {
 		fmt.Sprintf("%.1f", took.Seconds()),
 		fmt.Sprintf("%.1f", (after.cpu - before.cpu).Seconds()),
 		fmt.Sprint(flushed - flushes),
-		fmt.Sprintf("%.1f, %.1f", report.Percentile(a.Millis, 50), report.Percentile(a.Millis, 99)),
+		latencies(a.Millis),
 	}, errors.Join(err1, err2)
+}
+
+// latencies is nothing where a command was over before the first message was.
+func latencies(millis []float64) string {
+	if len(millis) == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.1f, %.1f", report.Percentile(millis, 50), report.Percentile(millis, 99))
 }
 
 // flushes returns how often the disk of the host was told to write out its cache,
