@@ -39,7 +39,7 @@ const (
 // the queue has run empty the ledger must be clean, and memory, descriptors,
 // threads, goroutines and disk be what they were.
 func TestSoak(t *testing.T) {
-	length := time.Duration(testhost.Times(t, "seconds of soak", 40, 3600)) * time.Second
+	length := time.Duration(testhost.Times(t, "seconds of soak", 40, 9000)) * time.Second
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	s := &soak{t: t, random: rand.New(rand.NewPCG(seed, 0)), faults: make(map[string]int)}
