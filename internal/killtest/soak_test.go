@@ -134,6 +134,10 @@ func (s *soak) settle() {
 		}
 		err := s.host.WaitForEmptyQueue(testhost.Within(s.t, 2*time.Second))
 		if err == nil {
+			// Of a message progress goes last.
+			err = s.host.WaitForNoProgress(testhost.Within(s.t, 2*time.Second))
+		}
+		if err == nil {
 			return
 		}
 		if ctx.Err() != nil {
