@@ -14,12 +14,17 @@ import (
 
 // chosen calls visit with the messages that are meant.
 func (r *run) chosen(want reading, visit func(*message, *queuedir.Entry) error) error {
-	s, err := newSource(r.layout, r.unread)
+	seen := make(map[queuedir.ID]bool)
+	s, err := newSource(r.layout, func(what string, err error) {
+		if id, notID := queuedir.ParseID(what); notID == nil {
+			seen[id] = true // it is there
+		}
+		r.unread(what, err)
+	})
 	if err != nil {
 		return err
 	}
 	defer s.close()
-	seen := make(map[queuedir.ID]bool)
 	err = s.each(r.choice.ids, want, func(m *message, e *queuedir.Entry) error {
 		seen[m.id] = true
 		if !r.choice.matches(m) {

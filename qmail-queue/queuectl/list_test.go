@@ -204,6 +204,11 @@ func TestDamaged(t *testing.T) {
 	if code != exitTemporary || !strings.Contains(stdout, "1 messages") || strings.Count(stderr, "warning: ") != 3 {
 		t.Errorf("exit %d\n%s%s", code, stdout, stderr)
 	}
+	// It is there: nobody is told that it is not.
+	code, stdout, stderr = call(t, home, "show", ids[1].String())
+	if code != exitTemporary || stdout != "" || strings.Count(stderr, "warning: ") != 1 || strings.Contains(stderr, "no such message") {
+		t.Errorf("one that cannot be read: exit %d\n%s%s", code, stdout, stderr)
+	}
 }
 
 // Text of strangers does not get to a terminal as a command, in JSON as little as
