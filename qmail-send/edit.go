@@ -61,7 +61,8 @@ func (s *scheduler) edited(d *progress.Edited) {
 	switch {
 	case m.is(removing | quarantined):
 		d.Answer(manage.Nothing, "it is being removed")
-	case d.Outcome == 0:
+	case d.Outcome == 0, d.Outcome == manage.Nothing && d.Total > 0 && d.Held != m.is(held):
+		// What could not be taken back of an earlier order counts as well.
 		s.changed(m, d)
 	default:
 		d.Answer(d.Outcome, "%s", d.Why)

@@ -102,6 +102,37 @@ func TestHoldAndRelease(t *testing.T) {
 }
 
 // TestHoldSurvives: what an order said is on disk when it is answered.
+// A release that is on disk though it was answered "later", since it could not be
+// taken back, is done by the next one; and so is a hold.
+func TestOrderThatCouldNotBeTakenBack(t *testing.T) {
+	t.Parallel()
+	r, m, l, _ := deferredRig(t, "z@loc.example.org")
+	write := func(kind queuedir.RecordKind) {
+		f, err := os.OpenFile(r.host.layout.Info(m.id), os.O_WRONLY|os.O_APPEND, 0)
+		if err == nil {
+			_, err = f.Write(progress.Edit{Order: &progress.Order{}}.Record(kind, nil))
+		}
+		if err == nil {
+			err = f.Close()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.mustDo(t, manage.Hold, "", m.id)
+	write(queuedir.Released)
+	r.mustDo(t, manage.Release, "", m.id)
+	l.until("a second delivery", func() bool { return len(l.jobs) == 2 })
+	r.untilIdle(t)
+	write(queuedir.Held)
+	r.mustDo(t, manage.Hold, "", m.id)
+	r.clock.advance(m.id.Time().Add(24 * time.Hour))
+	r.untilIdle(t)
+	if n := len(l.recipients()); n != 2 {
+		t.Errorf("held, and given out again: %d deliveries", n)
+	}
+}
+
 func TestHoldSurvives(t *testing.T) {
 	t.Parallel()
 	r, m, _, _ := deferredRig(t, "z@loc.example.org", "z2@loc.example.org")
