@@ -156,15 +156,23 @@ func (a *active) stopped() bool {
 }
 
 // orderInHand does what can be done for a message while deliveries are under
-// way.
+// way. What is done and not on disk yet is written once more: the answer "nothing
+// to do" is a promise, too.
 func (s *scheduler) orderInHand(a *active, e progress.Edit) {
 	switch {
+	case a.unkept:
 	case e.Kind == manage.Hold && a.m.is(held), e.Kind == manage.Delete && a.cancelled:
 		e.Answer(manage.Nothing, "%s", underWay(a))
+		return
+	case e.Kind == manage.Release && !a.m.is(held):
+		e.Answer(manage.Nothing, "it is not held")
+		return
+	}
+	switch {
 	case e.Kind == manage.Hold:
 		a.m.flags |= held
 		s.noteOrder(a, e.Record(queuedir.Held, nil), e)
-	case e.Kind == manage.Release && a.m.is(held):
+	case e.Kind == manage.Release:
 		a.m.flags &^= held
 		s.noteOrder(a, e.Record(queuedir.Released, nil), e)
 	case e.Kind == manage.Delete && len(e.Recipients) == 0:
@@ -176,8 +184,6 @@ func (s *scheduler) orderInHand(a *active, e progress.Edit) {
 			a.progress.Bounced(queuedir.Discarded)
 		}
 		s.noteOrder(a, e.Record(queuedir.Cancelled, nil), e)
-	case e.Kind == manage.Release:
-		e.Answer(manage.Nothing, "it is not held")
 	default:
 		e.Answer(manage.Later, "%s: hold it, or try again", underWay(a))
 	}
@@ -195,6 +201,7 @@ func underWay(a *active) string {
 func (s *scheduler) noteOrder(a *active, lines []byte, e ...progress.Edit) {
 	a.progress.Ordered(lines)
 	a.orders = append(a.orders, e...)
+	a.unkept = true
 	s.writeStuck(a)
 	if !a.writing {
 		s.write(a)

@@ -69,6 +69,7 @@ func (s *scheduler) written(a *active, w writing, noDue bool, err error) {
 		a.synced = a.size
 	}
 	a.size += int64(len(w.record.Tried))
+	a.unkept = len(a.orders) > 0 // since then
 	s.orderWritten(a, w.orders, nil)
 	if w.final {
 		a.noted = true

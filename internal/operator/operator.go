@@ -44,8 +44,12 @@ func ForLedger(h *testhost.Host, relay string, book *ledger.Ledger) *Operator {
 	return &Operator{Host: h, Relay: relay, Asked: book.Order, Done: func(o ledger.Order) { book.Ordered(o.ID) }}
 }
 
-// again is how long he waits before he asks again.
-const again = 50 * time.Millisecond
+const (
+	// again is how long he waits before he asks again.
+	again = 50 * time.Millisecond
+	// soonest is how far away the next attempt is of what was tried.
+	soonest = 5 * time.Second
+)
 
 // Find returns the number of the message that waits for a recipient, when there
 // is one.
@@ -65,7 +69,8 @@ func (p *Operator) Find(ctx context.Context, to string) (entry string, err error
 }
 
 // FindAll returns the numbers of the messages that wait for these recipients, in
-// their order, when there is one for each, and no delivery of any is under way.
+// their order, when there is one for each, and no delivery of any is under way or
+// about to be: what is due has been tried, and waits for its next time.
 func (p *Operator) FindAll(ctx context.Context, to []string) (entries []string, err error) {
 	for {
 		r, err := p.queuectl(ctx, "list", "--json")
@@ -73,9 +78,13 @@ func (p *Operator) FindAll(ctx context.Context, to []string) (entries []string, 
 		for line := range strings.Lines(r.Stdout) {
 			var m struct {
 				ID, State  string
+				Next       time.Time `json:"next_attempt"`
 				Recipients []struct{ Address string }
 			}
-			if json.Unmarshal([]byte(line), &m) == nil && (m.State == "deferred" || m.State == "held") {
+			if json.Unmarshal([]byte(line), &m) != nil {
+				continue
+			}
+			if m.State == "held" || m.State == "deferred" && time.Until(m.Next) > soonest {
 				for _, recipient := range m.Recipients {
 					found[recipient.Address] = m.ID
 				}

@@ -154,6 +154,7 @@ func (r *rig) drain() {
 			return
 		}
 		if ctx.Err() != nil {
+			r.report()
 			r.t.Fatalf("the queue does not empty: %v%s%s\nlog:\n%s", r.host.Queue(), r.whatIsLeft(), r.lastFaults(8), r.lastLog(200))
 		}
 	}
