@@ -6,11 +6,11 @@ import (
 )
 
 const (
-	// maxEditors is how many goroutines change progress files, and editBatch
+	// editorCount is how many goroutines change progress files, and editBatch
 	// how many of them each is given at a time: between these pieces other work
 	// has its turn.
-	maxEditors = 4
-	editBatch  = 500
+	editorCount = 4
+	editBatch   = 500
 )
 
 // beginEdit has m changed, which is in no hand; nobody takes it until that is
@@ -20,16 +20,17 @@ func (s *scheduler) beginEdit(m *message, e progress.Edit) {
 	s.orders.edits = append(s.orders.edits, e)
 }
 
-// startEditors gives edits to as many editors as there may be.
+// startEditors gives edits to the editors that have nothing to do. What comes
+// meanwhile goes together.
 func (s *scheduler) startEditors() {
-	for len(s.orders.edits) > 0 && s.orders.editors < maxEditors {
+	for len(s.orders.edits) > 0 && s.orders.editors < editorCount {
 		n := min(len(s.orders.edits), editBatch)
 		batch := s.orders.edits[:n:n]
 		s.orders.edits = s.orders.edits[n:]
 		s.orders.editors++
 		s.atWork++
 		due := s.clock.Now()
-		go func() {
+		s.editors.Put(func() {
 			done := s.store.Change(batch, due)
 			s.post(func() {
 				s.atWork--
@@ -39,7 +40,7 @@ func (s *scheduler) startEditors() {
 				}
 				s.startEditors()
 			})
-		}()
+		})
 	}
 }
 

@@ -24,7 +24,7 @@ type orders struct {
 	pending map[queuedir.ID][]progress.Edit // until the message is let go of
 	leaving map[queuedir.ID][]progress.Edit // until it is removed
 	edits   []progress.Edit                 // until an editor is free
-	editors int
+	editors int                             // at work
 }
 
 func newOrders() orders {

@@ -63,9 +63,10 @@ type scheduler struct {
 
 	readers   *mailbox.Box[func()] // work that waits for the disk: reading
 	recorders *mailbox.Box[func()] // and writing progress
+	editors   *mailbox.Box[func()] // and what operators want
 	notices   *mailbox.Box[func()] // bounces
 	store     store
-	atWork    int // functions in recorders and notices that have not posted yet
+	atWork    int // functions in recorders, editors and notices that have not posted yet
 
 	exiting  bool
 	exitBy   moment // never: no limit
@@ -105,6 +106,7 @@ func schedulerOf(c clock.Clock, log *logline.Writer, st store, set settings) *sc
 		suspects:   make(map[*message]struct{}),
 		readers:    mailbox.New[func()](),
 		recorders:  mailbox.New[func()](),
+		editors:    mailbox.New[func()](),
 		notices:    mailbox.New[func()](),
 		exitBy:     never,
 	}
@@ -242,6 +244,9 @@ func (s *scheduler) startWorkers() {
 	for range recorderCount {
 		go work(s.recorders)
 	}
+	for range editorCount {
+		go work(s.editors)
+	}
 	for range noticeCount {
 		go work(s.notices)
 	}
@@ -250,6 +255,7 @@ func (s *scheduler) startWorkers() {
 func (s *scheduler) stopWorkers() {
 	s.readers.Discard()
 	s.recorders.Discard()
+	s.editors.Discard()
 	s.notices.Discard()
 	s.submits.Close()
 	s.agents.CloseAll()

@@ -69,6 +69,7 @@ type simMessage struct {
 	tries      int            // jobs
 	ended      time.Time      // when its sender was told of a failure
 	noticed    []time.Time    // of a delay
+	operator   simOrders
 }
 
 // simClock is the time of a simulation.
@@ -250,7 +251,7 @@ func (m *simulation) turn() {
 
 // work starts what the scheduler has put into its mailboxes.
 func (m *simulation) work() (some bool) {
-	for _, box := range []*mailbox.Box[func()]{m.s.readers, m.s.recorders, m.s.notices} {
+	for _, box := range []*mailbox.Box[func()]{m.s.readers, m.s.recorders, m.s.editors, m.s.notices} {
 		for _, f := range box.Discard() {
 			some = true
 			if delay, _ := m.disk(); delay > 0 {
@@ -340,6 +341,9 @@ func (m *simulation) spoolDoes(e entries.Message) {
 func (m *simulation) finished(x *simMessage) {
 	for i, to := range x.recipients {
 		tooOld := m.time.Sub(x.born) > m.s.settings.lifetimes.bounce
+		if x.excuses(i) {
+			continue
+		}
 		if x.delivered[i] == 0 && !x.told[i] && !(x.bounce && (x.failed[i] || tooOld)) {
 			m.t.Fatalf("%s is removed, and %s neither has it nor was the sender told", x.id, to)
 		}
@@ -390,11 +394,10 @@ func (m *simulation) Write(r progress.Record) (noDue bool, err error) {
 	return false, nil
 }
 
-func (m *simulation) Touch(id queuedir.ID, due time.Time) error            { m.queue[id].due = due; return nil }
-func (m *simulation) Unlink(queuedir.ID) error                             { return nil }
-func (m *simulation) UnlinkAll(queuedir.ID) error                          { return nil }
-func (m *simulation) Keep(id queuedir.ID) error                            { return fmt.Errorf("%s is set aside", id) }
-func (m *simulation) Change([]progress.Edit, time.Time) []*progress.Edited { return nil } // nobody orders anything
+func (m *simulation) Touch(id queuedir.ID, due time.Time) error { m.queue[id].due = due; return nil }
+func (m *simulation) Unlink(queuedir.ID) error                  { return nil }
+func (m *simulation) UnlinkAll(queuedir.ID) error               { return nil }
+func (m *simulation) Keep(id queuedir.ID) error                 { return fmt.Errorf("%s is set aside", id) }
 
 // submit takes notices: a bounce is a message to its sender.
 func (m *simulation) submit(entry *queuedir.Entry, reports []bounce.Report) (done []bounce.Submitted, err error) {

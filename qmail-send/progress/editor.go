@@ -216,9 +216,8 @@ func (w editor) one(d *Edited) error {
 	}
 	var lines []byte
 	if err == nil {
-		d.size, d.Held, d.Owed = p.Size, p.Held, p.Unbounced
-		d.Left = d.Total - p.Delivered - p.Failed
-		lines, err = d.lines(envelope, p)
+		d.size = p.Size
+		lines, err = d.Decide(envelope, p)
 	}
 	if err != nil || len(lines) == 0 || d.Outcome != 0 {
 		if f != nil {
@@ -268,8 +267,12 @@ func (w editor) append(d *Edited, lines []byte) (err error) {
 	return setDue(d.file, d.due)
 }
 
-// lines returns what the progress file is to say, or how d ends without.
-func (d *Edited) lines(envelope *queuedir.EnvelopeReader, p queuedir.Progress) ([]byte, error) {
+// Decide returns the lines that the progress file is to get of a message of
+// which p is known, and which has d.Total recipients; none: d.Outcome says how it
+// ends without. An error is one of the envelope. It writes nothing.
+func (d *Edited) Decide(envelope *queuedir.EnvelopeReader, p queuedir.Progress) (lines []byte, err error) {
+	d.Held, d.Owed = p.Held, p.Unbounced
+	d.Left = d.Total - p.Delivered - p.Failed
 	switch d.Kind {
 	case manage.Hold:
 		if p.Held {
