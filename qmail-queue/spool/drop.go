@@ -56,6 +56,10 @@ func newDropbox(s *server, wake <-chan struct{}) *dropbox {
 // run takes in what is there, at start, when something comes, and every minute.
 func (b *dropbox) run(stop <-chan struct{}) {
 	b.stop = stop
+	if err := b.settleFormer(); err != nil {
+		b.log("warning: drop: messages may come twice: " + firstLine(err))
+	}
+	b.store.openToQueries()
 	for {
 		pause := dropInterval
 		if b.pass() && b.pass() { // the first may only have searched new/
@@ -84,6 +88,7 @@ func sleep(stop <-chan struct{}, d time.Duration, wake <-chan struct{}) bool {
 // pass is one look at all of drop/.
 type pass struct {
 	*dropbox
+	settles      bool // it takes nothing in
 	files, bytes map[uint32]int64
 	more         bool // some were left for the next pass
 	pending      map[queuedir.Nonce]bool
@@ -101,12 +106,38 @@ func (b *dropbox) isStopping() bool {
 	}
 }
 
-// pass takes in what is there, and tells whether there is more.
-func (b *dropbox) pass() bool {
-	p := &pass{
-		dropbox: b, files: make(map[uint32]int64), bytes: make(map[uint32]int64),
+func (b *dropbox) newPass(settles bool) *pass {
+	return &pass{
+		dropbox: b, settles: settles, files: make(map[uint32]int64), bytes: make(map[uint32]int64),
 		pending: make(map[queuedir.Nonce]bool), oldest: b.store.clock.Now(),
 	}
+}
+
+// settleFormer removes the files whose messages a former process has committed,
+// durably, before the scheduler may have these entries: of one that is delivered
+// and removed nothing says that the file, which another crash can bring back, is
+// the same message.
+func (b *dropbox) settleFormer() error {
+	look := b.newPass(true)
+	err := b.store.each(layout.Drop(), look.visit)
+	if len(look.pending) == 0 {
+		return err
+	}
+	err = errors.Join(err, b.search(look.pending, look.since()))
+	if len(b.found) == 0 {
+		return err
+	}
+	ticket := b.store.group.Begin()
+	err = errors.Join(err, b.store.each(layout.Drop(), b.newPass(true).visit))
+	return errors.Join(err, b.store.group.Wait(ticket, nil, b.store.dir(layout.Drop())))
+}
+
+// since is from when on entries may be those of files that are pending.
+func (p *pass) since() time.Time { return p.oldest.Add(-connectionLife - time.Hour) }
+
+// pass takes in what is there, and tells whether there is more.
+func (b *dropbox) pass() bool {
+	p := b.newPass(false)
 	for name, m := range b.held {
 		if err := b.finish(name, m); err != nil {
 			b.log("warning: drop: " + err.Error())
@@ -122,7 +153,7 @@ func (b *dropbox) pass() bool {
 	if len(p.pending) == 0 || p.more {
 		return p.more
 	}
-	if err := b.search(p.pending, p.oldest.Add(-connectionLife-time.Hour)); err != nil {
+	if err := b.search(p.pending, p.since()); err != nil {
 		b.log("warning: drop: " + firstLine(err))
 		return false
 	}
@@ -241,16 +272,16 @@ func (p *pass) take(base string, f durable.File, info durable.Info) error {
 		}
 		return err
 	}
-	if p.mustSearch(footer, info) {
+	key := nonceKey{footer.Nonce, info.UID}
+	if p.found[key] {
+		return p.store.unlink(layout.Drop() + "/" + base)
+	}
+	if p.mustSearch(footer, info) || p.settles {
 		return errLater
 	}
 	if p.overLimit(info) {
 		p.more = true
 		return errLater
-	}
-	key := nonceKey{footer.Nonce, info.UID}
-	if p.found[key] {
-		return p.store.unlink(layout.Drop() + "/" + base)
 	}
 	switch state, _ := p.store.recent.claim(key); state {
 	case nonceBusy:

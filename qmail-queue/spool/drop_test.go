@@ -449,6 +449,71 @@ func TestCrashWhileTakingIn(t *testing.T) {
 	}
 }
 
+// The power fails while a file is taken in; the next process lets the scheduler
+// have the entry, which delivers and removes it; the power fails again. Nobody
+// takes the file in once more.
+func TestCrashAfterACrash(t *testing.T) {
+	t.Parallel()
+	r := rand.New(rand.NewPCG(7, 8))
+	m := samples[1]
+	for _, remain := range []durabletest.Remains{durabletest.OnlySynced, durabletest.Everything, durabletest.Part(r), durabletest.Part(r)} {
+		for i, finished := 0, false; !finished; i++ {
+			d := newDisk()
+			f, err := d.Create("drop/"+dropName(1), 0o640)
+			if err == nil {
+				_, err = f.Write(dropped(m.body, m.envelope(), queuedir.Nonce{7}))
+			}
+			if err == nil {
+				err = d.SyncAll()
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			s := diskStore(d)
+			d.CrashAt(i)
+			takeIn(s, func(entries.Message) {})
+			finished = d.Operations() <= i+1
+			d = d.AfterCrash(remain)
+			delivered := settleAndDeliver(t, d, m)
+			d = d.AfterCrash(durabletest.OnlySynced)
+			s = diskStore(d)
+			if err := s.recover(); err != nil {
+				t.Fatal(err)
+			}
+			takeIn(s, func(entries.Message) {})
+			if n := delivered + len(visible(d)); n != 1 {
+				t.Errorf("crash after %d: it came %d times", i, n)
+			}
+		}
+	}
+}
+
+// settleAndDeliver starts a spool on a disk, and delivers and removes what the
+// scheduler may have then. It returns how many messages that were.
+func settleAndDeliver(t *testing.T, d *durabletest.Disk, m sample) (delivered int) {
+	t.Helper()
+	s := diskStore(d)
+	if err := s.recover(); err != nil {
+		t.Fatal(err)
+	}
+	clearTorn(t, s, d, m)
+	server := newServer(s, func(entries.Message) {}, func(string) {}, 10, func(uint32) string { return "by uid 0" })
+	if err := newDropbox(server, nil).settleFormer(); err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range visible(d) {
+		done := make(chan struct{})
+		s.remove(id, func() { close(done) })
+		// Of all directories this is the one that a crash leaves as it is.
+		if err := s.group.Wait(s.group.Begin(), nil, s.dir(layout.NewDir(id.Bucket()))); err != nil {
+			t.Fatal(err)
+		}
+		<-done
+		delivered++
+	}
+	return delivered
+}
+
 func takeIn(s *Store, announce func(entries.Message)) {
 	server := newServer(s, announce, func(string) {}, 10, func(uint32) string { return "by uid 0" })
 	b := newDropbox(server, nil)

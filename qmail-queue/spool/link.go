@@ -191,6 +191,7 @@ func (l *link) handle(m entries.Message) error {
 	l.mu.Unlock()
 	switch m.Kind {
 	case entries.Query:
+		l.store.awaitOpen()
 		kind := entries.NotCommitted
 		if l.store.isCommitted(m.ID) {
 			kind = entries.Committed

@@ -168,6 +168,29 @@ func TestQueryOfWhatIsInFlight(t *testing.T) {
 	}
 }
 
+// What a former process has left is given to the scheduler once the dropbox knows
+// what of it lies in drop/ as well.
+func TestQueryBeforeDropIsKnown(t *testing.T) {
+	t.Parallel()
+	q := startQueue(t)
+	id := queuedir.NewID(time.Now(), 1, 1)
+	if err := os.WriteFile(q.layout.Entry(id), []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	q.store.holdQueries()
+	q.say(entries.Message{Kind: entries.Query, ID: id})
+	if err := q.peer.SetDeadline(time.Now().Add(50 * time.Millisecond)); err != nil {
+		t.Fatal(err)
+	}
+	if n, _, err := q.peer.Receive(make([]byte, fdpass.MaxPacket), 0); err == nil {
+		t.Errorf("answered at once: %d bytes", n)
+	}
+	q.store.openToQueries()
+	if got := q.hear(1)[0]; got.Kind != entries.Committed {
+		t.Errorf("answered %c", got.Kind)
+	}
+}
+
 func TestRemovalOfWhatIsGone(t *testing.T) {
 	t.Parallel()
 	q := startQueue(t)

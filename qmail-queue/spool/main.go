@@ -119,6 +119,7 @@ func open(w world.World, log func(string)) (*daemon, error) {
 	d.server.shares = newShares(w.Clock, spaceOf(queue.Root), exempt)
 	d.server.pressure = newPressure(w.Clock, limits, leftOf(queue.Root), d.store.entries.Load, log)
 	d.drop, err = openDropbox(queue.Drop(), d.server)
+	d.store.holdQueries() // until the dropbox runs, and has settled
 	return d, err
 }
 

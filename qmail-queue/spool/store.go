@@ -42,6 +42,10 @@ type Store struct {
 
 	moving sync.Mutex // an entry goes into bad/, its body follows
 
+	// open is closed when the scheduler may have what a former process has left;
+	// nil: at once.
+	open chan struct{}
+
 	mu       sync.Mutex
 	inflight map[queuedir.ID]bool // not committed: "no" to every query
 	doomed   []doomedFile         // must be unlinked, could not be
@@ -61,6 +65,18 @@ func NewStore(tree durable.Tree, group *durable.Group, c clock.Clock, log func(s
 		memory:   newBudget(messageMemory),
 		recent:   newRecentNonces(),
 		inflight: make(map[queuedir.ID]bool),
+	}
+}
+
+// holdQueries keeps what a former process has left from the scheduler until
+// openToQueries.
+func (s *Store) holdQueries()   { s.open = make(chan struct{}) }
+func (s *Store) openToQueries() { close(s.open) }
+
+// awaitOpen waits for openToQueries, which comes in any case.
+func (s *Store) awaitOpen() {
+	if s.open != nil {
+		<-s.open
 	}
 }
 

@@ -76,7 +76,10 @@ func isEntry(path string) bool { return len(path) > len("/var/qmail/queue/new/00
 func (r *rig) finish() {
 	r.t.Helper()
 	r.injected.log(r.t)
-	r.restart(func() { r.host.Control("concurrencylocal", "20") })
+	r.restart(func() {
+		r.book.Fault("held until now", "local deliveries")
+		r.host.Control("concurrencylocal", "20")
+	})
 	r.drain()
 	r.judge()
 	r.report()

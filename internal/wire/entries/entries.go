@@ -33,7 +33,9 @@
 //	                      torn (1) or damaged (0), 8 bits
 //
 // Every r, q and x is answered once, in any order, unless the link ends. r
-// and x of an entry that is gone are answered as done. After a link was
+// and x of an entry that is gone are answered as done. A spool that was started
+// just now answers a q, and what comes behind it, when it knows what of its
+// predecessor's messages lies in drop/, too. After a link was
 // replaced nothing is outstanding: qmail-send scans, and asks again.
 package entries
 
