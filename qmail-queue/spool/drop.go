@@ -166,6 +166,9 @@ func (p *pass) visit(name string) error {
 	if _, held := p.held[base]; held || p.isStopping() {
 		return nil
 	}
+	if p.settles && len(p.pending) >= maxPendingNonces { // a flood does not hold up the start
+		return nil
+	}
 	if !queuedir.IsDropName(base) {
 		return p.expireOther(name)
 	}
