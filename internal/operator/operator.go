@@ -72,24 +72,13 @@ func (p *Operator) Find(ctx context.Context, to string) (entry string, err error
 // their order, when there is one for each, and no delivery of any is under way or
 // about to be: what is due has been tried, and waits for its next time.
 func (p *Operator) FindAll(ctx context.Context, to []string) (entries []string, err error) {
+	var said string // the last list that is whole
 	for {
 		r, err := p.queuectl(ctx, "list", "--json")
-		found := make(map[string]string)
-		for line := range strings.Lines(r.Stdout) {
-			var m struct {
-				ID, State  string
-				Next       time.Time `json:"next_attempt"`
-				Recipients []struct{ Address string }
-			}
-			if json.Unmarshal([]byte(line), &m) != nil {
-				continue
-			}
-			if m.State == "held" || m.State == "deferred" && time.Until(m.Next) > soonest {
-				for _, recipient := range m.Recipients {
-					found[recipient.Address] = m.ID
-				}
-			}
+		if err == nil {
+			said = r.Stdout + r.Stderr
 		}
+		found := waitingFor(r.Stdout)
 		entries = entries[:0]
 		for _, address := range to {
 			if entry := found[address]; entry != "" {
@@ -102,9 +91,30 @@ func (p *Operator) FindAll(ctx context.Context, to []string) (entries []string, 
 		select {
 		case <-time.After(again):
 		case <-ctx.Done():
-			return nil, fmt.Errorf("qmail-queuectl has %d of %d messages: %v, exit %d: %s", len(entries), len(to), err, r.Code, r.Stderr)
+			return nil, fmt.Errorf("%d messages do not all come to wait: %v, exit %d; the last list:\n%s", len(to), err, r.Code, said)
 		}
 	}
+}
+
+// waitingFor returns the messages of a list that wait, by recipient.
+func waitingFor(list string) map[string]string {
+	found := make(map[string]string)
+	for line := range strings.Lines(list) {
+		var m struct {
+			ID, State  string
+			Next       time.Time `json:"next_attempt"`
+			Recipients []struct{ Address string }
+		}
+		if json.Unmarshal([]byte(line), &m) != nil {
+			continue
+		}
+		if m.State == "held" || m.State == "deferred" && time.Until(m.Next) > soonest {
+			for _, recipient := range m.Recipients {
+				found[recipient.Address] = m.ID
+			}
+		}
+	}
+	return found
 }
 
 // Give gives an order until it is answered: it is done, there is nothing to do,
