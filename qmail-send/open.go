@@ -362,10 +362,17 @@ func (s *scheduler) loadFailed(m *message, t loadTicket, now moment, err error) 
 	}
 }
 
-// later lets m wait after trouble with the queue itself.
+// later lets m wait after trouble with the queue itself, for all for which its
+// turn has come meanwhile.
 func (s *scheduler) later(m *message, t loadTicket, now moment) {
-	m.due[t.queue] = now.Add(queueTrouble)
-	s.waiting[t.queue].put(m)
+	again := now.Add(queueTrouble)
+	m.due[t.queue] = again
+	for q := range s.waiting {
+		if m.due[q] != never && m.place[q] == nowhere {
+			m.due[q] = max(m.due[q], again)
+			s.waiting[q].put(m)
+		}
+	}
 }
 
 // quarantine asks the spool to set m aside. Other messages go on (R17).

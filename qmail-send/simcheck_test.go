@@ -78,23 +78,30 @@ func (m *simulation) thorough() {
 	}
 }
 
-// whereIs returns an error for a message that nothing would ever happen to, or
-// which stands in a line when none may.
+// whereIs returns an error for a message that nothing would ever happen to, that
+// is due for a channel and does not wait for it, or which stands in a line when
+// none may.
 func (s *scheduler) whereIs(w *message, mayStand bool) error {
 	if w.is(removing|quarantined|loading) || w.active != nil {
 		return nil
 	}
+	waits := false
 	for q := range s.waiting {
 		switch at := w.place[q]; {
 		case at == inLine && !mayStand:
 			return fmt.Errorf("it is said to be in line %d and is not", q)
 		case at >= 0 && s.waiting[q].dues[at] != w:
 			return fmt.Errorf("it is said to be at %d of queue %d and is not", at, q)
+		case at == nowhere && w.due[q] != never:
+			return fmt.Errorf("it is due for %d at %d, and does not wait for it: due %v, places %v, flags %x", q, w.due[q], w.due, w.place, w.flags)
 		case at != nowhere && w.due[q] != never:
-			return nil
+			waits = true
 		}
 	}
-	return fmt.Errorf("it waits for nothing: due %v, places %v, flags %x", w.due, w.place, w.flags)
+	if !waits {
+		return fmt.Errorf("it waits for nothing: due %v, places %v, flags %x", w.due, w.place, w.flags)
+	}
+	return nil
 }
 
 // wantedRetry is when a message is tried again, worked out once more: from the

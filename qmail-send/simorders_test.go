@@ -181,7 +181,8 @@ func (m *simulation) order(x *simMessage, o manage.Order, answered func(manage.R
 	look = func() {
 		select {
 		case r := <-wanted.Results:
-			if nth == at.orders {
+			w := m.s.messages[id]
+			if nth == at.orders && w != nil && !w.is(removing) {
 				m.promised(x, o.Kind, r.Outcome)
 			}
 			answered(r)
