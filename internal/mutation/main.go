@@ -215,7 +215,7 @@ func (o options) test(p program, work, pattern string, id int, timeout time.Dura
 	cmd := exec.CommandContext(ctx, p.path, "-test.failfast", "-test.run="+pattern)
 	cmd.Dir = p.dir
 	cmd.Env = append(os.Environ(), variable+"="+strconv.Itoa(id), reachedVariable+"="+filepath.Join(work, "reached"), "TMPDIR="+work)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL} // a mutant may never end
 	if os.Geteuid() == 0 {
 		cmd.SysProcAttr.Cloneflags = syscall.CLONE_NEWPID
 	}
