@@ -48,7 +48,7 @@ func TestMutantsAreFound(t *testing.T) {
 			trace, c := s.record(Case{}, m.work)
 			s.host.Must("mv", "/var/qmail/right", "/var/qmail/bin/"+m.program)
 			for _, model := range []Model{Ordered, Unordered} {
-				result := Explore(trace, c, model, limits(), nil)
+				result := Explore(trace, c, model, limits(trace), nil)
 				if broken, found := result.Broken[m.rule]; found {
 					t.Logf("%v: %d of %d states; %v", model, result.Counts[m.rule], result.States, broken)
 				} else {

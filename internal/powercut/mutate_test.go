@@ -71,7 +71,7 @@ func testMutations(t *testing.T, traces map[string]recorded) {
 				t.Fatal("there is nothing to change")
 			}
 			for _, model := range m.models {
-				result := Explore(mutant, r.c, model, limits(), nil)
+				result := Explore(mutant, r.c, model, limits(r.trace), nil)
 				if broken, found := result.Broken[m.rule]; found {
 					t.Logf("%v: %d of %d states; %v", model, result.Counts[m.rule], result.States, broken)
 				} else {
