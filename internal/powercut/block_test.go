@@ -31,6 +31,10 @@ func TestNothingIsLostByAnyBlock(t *testing.T) {
 			t.Logf("seed %d", seed)
 			r := recordBlocks(t, disk)
 			r.random = rand.New(rand.NewPCG(seed, 0))
+			r.whole = sectorSize
+			if disk.FS == "btrfs" {
+				r.whole = 4096 // it counts on that: a mount reads no other copy of a torn super block
+			}
 			r.replay(boundaries, subsets, starts)
 			r.mustFail()
 		})
@@ -48,6 +52,7 @@ type blockRun struct {
 	acks   []blockAck
 	obeyed []blockAnswer
 	random *rand.Rand
+	whole  int // bytes that a disk writes or does not
 }
 
 // blockAck is a message that was acknowledged when so much had been written.
@@ -234,9 +239,9 @@ func (b *blockRun) part(disk image, writes []blockOp) {
 			disk.write(o.at, o.data)
 			continue
 		}
-		for at := 0; at < len(o.data); at += sectorSize {
+		for at := 0; at < len(o.data); at += b.whole {
 			if b.random.IntN(2) == 0 {
-				disk.write(o.at+int64(at), o.data[at:min(at+sectorSize, len(o.data))])
+				disk.write(o.at+int64(at), o.data[at:min(at+b.whole, len(o.data))])
 			}
 		}
 	}
