@@ -18,7 +18,11 @@ const playName = "priv-child"
 
 func TestMain(m *testing.M) {
 	if filepath.Base(os.Args[0]) == playName {
-		if err := playChild(os.Args[1]); err != nil {
+		play := playChild
+		if len(os.Args) > 2 {
+			play = playEnter
+		}
+		if err := play(os.Args[1]); err != nil {
 			fmt.Println(err)
 			os.Exit(1)
 		}
@@ -38,7 +42,7 @@ func play(t *testing.T, role Role) string {
 	}
 	files := []*os.File{nil, w, w, w, w, nil, w}
 	p, err := os.StartProcess(self, []string{playName, role.Program}, &os.ProcAttr{
-		Env: []string{}, Dir: "/", Files: files,
+		Dir: "/", Files: files,
 		Sys: &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 64000, Gid: 64000}, AmbientCaps: role.Caps},
 	})
 	w.Close()

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -183,3 +184,5 @@ func TestFaultyFiltersAreRefused(t *testing.T) {
 		t.Error("a program that is too long: no error")
 	}
 }
+
+func address(p *unix.SockFprog) uintptr { return uintptr(unsafe.Pointer(p)) }
