@@ -23,7 +23,7 @@ func TestMain(m *testing.M) {
 			play = playEnter
 		}
 		if err := play(os.Args[1]); err != nil {
-			fmt.Println(err)
+			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
 		return

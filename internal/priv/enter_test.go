@@ -139,6 +139,9 @@ func playEnter(program string) error {
 	say("enter", refused)
 	for _, f := range status {
 		text, err := io.ReadAll(f)
+		if errors.Is(err, unix.ESRCH) {
+			continue // that thread is gone
+		}
 		if err != nil {
 			return err
 		}

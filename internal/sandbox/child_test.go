@@ -286,17 +286,63 @@ func TestFilterHolds(t *testing.T) {
 	}
 }
 
-// Missing tells of each thing that is not there in words of its own.
+// What this kernel has is asked of the kernel itself.
+func TestWhatThereIs(t *testing.T) {
+	t.Parallel()
+	const askVersion = 1
+	version, _, errno := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, askVersion)
+	if errno != 0 {
+		version = 0
+	}
+	if got := landlockVersion(); got != int(version) {
+		t.Errorf("version %d of Landlock, want %d", got, version)
+	}
+	actions, err := os.ReadFile("/proc/sys/kernel/seccomp/actions_avail")
+	if err == nil && !haveSeccomp() && strings.Contains(string(actions), "errno") {
+		t.Errorf("there are filters: %s", actions)
+	}
+}
+
+// What a kernel does not have is told, each in words of its own, and left out.
 func TestMissing(t *testing.T) {
 	t.Parallel()
-	missing := Missing()
-	landlock, seccomp := landlockVersion() < abiPorts, !haveSeccomp()
-	for _, text := range missing {
-		if strings.Contains(text, "Landlock") != landlock || strings.Contains(text, "seccomp") && !seccomp {
-			t.Errorf("%q; Landlock %d", text, landlockVersion())
+	for _, c := range []struct {
+		abi     int
+		seccomp bool
+		want    []string
+		rules   int
+	}{
+		{0, false, []string{"no Landlock", "no seccomp filters on " + runtime.GOARCH}, 1},
+		{1, true, []string{"version 1 of Landlock (needs 2, Linux 5.19): files and ports"}, 1},
+		{2, true, []string{"version 2 of Landlock (needs 4, Linux 6.7, for all): ports"}, 1},
+		{3, false, []string{"version 3 of Landlock (needs 4", "no seccomp"}, 1},
+		{4, true, nil, 4},
+		{8, true, nil, 4},
+	} {
+		got := missing(c.abi, c.seccomp)
+		if len(got) != len(c.want) {
+			t.Errorf("version %d, seccomp %v: %q", c.abi, c.seccomp, got)
+			continue
+		}
+		for i, want := range c.want {
+			if !strings.HasPrefix(got[i], want) {
+				t.Errorf("version %d, seccomp %v: %q, want %q", c.abi, c.seccomp, got[i], want)
+			}
+		}
+		r := Realm{Files: []File{{"/", Read}}, AnyPort: true, Ports: []uint16{53, 443}}
+		if got := len(r.rules(c.abi)); got != c.rules {
+			t.Errorf("version %d: %d rules, want %d", c.abi, got, c.rules)
 		}
 	}
-	if (len(missing) == 0) == (landlock || seccomp) {
-		t.Errorf("%q; Landlock %d, seccomp %v", missing, landlockVersion(), !seccomp)
+	for _, c := range []struct {
+		abi, errata int
+		err         error
+		want        bool
+	}{
+		{6, 0, nil, false}, {7, 1, nil, false}, {7, 2, nil, true}, {7, 3, nil, true}, {7, 2, unix.ENOSYS, false}, {8, 0, nil, true}, {9, 0, unix.ENOSYS, true},
+	} {
+		if got := signalsWork(c.abi, c.errata, c.err); got != c.want {
+			t.Errorf("version %d, errata %d, %v: %v", c.abi, c.errata, c.err, got)
+		}
 	}
 }
