@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -75,9 +76,24 @@ func TestOpenRefuses(t *testing.T) {
 		if plain := !strings.Contains(fmt.Sprint(err), "no plain file"); plain == (c.name == "pipe" || c.name == "directory") {
 			t.Errorf("%s: %v", c.name, err)
 		}
+		stillOpen(t, path)
 	}
 	if _, err := NewReader(bytes.NewReader(nil), maxFile); err != nil {
 		t.Errorf("the largest file: %v", err)
+	}
+}
+
+// stillOpen complains if path is open in this process.
+func stillOpen(t *testing.T, path string) {
+	t.Helper()
+	fds, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, fd := range fds {
+		if target, err := os.Readlink("/proc/self/fd/" + fd.Name()); err == nil && target == path {
+			t.Errorf("%s is still open", path)
+		}
 	}
 }
 
@@ -143,23 +159,26 @@ func TestPositions(t *testing.T) {
 // TestSameHash: the hash alone makes no record the one that is looked for.
 func TestSameHash(t *testing.T) {
 	t.Parallel()
-	b := shape("key", headerSize, 2, headerSize+2*pairSize, 0, 0, "")[:headerSize+pairSize]
 	h := hash([]byte("key"))
-	for _, n := range []uint32{h, headerSize + 3*pairSize + 4, 3, 1} {
-		b = binary.LittleEndian.AppendUint32(b, n)
+	// The hash says with which of the two slots a lookup begins.
+	for _, records := range [][2]string{{"kex1", "key2"}, {"key2", "kex1"}} {
+		b := shape("key", headerSize, 2, headerSize+2*pairSize, 0, 0, "")[:headerSize+pairSize]
+		b = binary.LittleEndian.AppendUint32(binary.LittleEndian.AppendUint32(b, h), headerSize+3*pairSize+4)
+		for _, r := range records {
+			b = binary.LittleEndian.AppendUint32(binary.LittleEndian.AppendUint32(b, 3), 1)
+			b = append(b, r...)
+		}
+		r, err := NewReader(bytes.NewReader(b), int64(len(b)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if data, found, err := r.Get([]byte("key")); string(data) != "2" || !found || err != nil {
+			t.Errorf("%q: %q, %v, %v", records, data, found, err)
+		}
 	}
-	b = append(b, "kex1"...)
-	b = binary.LittleEndian.AppendUint32(binary.LittleEndian.AppendUint32(b, 3), 1)
-	b = append(b, "key2"...)
-	r, err := NewReader(bytes.NewReader(b), int64(len(b)))
+	b := shape("", headerSize, 1, headerSize+pairSize, 0, 0, "")
+	r, err := NewReader(eager{bytes.NewReader(b)}, int64(len(b)))
 	if err != nil {
-		t.Fatal(err)
-	}
-	if data, found, err := r.Get([]byte("key")); string(data) != "2" || !found || err != nil {
-		t.Errorf("%q, %v, %v", data, found, err)
-	}
-	b = shape("", headerSize, 1, headerSize+pairSize, 0, 0, "")
-	if r, err = NewReader(eager{bytes.NewReader(b)}, int64(len(b))); err != nil {
 		t.Fatal(err)
 	}
 	if data, found, err := r.Get(nil); len(data) != 0 || !found || err != nil {
@@ -187,11 +206,42 @@ func TestLargestDatabase(t *testing.T) {
 			t.Errorf("a record %d bytes behind the largest position: %v", beyond, err)
 		}
 		w = &Writer{out: bufio.NewWriter(io.Discard), pos: maxFile - slotsEach*pairSize + beyond}
-		w.entries[7] = []entry{{7, headerSize}}
+		w.entries[tables-1] = []entry{{tables - 1, headerSize}} // behind it nothing is looked at
 		if _, err := w.finish(); err != want {
 			t.Errorf("tables %d bytes behind the largest position: %v", beyond, err)
 		}
 	}
+}
+
+// TestLargestRead: a record that is too large is not read, whoever's it is
+// (invariant 1).
+func TestLargestRead(t *testing.T) {
+	t.Parallel()
+	for _, key := range []string{"key", "kex"} {
+		b := shape("key", headerSize, 1, headerSize+pairSize, 3, MaxData+1, key+strings.Repeat("x", MaxData+1))
+		f := &measured{Reader: bytes.NewReader(b)}
+		r, err := NewReader(f, int64(len(b)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, found, err := r.Get([]byte("key")); found || errors.Is(err, ErrFormat) != (key == "key") {
+			t.Errorf("%s: %v, %v", key, found, err)
+		}
+		if f.largest > recordRead {
+			t.Errorf("%s: %d bytes were read at once", key, f.largest)
+		}
+	}
+}
+
+// measured knows the largest read.
+type measured struct {
+	*bytes.Reader
+	largest int
+}
+
+func (m *measured) ReadAt(p []byte, off int64) (int, error) {
+	m.largest = max(m.largest, len(p))
+	return m.Reader.ReadAt(p, off)
 }
 
 // TestReadErrors: at whatever read the disk fails, it is an error, and not a
@@ -286,6 +336,57 @@ func TestReplaceFails(t *testing.T) {
 	if err := syncDir(filepath.Join(t.TempDir(), "missing")); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a missing directory is synced: %v", err)
 	}
+	if err := syncDir("/proc"); !errors.Is(err, syscall.EINVAL) {
+		t.Errorf("a directory without a disk is synced: %v", err)
+	}
+	dir := t.TempDir()
+	if err := syncDir(dir); err != nil {
+		t.Errorf("a directory is not synced: %v", err)
+	}
+	stillOpen(t, dir)
+}
+
+// TestOthersDirectory: what cannot be done durably, or with the mode that is
+// asked for, is an error.
+func TestOthersDirectory(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() != 0 {
+		t.Skip("only root can become somebody else")
+	}
+	const nobody = 65534
+	dir := t.TempDir()
+	file, err := os.Create(filepath.Join(dir, "file"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	if err := errors.Join(os.Chown(dir, nobody, nobody), os.Chmod(dir, 0o300)); err != nil {
+		t.Fatal(err)
+	}
+	above := filepath.Dir(dir)
+	was, err := os.Stat(above)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(above, was.Mode()|0o111); err != nil {
+		t.Fatal(err)
+	}
+	// This thread alone becomes nobody to the file system.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	if err := syscall.Setfsuid(nobody); err != nil {
+		t.Fatal(err)
+	}
+	defer syscall.Setfsuid(0) // for the removal of the directory
+	nothing := func(*Writer) error { return nil }
+	path := filepath.Join(dir, "cdb")
+	err = Replace(path, path+".tmp", 0o644, nothing)
+	if told, ok := errors.AsType[*fs.PathError](err); !ok || told.Path != dir || !errors.Is(err, fs.ErrPermission) {
+		t.Errorf("in a directory that cannot be synced: %v", err)
+	}
+	if err := write(file, 0o644, nothing); !errors.Is(err, fs.ErrPermission) {
+		t.Errorf("a file of somebody else: %v", err)
+	}
 }
 
 // TestReplaceWithoutItsFile: that there is nothing to clean up is no second
@@ -316,6 +417,18 @@ func TestWriteErrors(t *testing.T) {
 		if err := write(full, mode.Mode(), fill); !errors.Is(err, syscall.ENOSPC) {
 			t.Errorf("%d bytes: %v", size, err)
 		}
+	}
+	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer null.Close()
+	mode, err := null.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := write(null, mode.Mode(), func(*Writer) error { return nil }); !errors.Is(err, syscall.EINVAL) {
+		t.Errorf("what cannot be synced: %v", err)
 	}
 	f, err := os.Create(filepath.Join(t.TempDir(), "f"))
 	if err != nil {

@@ -190,9 +190,6 @@ func pair(b []byte) (first, second int64) {
 // readAt fills buf; the end of the file is damage, since every position was
 // promised by the file itself.
 func (c *Reader) readAt(buf []byte, pos int64) error {
-	if pos+int64(len(buf)) > c.size {
-		return ErrFormat
-	}
 	n, err := c.r.ReadAt(buf, pos)
 	if n == len(buf) {
 		return nil

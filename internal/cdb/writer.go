@@ -125,11 +125,8 @@ func syncDir(path string) error {
 	if err != nil {
 		return err
 	}
-	err = d.Sync()
-	if closeErr := d.Close(); err == nil {
-		err = closeErr
-	}
-	return err
+	defer d.Close() // was only read
+	return d.Sync()
 }
 
 func ignoreMissing(err error) error {

@@ -62,7 +62,8 @@ func TestCachedChanges(t *testing.T) {
 	get(0, "one", true)
 	get(Recheck, "one", false)
 	put("f", "two\n")
-	get(Recheck-1, "one", false) // not looked at
+	get(0, "one", false) // not looked at
+	get(Recheck-1, "one", false)
 	get(1, "two", true)
 	put("other", "x\n")
 	get(Recheck, "two", true)
@@ -83,15 +84,17 @@ func TestCachedHalfWritten(t *testing.T) {
 	t.Parallel()
 	d := dir(t, map[string]string{"f": "one\n", "empty": ""})
 	path := filepath.Join(string(d), "f")
-	c := NewCached(d, []string{"empty", "f"}, func() (string, error) { return d.Line("f", "none") })
+	load := func() (string, error) { return d.Line("f", "none") }
+	c, exactly := NewCached(d, []string{"empty", "f"}, load), NewCached(d, []string{"f"}, load)
 	var st syscall.Stat_t
-	get := func(now time.Time, want string) {
+	get := func(c *Cached[string], now time.Time, want string) {
 		t.Helper()
 		if value, _, err := c.Get(now); value != want || err != nil {
 			t.Errorf("%q, %v, want %q", value, err, want)
 		}
 	}
-	get(time.Now(), "one")
+	get(c, time.Now(), "one")
+	get(exactly, time.Now(), "one")
 	if err := os.Truncate(path, 0); err != nil {
 		t.Fatal(err)
 	}
@@ -99,6 +102,24 @@ func TestCachedHalfWritten(t *testing.T) {
 		t.Fatal(err)
 	}
 	emptied := time.Unix(st.Mtim.Unix())
-	get(emptied.Add(Settle-1), "one")
-	get(emptied.Add(Settle+Recheck), "")
+	get(c, emptied.Add(Settle-1), "one")
+	get(c, emptied.Add(Settle+Recheck), "")
+	get(exactly, emptied.Add(Settle), "")
+}
+
+// A file that comes without anything in it is not one that was emptied.
+func TestCachedEmptyFileComes(t *testing.T) {
+	t.Parallel()
+	d := dir(t, nil)
+	c := NewCached(d, []string{"f"}, func() (string, error) { return d.Line("f", "none") })
+	now := time.Now()
+	if value, _, err := c.Get(now); value != "none" || err != nil {
+		t.Fatalf("%q, %v", value, err)
+	}
+	if err := os.WriteFile(string(d)+"/f", nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if value, _, err := c.Get(now.Add(Recheck)); value != "" || err != nil {
+		t.Errorf("%q, %v", value, err)
+	}
 }

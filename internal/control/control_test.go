@@ -7,9 +7,12 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // dir makes a control directory with the given files.
@@ -129,8 +132,8 @@ func TestList(t *testing.T) {
 }
 
 func TestMap(t *testing.T) {
-	text := "Example.ORG:alice\nexample.net: bob:x \n:everything\nno colon\nexample.org:carol\n#example.net:dave\nÄ:1\n"
-	want := map[string]string{"example.org": "carol", "example.net": " bob:x", "": "everything", "Ä": "1"}
+	text := "Example.ORG:alice\nexample.net: bob:x \n:everything\nno colon\nexample.org:carol\n#example.net:dave\nÄ:1\nAZ@[az`{:2\n"
+	want := map[string]string{"example.org": "carol", "example.net": " bob:x", "": "everything", "Ä": "1", "az@[az`{": "2"}
 	got, present, err := dir(t, map[string]string{"f": text}).Map("f")
 	if err != nil || !present || !maps.Equal(got, want) {
 		t.Errorf("Map = %q, %v, %v; want %q", got, present, err, want)
@@ -144,6 +147,7 @@ func TestMap(t *testing.T) {
 func TestFailsClosed(t *testing.T) {
 	d := dir(t, map[string]string{
 		"nul":     "a\x00b\n",
+		"first":   "\x00\n",
 		"long":    strings.Repeat("x", maxLine+1) + "\n",
 		"secret":  "x\n",
 		"nullist": "a\nb\nc\x00\n",
@@ -158,7 +162,7 @@ func TestFailsClosed(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for _, name := range []string{"nul", "long", "directory", "dangling", "loop", "fifo", "me\x00"} {
+	for _, name := range []string{"nul", "first", "long", "directory", "dangling", "loop", "fifo", "me\x00"} {
 		kinds := map[string]func() error{
 			"Line":     func() error { _, err := d.Line(name, ""); return err },
 			"LineOrMe": func() error { _, err := d.LineOrMe(name, ""); return err },
@@ -166,7 +170,7 @@ func TestFailsClosed(t *testing.T) {
 			"List":     func() error { _, _, err := d.List(name); return err },
 			"Map":      func() error { _, _, err := d.Map(name); return err },
 		}
-		if name != "nul" && name != "long" { // the reader's own format
+		if name != "nul" && name != "first" && name != "long" { // the reader's own format
 			kinds["Text"] = func() error { _, _, err := d.Text(name); return err }
 		}
 		for kind, read := range kinds {
@@ -224,6 +228,20 @@ func TestTooLongFile(t *testing.T) {
 	}
 	if _, _, err := d.List("f"); err == nil {
 		t.Error("a file over the limit was accepted")
+	}
+	fd, err := open(string(dir(t, map[string]string{"f": strings.Repeat("x", 1000)})) + "/f")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer syscall.Close(fd)
+	if text, err := readAll(fd, 1000); err != nil || len(text) != 1000 {
+		t.Errorf("a file that ends at the limit: %d bytes, %v", len(text), err)
+	}
+	if _, err := syscall.Seek(fd, 0, 0); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := readAll(fd, 999); err == nil || !strings.Contains(err.Error(), "999") {
+		t.Errorf("one byte more: %v", err)
 	}
 }
 
@@ -350,5 +368,73 @@ func TestFilesWithoutASize(t *testing.T) {
 	text, present, err := Dir("/proc/self").Text("maps")
 	if err != nil || !present || strings.Count(text, "\n") < 5 || len(text) < 1000 {
 		t.Errorf("%d bytes, %v", len(text), err)
+	}
+}
+
+// What is opened is for nobody else, and closed: no program that is started
+// inherits it.
+func TestDescriptors(t *testing.T) {
+	t.Parallel()
+	d := dir(t, map[string]string{"f": "x\n", "long": "x\n"})
+	if err := errors.Join(syscall.Mkfifo(string(d)+"/fifo", 0o644), os.Truncate(string(d)+"/long", maxFile+1)); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"f", "long", "fifo"} {
+		if _, present, err := d.List(name); present != (err == nil) || present != (name == "f") {
+			t.Errorf("%s: %v, %v", name, present, err)
+		}
+	}
+	fds, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, fd := range fds {
+		if target, err := os.Readlink("/proc/self/fd/" + fd.Name()); err == nil && strings.HasPrefix(target, string(d)) {
+			t.Errorf("%s is still open", target)
+		}
+	}
+	fd, err := open(string(d) + "/f")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer syscall.Close(fd)
+	if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err != nil || flags&unix.FD_CLOEXEC == 0 {
+		t.Errorf("children inherit it: %#x, %v", flags, err)
+	}
+}
+
+// A file that is put there while somebody looks for it is missing, or there.
+func TestFileComesMeanwhile(t *testing.T) {
+	t.Parallel()
+	d := dir(t, map[string]string{"new": "x\n"})
+	for i := range 2000 {
+		name := strconv.Itoa(i)
+		linked := make(chan error)
+		go func() { linked <- os.Link(string(d)+"/new", string(d)+"/"+name) }()
+		for {
+			line, err := d.Line(name, "")
+			if err != nil {
+				t.Error(err)
+			}
+			if line == "x" || err != nil {
+				break
+			}
+		}
+		if err := <-linked; err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// A link that leads nowhere is told as such: what failed, on what.
+func TestDanglingLink(t *testing.T) {
+	t.Parallel()
+	d := dir(t, nil)
+	if err := os.Symlink("nowhere", string(d)+"/f"); err != nil {
+		t.Fatal(err)
+	}
+	_, _, err := d.Text("f")
+	if told, ok := errors.AsType[*os.PathError](err); !ok || *told != (os.PathError{Op: "open", Path: string(d) + "/f", Err: syscall.ENOENT}) {
+		t.Errorf("%v", err)
 	}
 }

@@ -32,6 +32,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -98,6 +99,10 @@ func (o options) mutate(dir string) (survived int, err error) {
 		return 0, err
 	}
 	defer os.RemoveAll(work) // best effort
+	// Children of tests run as other users, with mutants as well.
+	if err := os.Chmod(work, 0o711); err != nil {
+		return 0, err
+	}
 	p, err := buildMutants(dir, work)
 	if err != nil {
 		return 0, err
@@ -159,7 +164,7 @@ func (o options) survey(p program, work string) (tests []test, err error) {
 		if strings.HasPrefix(name, "Benchmark") {
 			continue
 		}
-		if err := os.WriteFile(reached, make([]byte, len(p.mutants)+1), 0o666); err != nil {
+		if err := errors.Join(os.WriteFile(reached, make([]byte, len(p.mutants)+1), 0o666), os.Chmod(reached, 0o666)); err != nil {
 			return nil, err
 		}
 		begun := time.Now()

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"syscall"
@@ -18,8 +19,12 @@ const playName = "priv-child"
 
 func TestMain(m *testing.M) {
 	if filepath.Base(os.Args[0]) == playName {
-		if err := playChild(os.Args[1]); err != nil {
-			fmt.Println(err)
+		play := playChild
+		if len(os.Args) > 2 {
+			play = playEnter
+		}
+		if err := play(os.Args[1]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
 		return
@@ -38,7 +43,7 @@ func play(t *testing.T, role Role) string {
 	}
 	files := []*os.File{nil, w, w, w, w, nil, w}
 	p, err := os.StartProcess(self, []string{playName, role.Program}, &os.ProcAttr{
-		Env: []string{}, Dir: "/", Files: files,
+		Dir: "/", Files: files,
 		Sys: &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 64000, Gid: 64000}, AmbientCaps: role.Caps},
 	})
 	w.Close()
@@ -60,17 +65,15 @@ func reachableCopy(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	program, err := os.ReadFile(self)
-	if err != nil {
-		t.Fatal(err)
-	}
 	dir, err := os.MkdirTemp("", playName)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	path := filepath.Join(dir, playName)
-	if err := errors.Join(os.Chmod(dir, 0o755), os.WriteFile(path, program, 0o755)); err != nil {
+	// By another process: a child of ours that is just being started would still
+	// have the file open for writing, and nobody could execute it.
+	if err := errors.Join(exec.Command("cp", self, path).Run(), os.Chmod(dir, 0o755), os.Chmod(path, 0o755)); err != nil {
 		t.Fatal(err)
 	}
 	return path

@@ -209,12 +209,20 @@ func TestFind(t *testing.T) {
 func TestLoadNeedsEachFile(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"percenthack", "envnoathost", "rcpthosts", "locals", "me"} {
-		dir := t.TempDir()
-		if err := os.Mkdir(filepath.Join(dir, name), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if h, err := Load(control.Dir(dir)); h != nil || err == nil {
-			t.Errorf("%s: %v", name, err)
+		for _, files := range []map[string]string{{}, {"envnoathost": "x\n"}} {
+			dir := t.TempDir()
+			delete(files, name)
+			for other, text := range files {
+				if err := os.WriteFile(filepath.Join(dir, other), []byte(text), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := os.Mkdir(filepath.Join(dir, name), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if h, err := Load(control.Dir(dir)); h != nil || err == nil {
+				t.Errorf("%s: %v", name, err)
+			}
 		}
 	}
 }

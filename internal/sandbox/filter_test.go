@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -181,5 +182,28 @@ func TestFaultyFiltersAreRefused(t *testing.T) {
 	}
 	if _, err := (Filter{Rules: []Rule{long}}).compile(); err == nil {
 		t.Error("a program that is too long: no error")
+	}
+}
+
+func address(p *unix.SockFprog) uintptr { return uintptr(unsafe.Pointer(p)) }
+
+// The longest program that the kernel takes is one, and no instruction more.
+func TestLongestProgram(t *testing.T) {
+	t.Parallel()
+	rule := Rule{Call: 3}
+	for range 1300 {
+		rule.If = append(rule.If, Condition{Values: []uint32{1}})
+	}
+	last, longest := Condition{Arg: 1}, 0
+	for range 0xff {
+		last.Values = append(last.Values, 1)
+		program, err := Filter{Rules: []Rule{{Call: 3, If: append(rule.If, last)}}}.compile()
+		if err != nil {
+			break
+		}
+		longest = len(program)
+	}
+	if longest != unix.BPF_MAXINSNS {
+		t.Errorf("%d instructions, want %d", longest, unix.BPF_MAXINSNS)
 	}
 }

@@ -66,10 +66,23 @@ func (r Realm) Apply() error {
 	if r.Connect {
 		c.HandledAccessNet &^= ll.AccessNetConnectTCP
 	}
-	if errata, err := ll.LandlockGetErrata(); abi < abiThreads && (err != nil || errata&erratumSignal == 0) {
+	if errata, err := ll.LandlockGetErrata(); !signalsWork(abi, errata, err) {
 		c.Scoped &^= ll.ScopeSignal
 	}
-	var rules []landlock.Rule
+	if err := c.BestEffort().Restrict(r.rules(abi)...); err != nil {
+		return fmt.Errorf("landlock: %w", err)
+	}
+	return nil
+}
+
+// signalsWork tells whether threads can signal each other where signals are
+// confined.
+func signalsWork(abi, errata int, err error) bool {
+	return abi >= abiThreads || err == nil && errata&erratumSignal != 0
+}
+
+// rules are those that this version of Landlock knows.
+func (r Realm) rules(abi int) (rules []landlock.Rule) {
 	for _, f := range r.Files {
 		rules = append(rules, landlock.PathAccess(landlock.AccessFSSet(f.Access), f.Path))
 	}
@@ -81,10 +94,7 @@ func (r Realm) Apply() error {
 			rules = append(rules, landlock.ConnectTCP(port))
 		}
 	}
-	if err := c.BestEffort().Restrict(rules...); err != nil {
-		return fmt.Errorf("landlock: %w", err)
-	}
-	return nil
+	return rules
 }
 
 // landlockVersion returns 0 where the kernel has no Landlock.

@@ -7,9 +7,11 @@ import (
 
 // Missing says what this kernel does not have, in words for the log; nothing
 // if it has all.
-func Missing() []string {
+func Missing() []string { return missing(landlockVersion(), haveSeccomp()) }
+
+func missing(abi int, seccomp bool) []string {
 	var list []string
-	switch abi := landlockVersion(); {
+	switch {
 	case abi == 0:
 		list = append(list, "no Landlock (needs Linux 5.19 with CONFIG_SECURITY_LANDLOCK and landlock in lsm=): files and ports are not confined")
 	case abi < abiFiles:
@@ -17,7 +19,7 @@ func Missing() []string {
 	case abi < abiPorts:
 		list = append(list, fmt.Sprintf("version %d of Landlock (needs %d, Linux 6.7, for all): ports are not confined", abi, abiPorts))
 	}
-	if !haveSeccomp() {
+	if !seccomp {
 		list = append(list, "no seccomp filters on "+runtime.GOARCH+" (needs Linux 4.14 with CONFIG_SECCOMP_FILTER): system calls are not confined")
 	}
 	return list

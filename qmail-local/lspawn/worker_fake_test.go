@@ -1,6 +1,7 @@
 package lspawn
 
 import (
+	"fmt"
 	"io"
 	"os"
 	"strings"
@@ -88,6 +89,9 @@ func misbehave(link *fdpass.Packets, j localwork.Job) {
 			text = string(content) + " by descriptor"
 		}
 		answer(link, j.Delivery, spawn.Success, text)
+	case "identity":
+		groups, err := os.Getgroups()
+		answer(link, j.Delivery, spawn.Success, fmt.Sprint(os.Getuid(), os.Getgid(), groups, err))
 	case "silent":
 	case "nul":
 		answer(link, j.Delivery, spawn.Failure, "before\x00after")
@@ -127,6 +131,15 @@ func misbehave(link *fdpass.Packets, j localwork.Job) {
 		for link.Send(make([]byte, 60000)) == nil {
 		}
 	}
+}
+
+// huge is a job that is too large for a packet.
+func huge() localwork.Job {
+	return localwork.Job{User: "u", Home: "/", Message: spawn.Message{Bytes: make([]byte, localwork.MaxPacket)}}
+}
+
+func withMessage(f *os.File) *localwork.Job {
+	return &localwork.Job{Message: spawn.Message{ByFile: true, File: f}}
 }
 
 // descriptors lists what is open, without what the runtime opens.
