@@ -418,8 +418,15 @@ func TestNoQueue(t *testing.T) {
 	if after := contexts(t); after != before {
 		t.Errorf("%d queues before, %d after", before, after)
 	}
-	if q := openSyncQueue(); q != nil && contexts(t) != before+1 {
-		t.Error("queues are not counted")
+	if q := openSyncQueue(); q == nil {
+		return
+	}
+	opened, err := OpenGroup(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if opened.queue == nil || FileGroup().queue == nil || contexts(t) != before+3 {
+		t.Errorf("%d queues before, and %d with three more", before, contexts(t))
 	}
 }
 

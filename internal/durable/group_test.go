@@ -87,7 +87,10 @@ func (d *placeDir) Sync() error {
 	return d.place.broken[d.name]
 }
 
-func (d *placeDir) Close() error { d.place.note("close " + d.name); return nil }
+func (d *placeDir) Close() error {
+	d.place.note("close " + d.name)
+	return d.place.broken["close "+d.name]
+}
 
 // noted is a file of a place.
 type noted struct {
@@ -248,6 +251,7 @@ func TestFailedSyncIsFinal(t *testing.T) {
 		{"a file", map[string]error{"1": errBroken}},
 		{"a directory", map[string]error{"new": errBroken}},
 		{"a directory that cannot be opened", map[string]error{"new": errNoDirectory}},
+		{"a directory that cannot be closed", map[string]error{"close new": errBroken}},
 		{"the last of many files", map[string]error{"29": errBroken}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -421,10 +425,14 @@ func TestDelayBeginsAnew(t *testing.T) {
 		p := &place{}
 		told := make(chan error, 2)
 		tell := func(err error) { told <- err }
-		g.Ride(g.Begin(), time.Hour, tell, p.at("new"))
+		for range 2 {
+			g.Ride(g.Begin(), time.Hour, tell, p.at("new"))
+			time.Sleep(time.Minute)
+		}
 		if err := g.Wait(g.Begin(), nil); err != nil {
 			t.Error(err)
 		}
+		<-told
 		<-told
 		time.Sleep(30 * time.Minute)
 		begun := time.Now()
@@ -432,6 +440,20 @@ func TestDelayBeginsAnew(t *testing.T) {
 		if <-told; time.Since(begun) != time.Hour {
 			t.Errorf("served after %v", time.Since(begun))
 		}
+
+		// A delay that ends when nobody rides is none of those who come later.
+		g.carry()
+		synctest.Wait()
+		first := newProbe()
+		go g.Wait(g.Begin(), []Syncer{first})
+		<-first.began
+		g.Ride(g.Begin(), time.Hour, tell, p.at("new"))
+		first.release <- nil
+		synctest.Wait()
+		if len(told) != 0 {
+			t.Error("served before his delay was over")
+		}
+		<-told
 	})
 }
 
@@ -469,8 +491,8 @@ func TestWatch(t *testing.T) {
 // A directory that is synced alone is closed, whatever became of it.
 func TestDirectorySync(t *testing.T) {
 	t.Parallel()
-	p := &place{broken: map[string]error{"bad": errBroken, "none": errNoDirectory}}
-	for name, want := range map[string]error{"good": nil, "bad": errBroken, "none": errNoDirectory} {
+	p := &place{broken: map[string]error{"bad": errBroken, "none": errNoDirectory, "close open": errBroken}}
+	for name, want := range map[string]error{"good": nil, "bad": errBroken, "none": errNoDirectory, "open": errBroken} {
 		if err := p.at(name).Sync(); !errors.Is(err, want) {
 			t.Errorf("%s: %v", name, err)
 		}
