@@ -56,6 +56,40 @@ func TestShortageIsWaitedFor(t *testing.T) {
 	}
 }
 
+// Who waits for a kernel that is short of memory asks now and then, and not all the
+// time.
+func TestShortageCostsNoTime(t *testing.T) {
+	t.Parallel()
+	a, _ := pair(t)
+	for call, try := range map[uint32]func() error{
+		unix.SYS_SENDMSG: func() error { return a.Send([]byte("x")) },
+		unix.SYS_RECVMSG: func() error { _, _, err := a.Receive(make([]byte, 1), 0); return err },
+	} {
+		faulttest.Run(t, call, unix.ENOMEM, func() {
+			if err := a.SetDeadline(time.Now().Add(10 * soon)); err != nil {
+				t.Error(err)
+			}
+			begun := used(t)
+			if err := try(); !errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Errorf("call %d: %v", call, err)
+			}
+			if took := used(t) - begun; took > soon/2 {
+				t.Errorf("call %d: %v of the processor while there was nothing to do", call, took)
+			}
+		})
+	}
+}
+
+// used is the processor time of this thread.
+func used(t *testing.T) time.Duration {
+	t.Helper()
+	var u unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_THREAD, &u); err != nil {
+		t.Error(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
 // Any other error ends it, and says what was attempted.
 func TestErrorsNameTheCall(t *testing.T) {
 	t.Parallel()
