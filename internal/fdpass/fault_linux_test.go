@@ -56,6 +56,31 @@ func TestShortageIsWaitedFor(t *testing.T) {
 	}
 }
 
+// A deadline that is over while somebody waits for a packet, or for room for one,
+// is told as such.
+func TestDeadlineWhileWaiting(t *testing.T) {
+	t.Parallel()
+	a, _ := pair(t)
+	packet := make([]byte, MaxPacket)
+	for sent := true; sent; {
+		var err error
+		if sent, err = a.TrySend(packet); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, try := range map[string]func() error{
+		"send":    func() error { return a.Send(packet) },
+		"receive": func() error { _, _, err := a.Receive(make([]byte, 1), 0); return err },
+	} {
+		if err := a.SetDeadline(time.Now().Add(soon)); err != nil {
+			t.Fatal(err)
+		}
+		if err := try(); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 // Who waits for a kernel that is short of memory asks now and then, and not all the
 // time.
 func TestShortageCostsNoTime(t *testing.T) {
