@@ -98,6 +98,9 @@ func TestNothingStaysOpen(t *testing.T) {
 		if room == nil {
 			continue
 		}
+		if room.Name != "./Maildir" {
+			t.Errorf("the mailbox is %q", room.Name)
+		}
 		if flags, err := unix.FcntlInt(uintptr(room.Box), unix.F_GETFD, 0); err != nil || flags&unix.FD_CLOEXEC == 0 {
 			t.Errorf("the mailbox goes to whoever is started: %v", err)
 		}
