@@ -87,7 +87,10 @@ func (d *placeDir) Sync() error {
 	return d.place.broken[d.name]
 }
 
-func (d *placeDir) Close() error { d.place.note("close " + d.name); return nil }
+func (d *placeDir) Close() error {
+	d.place.note("close " + d.name)
+	return d.place.broken["close "+d.name]
+}
 
 // noted is a file of a place.
 type noted struct {
@@ -248,6 +251,7 @@ func TestFailedSyncIsFinal(t *testing.T) {
 		{"a file", map[string]error{"1": errBroken}},
 		{"a directory", map[string]error{"new": errBroken}},
 		{"a directory that cannot be opened", map[string]error{"new": errNoDirectory}},
+		{"a directory that cannot be closed", map[string]error{"close new": errBroken}},
 		{"the last of many files", map[string]error{"29": errBroken}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -411,6 +415,92 @@ func TestRiderWaitsForARunningSync(t *testing.T) {
 			t.Errorf("the next rider waited %v", time.Since(begun))
 		}
 	})
+}
+
+// The delay of a rider is his own, whatever became of those before him.
+func TestDelayBeginsAnew(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := NewGroup(noSyncAll)
+		p := &place{}
+		told := make(chan error, 2)
+		tell := func(err error) { told <- err }
+		for range 2 {
+			g.Ride(g.Begin(), time.Hour, tell, p.at("new"))
+			time.Sleep(time.Minute)
+		}
+		if err := g.Wait(g.Begin(), nil); err != nil {
+			t.Error(err)
+		}
+		<-told
+		<-told
+		time.Sleep(30 * time.Minute)
+		begun := time.Now()
+		g.Ride(g.Begin(), time.Hour, tell, p.at("new"))
+		if <-told; time.Since(begun) != time.Hour {
+			t.Errorf("served after %v", time.Since(begun))
+		}
+
+		// A delay that ends when nobody rides is none of those who come later.
+		g.carry()
+		synctest.Wait()
+		first := newProbe()
+		go g.Wait(g.Begin(), []Syncer{first})
+		<-first.began
+		g.Ride(g.Begin(), time.Hour, tell, p.at("new"))
+		first.release <- nil
+		synctest.Wait()
+		if len(told) != 0 {
+			t.Error("served before his delay was over")
+		}
+		<-told
+	})
+}
+
+// Who watches is told of each round: for how many, what, and how long.
+func TestWatch(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := NewGroup(noSyncAll)
+		var rounds []Round
+		g.Watch = func(r Round) { rounds = append(rounds, r) }
+		first := newProbe()
+		results := make(chan error, 3)
+		tell := func(err error) { results <- err }
+		g.Join(g.Begin(), tell, []Syncer{first})
+		<-first.began
+		p := &place{broken: map[string]error{"bad": errBroken}}
+		g.Join(g.Begin(), tell, []Syncer{&instant{}, &instant{}}, p.at("new"))
+		g.Join(g.Begin(), tell, nil, p.at("new"), p.at("bad"))
+		time.Sleep(time.Minute)
+		first.release <- nil
+		if err := <-results; err != nil {
+			t.Errorf("the first: %v", err)
+		}
+		for range 2 {
+			if err := <-results; !errors.Is(err, errBroken) {
+				t.Errorf("the others: %v", err)
+			}
+		}
+		if want := []Round{{1, 1, 0, time.Minute}, {2, 2, 2, 0}}; !slices.Equal(rounds, want) {
+			t.Errorf("rounds %v, want %v", rounds, want)
+		}
+	})
+}
+
+// A directory that is synced alone is closed, whatever became of it.
+func TestDirectorySync(t *testing.T) {
+	t.Parallel()
+	p := &place{broken: map[string]error{"bad": errBroken, "none": errNoDirectory, "close open": errBroken}}
+	for name, want := range map[string]error{"good": nil, "bad": errBroken, "none": errNoDirectory, "open": errBroken} {
+		if err := p.at(name).Sync(); !errors.Is(err, want) {
+			t.Errorf("%s: %v", name, err)
+		}
+		opened := want != errNoDirectory
+		if p.times("close "+name) == 1 != opened || p.times("sync "+name) == 1 != opened {
+			t.Errorf("%s: did %q", name, p.did)
+		}
+	}
 }
 
 func TestAllTakesRidersAlong(t *testing.T) {

@@ -102,6 +102,7 @@ func TestQueueTellsFailures(t *testing.T) {
 		{"a pipe", w, unix.EINVAL, "|1"},
 		{"a descriptor of ours that is none", &systemFile{fd: 1 << 20, name: "none"}, unix.EBADF, "none"},
 		{"a file that was closed", closed, os.ErrClosed, os.DevNull},
+		{"no file", (*os.File)(nil), os.ErrInvalid, ""},
 		{"what is no real file", noted{&place{broken: map[string]error{"x": errBroken}}, "x"}, errBroken, ""},
 	} {
 		for _, at := range []int{0, 1, maxQueued - 1, maxQueued, len(files)} {

@@ -201,6 +201,7 @@ func TestReadFrom(t *testing.T) {
 	}{
 		{"section", io.NewSectionReader(file, 0, int64(len(text))), text},
 		{"part", io.NewSectionReader(file, 3, copyPiece), text[3 : 3+copyPiece]},
+		{"middle", io.NewSectionReader(file, 3, copyPiece+5), text[3 : 3+copyPiece+5]},
 		{"nothing", io.NewSectionReader(file, 0, 0), ""},
 		{"memory", io.NewSectionReader(strings.NewReader(text), 1, 5), text[1:6]},
 		{"reader", strings.NewReader("text"), "text"},

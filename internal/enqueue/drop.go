@@ -1,8 +1,6 @@
 package enqueue
 
 import (
-	"errors"
-	"io/fs"
 	"os"
 	"strconv"
 
@@ -124,10 +122,7 @@ func (d *dropSink) sync() error {
 // abort removes the file under whichever name it has.
 func (d *dropSink) abort() {
 	for _, name := range []string{d.hidden, d.visible} {
-		if err := unix.Unlink(d.dir + name); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			// qmail-spool finds out what it is, and removes it.
-			continue
-		}
+		_ = unix.Unlink(d.dir + name) // what stays qmail-spool looks at, and removes
 	}
 	if d.fd >= 0 {
 		_ = unix.Close(d.fd) // abandoned

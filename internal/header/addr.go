@@ -50,7 +50,11 @@ func NewAddr(local, host string) (Addr, error) {
 	if local == "" {
 		return Addr{}, ErrLocal
 	}
-	if len(local)+1+len(host) > address.MaxLen {
+	size := len(local)
+	if host != "" {
+		size += len("@") + len(host)
+	}
+	if size > address.MaxLen {
 		return Addr{}, ErrLong
 	}
 	for i := 0; i < len(local); i++ {

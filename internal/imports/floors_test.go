@@ -74,6 +74,7 @@ var floors = [][]string{
 		"internal/resolver/resolvertest",
 		"internal/scenario", "internal/scenario/captured", "internal/scenario/failing", "internal/scenario/hostile", "internal/scenario/packaged", "internal/scenario/services",
 		"internal/testhost", "internal/testhost/inject", "internal/testhost/moved", "internal/testhost/raced",
+		"internal/faulttest",
 	},
 	{ // programs
 		"cmd/*", "contrib/tryout", "internal/mutation", "internal/testhost/moved/*",

@@ -33,12 +33,8 @@ func Sweep(dir int, path string, now time.Time) error {
 	if st.Mode&unix.S_IFMT != unix.S_IFDIR || now.Sub(time.Unix(st.Atim.Unix())) < sweepEvery {
 		return nil
 	}
-	accessed, err := unix.TimeToTimespec(now)
-	if err != nil {
-		return err
-	}
 	// Without this mark every delivery would sweep.
-	times := []unix.Timespec{accessed, {Nsec: unix.UTIME_OMIT}}
+	times := []unix.Timespec{unix.NsecToTimespec(now.UnixNano()), {Nsec: unix.UTIME_OMIT}}
 	if err := unix.UtimesNanoAt(dir, tmp, times, unix.AT_SYMLINK_NOFOLLOW); err != nil {
 		return &os.PathError{Op: "utimensat", Path: tmp, Err: err}
 	}

@@ -156,6 +156,9 @@ func TestReservationsCount(t *testing.T) {
 	if third == nil {
 		t.Fatal("what was given back is not to be had")
 	}
+	if h.reserve(10) != nil {
+		t.Error("what others have was given back, too")
+	}
 	second.Taken()
 	third.Taken()
 	if got := h.sums(); got != "1000S,2C\n10 1\n10 1\n" {

@@ -98,7 +98,7 @@ func writeMutants(p pkg, work string, dropped map[string]drop) (mutants []mutant
 			return nil, "", err
 		}
 	}
-	if err := write("mutant_runtime.go", []byte(runtime(p.Name))); err != nil {
+	if err := write("mutant_runtime.go", []byte(supportFor(p.Name))); err != nil {
 		return nil, "", err
 	}
 	list, err := json.Marshal(map[string]any{"Replace": replace})

@@ -22,7 +22,8 @@
 //
 // All mutants of a package are in one test program, which is built once, from
 // copies: nothing in the tree changes. As root each run has its own space of
-// process numbers, so that a mutant that kills others kills nobody else.
+// process numbers, and a /proc of that, so that a mutant that kills others, or a
+// test that writes to a process's files there, reaches nobody else.
 // The exit code is 1 if one survived that is not known to be equivalent.
 //
 // Files: main.go (order and what is printed), build.go (the test program),
@@ -39,6 +40,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -60,7 +62,13 @@ const (
 	waitForEnds = 5 * time.Second // who keeps our pipes open
 )
 
+// inside, as the first argument, says that this is the process of a run, which
+// becomes what the others say.
+const inside = "-inside-its-own-space"
+
 func main() {
+	runInside()
+	runtime.LockOSThread() // the thread that Pdeathsig is about: the main one
 	o := options{}
 	flag.DurationVar(&o.timeout, "timeout", 0, "for the tests of one mutant")
 	flag.StringVar(&o.tests, "run", "", "only these tests")
@@ -217,12 +225,17 @@ const (
 func (o options) test(p program, work, pattern string, id int, timeout time.Duration) string {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, p.path, "-test.failfast", "-test.run="+pattern)
+	argv := []string{p.path, "-test.failfast", "-test.run=" + pattern}
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	if os.Geteuid() == 0 {
+		cmd = exec.CommandContext(ctx, "/proc/self/exe", append([]string{inside}, argv...)...)
+	}
 	cmd.Dir = p.dir
 	cmd.Env = append(os.Environ(), variable+"="+strconv.Itoa(id), reachedVariable+"="+filepath.Join(work, "reached"), "TMPDIR="+work)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL} // a mutant may never end
+	// If we are killed, so is a mutant that would run for ever.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	if os.Geteuid() == 0 {
-		cmd.SysProcAttr.Cloneflags = syscall.CLONE_NEWPID
+		cmd.SysProcAttr.Cloneflags = syscall.CLONE_NEWPID | syscall.CLONE_NEWNS
 	}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = waitForEnds
@@ -236,4 +249,24 @@ func (o options) test(p program, work, pattern string, id int, timeout time.Dura
 		os.Stderr.Write(said)
 	}
 	return failed
+}
+
+// runInside does not return if this is the process of a run.
+func runInside() {
+	if len(os.Args) > 2 && os.Args[1] == inside {
+		fmt.Fprintf(os.Stderr, "mutation: %v\n", becomeInside(os.Args[2:]))
+		os.Exit(2)
+	}
+}
+
+// becomeInside makes this process, the first of its space of process numbers, the
+// program that argv says, and returns only with an error.
+func becomeInside(argv []string) error {
+	if err := syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""); err != nil {
+		return fmt.Errorf("keep mounts to ourselves: %w", err)
+	}
+	if err := syscall.Mount("proc", "/proc", "proc", syscall.MS_NOSUID|syscall.MS_NODEV|syscall.MS_NOEXEC, ""); err != nil {
+		return fmt.Errorf("mount /proc: %w", err)
+	}
+	return fmt.Errorf("start %s: %w", argv[0], syscall.Exec(argv[0], argv, os.Environ()))
 }

@@ -235,9 +235,9 @@ func (m *mutator) with(n *ast.BinaryExpr, operator string) string {
 	return strings.ReplaceAll(raw[:at]+operator+raw[at+len(n.Op.String()):], "\n", " ")
 }
 
-// runtime is what the mutants call. Which of them somebody reached is written
+// supportFor is what the mutants call. Which of them somebody reached is written
 // down in a file, where there is one.
-func runtime(pkg string) string {
+func supportFor(pkg string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, `package %s
 

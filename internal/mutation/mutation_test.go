@@ -11,6 +11,12 @@ import (
 	"testing"
 )
 
+// TestMain lets this program be what the tool starts in its own place.
+func TestMain(m *testing.M) {
+	runInside()
+	os.Exit(m.Run())
+}
+
 const source = `package p
 
 const two = 1 + 1
@@ -89,14 +95,16 @@ func TestDropLines(t *testing.T) {
 	}
 }
 
-// A whole run: what the test sees is killed, and what it does not survives.
+// A whole run: what the test sees is killed, and what it does not survives. What it
+// finds in /proc is its own process.
 func TestMutate(t *testing.T) {
 	dir := t.TempDir()
 	for name, text := range map[string]string{
 		"go.mod": "module m\n\ngo 1.26\n",
 		"p/p.go": "package p\n\nfunc Larger(a, b int) string {\n\tif a > b {\n\t\treturn \"a\" + \"\"\n\t}\n\treturn \"b\"\n}\n\n" +
 			"func unused(a int) int { return a - 1 }\n",
-		"p/p_test.go": "package p\n\nimport \"testing\"\n\nfunc TestLarger(t *testing.T) {\n\tif Larger(2, 1) != \"a\" || Larger(1, 2) != \"b\" {\n\t\tt.Error()\n\t}\n}\n",
+		"p/p_test.go": "package p\n\nimport (\n\t\"os\"\n\t\"strconv\"\n\t\"testing\"\n)\n\nfunc TestLarger(t *testing.T) {\n" +
+			"\tif me, err := os.Readlink(\"/proc/self\"); err != nil || me != strconv.Itoa(os.Getpid()) {\n\t\tt.Fatal(me, err)\n\t}\n\tif Larger(2, 1) != \"a\" || Larger(1, 2) != \"b\" {\n\t\tt.Error()\n\t}\n}\n",
 	} {
 		path := filepath.Join(dir, name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
