@@ -35,7 +35,7 @@ func TestStartWithoutLimits(t *testing.T) {
 		faulttest.Run(t, unix.SYS_PERSONALITY, unix.EPERM, func() {
 			pid, err := l.Start(func() (int, error) {
 				faulttest.Fail(t, unix.SYS_PRLIMIT64, unix.EPERM) // of a program alone it would be none
-				return 1 << 30, fault // nobody's number
+				return 1 << 30, fault                             // nobody's number
 			})
 			if pid != 1<<30 || fault == nil && !errors.Is(err, unix.EPERM) || fault != nil && err != fault {
 				t.Errorf("%v: %d, %v", fault, pid, err)
