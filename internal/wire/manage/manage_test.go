@@ -188,6 +188,9 @@ func TestFitExactly(t *testing.T) {
 	if n := DestinationsFit(make([]Destination, most/each+1)); n != most/each || n >= maxDestinations {
 		t.Errorf("%d destinations without a name fit", n)
 	}
+	if n := DestinationsFit(slices.Repeat([]Destination{{Name: strings.Repeat("n", MaxPacket)}}, 2)); n != 2 {
+		t.Errorf("%d destinations fit whose names are cut", n)
+	}
 	q := Question{Kind: Change, Order: Order{Kind: Bounce, Text: "no", Targets: []Target{{ID: number(1)}, {ID: number(2), Recipients: []int{1, 2, 3}}}}}
 	if got, want := len(q.Append(nil)), MaxPacket-Room("no")+q.Order.Targets[0].Size()+q.Order.Targets[1].Size(); got != want {
 		t.Errorf("an order has %d bytes, by its sizes %d", got, want)
@@ -380,7 +383,7 @@ func TestClientRefuses(t *testing.T) {
 	for name, c := range map[string]*Client{
 		"no answer":         serve(t, nil),
 		"another answer":    serve(t, [][]byte{answers()[1]}),
-		"another count":     serve(t, [][]byte{AppendFound(nil, []bool{true, true}), {End}}, three...),
+		"another count":     serve(t, [][]byte{AppendFound(nil, []bool{true, false}), {End}}, three...),
 		"no packet":         serve(t, [][]byte{{'?'}}),
 		"no end":            serve(t, [][]byte{found}, three...),
 		"another end":       serve(t, [][]byte{found, found}, three...),
@@ -485,6 +488,49 @@ func TestClosedClientIsGone(t *testing.T) {
 	if _, _, err := peer.Receive(make([]byte, 1), 0); err != io.EOF {
 		t.Errorf("got %v", err)
 	}
+}
+
+// A question that was not sent has no answer, whatever is there to be read; and
+// who answers nothing has gone away.
+func TestQuestionIsNotSent(t *testing.T) {
+	t.Parallel()
+	c, peer := joined(t)
+	fd, err := peer.Descriptor()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Shutdown(fd, unix.SHUT_RD); err != nil {
+		t.Fatal(err)
+	}
+	found := AppendFound(nil, []bool{false})
+	for _, packet := range [][]byte{{End}, found, {End}} {
+		if err := peer.Send(packet); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := c.Scan(); !errors.Is(err, unix.EPIPE) {
+		t.Errorf("scan: %v", err)
+	}
+	if _, err := c.Describe([]queuedir.ID{number(1)}); !errors.Is(err, unix.EPIPE) {
+		t.Errorf("describe: %v", err)
+	}
+	c, peer = joined(t)
+	peer.Close()
+	if _, _, err := c.receive(0); !errors.Is(err, io.EOF) || !strings.Contains(err.Error(), "went away") {
+		t.Errorf("nobody answers: %v", err)
+	}
+	if tv, err := unix.GetsockoptTimeval(mustDescriptor(t, serve(t, nil)), unix.SOL_SOCKET, unix.SO_SNDTIMEO); err != nil || tv.Sec == 0 {
+		t.Errorf("a connection that nobody accepts is waited for %+v, %v", tv, err)
+	}
+}
+
+func mustDescriptor(t *testing.T, c *Client) int {
+	t.Helper()
+	fd, err := c.packets.Descriptor()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fd
 }
 
 // Files of an answer that is not taken are closed, and those of a message when
