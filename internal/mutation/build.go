@@ -55,8 +55,9 @@ func buildMutants(dir, work string) (program, error) {
 	}
 }
 
-// complaint is how the compiler begins one, whatever the directory.
-var complaint = regexp.MustCompile(`(?m)^(?:[^\s:]*/)?([^\s:/]+\.go:\d+):\d+: `)
+// complaint is how the compiler begins one, whatever the directory. Far to the
+// right there is no column.
+var complaint = regexp.MustCompile(`(?m)^(?:[^\s:]*/)?([^\s:/]+\.go:\d+):(?:\d+:)? `)
 
 // dropLines notes the lines that the compiler complains about, and reports
 // whether there was something to note.
