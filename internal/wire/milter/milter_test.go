@@ -95,6 +95,7 @@ func TestAnswersRefused(t *testing.T) {
 		t.Errorf("many changes: %d, %v", len(changes), err)
 	}
 	control := AppendAnswer(AppendPath(nil, NewSender, "a\r\nb"), Answer{Kind: Continue})
+	changes = nil
 	if _, err := ReadOutcome(bytes.NewReader(control), &changes, nil); !errors.Is(err, ErrProtocol) {
 		t.Errorf("a change with a line end: %v", err)
 	}
@@ -124,6 +125,11 @@ func TestOutcomeAtItsLimits(t *testing.T) {
 	got, err := ReadOutcome(bytes.NewReader(AppendAnswer(frames, refusal)), &changes, func(p []byte) error { size += len(p); return nil })
 	if err != nil || got != refusal || !slices.Equal(changes, want) || size != MaxStrings+1 {
 		t.Errorf("%+v, %v, %d changes, %d bytes", got, err, len(changes), size)
+	}
+	for _, want := range []Answer{{Kind: Continue}, {Kind: Discard}} {
+		if a, err := ReadAnswer(bytes.NewReader(AppendAnswer(nil, want))); a != want || err != nil {
+			t.Errorf("%+v, %v, want %+v", a, err, want)
+		}
 	}
 	full := errors.New("no room for a piece")
 	if _, err := ReadOutcome(bytes.NewReader(frames), &changes, func([]byte) error { return full }); err != full {
