@@ -79,6 +79,9 @@ func TestDropLines(t *testing.T) {
 	t.Parallel()
 	dropped := map[string]drop{}
 	said := "# p\n./p.go:9:3: invalid operation\n/x/y/p.go:9:7: again\nnote: p.go:10:1\n"
+	if !dropLines(map[string]drop{}, "/x/p.go:9: far to the right\n") {
+		t.Error("a complaint without a column is none")
+	}
 	for _, want := range []bool{true, true, false} {
 		if got := dropLines(dropped, said); got != want || len(dropped) != 1 {
 			t.Errorf("progress %v, %v", got, dropped)

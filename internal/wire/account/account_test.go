@@ -24,8 +24,13 @@ func find(name string) (accounts.Account, error) {
 	case "away":
 		return accounts.Account{}, errors.New("line\nend " + strings.Repeat("x", MaxText))
 	}
+	if name == longest.Name {
+		return longest, nil
+	}
 	return accounts.Account{}, accounts.ErrUnknown
 }
+
+var longest = accounts.Account{Name: strings.Repeat("l", MaxName), UID: 1, GID: 2, Home: "/"}
 
 func TestAsk(t *testing.T) {
 	t.Parallel()
@@ -34,7 +39,7 @@ func TestAsk(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := call.NewClient("qmail-nss")
-	if _, err := Ask(c, "joe", time.Minute); err == nil || errors.Is(err, accounts.ErrUnknown) {
+	if _, err := Ask(c, "joe", time.Minute); !errors.Is(err, call.ErrNoLink) {
 		t.Errorf("without a link: %v", err)
 	}
 	if err := c.Relink(ours); err != nil {
@@ -43,6 +48,9 @@ func TestAsk(t *testing.T) {
 	go call.Serve(theirs, 8, func(q []byte) []byte { return Reply(q, find) })
 	if got, err := Ask(c, "joe", time.Minute); got != joe || err != nil {
 		t.Errorf("%v, %v", got, err)
+	}
+	if got, err := Ask(c, longest.Name, time.Minute); got != longest || err != nil {
+		t.Errorf("the longest name: %v, %v", got, err)
 	}
 	for _, name := range []string{"jim", strings.Repeat("x", MaxName), strings.Repeat("x", MaxName+1)} {
 		if got, err := Ask(c, name, time.Minute); !errors.Is(err, accounts.ErrUnknown) {
@@ -84,7 +92,14 @@ func TestParseAnswer(t *testing.T) {
 			t.Errorf("%.20q: %+v, %v", c.answer, a, err)
 		}
 	}
-	for _, question := range []string{"", "?", "?joe", "X"} {
+	home := "/" + strings.Repeat("x", MaxLine-len("joe::1:2::/:"))
+	if a, err := parseAnswer("joe", []byte("Yjoe::1:2::"+home+":")); a.Home != home || err != nil {
+		t.Errorf("the longest line: %d bytes of home, %v", len(a.Home), err)
+	}
+	if a, err := parseAnswer("joe", []byte("Yjoe::1:2::"+home+"x:")); err != errAnswer {
+		t.Errorf("a longer line: %d bytes of home, %v", len(a.Home), err)
+	}
+	for _, question := range []string{"", "?", "?joe", "X", "N", "N" + strings.Repeat("x", MaxName+1)} {
 		if got := Reply([]byte(question), find); string(got[:1]) != "T" {
 			t.Errorf("question %q: %q", question, got)
 		}

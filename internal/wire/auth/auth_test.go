@@ -39,6 +39,8 @@ func (*knows) Salt(a Attempt) ([]byte, uint32, error) {
 		return nil, 0, errBroken
 	case "long":
 		return make([]byte, MaxSalt+1), 1, nil
+	case "longest":
+		return make([]byte, MaxSalt), 1, nil
 	}
 	return []byte("salt of " + a.User), 4096, nil
 }
@@ -110,6 +112,9 @@ func TestQuestions(t *testing.T) {
 	if salt, n, err := c.Salt(who("joe")); string(salt) != "salt of joe" || n != 4096 || err != nil {
 		t.Errorf("%q, %d, %v", salt, n, err)
 	}
+	if salt, n, err := c.Salt(who("longest")); len(salt) != MaxSalt || n != 1 || err != nil {
+		t.Errorf("the longest salt: %d bytes, %d, %v", len(salt), n, err)
+	}
 	for _, user := range []string{"broken", "long"} {
 		if _, _, err := c.Salt(who(user)); !errors.Is(err, errUnsure) {
 			t.Errorf("salt of %s: %v", user, err)
@@ -173,7 +178,7 @@ func FuzzQuestion(f *testing.F) {
 func TestAnswersOfAnotherForm(t *testing.T) {
 	t.Parallel()
 	c := NewClient()
-	if _, err := c.Password(Attempt{User: "joe"}, nil); !errors.Is(err, call.ErrTooLarge) && !errors.Is(err, call.ErrNoLink) {
+	if _, err := c.Password(Attempt{User: "joe"}, nil); !errors.Is(err, call.ErrNoLink) {
 		t.Errorf("without a link: %v", err)
 	}
 	ours, theirs, err := fdpass.Pair(unix.SOCK_SEQPACKET)
@@ -191,7 +196,7 @@ func TestAnswersOfAnotherForm(t *testing.T) {
 			t.Errorf("mechanisms %q: %b, %v", answer, m, err)
 		}
 	}
-	for _, answer := range []string{"X", "S", "S\x00\x00\x00\x01x", "S\x00\x00\x00\x01x\x00\x00\x10\x00x"} {
+	for _, answer := range []string{"X", "S", "S\x00\x00\x00\x01x", "S\x00\x00\x00\x01x\x00\x00\x10\x00x", "N\x00\x00\x00\x01x\x00\x00\x10\x00"} {
 		answers <- answer
 		if _, _, err := c.Salt(Attempt{User: "joe"}); err == nil {
 			t.Errorf("salt %q was taken", answer)
@@ -218,4 +223,43 @@ func TestAskWaitsForItsTurn(t *testing.T) {
 			t.Errorf("%d places are taken", len(c.places))
 		}
 	})
+}
+
+// What a verifier cannot tell is logged with its reason, and so is a question
+// that is none; what can be told is not.
+func TestLog(t *testing.T) {
+	t.Parallel()
+	k := &knows{}
+	for _, c := range []struct {
+		name     string
+		question question
+		want     error // nil: nothing is logged
+	}{
+		{"password", question{kind: kindPassword, Attempt: Attempt{User: "joe"}}, nil},
+		{"password of whom it cannot look up", question{kind: kindPassword, Attempt: Attempt{User: "broken"}}, errBroken},
+		{"salt of whom it cannot look up", question{kind: kindSalt, Attempt: Attempt{User: "broken"}}, errBroken},
+		{"salt that is too long", question{kind: kindSalt, Attempt: Attempt{User: "long"}}, nil},
+		{"no name", question{kind: kindSalt}, errForm},
+	} {
+		var logged []error
+		server := Server{Verifier: k, Guard: k, Log: func(err error) { logged = append(logged, err) }}
+		server.Answer(c.question.append(nil))
+		if (len(logged) == 1) != (c.want != nil) || len(logged) > 0 && logged[0] != c.want {
+			t.Errorf("%s: logged %v, want %v", c.name, logged, c.want)
+		}
+	}
+}
+
+// A place is free again once its question has its answer, or none.
+func TestPlacesAreGivenBack(t *testing.T) {
+	t.Parallel()
+	c := NewClient() // without a link each question fails at once
+	for range atOnce + 1 {
+		if _, err := c.Password(Attempt{User: "joe"}, nil); !errors.Is(err, call.ErrNoLink) {
+			t.Fatalf("got %v", err)
+		}
+	}
+	if len(c.places) != 0 {
+		t.Errorf("%d places are taken", len(c.places))
+	}
 }

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -83,12 +85,22 @@ func TestNoAnswer(t *testing.T) {
 	if _, err := c.Ask([]byte("slow"), time.Millisecond); !errors.Is(err, ErrLate) {
 		t.Errorf("a slow peer: %v", err)
 	}
+	c.mu.Lock()
+	if len(c.open) != 0 {
+		t.Errorf("%d questions are open that nobody waits for", len(c.open))
+	}
+	c.mu.Unlock()
 	close(release) // its late answer is passed over
 	if a, err := c.Ask([]byte("next"), patient); err != nil || string(a) != "re: next" {
 		t.Errorf("after a late answer: %q, %v", a, err)
 	}
 	if a, err := c.Ask(bytes.Repeat([]byte{'x'}, MaxBody-4), patient); err != nil || len(a) != MaxBody {
 		t.Errorf("the largest answer: %d bytes, %v", len(a), err)
+	}
+	c = NewClient("peer")
+	serve(t, c, 1, func(q []byte) []byte { return q[:1] })
+	if a, err := c.Ask(make([]byte, MaxBody), patient); err != nil || len(a) != 1 {
+		t.Errorf("the largest question: %d bytes, %v", len(a), err)
 	}
 }
 
@@ -266,23 +278,160 @@ func TestBrokenQuestionEndsLink(t *testing.T) {
 	if err := link.Send([]byte("1234")); err != nil {
 		t.Fatal(err)
 	}
-	if err := <-ended; err == nil {
-		t.Error("a packet without a body was taken")
+	if err := <-ended; !errors.Is(err, errShort) {
+		t.Errorf("a packet without a body: %v", err)
 	}
 }
 
-// A descriptor that is no link is no peer.
+// A descriptor that is no link is no peer, and is not kept.
 func TestNoSocket(t *testing.T) {
 	t.Parallel()
+	// This opens nothing, so that not even its flags can be set.
+	place := func() *os.File {
+		fd, err := unix.Open("/", unix.O_PATH|unix.O_CLOEXEC, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return os.NewFile(uintptr(fd), "/")
+	}
 	c := NewClient("peer")
-	closed, other := pair(t)
-	defer other.Close()
-	closed.Close()
-	if err := c.Relink(closed); err == nil || c.Linked() {
+	f := place()
+	if err := c.Relink(f); err == nil || c.Linked() {
 		t.Errorf("relinked: %v", err)
 	}
-	if err := Serve(closed, 1, echo); err == nil {
+	if _, err := f.Stat(); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("who asks keeps it: %v", err)
+	}
+	f = place()
+	if err := Serve(f, 1, echo); err == nil {
 		t.Error("served")
+	}
+	if _, err := f.Stat(); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("who answers keeps it: %v", err)
+	}
+}
+
+// Who asks while the peer is away waits for the next one, for as long as that
+// takes at most; who asks later does not wait again.
+func TestAbsentPeerIsWaitedForOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := NewClient("peer")
+		ours, theirs := pair(t)
+		if err := c.Relink(ours); err != nil {
+			t.Fatal(err)
+		}
+		theirs.Close()
+		synctest.Wait() // it is known to be gone
+		for _, want := range []time.Duration{linkTime, 0} {
+			begun := time.Now()
+			if _, err := c.Ask([]byte("?"), patient); !errors.Is(err, ErrNoLink) || time.Since(begun) != want {
+				t.Errorf("%v after %v, want it after %v", err, time.Since(begun), want)
+			}
+		}
+	})
+}
+
+// The next peer gets the question of who has waited for it.
+func TestNextPeerIsAsked(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := NewClient("peer")
+		c.absence.End()
+		c.absence.Begin() // it was there a moment ago
+		var answer []byte
+		var err error
+		asked := make(chan struct{})
+		go func() {
+			answer, err = c.Ask([]byte("?"), patient)
+			close(asked)
+		}()
+		synctest.Wait() // for the next peer
+		ours, theirs := pair(t)
+		ended := make(chan error, 1)
+		go func() { ended <- Serve(theirs, 1, echo) }()
+		if err := c.Relink(ours); err != nil {
+			t.Fatal(err)
+		}
+		if <-asked; err != nil || string(answer) != "re: ?" {
+			t.Errorf("%q, %v", answer, err)
+		}
+		ours.Close()
+		if err := <-ended; err != nil {
+			t.Errorf("who answered: %v", err)
+		}
+	})
+}
+
+// narrow lets f send only small packets.
+func narrow(t *testing.T, f *os.File) {
+	t.Helper()
+	fd, err := fdpass.Descriptor(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, 1); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A question that the kernel does not take fails with the reason; the peer is
+// there, and is asked other ones.
+func TestQuestionThatCannotBeSent(t *testing.T) {
+	t.Parallel()
+	c := NewClient("peer")
+	ours, theirs := pair(t)
+	narrow(t, ours)
+	go Serve(theirs, 1, echo)
+	if err := c.Relink(ours); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Ask(make([]byte, MaxBody), patient); !errors.Is(err, unix.EMSGSIZE) {
+		t.Errorf("got %v", err)
+	}
+	if a, err := c.Ask([]byte("?"), patient); err != nil || string(a) != "re: ?" {
+		t.Errorf("a small question: %q, %v", a, err)
+	}
+}
+
+// An answer that the kernel does not take ends the link, so that nobody waits
+// for it; one for a peer that is gone is no trouble.
+func TestAnswerThatCannotBeSent(t *testing.T) {
+	t.Parallel()
+	c := NewClient("peer")
+	ours, theirs := pair(t)
+	narrow(t, theirs)
+	ended := make(chan error, 1)
+	go func() { ended <- Serve(theirs, 1, func([]byte) []byte { return make([]byte, MaxBody) }) }()
+	if err := c.Relink(ours); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.AskNow([]byte("?"), patient); !errors.Is(err, ErrLost) {
+		t.Errorf("who asked: %v", err)
+	}
+	if err := <-ended; err == nil || errors.Is(err, errShort) {
+		t.Errorf("who answers: %v", err)
+	}
+
+	ours, theirs = pair(t)
+	link, err := fdpass.NewPackets(ours)
+	if err != nil {
+		t.Fatal(err)
+	}
+	begun, release := make(chan struct{}, 2), make(chan struct{})
+	go func() {
+		ended <- Serve(theirs, 1, func(q []byte) []byte { begun <- struct{}{}; <-release; return q })
+	}()
+	for number := range uint32(2) {
+		if err := link.Send(appendPacket(nil, number, []byte("?"))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	<-begun // the second question waits for its end
+	link.Close()
+	close(release)
+	if err := <-ended; err != nil {
+		t.Errorf("the peer of an answer is gone: %v", err)
 	}
 }
 
@@ -341,6 +490,9 @@ func TestBrokenAnswerEndsLink(t *testing.T) {
 	if c.Linked() {
 		t.Error("still linked")
 	}
+	if _, _, err := link.Receive(buf, 0); err != io.EOF {
+		t.Errorf("the peer is not told: %v", err)
+	}
 }
 
 // A question that has no answer, or one that is too long, stays without.
@@ -363,5 +515,25 @@ func TestAnswersThatAreNone(t *testing.T) {
 	}
 	if a, err := c.Ask([]byte("most"), patient); len(a) != MaxBody || err != nil {
 		t.Errorf("the longest: %d bytes, %v", len(a), err)
+	}
+}
+
+// A peer that does not take a question since it has ended is gone at once, and
+// not only when somebody reads its end.
+func TestQuestionFindsPeerGone(t *testing.T) {
+	t.Parallel()
+	c := NewClient("peer")
+	ours, theirs := pair(t)
+	link, err := fdpass.NewPackets(ours)
+	if err != nil {
+		t.Fatal(err)
+	}
+	theirs.Close()
+	c.link = link // and nobody reads
+	if _, err := c.AskNow([]byte("?"), patient); !errors.Is(err, ErrNoLink) || c.Linked() {
+		t.Errorf("%v, linked: %v", err, c.Linked())
+	}
+	if _, err := ours.Stat(); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("the link stays open: %v", err)
 	}
 }

@@ -1,6 +1,7 @@
 package lookup
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -57,8 +58,8 @@ func TestAsk(t *testing.T) {
 			t.Errorf("%s: %v, %v", local, got, err)
 		}
 	}
-	if _, err := Ask(call.NewClient("qmail-lookup"), mailbox(t, "joe"), time.Minute); err == nil {
-		t.Error("an answer without a link")
+	if _, err := Ask(call.NewClient("qmail-lookup"), mailbox(t, "joe"), time.Minute); !errors.Is(err, call.ErrNoLink) {
+		t.Errorf("without a link: %v", err)
 	}
 }
 
@@ -74,6 +75,9 @@ func TestReplyRefuses(t *testing.T) {
 
 func TestParseAnswerRefuses(t *testing.T) {
 	t.Parallel()
+	if a, err := ParseAnswer([]byte("Y ~")); a != (Answer{Exists, " ~"}) || err != nil {
+		t.Errorf("the first and the last printable byte: %v, %v", a, err)
+	}
 	for _, b := range []string{"", "X", "y", "Y\n", "N\x7f", "Y" + strings.Repeat("x", MaxText+1)} {
 		if a, err := ParseAnswer([]byte(b)); err == nil {
 			t.Errorf("%.20q is taken: %v", b, a)

@@ -116,8 +116,6 @@ func count(r *codec.Reader, limit int) int {
 	n := int(r.Uint16())
 	if n > limit {
 		r.Fail(fmt.Errorf("%d things in a packet", n))
-	}
-	if r.Err() != nil {
 		return 0
 	}
 	return n

@@ -80,8 +80,7 @@ func (c *Client) ask(q Question, visit func(Answer) error) error {
 		return c.lost(err)
 	}
 	for {
-		a, files, err := c.receive(0)
-		fdpass.CloseAll(files)
+		a, _, err := c.receive(0)
 		if err != nil {
 			return err
 		}
@@ -147,8 +146,8 @@ func (c *Client) Describe(ids []queuedir.ID) ([]*Message, error) {
 		fdpass.CloseAll(files)
 		return nil, c.lost(err)
 	}
-	if end, more, err := c.receive(0); err != nil || end.Kind != End {
-		fdpass.CloseAll(append(files, more...))
+	if end, _, err := c.receive(0); err != nil || end.Kind != End {
+		fdpass.CloseAll(files)
 		return nil, errors.Join(err, errors.New("qmail-send did not end its answer"))
 	}
 	return messages, nil

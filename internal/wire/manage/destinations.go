@@ -53,11 +53,12 @@ func (d Destination) size() int {
 	return codec.StringSize(d.Name) + 4 + 1 + 4 + 4*2 + 4 + codec.StringSize(d.Rate) + 2*8 + codec.StringSize(d.Reason)
 }
 
-// DestinationsFit returns how many of the first fit into a packet.
+// DestinationsFit returns how many of the first fit into a packet, which are
+// always fewer than maxDestinations.
 func DestinationsFit(all []Destination) int {
 	size := 3
 	for i, d := range all {
-		if size += d.size(); i == maxDestinations || size > MaxPacket {
+		if size += d.size(); size > MaxPacket {
 			return i
 		}
 	}

@@ -245,10 +245,8 @@ func decodeOrder(r *codec.Reader) Order {
 		}
 		o.Targets = append(o.Targets, decodeTarget(r))
 	}
-	if r.Err() == nil {
-		if err := o.check(); err != nil {
-			r.Fail(err)
-		}
+	if err := o.check(); err != nil {
+		r.Fail(err)
 	}
 	return o
 }
@@ -258,7 +256,6 @@ func decodeTarget(r *codec.Reader) Target {
 	n := int(r.Uint16())
 	if n > MaxRecipients {
 		r.Fail(fmt.Errorf("%d recipients of a message", n))
-		return t
 	}
 	last := -1
 	for range n {
@@ -293,7 +290,7 @@ func (o Order) check() error {
 		}
 	case Bounce:
 	case Readdress:
-		if a, err := address.New(o.Text); err != nil || a.IsNull() || !a.HasDomain() {
+		if a, err := address.New(o.Text); err != nil || !a.HasDomain() {
 			return errors.New("not an address with a domain")
 		}
 	case Reroute:

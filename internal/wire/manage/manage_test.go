@@ -3,9 +3,11 @@ package manage
 import (
 	"bytes"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -73,13 +75,25 @@ func TestQuestionsRefused(t *testing.T) {
 		"not going up":            {Kind: Change, Order: Order{Kind: Delete, Targets: []Target{{number(1), []int{2, 1}}}}},
 		"twice":                   {Kind: Change, Order: Order{Kind: Delete, Targets: []Target{{number(1), []int{2, 2}}}}},
 		"too many recipients":     {Kind: Change, Order: Order{Kind: Delete, Targets: []Target{{number(1), many}}}},
+		"recipients beyond all":   {Kind: Change, Order: Order{Kind: Delete, Targets: []Target{{number(1), []int{1 << 31}}}}},
+		"too many messages":       {Kind: Change, Order: Order{Kind: Hold, Targets: slices.Repeat(one, MaxTargets+1)}},
+		"the character DEL":       {Kind: Change, Order: Order{Kind: Bounce, Text: "\x7f", Targets: one}},
 		"nothing to describe":     {Kind: Describe},
-		"too many to describe":    {Kind: Describe, IDs: make([]queuedir.ID, MaxDescribed+1)},
+		"too many to describe":    {Kind: Describe, IDs: slices.Repeat([]queuedir.ID{number(1)}, MaxDescribed+1)},
 		"no number":               {Kind: Describe, IDs: make([]queuedir.ID, 1)},
 		"an unknown question":     {Kind: '?'},
 	} {
 		if _, err := DecodeQuestion(q.Append(nil)); err == nil {
 			t.Errorf("%s was taken", name)
+		}
+	}
+	for name, q := range map[string]Question{
+		"messages to describe": {Kind: Describe, IDs: slices.Repeat([]queuedir.ID{number(1)}, MaxDescribed)},
+		"messages to hold":     {Kind: Change, Order: Order{Kind: Hold, Text: " ", Targets: slices.Repeat(one, MaxTargets)}},
+		"recipients to delete": {Kind: Change, Order: Order{Kind: Delete, Targets: []Target{{number(1), many[:MaxRecipients]}}}},
+	} {
+		if got, err := DecodeQuestion(q.Append(nil)); err != nil || !reflect.DeepEqual(got, q) {
+			t.Errorf("the most %s: %v", name, err)
 		}
 	}
 	if _, err := DecodeQuestion(append(questions[0].Append(nil), 0)); err == nil {
@@ -103,6 +117,84 @@ func FuzzQuestion(f *testing.F) {
 			t.Errorf("beyond the limits: %+v", q)
 		}
 	})
+}
+
+// What an answer says arrives as it was, but for texts that are too long.
+func TestAnswersArrive(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("x", 1000)
+	full := Destination{Name: "a.test,b.test", Domains: 3, Standing: Slowed, Waiting: 1 << 20, Jobs: 1, Deliveries: 2, Window: 3, Limit: 4, Distance: 5, Rate: "6/m", Since: 7, Next: 8, Reason: "no"}
+	for _, c := range []struct {
+		packet []byte
+		want   Answer
+	}{
+		{[]byte{End}, Answer{Kind: End}},
+		{AppendStates(nil, []State{{number(1), Deferred, 1795000000, 3, 4}}), Answer{Kind: States, States: []State{{number(1), Deferred, 1795000000, 3, 4}}}},
+		{AppendFound(nil, []bool{true, false}), Answer{Kind: Files, Found: []bool{true, false}}},
+		{AppendResults(nil, []Result{{number(1), Later, long}, {number(2), Done, ""}}), Answer{Kind: Results, Results: []Result{{number(1), Later, long[:maxSaid]}, {number(2), Done, ""}}}},
+		{AppendRefusal(nil, long), Answer{Kind: Refusal, Text: long[:maxSaid]}},
+		{AppendDestinations(nil, []Destination{full}), Answer{Kind: Destinations, Destinations: []Destination{full}}},
+		{AppendDestinations(nil, []Destination{{Name: long, Standing: Well, Rate: long, Reason: long}}),
+			Answer{Kind: Destinations, Destinations: []Destination{{Name: long[:maxName], Standing: Well, Rate: long[:maxRateWord], Reason: long[:maxSaid]}}}},
+	} {
+		if got, err := DecodeAnswer(c.packet); err != nil || !reflect.DeepEqual(got, c.want) {
+			t.Errorf("got %+v, %v, want %+v", got, err, c.want)
+		}
+	}
+	for name, packet := range map[string]string{
+		"an unknown answer": "?", "too many states": "l\xff\xff", "no number": "l\x00\x01" + strings.Repeat("x", stateSize),
+		"an unknown standing": string(AppendDestinations(nil, []Destination{{Standing: 'x'}})),
+	} {
+		if a, err := DecodeAnswer([]byte(packet)); err == nil {
+			t.Errorf("%s was taken: %+v", name, a)
+		}
+	}
+}
+
+// What fits into a packet fills it to the last byte.
+func TestFitExactly(t *testing.T) {
+	t.Parallel()
+	const most = MaxPacket - 3
+	results := make([]Result, 0, maxResults+1)
+	each := len(AppendResults(nil, make([]Result, 1))) - 3
+	for room := most; room >= each; room -= each + maxSaid {
+		results = append(results, Result{Text: strings.Repeat("x", min(maxSaid, room-each))})
+	}
+	if packet := AppendResults(nil, results); len(packet) != MaxPacket || ResultsFit(results) != len(results) {
+		t.Errorf("%d results of %d fit, which have %d bytes", ResultsFit(results), len(results), len(packet))
+	}
+	results[0].Text, results[len(results)-1].Text = results[len(results)-1].Text+"x", results[0].Text
+	if n := ResultsFit(results); n != len(results)-1 {
+		t.Errorf("%d results of %d fit with a byte more", n, len(results))
+	}
+	if n := ResultsFit(make([]Result, maxResults)); n != maxResults {
+		t.Errorf("%d results without a text fit", n)
+	}
+	if n := ResultsFit(make([]Result, maxResults+1)); n != maxResults {
+		t.Errorf("%d results fit, the most are %d", n, maxResults)
+	}
+	var all []Destination
+	each = len(AppendDestinations(nil, make([]Destination, 1))) - 3
+	for room := most; room >= each; room -= each + maxName {
+		all = append(all, Destination{Name: strings.Repeat("n", min(maxName, room-each))})
+	}
+	if packet := AppendDestinations(nil, all); len(packet) != MaxPacket || DestinationsFit(all) != len(all) {
+		t.Errorf("%d destinations of %d fit, which have %d bytes", DestinationsFit(all), len(all), len(packet))
+	}
+	all[len(all)-1].Reason = "x"
+	if n := DestinationsFit(all); n != len(all)-1 {
+		t.Errorf("%d destinations of %d fit with a byte more", n, len(all))
+	}
+	if n := DestinationsFit(make([]Destination, most/each+1)); n != most/each || n >= maxDestinations {
+		t.Errorf("%d destinations without a name fit", n)
+	}
+	if n := DestinationsFit(slices.Repeat([]Destination{{Name: strings.Repeat("n", MaxPacket)}}, 2)); n != 2 {
+		t.Errorf("%d destinations fit whose names are cut", n)
+	}
+	q := Question{Kind: Change, Order: Order{Kind: Bounce, Text: "no", Targets: []Target{{ID: number(1)}, {ID: number(2), Recipients: []int{1, 2, 3}}}}}
+	if got, want := len(q.Append(nil)), MaxPacket-Room("no")+q.Order.Targets[0].Size()+q.Order.Targets[1].Size(); got != want {
+		t.Errorf("an order has %d bytes, by its sizes %d", got, want)
+	}
 }
 
 func answers() [][]byte {
@@ -291,7 +383,7 @@ func TestClientRefuses(t *testing.T) {
 	for name, c := range map[string]*Client{
 		"no answer":         serve(t, nil),
 		"another answer":    serve(t, [][]byte{answers()[1]}),
-		"another count":     serve(t, [][]byte{AppendFound(nil, []bool{true, true}), {End}}, three...),
+		"another count":     serve(t, [][]byte{AppendFound(nil, []bool{true, false}), {End}}, three...),
 		"no packet":         serve(t, [][]byte{{'?'}}),
 		"no end":            serve(t, [][]byte{found}, three...),
 		"another end":       serve(t, [][]byte{found, found}, three...),
@@ -314,8 +406,8 @@ func TestClientRefuses(t *testing.T) {
 	if _, err := gone.Describe(ids); err == nil {
 		t.Error("described by a client that is closed")
 	}
-	if _, _, err := gone.receive(0); err == nil {
-		t.Error("received by a client that is closed")
+	if _, _, err := gone.receive(0); err == nil || strings.Contains(err.Error(), "went away") {
+		t.Errorf("received by a client that is closed: %v", err)
 	}
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
@@ -346,7 +438,7 @@ func TestChange(t *testing.T) {
 func TestCheckRelay(t *testing.T) {
 	t.Parallel()
 	for s, want := range map[string]bool{
-		"": true, "mx.example": true, "[192.0.2.1]:25": true, "[2001:db8::1]": true, "A_b-Z.09": true, "a b": false, "a,b": false, "a/b": false,
+		"": true, "mx.example": true, "[192.0.2.1]:25": true, "[2001:db8::1]": true, "A_b-Z.09": true, "az": true, "a b": false, "a,b": false, "a/b": false,
 		"@": false, "`": false, "{": false, "\\": false, "^": false, "é": false, "a\n": false,
 		strings.Repeat("x", 300): true, strings.Repeat("x", 301): false,
 	} {
@@ -366,5 +458,175 @@ func TestCounts(t *testing.T) {
 		if (err == nil) != (n <= MaxStates) || err == nil && len(a.States) != n {
 			t.Errorf("%d states: %d, %v", n, len(a.States), err)
 		}
+	}
+}
+
+// joined is a client and its peer.
+func joined(t *testing.T) (*Client, *fdpass.Packets) {
+	t.Helper()
+	ours, theirs, err := fdpass.Pair(unix.SOCK_SEQPACKET)
+	if err != nil {
+		t.Fatal(err)
+	}
+	packets, err := fdpass.NewPackets(ours)
+	if err != nil {
+		t.Fatal(err)
+	}
+	peer, err := fdpass.NewPackets(theirs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { packets.Close(); peer.Close() })
+	return &Client{f: ours, packets: packets, buf: make([]byte, MaxPacket)}, peer
+}
+
+// A client that is closed is gone for qmail-send.
+func TestClosedClientIsGone(t *testing.T) {
+	t.Parallel()
+	c, peer := joined(t)
+	c.Close()
+	if _, _, err := peer.Receive(make([]byte, 1), 0); err != io.EOF {
+		t.Errorf("got %v", err)
+	}
+}
+
+// A question that was not sent has no answer, whatever is there to be read; and
+// who answers nothing has gone away.
+func TestQuestionIsNotSent(t *testing.T) {
+	t.Parallel()
+	c, peer := joined(t)
+	fd, err := peer.Descriptor()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Shutdown(fd, unix.SHUT_RD); err != nil {
+		t.Fatal(err)
+	}
+	found := AppendFound(nil, []bool{false})
+	for _, packet := range [][]byte{{End}, found, {End}} {
+		if err := peer.Send(packet); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := c.Scan(); !errors.Is(err, unix.EPIPE) {
+		t.Errorf("scan: %v", err)
+	}
+	if _, err := c.Describe([]queuedir.ID{number(1)}); !errors.Is(err, unix.EPIPE) {
+		t.Errorf("describe: %v", err)
+	}
+	c, peer = joined(t)
+	peer.Close()
+	if _, _, err := c.receive(0); !errors.Is(err, io.EOF) || !strings.Contains(err.Error(), "went away") {
+		t.Errorf("nobody answers: %v", err)
+	}
+	if tv, err := unix.GetsockoptTimeval(mustDescriptor(t, serve(t, nil)), unix.SOL_SOCKET, unix.SO_SNDTIMEO); err != nil || tv.Sec == 0 {
+		t.Errorf("a connection that nobody accepts is waited for %+v, %v", tv, err)
+	}
+}
+
+func mustDescriptor(t *testing.T, c *Client) int {
+	t.Helper()
+	fd, err := c.packets.Descriptor()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fd
+}
+
+// Files of an answer that is not taken are closed, and those of a message when
+// its owner says so.
+func TestFilesAreClosed(t *testing.T) {
+	t.Parallel()
+	found, ids := AppendFound(nil, []bool{true}), []queuedir.ID{number(1)}
+	for _, c := range []struct {
+		name    string
+		packets [][]byte
+		deaf    bool   // the peer takes nothing more
+		want    string // in the error; none: the answer is good
+	}{
+		{"a good answer", [][]byte{found, {End}}, false, ""},
+		{"a refusal", [][]byte{AppendRefusal(nil, "no")}, false, "qmail-send: no"},
+		{"no packet", [][]byte{{'?'}}, false, "manage protocol"},
+		{"another answer", [][]byte{AppendFound(nil, []bool{false}), {End}}, false, "something else"},
+		{"nobody hears that they are taken", [][]byte{found, {End}}, true, "went away"},
+		{"no end", [][]byte{found, found}, false, "did not end"},
+	} {
+		client, peer := joined(t)
+		r, w, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close()
+		answered := make(chan error, 1)
+		go func() {
+			defer w.Close()
+			_, _, err := peer.Receive(make([]byte, MaxPacket), 0)
+			if c.deaf && err == nil {
+				var fd int
+				if fd, err = peer.Descriptor(); err == nil {
+					err = unix.Shutdown(fd, unix.SHUT_RD)
+				}
+			}
+			files := []*os.File{w, w, w}
+			for _, packet := range c.packets {
+				err = errors.Join(err, peer.Send(packet, files...))
+				files = nil
+			}
+			answered <- err
+		}()
+		got, err := client.Describe(ids)
+		if c.want == "" && (err != nil || len(got) != 1) || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%s: %v, %v", c.name, got, err)
+		}
+		for _, m := range got {
+			m.Close()
+		}
+		if err := <-answered; err != nil {
+			t.Errorf("%s: who answers: %v", c.name, err)
+		}
+		if _, err := r.Read(make([]byte, 1)); err != io.EOF {
+			t.Errorf("%s: the files: %v", c.name, err)
+		}
+	}
+}
+
+// open counts the descriptors of this process.
+func open(t *testing.T) int {
+	t.Helper()
+	list, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(list)
+}
+
+// A connection that fails leaves no descriptor. Not parallel: others open some.
+func TestDialLeavesNothingOpen(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "none")
+	if _, err := Dial(path); !errors.Is(err, ErrNotRunning) || !strings.Contains(err.Error(), path) {
+		t.Errorf("got %v", err) // and what is opened once is open now
+	}
+	before := open(t)
+	for range 5 {
+		if _, err := Dial(path); !errors.Is(err, ErrNotRunning) {
+			t.Errorf("got %v", err)
+		}
+	}
+	if after := open(t); after != before {
+		t.Errorf("%d descriptors, and %d before", after, before)
+	}
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Max: limit.Max}); err != nil {
+		t.Fatal(err)
+	}
+	_, err := Dial(path)
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	if !errors.Is(err, unix.EMFILE) || !strings.Contains(err.Error(), "socket") {
+		t.Errorf("without a descriptor left: %v", err)
 	}
 }

@@ -218,7 +218,7 @@ func parseReply(payload []byte) (Answer, error) {
 	}
 	code, err := strconv.Atoi(before[:3])
 	a.Code, a.Enhanced, a.Text = code, before[3:], text
-	if err != nil || code < 400 || code > 599 || !isEnhanced(a.Enhanced, before[0]) || strings.Count(text, "\n") >= maxLines {
+	if err != nil || !isEnhanced(a.Enhanced, before[0]) || strings.Count(text, "\n") >= maxLines {
 		return a, broken("reply %q", payload)
 	}
 	for i := range len(text) {
@@ -236,7 +236,7 @@ func isEnhanced(s string, class byte) bool {
 		return false
 	}
 	for _, part := range parts[1:] {
-		if n, err := strconv.ParseUint(part, 10, 16); err != nil || n > 999 || len(part) > 3 {
+		if _, err := strconv.ParseUint(part, 10, 16); err != nil || len(part) > 3 {
 			return false
 		}
 	}

@@ -3,6 +3,7 @@ package milter
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -22,7 +23,7 @@ func payload(t testing.TB, frame []byte) []byte {
 
 func TestSession(t *testing.T) {
 	t.Parallel()
-	want := Session{Server: "mx", IP: "192.0.2.1", Port: "99", Helo: "a b", User: "joe", ID: "7-1"}
+	want := Session{Server: "mx", IP: "192.0.2.1", Port: "99", Helo: "a\tb c", User: "joe", ID: "7-1"}
 	got, err := ParseSession(payload(t, AppendSession(nil, want)))
 	if err != nil || got != want {
 		t.Errorf("%+v, %v", got, err)
@@ -40,10 +41,21 @@ func TestPath(t *testing.T) {
 	if err != nil || path != "a@b" || !slices.Equal(parameters, []string{"NOTIFY=NEVER", ""}) {
 		t.Errorf("%q, %q, %v", path, parameters, err)
 	}
-	for _, bad := range []string{"", "a", "a\r\x00", strings.Repeat("\x00", maxParameters+2)} {
+	for _, bad := range []string{"", "a", "a\r\x00", "a\x7f\x00", strings.Repeat("\x00", maxParameters+2), strings.Repeat("a", MaxStrings) + "\x00"} {
 		if path, _, err := ParsePath([]byte(bad)); !errors.Is(err, ErrProtocol) {
-			t.Errorf("%q: %q, %v", bad, path, err)
+			t.Errorf("%.20q: %q, %v", bad, path, err)
 		}
+	}
+	if _, parameters, err := ParsePath([]byte(strings.Repeat("\x00", 1+maxParameters))); len(parameters) != maxParameters || err != nil {
+		t.Errorf("the most parameters: %d, %v", len(parameters), err)
+	}
+	if path, _, err := ParsePath([]byte(strings.Repeat("a", MaxStrings-1) + "\x00")); len(path) != MaxStrings-1 || err != nil {
+		t.Errorf("the longest path: %d bytes, %v", len(path), err)
+	}
+	// No string becomes two.
+	path, parameters, err = ParsePath(payload(t, AppendPath(nil, Rcpt, "a@b\x00SIZE=1", "NOTIFY=NEVER")))
+	if err != nil || path != "a@b" || !slices.Equal(parameters, []string{"NOTIFY=NEVER"}) {
+		t.Errorf("a path with a zero byte: %q, %q, %v", path, parameters, err)
 	}
 }
 
@@ -71,6 +83,7 @@ func TestAnswersRefused(t *testing.T) {
 		"another class": reply("5504.7.1\x00no"), "line end": reply("5505.7.1\x00no\r\n250 ok"), "8 bits": reply("5505.7.1\x00\xff"),
 		"code of 4 digits": reply("55505.7.1\x00no"), "many lines": reply("5505.7.1\x00" + strings.Repeat("\n", maxLines)),
 		"long number": reply("5505.1000.1\x00"), "sign": reply("5505.+7.1\x00"),
+		"nothing before NUL": reply("\x00no"), "two digits": reply("55\x00no"), "no number": reply("5x05.7.1\x00no"), "two numbers": reply("5505.7\x00no"), "four numbers": reply("5505.7.1.1\x00no"),
 	} {
 		if a, err := ReadAnswer(bytes.NewReader(frames)); !errors.Is(err, ErrProtocol) {
 			t.Errorf("%s: %+v, %v", name, a, err)
@@ -78,11 +91,49 @@ func TestAnswersRefused(t *testing.T) {
 	}
 	many := bytes.Repeat(AppendPath(nil, AddRcpt, "a@b"), MaxChanges+1)
 	var changes []Change
-	if _, err := ReadOutcome(bytes.NewReader(many), &changes, nil); !errors.Is(err, ErrProtocol) {
-		t.Errorf("many changes: %v", err)
+	if _, err := ReadOutcome(bytes.NewReader(many), &changes, nil); !errors.Is(err, ErrProtocol) || len(changes) != MaxChanges {
+		t.Errorf("many changes: %d, %v", len(changes), err)
+	}
+	control := AppendAnswer(AppendPath(nil, NewSender, "a\r\nb"), Answer{Kind: Continue})
+	changes = nil
+	if _, err := ReadOutcome(bytes.NewReader(control), &changes, nil); !errors.Is(err, ErrProtocol) {
+		t.Errorf("a change with a line end: %v", err)
+	}
+	for _, cut := range [][]byte{AppendAnswer(nil, Answer{Kind: Refuse, Code: 550, Enhanced: "5.7.1"}), AppendPath(nil, OnlyRcpt, "a@b"), submit.AppendFrame(nil, Message, []byte("xy"))} {
+		piece := func(p []byte) error { return fmt.Errorf("a piece: %q", p) }
+		if _, err := ReadOutcome(bytes.NewReader(cut[:len(cut)-1]), &changes, piece); err != io.ErrUnexpectedEOF {
+			t.Errorf("%q cut: %v", cut, err)
+		}
 	}
 	if _, err := ReadAnswer(bytes.NewReader(nil)); err != io.EOF {
 		t.Errorf("no answer: %v", err)
+	}
+}
+
+// Every kind of change is one, and what has the most bytes is taken.
+func TestOutcomeAtItsLimits(t *testing.T) {
+	t.Parallel()
+	var frames []byte
+	want := []Change{{NewSender, "a"}, {AddRcpt, "b"}, {DeleteRcpt, "c"}, {OnlyRcpt, strings.Repeat("d", MaxStrings-1)}}
+	for _, c := range want {
+		frames = AppendPath(frames, c.Kind, c.Path)
+	}
+	frames = submit.AppendFrame(frames, Message, make([]byte, MaxStrings+1))
+	refusal := Answer{Kind: Refuse, Code: 451, Enhanced: "4.999.999", Text: " ~" + strings.Repeat("\n", maxLines-1)}
+	var changes []Change
+	size := 0
+	got, err := ReadOutcome(bytes.NewReader(AppendAnswer(frames, refusal)), &changes, func(p []byte) error { size += len(p); return nil })
+	if err != nil || got != refusal || !slices.Equal(changes, want) || size != MaxStrings+1 {
+		t.Errorf("%+v, %v, %d changes, %d bytes", got, err, len(changes), size)
+	}
+	for _, want := range []Answer{{Kind: Continue}, {Kind: Discard}} {
+		if a, err := ReadAnswer(bytes.NewReader(AppendAnswer(nil, want))); a != want || err != nil {
+			t.Errorf("%+v, %v, want %+v", a, err, want)
+		}
+	}
+	full := errors.New("no room for a piece")
+	if _, err := ReadOutcome(bytes.NewReader(frames), &changes, func([]byte) error { return full }); err != full {
+		t.Errorf("who takes the pieces fails: %v", err)
 	}
 }
 

@@ -135,7 +135,7 @@ func parseAnswer(b []byte) (mtasts.Policy, error) {
 }
 
 func parsePolicy(s string) (p mtasts.Policy, err error) {
-	if s == "" || !strings.HasSuffix(s, "\x00") {
+	if !strings.HasSuffix(s, "\x00") {
 		return p, errAnswer
 	}
 	p.Mode = mtasts.Mode(s[0])

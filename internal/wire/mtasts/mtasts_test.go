@@ -84,7 +84,7 @@ func TestParseAnswer(t *testing.T) {
 		says   string
 	}{
 		{"N", mtasts.None, ""}, {"Pemx.example\x00", mtasts.Enforce, ""}, {"Ptmx.example\x00", mtasts.Testing, ""}, {"Pe" + many, mtasts.Enforce, ""},
-		{"", 0, ""}, {"NN", 0, ""}, {"X", 0, ""}, {"P", 0, ""}, {"Pe", 0, ""}, {"Pemx.example", 0, ""}, {"Pnmx.example\x00", 0, ""},
+		{"", 0, ""}, {"NN", 0, ""}, {"X", 0, ""}, {"P", 0, ""}, {"P\x00", 0, ""}, {"Pe", 0, ""}, {"Pemx.example", 0, ""}, {"Pnmx.example\x00", 0, ""},
 		{"PeMX.example\x00", 0, ""}, {"Pe\x00", 0, ""}, {"Pe" + many + "a.example\x00", 0, ""},
 		{"Twhy", 0, "why"}, {"T", 0, ""}, {"Twhy\n", 0, errAnswer.Error()}, {"T\x7f", 0, errAnswer.Error()}, {"T ~", 0, " ~"},
 		{"T" + strings.Repeat("x", MaxText), 0, strings.Repeat("x", MaxText)}, {"T" + strings.Repeat("x", MaxText+1), 0, errAnswer.Error()},
@@ -94,8 +94,17 @@ func TestParseAnswer(t *testing.T) {
 			t.Errorf("%.20q: %+v, %v", c.answer, p, err)
 		}
 	}
-	if domain, err := parseQuestion([]byte("X" + "a.example")); err == nil {
-		t.Errorf("another question is about %q", domain)
+	longest := strings.Repeat(strings.Repeat("a", 63)+".", 3) + strings.Repeat("a", 61)
+	for _, want := range []string{longest, "a"} {
+		if domain, err := parseQuestion([]byte("D" + want)); domain != want || err != nil {
+			t.Errorf("a domain of %d bytes: %q, %v", len(want), domain, err)
+		}
+	}
+	// The last one has 50 letters, which take three bytes each, in each label.
+	for _, question := range []string{"", "D", "Xa.example", "D" + longest + "a", "D" + longest + ".", "D" + strings.Repeat("\uff41", 50) + "." + strings.Repeat("\uff41", 50)} {
+		if domain, err := parseQuestion([]byte(question)); err == nil {
+			t.Errorf("%.20q of %d bytes is about %q", question, len(question), domain)
+		}
 	}
 }
 

@@ -2,8 +2,10 @@ package parent
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -96,9 +98,109 @@ func TestNextRefuses(t *testing.T) {
 			t.Errorf("%s: got %v", c.name, err)
 		}
 	}
-	up, _ := channels(t)
+	up, down := channels(t)
 	if _, err := up.Send(Frame{Kind: Environment, Data: make([]byte, MaxData+1)}); err != ErrTooLarge {
 		t.Errorf("large environment: got %v", err)
+	}
+	if sent, err := up.Send(Frame{Kind: Environment, Data: make([]byte, MaxData)}); !sent || err != nil {
+		t.Errorf("the largest environment: %v, %v", sent, err)
+	}
+	if f, err := down.Next(); len(f.Data) != MaxData || err != nil {
+		t.Errorf("the largest environment: %d bytes, %v", len(f.Data), err)
+	}
+}
+
+// A descriptor of a frame that is refused does not stay open.
+func TestRefusedDescriptorIsClosed(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{"?", "G", "Lentries", "Lentries 99"} {
+		a, b, err := fdpass.Pair(unix.SOCK_SEQPACKET)
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw, err := fdpass.NewPackets(a)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer raw.Close()
+		down, err := NewChannel(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer down.Close()
+		r, w, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close()
+		if err := raw.Send([]byte(text), w); err != nil {
+			t.Fatal(err)
+		}
+		w.Close()
+		if f, err := down.Next(); err == nil {
+			t.Errorf("%q: %+v", text, f)
+		}
+		if _, err := r.Read(make([]byte, 1)); err != io.EOF {
+			t.Errorf("%q: the descriptor: %v", text, err)
+		}
+	}
+}
+
+// asDaemon is in the environment of this program where it is run as one.
+const asDaemon = "PARENT_TEST_DAEMON"
+
+// TestMain runs this program as a daemon, which says what it has inherited.
+func TestMain(m *testing.M) {
+	if os.Getenv(asDaemon) == "" {
+		os.Exit(m.Run())
+	}
+	c, err := Inherited()
+	if err != nil {
+		fmt.Print(err)
+		os.Exit(0)
+	}
+	f, err := c.Next()
+	fmt.Printf("%c %s, %v", f.Kind, f.Data, err)
+	os.Exit(0)
+}
+
+// A daemon has the channel that its parent gave to it, and no other descriptor
+// in its place.
+func TestInherited(t *testing.T) {
+	t.Parallel()
+	a, b, err := fdpass.Pair(unix.SOCK_SEQPACKET)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	up, err := NewChannel(a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer up.Close()
+	if sent, err := up.Send(Frame{Kind: RemoteWorkers, Data: []byte("7")}); !sent || err != nil {
+		t.Fatalf("%v, %v", sent, err)
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	w.Close()
+	for _, c := range []struct {
+		name string
+		file *os.File
+		want string
+	}{
+		{"a channel", b, "N 7, <nil>"},
+		{"a pipe", r, "descriptor 3 is not a control channel: this program is started by qmail-start"},
+	} {
+		cmd := exec.Command(os.Args[0])
+		cmd.Env = append(os.Environ(), asDaemon+"=1")
+		cmd.ExtraFiles = []*os.File{c.file}
+		if said, err := cmd.CombinedOutput(); string(said) != c.want || err != nil {
+			t.Errorf("%s: %q, %v, want %q", c.name, said, err, c.want)
+		}
 	}
 }
 
@@ -268,6 +370,15 @@ func TestLinkWithoutVersion(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer down.Close()
+	for _, text := range []string{"Lentries 0", "Lentries -1", "Lentries 2"} {
+		if err := raw.Send([]byte(text), os.Stdin); err != nil {
+			t.Fatal(err)
+		}
+		_, err := down.Next()
+		if wrong, is := errors.AsType[*VersionError](err); !is || wrong.Link != "link entries" {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
 	for _, text := range []string{"Lentries", "Lentries x"} {
 		if err := raw.Send([]byte(text), os.Stdin); err != nil {
 			t.Fatal(err)

@@ -41,9 +41,6 @@ func parseListings(b []byte, n int) ([]Listing, error) {
 	r := begin(b, kindLists)
 	all := make([]Listing, 0, n)
 	for range n {
-		if r.Err() != nil {
-			break
-		}
 		l := Listing{Standing: Standing(r.Uint8())}
 		codes := int(r.Uint8())
 		if l.Standing > NoAnswer || codes > MaxCodes {

@@ -190,25 +190,21 @@ func Reply(b []byte, p Policy) []byte {
 	switch q.kind {
 	case kindLists:
 		var found []Listing
-		if found, err = p.Lists(q.client, q.zones); err == nil {
-			answer = appendListings(nil, found)
-		}
+		found, err = p.Lists(q.client, q.zones)
+		answer = appendListings(nil, found)
 	case kindName:
 		var state NameState
 		var name string
-		if state, name, err = p.Name(q.client); err == nil {
-			answer = appendName(nil, state, name)
-		}
+		state, name, err = p.Name(q.client)
+		answer = appendName(nil, state, name)
 	case kindSender:
 		var result Result
-		if result, err = p.Sender(q.client, q.helo, q.sender); err == nil {
-			answer = []byte{kindSender, byte(result)}
-		}
+		result, err = p.Sender(q.client, q.helo, q.sender)
+		answer = []byte{kindSender, byte(result)}
 	case kindGrey:
 		var wait time.Duration
-		if wait, err = p.Grey(Triplet{q.client, q.sender, q.recipient}, q.delay); err == nil {
-			answer = appendWait(nil, wait)
-		}
+		wait, err = p.Grey(Triplet{q.client, q.sender, q.recipient}, q.delay)
+		answer = appendWait(nil, wait)
 	}
 	if err != nil {
 		return []byte{kindUnknown}

@@ -88,6 +88,7 @@ func TestQuestionsArrive(t *testing.T) {
 		{Listed, []netip.Addr{netip.MustParseAddr("127.0.0.2"), netip.MustParseAddr("127.0.0.4")}, "because"},
 		{Standing: NoAnswer},
 	}
+	many := strings.Split(strings.Repeat("x", MaxZones), "")
 	for _, c := range []struct {
 		question question
 		answers  fixed
@@ -96,10 +97,16 @@ func TestQuestionsArrive(t *testing.T) {
 		{question{kind: kindLists, client: ip4, zones: []string{"a.example", "b.example", "c.example"}}, fixed{listings: listings}, listings},
 		{question{kind: kindName, client: ip6}, fixed{state: Confirmed, name: "h.example"}, []any{Confirmed, "h.example"}},
 		{question{kind: kindName, client: ip4}, fixed{state: NoName}, []any{NoName, ""}},
+		{question{kind: kindName, client: ip4}, fixed{state: NameUnsure}, []any{NameUnsure, ""}},
+		{question{kind: kindName, client: ip4}, fixed{state: Unconfirmed, name: "~ ."}, []any{Unconfirmed, "~ ."}},
 		{question{kind: kindSender, client: ip4, helo: "h", sender: "joe@a.example"}, fixed{result: SoftFail}, SoftFail},
 		{question{kind: kindSender, client: ip4}, fixed{result: None}, None},
+		{question{kind: kindSender, client: ip4, helo: strings.Repeat("x", MaxHelo)}, fixed{result: PermError}, PermError},
 		{question{kind: kindGrey, client: ip6, sender: "a@b", recipient: "c@d", delay: 300 * time.Second}, fixed{wait: 299*time.Second + 1}, 300 * time.Second},
 		{question{kind: kindGrey, client: ip6}, fixed{wait: -1}, time.Duration(0)},
+		{question{kind: kindGrey, client: ip6}, fixed{wait: 300 * time.Second}, 300 * time.Second},
+		{question{kind: kindGrey, client: ip6, delay: MaxDelay * time.Second}, fixed{wait: (MaxDelay + 1) * time.Second}, MaxDelay * time.Second},
+		{question{kind: kindLists, client: ip4, zones: many}, fixed{listings: make([]Listing, MaxZones)}, make([]Listing, MaxZones)},
 	} {
 		c.answers.asked = make(chan question, 2)
 		got, err := linked(t, c.answers).put(c.question)
@@ -135,21 +142,23 @@ func TestWhatIsNotAsked(t *testing.T) {
 // The text of a list is a stranger's, and so is its number of answers.
 func TestListingsAreCut(t *testing.T) {
 	t.Parallel()
-	l := Listing{Listed, make([]netip.Addr, MaxCodes+5), "a\r\n\xff" + strings.Repeat("x", MaxText)}
+	l := Listing{Listed, make([]netip.Addr, MaxCodes+5), "a\r\n\xff\x7f ~" + strings.Repeat("x", MaxText)}
 	for i := range l.Codes {
 		l.Codes[i] = netip.AddrFrom4([4]byte{127, 0, 0, byte(i)})
 	}
 	got, err := parseListings(appendListings(nil, []Listing{l}), 1)
-	if err != nil || len(got[0].Codes) != MaxCodes || got[0].Text != "a???"+strings.Repeat("x", MaxText-4) {
+	if err != nil || len(got[0].Codes) != MaxCodes || got[0].Text != "a???? ~"+strings.Repeat("x", MaxText-7) {
 		t.Errorf("%v, %v", got, err)
 	}
 }
 
 func TestBrokenQuestions(t *testing.T) {
 	t.Parallel()
-	for _, q := range []string{"", "N", "X\x04\x7f\x00\x00\x01", "N\x05\x7f\x00\x00\x01\x00", "N\x04\x7f\x00\x00\x01x", "L\x04\x7f\x00\x00\x01\x00\x00",
-		"L\x04\x7f\x00\x00\x01\x00\x01\x00\x00\x00\x00", "N\x10\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\xff\xff\x7f\x00\x00\x01"} {
-		if got := Reply([]byte(q), fixed{}); !bytes.Equal(got, []byte{kindUnknown}) {
+	for _, q := range []string{"", "N", "N\x00", "X\x04\x7f\x00\x00\x01", "N\x05\x7f\x00\x00\x01\x00", "N\x04\x7f\x00\x00\x01x", "L\x04\x7f\x00\x00\x01\x00\x00",
+		"L\x04\x7f\x00\x00\x01\x00\x01\x00\x00\x00\x00", "L\x04\x7f\x00\x00\x01\x00\x21" + strings.Repeat("\x00\x00\x00\x01x", MaxZones+1),
+		"G\x04\x7f\x00\x00\x01\x00\x01\x51\x81\x00\x00\x00\x00\x00\x00\x00\x00", "N\x10\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\xff\xff\x7f\x00\x00\x01"} {
+		asked := make(chan question, 1)
+		if got := Reply([]byte(q), fixed{asked: asked}); !bytes.Equal(got, []byte{kindUnknown}) || len(asked) != 0 {
 			t.Errorf("%q: %q", q, got)
 		}
 	}
@@ -158,7 +167,10 @@ func TestBrokenQuestions(t *testing.T) {
 func TestBrokenAnswers(t *testing.T) {
 	t.Parallel()
 	for _, b := range []string{"", "E", "X", "L", "L\x03\x00\x00\x00\x00\x00", "L\x00\x11", "N", "N\x04\x00\x00\x00\x00", "N\x02\x00\x00\x00\x00",
-		"N\x00\x00\x00\x00\x01x", "N\x02\x00\x00\x00\x01\n", "S", "S\x07", "S\x01x", "G\x00\x00\x00", "G\xff\xff\xff\xff"} {
+		"N\x00\x00\x00\x00\x01x", "N\x02\x00\x00\x00\x01\n", "S", "S\x07", "S\x01x", "G\x00\x00\x00", "G\xff\xff\xff\xff",
+		"G\x00\x01\x51\x81", "N\x01\x00\x00\x00\x00", "N\x02\x00\x00\x00\x01\x7f", "L\x01\x11" + strings.Repeat("\x7f\x00\x00\x02", MaxCodes+1) + "\x00\x00\x00\x00",
+		// Of another kind, and otherwise well formed.
+		"X\x01", "X\x00\x00\x00\x00", "X\x00\x00\x00\x00\x00", "X\x00\x00\x00\x00\x00\x00"} {
 		for what, parse := range map[string]func([]byte) error{
 			"L": func(b []byte) error { _, err := parseListings(b, 1); return err },
 			"N": func(b []byte) error { _, _, err := parseName(b); return err },
@@ -222,7 +234,7 @@ func TestNoVerdict(t *testing.T) {
 		if got, err := unlinked.put(question{kind: kind, client: ip4, zones: []string{"a.example"}}); !errors.Is(err, call.ErrNoLink) {
 			t.Errorf("%c without a link: %v, %v", kind, got, err)
 		}
-		if got, err := unlinked.put(question{kind: kind, zones: []string{"a.example"}}); err == nil || errors.Is(err, call.ErrNoLink) {
+		if got, err := unlinked.put(question{kind: kind, zones: []string{"a.example"}}); err != errForm {
 			t.Errorf("%c without an address: %v, %v", kind, got, err)
 		}
 	}
@@ -239,6 +251,21 @@ func TestResultWords(t *testing.T) {
 	for r, want := range map[Result]string{None: "none", Neutral: "neutral", Pass: "pass", Fail: "fail", SoftFail: "softfail", TempError: "temperror", PermError: "permerror"} {
 		if got := r.String(); got != want {
 			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
+// An IPv4 address is asked for in one form, and none with the name of an
+// interface of ours.
+func TestAddressHasOneForm(t *testing.T) {
+	t.Parallel()
+	for s, want := range map[string]string{"::ffff:192.0.2.1": "192.0.2.1", "fe80::1%eth0": "fe80::1"} {
+		b, err := question{kind: kindName, client: netip.MustParseAddr(s)}.append(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if q, err := parseQuestion(b); q.client != netip.MustParseAddr(want) || err != nil {
+			t.Errorf("%s arrives as %v, %v", s, q.client, err)
 		}
 	}
 }

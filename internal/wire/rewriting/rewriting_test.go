@@ -2,6 +2,7 @@ package rewriting
 
 import (
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -22,6 +23,14 @@ func TestSettings(t *testing.T) {
 			t.Errorf("%q: %+v, %v", b, got, err)
 		}
 	}
+	all := Settings{Network: []uint32{1, 2, 3}, Domain: "x", Secrets: slices.Repeat([]string{secret}, maxSecrets)}
+	want := "1 2 3\nx\n" + strings.Repeat("\n"+secret, maxSecrets)[1:]
+	if b, err := all.Append([]byte("F")); string(b) != "F"+want || err != nil {
+		t.Errorf("%q, %v, want %q", b, err, want)
+	}
+	if got, err := Parse([]byte(want)); err != nil || !reflect.DeepEqual(got, all) {
+		t.Errorf("the most secrets: %+v, %v", got, err)
+	}
 	if _, err := (Settings{Secrets: []string{secret}}).Append(nil); err == nil {
 		t.Error("settings without a domain")
 	}
@@ -31,7 +40,7 @@ func TestRefusals(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{
 		"", "\n", "1 2\nmx\n", "1\n\n" + secret, "x\nmx\n" + secret, "-1\nmx\n" + secret, "4294967296\nmx\n" + secret,
-		"1\nmx\nshort", "1\nmx\n" + secret + "\nshort", "1\nmx\n" + strings.Repeat(secret+"\n", maxSecrets+1),
+		"1\nmx\nshort", "1\nmx\n" + secret[1:], "1\nmx\n" + secret + "\nshort", "1\nmx\n" + strings.Repeat(secret+"\n", maxSecrets+1),
 	} {
 		if s, err := Parse([]byte(text)); err == nil {
 			t.Errorf("%q: %+v", text, s)

@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -99,6 +100,9 @@ func TestSign(t *testing.T) {
 		{2, []byte("handshake"), crypto.Hash(0), func(s []byte) bool {
 			return ed25519.Verify(edKey.Public().(ed25519.PublicKey), []byte("handshake"), s)
 		}},
+		{2, make([]byte, MaxData), crypto.Hash(0), func(s []byte) bool {
+			return ed25519.Verify(edKey.Public().(ed25519.PublicKey), make([]byte, MaxData), s)
+		}},
 	} {
 		signer := c.Signer(keys[one.key].ID(), keys[one.key].Public())
 		signature, err := signer.Sign(nil, one.digest, one.opts)
@@ -140,16 +144,17 @@ func TestNotSigned(t *testing.T) {
 		{0, 31, crypto.SHA256}, {0, 33, crypto.SHA256}, {0, 0, crypto.SHA256}, {0, 300, crypto.Hash(0)}, {0, 20, crypto.Hash(0)},
 		{1, 32, crypto.SHA512}, {2, MaxData + 1, crypto.Hash(0)}, {2, 0, crypto.Hash(0)},
 		{0, 32, &rsa.PSSOptions{SaltLength: 0, Hash: crypto.SHA256}}, {0, 31, pss}, {0, 28, crypto.SHA224},
+		{2, 64, crypto.SHA512}, {2, 32, &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash}},
 	} {
 		s, err := c.Signer(keys[one.key].ID(), nil).Sign(nil, make([]byte, one.length), one.opts)
-		if err == nil {
-			t.Errorf("%d: signed: %x", i, s)
+		if err != errRefused && err != errForm {
+			t.Errorf("%d: %x, %v", i, s, err)
 		}
 	}
 	if s, err := c.Signer(ID{}, nil).Sign(nil, make([]byte, 32), crypto.SHA256); err != errUnknown {
 		t.Errorf("a key that is not there: %x, %v", s, err)
 	}
-	for _, q := range []string{"x", "C", "C1", "C123", "S", "S123"} {
+	for _, q := range []string{"x", "C", "C1", "C123", "S", "S123", "S" + string(make([]byte, len(ID{}))), "S" + string(make([]byte, len(ID{})+1)), "S" + string(make([]byte, len(ID{})+2))} {
 		if a := Answer([]byte(q), keys, nil); string(a) != "R" {
 			t.Errorf("%q: %q", q, a)
 		}
@@ -205,7 +210,8 @@ func answering(t *testing.T, answer []byte) *Client {
 // What is no chain, and no signature, is taken for none.
 func TestAnswersOfAnotherForm(t *testing.T) {
 	t.Parallel()
-	for _, answer := range []string{"R", "S", "C", "C\x02a", "C\x00", "C\x00\x00\x00\x00", "C\x00\x00\x00\x00\x00", "C\x00\x00\x00\x00\x02x", "C\xffx"} {
+	for _, answer := range []string{"R", "S", "C", "C\x02a", "C\x00", "C\x00\x00\x00\x00", "C\x00\x00\x00\x00\x00", "C\x00\x00\x00\x00\x02x", "C\xffx",
+		"R\x01a\x00\x00\x00\x02xy", "C\xfe" + strings.Repeat("x", MaxName+1) + "\x00\x00\x00\x01x", "C\x00\x00\x00\x01"} {
 		if chains, err := answering(t, []byte(answer)).Chains(); err == nil {
 			t.Errorf("%q: %v", answer, chains)
 		}
@@ -213,6 +219,10 @@ func TestAnswersOfAnotherForm(t *testing.T) {
 	all, err := answering(t, []byte("C\x01a\x00\x00\x00\x02xy\x00\x00\x00\x01z")).Chains()
 	if err != nil || len(all) != MaxChains || all[0].Name != "a" || all[0].Size() != 4+2+4+1 || string(all[0].Certificates[1]) != "z" {
 		t.Errorf("a peer that never ends: %d chains, %v", len(all), err)
+	}
+	all, err = answering(t, []byte("C\xfd"+strings.Repeat("x", MaxName)+"\x00\x00\x00\x01x")).Chains()
+	if err != nil || len(all[0].Name) != MaxName {
+		t.Errorf("the longest name: %v", err)
 	}
 	digest := make([]byte, 32)
 	for _, answer := range []string{"S", "R", "Cx", "S" + string(make([]byte, MaxSignature+1))} {

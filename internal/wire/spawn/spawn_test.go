@@ -58,6 +58,18 @@ func TestJobsRoundTrip(t *testing.T) {
 	if _, _, err := DecodeJobs(AppendJobs(nil, 0, []Job{{ID: jobs[0].ID}})); err == nil {
 		t.Error("a job without recipients was taken")
 	}
+	if _, _, err := DecodeJobs(append([]byte{'R'}, packet[1:]...)); err == nil {
+		t.Error("jobs in a packet of another kind were taken")
+	}
+	for count, good := range map[int]bool{0: false, MaxJobs: true, MaxJobs + 1: false} {
+		many := make([]Job, count)
+		for i := range many {
+			many[i] = jobs[0]
+		}
+		if _, got, err := DecodeJobs(AppendJobs(nil, 0, many)); (err == nil) != good || good && len(got) != count {
+			t.Errorf("%d jobs: %d, %v", count, len(got), err)
+		}
+	}
 }
 
 // A message in the packet has a limit, and its form is one of two.
@@ -128,9 +140,14 @@ func TestResultsRoundTrip(t *testing.T) {
 	t.Parallel()
 	results := []Result{
 		{Delivery: 1, Class: Success, Text: "did 1+0+0\n"}, {Delivery: 2, Class: Deferral, Destination: Destination{"a.test,b.test", Throttled}},
-		{Delivery: 3, Class: Failure, Text: "no\nmailbox\n", Destination: Destination{"a.test", None}},
+		{Delivery: 3, Class: Failure, Text: "no\nmailbox\n", Destination: Destination{"!a.test~", None}},
+		{Delivery: 4, Class: PassedOn, Destination: Destination{"", Broken}},
 	}
 	packet := AppendResults(nil, results)
+	size := ResultSize(results[0]) + ResultSize(results[1]) + ResultSize(results[2]) + ResultSize(results[3])
+	if want := resultsHeader + size; len(packet) != want {
+		t.Errorf("ResultSize: packet has %d bytes, want %d", len(packet), want)
+	}
 	got, err := DecodeResults(packet)
 	if err != nil || !reflect.DeepEqual(got, results) {
 		t.Errorf("got %+v, %v", got, err)
@@ -149,6 +166,7 @@ func TestResultsRoundTrip(t *testing.T) {
 		t.Errorf("long text: %v", err)
 	}
 	for _, bad := range []string{"R\x00\x00", "R\x00\x01\x00\x00\x00\x00\x00\x00\x00\x01X\x00\x00\x00\x00\x00\x00\x00\x00\x00",
+		"S" + string(packet[1:]), "R\x00\x01\x00\x00\x00\x00\x00\x00\x00\x01K\x00\x00\x00\x00u\x00\x00\x00\x01 ", "R\x00\x01\x00\x00\x00\x00\x00\x00\x00\x01K\x00\x00\x00\x00u\x00\x00\x00\x01\x7f",
 		"R\x00\x01\x00\x00\x00\x00\x00\x00\x00\x01K\x00\x00\x00\x00x\x00\x00\x00\x00", "R\x00\x01\x00\x00\x00\x00\x00\x00\x00\x01K\x00\x00\x00\x00u\x00\x00\x00\x01\n", "J\x00\x01"} {
 		if _, err := DecodeResults([]byte(bad)); err == nil {
 			t.Errorf("%q was taken", bad)
@@ -180,6 +198,18 @@ func FuzzDecodeResults(f *testing.F) {
 func TestImpossibleFacts(t *testing.T) {
 	t.Parallel()
 	good := testJobs(t)[1]
+	good.Facts.RequireTLS = true
+	packet := AppendJobs(nil, 0, []Job{good})
+	if _, got, err := DecodeJobs(packet); err != nil || got[0].Facts != good.Facts {
+		t.Errorf("all needs: %+v, %v", got, err)
+	}
+	needs := []byte{needsUTF8 | needsTLS, byte(good.Facts.Return)}
+	if bytes.Count(packet, needs) != 1 {
+		t.Fatalf("%q is not found", needs)
+	}
+	if _, _, err := DecodeJobs(bytes.Replace(packet, needs, []byte{needsTLS << 1, needs[1]}, 1)); err == nil {
+		t.Error("an unknown need was taken")
+	}
 	for name, spoil := range map[string]func(*Job){
 		"RET":    func(j *Job) { j.Facts.Return = 'X' },
 		"ENVID":  func(j *Job) { j.Facts.EnvelopeID = "a b" },

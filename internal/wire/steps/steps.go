@@ -237,11 +237,8 @@ func (r *Reader) line() (word string, fields []string, err error) {
 	}
 	word, rest, _ := strings.Cut(string(line[:len(line)-1]), " ")
 	for rest != "" {
-		var field string
-		quoted, err := strconv.QuotedPrefix(rest)
-		if err == nil {
-			field, err = strconv.Unquote(quoted)
-		}
+		quoted, _ := strconv.QuotedPrefix(rest) // nothing, if that fails
+		field, err := strconv.Unquote(quoted)
 		if err != nil || quoted[0] != '"' {
 			return "", nil, errForm
 		}

@@ -47,8 +47,7 @@ func TestRefuses(t *testing.T) {
 	for _, text := range []string{
 		"", "end", "end \"K\"\n", "end \"X\" \"\"\n", "end \"KK\" \"\"\n", "end \"K\" \"\"",
 		"step \"a\" \"b\" \"c\" \"-1\"\n", "step \"a\" \"b\" \"c\" \"x\"\n", "step \"a\" \"b\" \"c\"\n", "other \"a\" \"b\" \"c\" \"1\"\n",
-		"end \"K\"  \"\"\n", "end `K` \"\"\n", "end \"K\" \"\" \n", "end \"K\" \"\n",
-		"step " + strings.Repeat("x", MaxLine+5000) + "\n",
+		"end \"ZD\" \"\"\n", "end \"\" \"\"\n", "end \"K\" \"\" \"\" \"1\"\n", "end \"K\"x\"\"\n", "end \"K\"  \"\"\n", "end `K` \"\"\n", "end \"K\" \"\" \n", "end \"K\" \"\n",
 	} {
 		if a, err := NewReader(strings.NewReader(text)).Answer(); err == nil {
 			t.Errorf("%.40q is taken: %v", text, a)
@@ -58,9 +57,22 @@ func TestRefuses(t *testing.T) {
 	if _, err := NewReader(strings.NewReader(many)).Answer(); err != errLines {
 		t.Errorf("an endless answer: %v", err)
 	}
-	wide := strings.Repeat("step \"\" \""+strings.Repeat("x", MaxLine-100)+"\" \"\" \"0\"\n", 40)
-	if _, err := NewReader(strings.NewReader(wide)).Answer(); err != errBytes {
-		t.Errorf("a very large answer: %v", err)
+	long := "end \"K\" \"" + strings.Repeat("x", MaxLine-len("end \"K\" \"\"\n")) + "\"\n"
+	if a, err := NewReader(strings.NewReader(long)).Answer(); a.Class != Goes || err != nil {
+		t.Errorf("a line of %d bytes: %v", len(long), err)
+	}
+	if _, err := NewReader(strings.NewReader(strings.Replace(long, "x", "xx", 1))).Answer(); err != errLength {
+		t.Errorf("a line of %d bytes: %v", len(long)+1, err)
+	}
+	// Each step has half a line of text and the number of its own line; the end
+	// has the rest.
+	step, n := "step \"\" \""+strings.Repeat("x", MaxLine/2-1)+"\" \"\" \"0\"\n", MaxAnswer/(MaxLine/2)-1
+	wide := strings.Repeat(step, n) + "end \"K\" \"" + strings.Repeat("x", MaxLine/2-1) + "\"\n"
+	if a, err := NewReader(strings.NewReader(wide)).Answer(); len(a.Steps) != n || err != nil {
+		t.Errorf("the largest answer: %d steps, %v", len(a.Steps), err)
+	}
+	if _, err := NewReader(strings.NewReader(strings.Replace(wide, "\"0\"", "\"00\"", 1))).Answer(); err != errBytes {
+		t.Errorf("a larger answer: %v", err)
 	}
 	if err := Serve(strings.NewReader("step\n"), io.Discard, func([]string) Answer { return Answer{} }); err == nil {
 		t.Error("a question that is none is answered")

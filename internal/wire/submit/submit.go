@@ -124,10 +124,7 @@ func AppendAnswer(b []byte, a Answer) []byte {
 	if a.Kind == Accepted {
 		return AppendFrame(b, Accepted, []byte(a.ID))
 	}
-	text := a.Text
-	if len(text) > maxAnswer-1 {
-		text = text[:maxAnswer-1]
-	}
+	text := a.Text[:min(len(a.Text), maxAnswer-1)]
 	b = AppendHeader(b, a.Kind, 1+len(text))
 	b = append(b, byte(a.ExitCode))
 	return append(b, text...)

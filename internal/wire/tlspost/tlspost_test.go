@@ -52,8 +52,11 @@ func TestPost(t *testing.T) {
 	if err := Post(c, place, report, time.Minute); !errors.As(err, &refused) || refused.Text != "never" {
 		t.Errorf("for good: %v", err)
 	}
-	if err := Post(c, place, make([]byte, MaxReport+1), time.Minute); !errors.As(err, &refused) {
+	if err := Post(c, place, make([]byte, MaxReport+1), time.Minute); !errors.As(err, &refused) || !strings.HasPrefix(refused.Text, "it has more than ") {
 		t.Errorf("a long one: %v", err)
+	}
+	if err := Post(c, place, make([]byte, MaxReport), time.Minute); err == nil || err.Error() != "something else" {
+		t.Errorf("the longest: %v", err)
 	}
 	if err := Post(c, "https://127.0.0.1/", report, time.Minute); !errors.As(err, &refused) {
 		t.Errorf("another place: %v", err)
@@ -109,6 +112,11 @@ func TestAnswers(t *testing.T) {
 	}
 	if err := Post(call.NewClient("qmail-tlspost"), place, []byte("x"), time.Minute); !errors.Is(err, call.ErrNoLink) {
 		t.Errorf("without a link: %v", err)
+	}
+	for n, good := range map[int]bool{1: true, MaxReport: true, MaxReport + 1: false} {
+		if url, report, err := parseQuestion(append(codec.AppendString(nil, place), make([]byte, n)...)); (err == nil) != good || good && (url != place || len(report) != n) {
+			t.Errorf("a report of %d bytes: %q, %d, %v", n, url, len(report), err)
+		}
 	}
 	if _, _, err := parseQuestion(codec.AppendString(nil, place)); err == nil {
 		t.Error("a question without a report was taken")

@@ -3,6 +3,7 @@ package tlsrpt
 import (
 	"errors"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -48,7 +49,7 @@ func TestRefused(t *testing.T) {
 		"long domain":  func(f *tlsrpt.Finding) { f.Policy.Domain = strings.Repeat("a.", 127) + "a" },
 		"string":       func(f *tlsrpt.Finding) { f.Policy.Strings = []string{"\x00"} },
 		"long string":  func(f *tlsrpt.Finding) { f.Policy.Strings = []string{strings.Repeat("x", tlsrpt.MaxString+1)} },
-		"many strings": func(f *tlsrpt.Finding) { f.Policy.MXHosts = make([]string, tlsrpt.MaxStrings+1) },
+		"many strings": func(f *tlsrpt.Finding) { f.Policy.MXHosts = slices.Repeat([]string{"a"}, tlsrpt.MaxStrings+1) },
 		"result":       func(f *tlsrpt.Finding) { f.Failure.Result = "" },
 		"address":      func(f *tlsrpt.Finding) { f.Failure.SendingIP = "x" },
 		"zone":         func(f *tlsrpt.Finding) { f.Failure.ReceivingIP = "fe80::1%eth0" },
@@ -100,6 +101,22 @@ func TestTell(t *testing.T) {
 	}
 	if err := Tell(c, tlsrpt.Finding{}, time.Minute); err != errAnswer {
 		t.Errorf("a finding that is refused: %v", err)
+	}
+	ours, theirs, err = fdpass.Pair(unix.SOCK_SEQPACKET)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Relink(ours); err != nil {
+		t.Fatal(err)
+	}
+	go call.Serve(theirs, 1, func([]byte) []byte { return []byte("KK") })
+	if err := Tell(c, findings[0], time.Minute); err != errAnswer {
+		t.Errorf("an answer that is longer: %v", err)
+	}
+	most := findings[1]
+	most.Policy.Strings = slices.Repeat([]string{strings.Repeat("a", tlsrpt.MaxString)}, tlsrpt.MaxStrings)
+	if f, err := decodeFinding(appendFinding(nil, most)); err != nil || !reflect.DeepEqual(f, most) {
+		t.Errorf("the most strings: %v", err)
 	}
 	question := appendFinding(nil, findings[0])
 	question[len(question)-1] = 2 // whether it failed

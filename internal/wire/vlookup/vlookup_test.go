@@ -1,6 +1,7 @@
 package vlookup
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -21,7 +22,7 @@ func TestAsk(t *testing.T) {
 	}
 	c := call.NewClient("qmail-vlookup")
 	joe := accounts.Recipient{Home: "/home/vpopmail/domains/a.example", Dash: "-", Ext: "joe"}
-	if answer, err := Ask(c, joe, time.Minute); err == nil {
+	if answer, err := Ask(c, joe, time.Minute); !errors.Is(err, call.ErrNoLink) {
 		t.Errorf("without a link: %v", answer)
 	}
 	if err := c.Relink(ours); err != nil {
@@ -38,13 +39,13 @@ func TestAsk(t *testing.T) {
 	if got, err := Ask(c, joe, time.Minute); got != (lookup.Answer{Verdict: lookup.Full, Text: "line?end"}) || err != nil {
 		t.Errorf("%v, %v", got, err)
 	}
-	jim := joe
-	jim.Ext = strings.Repeat("x", MaxExt)
+	jim := accounts.Recipient{Home: "/" + strings.Repeat("h", MaxHome-1), Dash: strings.Repeat("-", MaxDash), Ext: strings.Repeat("x", MaxExt)}
 	if got, err := Ask(c, jim, time.Minute); got.Verdict != lookup.Unknown || err != nil {
 		t.Errorf("the longest: %v, %v", got, err)
 	}
 	for name, user := range map[string]accounts.Recipient{
 		"relative": {Home: "home"}, "a zero byte": {Home: "/x", Ext: "a\x00b"}, "long": {Home: "/x", Ext: jim.Ext + "x"},
+		"a long home": {Home: jim.Home + "h"}, "a long dash": {Home: "/x", Dash: jim.Dash + "-"},
 	} {
 		if got, err := Ask(c, user, time.Minute); err == nil {
 			t.Errorf("%s: %v", name, got)
