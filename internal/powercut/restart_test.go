@@ -399,6 +399,11 @@ func (s *station) countCopies(name string, p sample) {
 	s.t.Helper()
 	before, after := copies(p.state.Tree), copies(s.tree())
 	queued := p.queued()
+	for origin, to := range p.c.Moved {
+		if queued[origin] > 0 { // for him, under his new address
+			queued[Pair{origin.ID, to}] += queued[origin]
+		}
+	}
 	for pair, n := range after {
 		if allowed := before[pair] + queued[pair]; n > max(1, allowed) {
 			s.t.Errorf("%s: %v has it %d times, %d before and %d queued", name, pair, n, before[pair], queued[pair])
