@@ -35,7 +35,7 @@ type client struct {
 	// reports counts what sessions find of TLS; nil: nobody does.
 	reports tlsReports
 	// certificate is this host's, for servers that ask for one.
-	certificate func() *tls.Certificate
+	certificate func(context.Context) *tls.Certificate
 	// signer has messages signed; nil: nobody does.
 	signer *signer
 	// headers are the places of those who look at long ones.

@@ -1,6 +1,7 @@
 package qmailremote
 
 import (
+	"context"
 	"crypto"
 	"crypto/tls"
 	"crypto/x509"
@@ -18,9 +19,25 @@ import (
 type ownCertificate struct {
 	client *sign.Client
 	cert   atomic.Pointer[tls.Certificate] // nil: there is none
+	// asked is set with the first link, and closed when that has an answer.
+	asked atomic.Pointer[chan struct{}]
 }
 
 func newOwnCertificate() *ownCertificate { return &ownCertificate{client: sign.NewClient()} }
+
+// shown returns the certificate; nil: there is none. At a start mail may be here
+// before it: a host that takes our mail for it alone would refuse that for good.
+func (o *ownCertificate) shown(ctx context.Context) *tls.Certificate {
+	if asked := o.asked.Load(); asked != nil && o.cert.Load() == nil {
+		wait, cancel := context.WithTimeout(ctx, startTime)
+		defer cancel()
+		select {
+		case <-*asked:
+		case <-wait.Done():
+		}
+	}
+	return o.cert.Load()
+}
 
 // learn asks for the certificate after a new link was made. Without an answer
 // the one that was known stays.
@@ -46,9 +63,14 @@ func (w *worker) takeKey(f *os.File) error {
 	if err := w.own.client.Relink(f); err != nil {
 		return err
 	}
+	answered := make(chan struct{})
+	first := w.own.asked.CompareAndSwap(nil, &answered)
 	go func() { // the answer may take a while
 		if err := w.own.learn(); err != nil {
 			warn(w.log, "link to qmail-tlskey: %v", err)
+		}
+		if first {
+			close(answered)
 		}
 	}()
 	return nil
@@ -72,10 +94,10 @@ func (k *ownKey) Sign(rand io.Reader, digest []byte, opts crypto.SignerOpts) ([]
 // certificateFor returns what a handshake shows to a server that asks. The
 // classic form has nothing to show.
 func (c *client) certificateFor(key *ownKey) func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
-	return func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+	return func(asked *tls.CertificateRequestInfo) (*tls.Certificate, error) {
 		var known *tls.Certificate
 		if c.certificate != nil {
-			known = c.certificate()
+			known = c.certificate(asked.Context())
 		}
 		if known == nil {
 			return new(tls.Certificate), nil // nobody in particular

@@ -1,6 +1,7 @@
 package qmailremote
 
 import (
+	"context"
 	"crypto"
 	"crypto/tls"
 	"errors"
@@ -41,7 +42,7 @@ func TestOwnCertificate(t *testing.T) {
 			t.Parallel()
 			h := newHost(t, oneExchanger...)
 			h.cert, h.asksWho = ca.issue(time.Time{}, "mx.d.example"), true
-			h.client.certificate = func() *tls.Certificate { return c.own }
+			h.client.certificate = func(context.Context) *tls.Certificate { return c.own }
 			h.peer("192.0.2.1", script(c.peer))
 			if got := withoutCipher(h.deliver(simpleMessage, "d.example", "r@d.example")); got != c.want {
 				t.Errorf("got %s\nwant %s", got, c.want)
@@ -51,5 +52,34 @@ func TestOwnCertificate(t *testing.T) {
 				t.Errorf("the server was shown %q", got)
 			}
 		})
+	}
+}
+
+// TestCertificateThatIsNotKnownYet: mail that is here before the answer of
+// qmail-tlskey waits for it, and not for long.
+func TestCertificateThatIsNotKnownYet(t *testing.T) {
+	t.Parallel()
+	own, cert := newOwnCertificate(), new(tls.Certificate)
+	if own.shown(t.Context()) != nil {
+		t.Error("there is one without a link")
+	}
+	answered := make(chan struct{})
+	own.asked.Store(&answered)
+	late, cancel := context.WithCancel(t.Context())
+	cancel()
+	if own.shown(late) != nil {
+		t.Error("there is one without an answer")
+	}
+	shown := make(chan *tls.Certificate)
+	go func() { shown <- own.shown(t.Context()) }()
+	select {
+	case <-shown:
+		t.Fatal("it was not waited for")
+	case <-time.After(20 * time.Millisecond):
+	}
+	own.cert.Store(cert)
+	close(answered)
+	if <-shown != cert {
+		t.Error("it is not shown")
 	}
 }

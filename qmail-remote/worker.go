@@ -40,7 +40,7 @@ type worker struct {
 
 func newWorker(c *client, log *os.File) *worker {
 	w := &worker{client: c, log: log, sts: newSTSLink(), own: newOwnCertificate(), seen: newSeenLink(c.clock), rpt: newReportLink()}
-	c.policies, c.certificate, c.memory, c.reports, c.signer = w.sts, w.own.cert.Load, w.seen, w.rpt, newSigner(c.clock)
+	c.policies, c.certificate, c.memory, c.reports, c.signer = w.sts, w.own.shown, w.seen, w.rpt, newSigner(c.clock)
 	return w
 }
 

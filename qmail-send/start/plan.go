@@ -115,12 +115,12 @@ func (p *plan) addRemotes(set settings, send, spool *member) {
 	dkimKeys := p.addDKIM(set)
 	for i := range set.remotes {
 		remote := p.add("qmail-remote", " "+strconv.Itoa(i), stopRemote)
-		p.join(send, parent.SpawnRemote(i), remote, parent.Spawn)
 		p.joinIf(mtasts, remote, parent.MTASTS, parent.MTASTSRemote(i))
 		p.joinIf(seen, remote, parent.TLSSeen, parent.TLSSeenRemote(i))
 		p.joinIf(reports, remote, parent.TLSRPT, parent.TLSRPTRemote(i))
 		p.joinIf(clientKey, remote, parent.Sign, parent.SignRemote(i))
 		p.joinIf(dkimKeys, remote, parent.DKIM, parent.DKIMRemote(i))
+		p.join(send, parent.SpawnRemote(i), remote, parent.Spawn) // the last: it knows then whom it can ask
 	}
 }
 
