@@ -26,7 +26,7 @@ type active struct {
 	passes     [channels]*pass
 	progress   progress.Unwritten
 	orders     []progress.Edit         // which progress tells of
-	unkept     bool                    // an order that is done is not on disk yet
+	unkept     bool                    // an order that is done may not be on disk yet
 	writing    bool                    // a recorder has results of it
 	bouncing   bool                    // a notice is being submitted
 	damaged    error                   // found while reading on: to be set aside

@@ -17,6 +17,7 @@ const (
 // done. The caller starts the editors.
 func (s *scheduler) beginEdit(m *message, e progress.Edit) {
 	m.flags |= loading
+	e.Restate = m.is(unsynced)
 	s.orders.edits = append(s.orders.edits, e)
 }
 
@@ -58,6 +59,12 @@ func (s *scheduler) edited(d *progress.Edited) {
 	}
 	if d.Wrote {
 		m.flags |= hasInfo
+	}
+	switch {
+	case d.Kept:
+		m.flags |= unsynced
+	case d.Wrote && d.Outcome != manage.Later:
+		m.flags &^= unsynced
 	}
 	switch {
 	case m.is(removing | quarantined):

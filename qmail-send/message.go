@@ -54,6 +54,7 @@ const (
 	inBulk                        // of a list, or sent in bulk
 	hasAsked                      // whether its destination is back, which was not so
 	triedBefore                   // by an earlier run: how often follows from its age
+	unsynced                      // its progress file may have what is not durable: of an order that failed, or of an earlier run
 )
 
 func (m *message) is(f flags) bool { return m.flags&f != 0 }

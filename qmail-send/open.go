@@ -162,7 +162,7 @@ func (s *scheduler) loaded(m *message, t loadTicket, got *reading.Message, err e
 		finished: got.Progress.Finished,
 		left:     got.Recipients - got.Progress.Delivered - got.Progress.Failed,
 		owed:     got.Progress.Unbounced, bounced: got.Progress.Bounced, size: got.Progress.Size, synced: got.Progress.Synced,
-		flushAt: never, noted: m.is(hasInfo), told: toldIn(got.Progress),
+		flushAt: never, noted: m.is(hasInfo), told: toldIn(got.Progress), unkept: m.is(unsynced),
 	}
 	a.forwarded = s.settings.rewriting.wanted(got.Head)
 	a.bulk = got.Head.Bulk

@@ -67,9 +67,10 @@ func (s *scheduler) written(a *active, w writing, noDue bool, err error) {
 	a.owed += w.results.ToTell()
 	if a.size += int64(len(w.record.Lines)); len(w.record.Lines) > 0 {
 		a.synced = a.size
+		a.m.flags &^= unsynced
+		a.unkept = len(a.orders) > 0 // since then
 	}
 	a.size += int64(len(w.record.Tried))
-	a.unkept = len(a.orders) > 0 // since then
 	s.orderWritten(a, w.orders, nil)
 	if w.final {
 		a.noted = true

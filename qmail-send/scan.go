@@ -132,7 +132,7 @@ func (s *scheduler) takeFound(f found) {
 		}
 		return
 	}
-	m.flags |= hasInfo | logged | attempted | triedBefore | restored
+	m.flags |= hasInfo | logged | attempted | triedBefore | restored | unsynced
 	now := s.clock.Now()
 	at := s.line.At(now)
 	for c := range channels {

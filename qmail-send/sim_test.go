@@ -391,6 +391,7 @@ func (m *simulation) Write(r progress.Record) (noDue bool, err error) {
 	}
 	x.lines = append(append(x.lines[:r.Size], r.Lines...), r.Tried...)
 	x.hasInfo, x.due = true, r.Due
+	x.operator.unsynced = x.operator.unsynced && len(r.Lines) == 0
 	return false, nil
 }
 

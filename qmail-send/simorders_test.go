@@ -19,6 +19,7 @@ type simOrders struct {
 	isHeld    bool   // a hold was answered, and no release given since
 	excused   []bool // recipients that may have been deleted
 	orders    int    // so far
+	unsynced  bool   // something of a failed order is on disk that may not be durable
 }
 
 // excuses reports whether nobody needs to hear of recipient i.
@@ -208,6 +209,9 @@ func (m *simulation) promised(x *simMessage, kind manage.Kind, o manage.Outcome)
 			m.t.Errorf("%s of %s was answered %q, and held on disk is %v: %v", orderNames[kind], x.id, o, p.Held, err)
 		}
 	}
+	if m.queue[x.id] != nil && x.operator.unsynced {
+		m.t.Errorf("%s of %s was answered %q, and may not be durable", orderNames[kind], x.id, o)
+	}
 	if kind == manage.Hold {
 		x.operator.isHeld = true
 	} else {
@@ -254,7 +258,7 @@ func (m *simulation) change(x *simMessage, d *progress.Edited, due time.Time) er
 	if err != nil {
 		m.t.Fatal(err)
 	}
-	if len(lines) == 0 || d.Outcome != 0 {
+	if len(lines) == 0 {
 		return nil
 	}
 	d.Wrote = true
@@ -262,8 +266,10 @@ func (m *simulation) change(x *simMessage, d *progress.Edited, due time.Time) er
 		x.hasInfo, x.due = true, due
 	}
 	_, err = m.disk()
-	if err == nil || m.random.IntN(4) == 0 {
+	d.Kept = err != nil && m.random.IntN(4) == 0
+	if err == nil || d.Kept {
 		x.lines = append(x.lines, p.Mend(lines)...)
+		x.operator.unsynced = d.Kept
 	}
 	return err
 }

@@ -42,7 +42,7 @@ func benchOrders(b *testing.B, group *durable.Group) {
 		if i%500 == 0 {
 			batches = append(batches, nil)
 		}
-		batches[len(batches)-1] = append(batches[len(batches)-1], Edit{ask, manage.Target{ID: m.id}})
+		batches[len(batches)-1] = append(batches[len(batches)-1], Edit{Order: ask, Target: manage.Target{ID: m.id}})
 	}
 	b.ResetTimer()
 	begun := cpuTime(b)

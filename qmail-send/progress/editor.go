@@ -37,6 +37,7 @@ type Edited struct {
 	Owed    int       // results to be told
 	Held    bool
 	Wrote   bool
+	Kept    bool           // what could not be made durable could not be taken back either
 	Outcome manage.Outcome // of what ended early
 	Why     string
 }
@@ -174,12 +175,13 @@ func (w editor) undo(d *Edited, err error) {
 	f := d.file
 	if f == nil {
 		if f, err = os.OpenFile(w.recorder.layout.Info(d.ID), os.O_RDWR|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0); err != nil {
-			return // who reads on finds what the order wanted; it is answered "later"
+			d.Kept = true
+			return
 		}
 	}
-	_ = f.Truncate(d.size) // who reads on finds the end torn otherwise
-	_ = setDue(f, d.due)   // or else it is tried too soon after a restart
-	_ = f.Close()          // the order is answered "later"
+	d.Kept = f.Truncate(d.size) != nil // who reads on finds the end torn, or what was wanted
+	_ = setDue(f, d.due)               // or else it is tried too soon after a restart
+	_ = f.Close()                      // the order is answered "later"
 	d.file = nil
 }
 
@@ -219,7 +221,7 @@ func (w editor) one(d *Edited) error {
 		d.size = p.Size
 		lines, err = d.Decide(envelope, p)
 	}
-	if err != nil || len(lines) == 0 || d.Outcome != 0 {
+	if err != nil || len(lines) == 0 {
 		if f != nil {
 			_ = f.Close() // only read from
 		}
@@ -273,6 +275,18 @@ func (w editor) append(d *Edited, lines []byte) (err error) {
 func (d *Edited) Decide(envelope *queuedir.EnvelopeReader, p queuedir.Progress) (lines []byte, err error) {
 	d.Held, d.Owed = p.Held, p.Unbounced
 	d.Left = d.Total - p.Delivered - p.Failed
+	lines, err = d.decide(envelope, p)
+	if err == nil && len(lines) == 0 && d.Restate {
+		kind := queuedir.Released
+		if p.Held {
+			kind = queuedir.Held
+		}
+		lines = queuedir.AppendOrder(nil, queuedir.Record{Kind: kind}, d.From.UID, d.At)
+	}
+	return lines, err
+}
+
+func (d *Edited) decide(envelope *queuedir.EnvelopeReader, p queuedir.Progress) (lines []byte, err error) {
 	switch d.Kind {
 	case manage.Hold:
 		if p.Held {

@@ -35,7 +35,7 @@ func manyOrders(t *testing.T, h host) (batch []Edit, before map[queuedir.ID]stri
 				t.Fatal(err)
 			}
 		}
-		batch = append(batch, Edit{ask, manage.Target{ID: m.id}})
+		batch = append(batch, Edit{Order: ask, Target: manage.Target{ID: m.id}})
 	}
 	return batch, before
 }
@@ -189,7 +189,7 @@ func TestDeleteOfWhatCannotBeRead(t *testing.T) {
 	}
 	for kind, want := range map[manage.Kind]manage.Outcome{manage.Hold: manage.Later, manage.Delete: 0} {
 		ask := &Order{Order: manage.Order{Kind: kind}, From: root, At: testStart}
-		d := editor{recorder: rec, due: testStart}.edit([]Edit{{ask, manage.Target{ID: m.id}}})[0]
+		d := editor{recorder: rec, due: testStart}.edit([]Edit{{Order: ask, Target: manage.Target{ID: m.id}}})[0]
 		if d.Outcome != want || want == manage.Later && !strings.Contains(d.Why, queuedir.ErrHuge.Error()) {
 			t.Errorf("%c: %q %s", kind, d.Outcome, d.Why)
 		}

@@ -20,6 +20,10 @@ type Order struct {
 type Edit struct {
 	*Order
 	manage.Target
+	// Restate says that what is on disk may not be durable: an earlier order failed
+	// and could not be taken back, or an earlier process wrote it. It is made durable
+	// with this one, also if there is nothing to do: that answer is a promise, too.
+	Restate bool
 }
 
 // Answer says what became of e.
